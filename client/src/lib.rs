@@ -1,0 +1,21 @@
+//! A data site in a federated run.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`config`] | the site's configuration file |
+//! | [`policy`] | the site's own rules, which beat the coordinator's wishes |
+//! | [`transport`], [`grpc`] | how the coordinator is reached |
+//! | [`participate`](mod@participate) | a client's part in a run, from introduction to end |
+//! | [`site`] | data, model and ledger of a site that accepted a plan |
+//! | [`site_ledger`] | the site's budget, enforced by the site |
+//! | [`compute`] | who may use the processor |
+
+pub mod compute;
+pub mod config;
+pub mod grpc;
+pub mod participate;
+pub mod policy;
+pub mod site;
+pub mod site_ledger;
+mod training;
+pub mod transport;

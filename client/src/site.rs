@@ -1,0 +1,235 @@
+//! A site in a run: its data, its ledger, and what it answers to a round.
+//!
+//! What leaves a site is what [`Site::train`] returns, and nothing else: no count, no
+//! loss, no error message.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
+use umbel_model::{Classifier, ClassifierOptions, DeviceChoice, Example, ModelError, ModelFiles};
+use umbel_privacy::ledger::file::FileLedgerStorage;
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::mechanism::MechanismError;
+use umbel_proto::message::{BlobDigest, ClientId};
+use umbel_proto::plan::Plan;
+
+use crate::compute::ComputeSlots;
+use crate::policy::SitePolicy;
+use crate::site_ledger::{SiteLedger, SiteLedgerError};
+use crate::training;
+
+/// Where a site finds things, and its rules.
+pub struct SiteSettings {
+    /// The site's name.
+    pub name: ClientId,
+    /// Its table.
+    pub table: PathBuf,
+    /// The table's columns.
+    pub schema: TableSchema,
+    /// Its own label set; empty to take the run's.
+    pub labels: Vec<String>,
+    /// Its rules; none for a simulated site, which follows the run's configuration.
+    pub policy: Option<SitePolicy>,
+    /// Its ledger file.
+    pub ledger: PathBuf,
+    /// The ledger's name for the site's data.
+    pub data_set: String,
+    /// Where it trains.
+    pub device: DeviceChoice,
+    /// When it may train.
+    pub compute: Arc<ComputeSlots>,
+    /// Seconds since 1970, for ledger entries.
+    pub unix_seconds: fn() -> u64,
+}
+
+impl SiteSettings {
+    /// The rules that hold for a plan.
+    pub(crate) fn policy_for(&self, plan: &Plan) -> SitePolicy {
+        let simulated = || SitePolicy::of_simulation(plan);
+        self.policy.clone().unwrap_or_else(simulated)
+    }
+}
+
+/// Why a site can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The table.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The plan's numbers.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+    /// The ledger, or the budget that it holds.
+    #[error(transparent)]
+    Ledger(#[from] SiteLedgerError),
+    /// The plan and what the site computed from it differ.
+    #[error("{0}")]
+    Plan(String),
+    /// The update can't be put on the lattice.
+    #[error("round {round}: the update can't be used: {reason}; nothing was sent")]
+    Update {
+        /// The round.
+        round: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(String),
+}
+
+/// A site that has accepted a plan and read its data.
+pub struct Site {
+    pub(crate) name: ClientId,
+    pub(crate) plan: Plan,
+    pub(crate) model: Classifier,
+    pub(crate) examples: Vec<Example>,
+    /// Rows of each unit.
+    pub(crate) units: Vec<Vec<usize>>,
+    pub(crate) ledger: SiteLedger,
+    compute: Arc<ComputeSlots>,
+}
+
+impl Site {
+    /// Reads the site's data and the base model, and opens the ledger.
+    ///
+    /// # Errors
+    /// [`SiteError`] says what can't be read or doesn't fit.
+    pub fn open(
+        settings: SiteSettings,
+        plan: Plan,
+        files: &[(String, Arc<[u8]>)],
+    ) -> Result<Self, SiteError> {
+        let policy = settings.policy_for(&plan);
+        let model = open_model(&settings, &plan, files)?;
+        let texts = read_texts(&settings, &plan)?;
+        let units = match plan.privacy.unit {
+            PrivacyUnit::Group => texts.rows_by_group(plan.privacy.rows_per_group)?,
+            _ => texts.rows_by_record(),
+        };
+        if units.len() as u64 > plan.local.max_units {
+            return Err(SiteError::Plan(format!(
+                "this site has more units than the run's training.max_units, {}; the run must \
+                 raise it, or the site offer a smaller table",
+                plan.local.max_units
+            )));
+        }
+        let tokenizer = model.tokenizer();
+        let examples = texts
+            .texts
+            .iter()
+            .zip(&texts.labels)
+            .map(|(text, &label)| {
+                Ok(Example {
+                    tokens: tokenizer.encode(text, plan.classifier.max_tokens)?,
+                    label,
+                })
+            })
+            .collect::<Result<_, ModelError>>()?;
+        let storage = FileLedgerStorage::open(&settings.ledger)
+            .map_err(|e| SiteLedgerError::at(&settings.ledger, e))?;
+        let ledger = SiteLedger::open(
+            storage,
+            &settings.ledger,
+            settings.data_set,
+            &policy,
+            &plan,
+            settings.unix_seconds,
+        )?;
+        Ok(Self {
+            name: settings.name,
+            plan,
+            model,
+            examples,
+            units,
+            ledger,
+            compute: settings.compute,
+        })
+    }
+
+    /// The plan that this site follows.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Trains in one round from these parameters (little-endian f32) and returns the encoded
+    /// update, after the site's ledger has what it costs.
+    ///
+    /// # Errors
+    /// [`SiteError`]; then nothing must be sent.
+    pub fn train(&mut self, round: u32, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
+        let parameters = read_parameters(parameters)?;
+        let compute = Arc::clone(&self.compute);
+        compute.run(|| training::train(self, round, &parameters))
+    }
+
+    /// A generator for one purpose in one round: from the operating system, or, in a seeded
+    /// run, a stream that no other purpose, round or client has.
+    pub(crate) fn randomness(&self, round: u32, purpose: &str) -> Result<NoiseSource, SiteError> {
+        match self.plan.seed {
+            Some(seed) => {
+                let domain = format!("client/{}/{round}/{purpose}", self.name);
+                Ok(NoiseSource::seeded(seed, &domain))
+            }
+            None => NoiseSource::from_os().map_err(|e| SiteError::Randomness(e.to_string())),
+        }
+    }
+}
+
+fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, SiteError> {
+    let mut table = read_table(&settings.table, &settings.schema)?;
+    if plan.local.clean {
+        let (cleaned, report) = clean(table);
+        tracing::info!(site = %settings.name, "{report}");
+        table = cleaned;
+    }
+    let labels = LabelSet::new(plan.classifier.labels.clone())?;
+    Ok(LabelledTexts::from_table(&table, &labels)?)
+}
+
+fn open_model(
+    settings: &SiteSettings,
+    plan: &Plan,
+    files: &[(String, Arc<[u8]>)],
+) -> Result<Classifier, SiteError> {
+    let files = ModelFiles::from_named(files.iter().map(|(n, b)| (n.as_str(), b.as_ref())))?;
+    let (device, device_name) = settings.device.resolve()?;
+    tracing::info!(site = %settings.name, device = device_name, "training device");
+    let wrong = |e: ModelError| SiteError::Plan(e.to_string());
+    let options = ClassifierOptions {
+        labels: plan.classifier.labels.clone(),
+        pooling: plan.classifier.pooling.parse().map_err(wrong)?,
+        max_tokens: plan.classifier.max_tokens,
+        dropout: plan.classifier.dropout,
+        train: plan.classifier.train.parse().map_err(wrong)?,
+    };
+    // A fresh head needs no randomness here: the first round's parameters replace it.
+    let model = Classifier::load_without_head(&files, options, &device)?;
+    let layout = model.layout();
+    let digest = BlobDigest::from(layout.digest());
+    if layout.len() != plan.classifier.parameters || digest != plan.classifier.layout {
+        return Err(SiteError::Plan(format!(
+            "the run trains {} parameters (layout {}), this client's model has {} (layout \
+             {digest}); install the coordinator's version of Umbel",
+            plan.classifier.parameters,
+            plan.classifier.layout,
+            layout.len()
+        )));
+    }
+    Ok(model)
+}
+
+fn read_parameters(bytes: &[u8]) -> Result<Vec<f32>, SiteError> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(SiteError::Plan(
+            "the round's parameters aren't a whole number of 4-byte floats".into(),
+        ));
+    }
+    Ok(numbers.iter().map(|b| f32::from_le_bytes(*b)).collect())
+}

@@ -1,0 +1,149 @@
+//! `deltas`: local steps, then the difference of the parameters.
+//!
+//! For the units `client` and `none` the steps are plain; the difference as a whole is
+//! clipped and, under local noise, noised. For `record` and `group` each step is one of
+//! DP-SGD, so that the difference is post-processing of noised sums.
+
+use umbel_model::{Clipping, Optimiser, OptimiserConfig, gradient_sum};
+use umbel_privacy::clip::RawUpdate;
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::release::release;
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_proto::mechanism::Mechanism;
+use umbel_proto::plan::{LocalOptimisation, LocalOptimiser};
+
+use super::{plain_batch, sampled_gradient_sum, to_lattice, unusable};
+use crate::site::{Site, SiteError};
+
+/// The difference that the site's local steps make, on the lattice.
+pub(super) fn update(
+    site: &mut Site,
+    round: u32,
+    start: &[f32],
+) -> Result<LatticeVector, SiteError> {
+    let local = site
+        .plan
+        .local
+        .optimisation
+        .clone()
+        .ok_or_else(|| SiteError::Plan("`deltas` without local steps".into()))?;
+    let mechanism = site.plan.mechanism()?;
+    match (mechanism, site.plan.privacy.unit) {
+        (Some(m), PrivacyUnit::Record | PrivacyUnit::Group) => {
+            private_steps(site, round, start, &local, &m)
+        }
+        (Some(m), _) => whole_client(site, round, start, &local, &m),
+        (None, _) => {
+            let delta = plain_steps(site, round, start, &local)?;
+            to_lattice(round, &widen(&delta), site.plan.submitted_step()?)
+        }
+    }
+}
+
+/// DP-SGD at the site: every step draws units, sums their clipped gradients, and uses the
+/// sum only after noise was added, paid for beforehand.
+fn private_steps(
+    site: &mut Site,
+    round: u32,
+    start: &[f32],
+    local: &LocalOptimisation,
+    mechanism: &Mechanism,
+) -> Result<LatticeVector, SiteError> {
+    let mut sampling = site.randomness(round, "sampling")?;
+    let mut dropout = site.randomness(round, "dropout")?;
+    let mut noise = site.randomness(round, "noise")?;
+    let mut parameters = start.to_vec();
+    let mut optimiser = Optimiser::new(optimiser_of(local), parameters.len());
+    for _ in 0..local.steps {
+        let spent = site.ledger.spend(round, mechanism)?;
+        let sum = sampled_gradient_sum(site, Some(mechanism), &mut sampling, &mut dropout)?;
+        let sum = to_lattice(round, &sum.sum, mechanism.step)?;
+        let released = release(sum, &mechanism.noise, spent, &mut noise)
+            .map_err(|e| unusable(round, e))?;
+        let gradient = mean(&released.to_f64(mechanism.step), local.batch);
+        optimiser.step(&mut parameters, &gradient, local.learning_rate);
+        site.model.set_parameters(&parameters)?;
+    }
+    let delta = difference(&parameters, start);
+    to_lattice(round, &widen(&delta), site.plan.submitted_step()?)
+}
+
+/// The unit is the whole client: plain steps, then one clipped difference.
+fn whole_client(
+    site: &mut Site,
+    round: u32,
+    start: &[f32],
+    local: &LocalOptimisation,
+    mechanism: &Mechanism,
+) -> Result<LatticeVector, SiteError> {
+    let spent = site.ledger.spend(round, mechanism)?;
+    let delta = plain_steps(site, round, start, local)?;
+    let clipped = RawUpdate::new(delta)
+        .clip(mechanism.clipping_norm)
+        .map_err(|e| unusable(round, e))?;
+    let vector = clipped
+        .quantize(mechanism.step)
+        .map_err(|e| unusable(round, e))?;
+    if site.plan.privacy.placement == NoisePlacement::Central {
+        return Ok(vector);
+    }
+    let mut noise = site.randomness(round, "noise")?;
+    let released =
+        release(vector, &mechanism.noise, spent, &mut noise).map_err(|e| unusable(round, e))?;
+    Ok(released.into_lattice())
+}
+
+/// Ordinary training on batches drawn from the site's rows.
+fn plain_steps(
+    site: &mut Site,
+    round: u32,
+    start: &[f32],
+    local: &LocalOptimisation,
+) -> Result<Vec<f32>, SiteError> {
+    let mut sampling = site.randomness(round, "sampling")?;
+    let mut dropout = site.randomness(round, "dropout")?;
+    let mut parameters = start.to_vec();
+    let mut optimiser = Optimiser::new(optimiser_of(local), parameters.len());
+    for _ in 0..local.steps {
+        let batch = plain_batch(site.examples.len(), local.batch, &mut sampling);
+        let sum = gradient_sum(
+            &site.model,
+            &site.examples,
+            &batch,
+            Clipping::None,
+            site.plan.local.micro_batch,
+            &mut dropout,
+        )?;
+        let gradient = mean(&sum.sum, batch.len());
+        optimiser.step(&mut parameters, &gradient, local.learning_rate);
+        site.model.set_parameters(&parameters)?;
+    }
+    Ok(difference(&parameters, start))
+}
+
+fn optimiser_of(local: &LocalOptimisation) -> OptimiserConfig {
+    match local.optimiser {
+        LocalOptimiser::Sgd => OptimiserConfig::Sgd {
+            momentum: local.momentum,
+            weight_decay: local.weight_decay,
+        },
+        LocalOptimiser::AdamW => OptimiserConfig::Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            weight_decay: local.weight_decay,
+        },
+    }
+}
+
+fn mean(sum: &[f64], count: usize) -> Vec<f64> {
+    let count = count.max(1) as f64;
+    sum.iter().map(|x| x / count).collect()
+}
+
+fn difference(end: &[f32], start: &[f32]) -> Vec<f32> {
+    end.iter().zip(start).map(|(e, s)| e - s).collect()
+}
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}

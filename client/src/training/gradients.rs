@@ -1,0 +1,32 @@
+//! `gradients`: one clipped sum a round, the same mechanism as DP-SGD on the pooled data.
+
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::release::release;
+use umbel_privacy::unit::NoisePlacement;
+
+use super::{sampled_gradient_sum, to_lattice, unusable};
+use crate::site::{Site, SiteError};
+
+/// The site's summed gradient of a round, noised if the noise is the site's own.
+pub(super) fn update(site: &mut Site, round: u32) -> Result<LatticeVector, SiteError> {
+    let mechanism = site.plan.mechanism()?;
+    let step = site.plan.submitted_step()?;
+    let mut sampling = site.randomness(round, "sampling")?;
+    let mut dropout = site.randomness(round, "dropout")?;
+    // Spend first: whatever happens below, what may leave this site is on record.
+    let spent = match &mechanism {
+        Some(m) => Some(site.ledger.spend(round, m)?),
+        None => None,
+    };
+    let sum = sampled_gradient_sum(site, mechanism.as_ref(), &mut sampling, &mut dropout)?;
+    let sum = to_lattice(round, &sum.sum, step)?;
+    match (mechanism, spent, site.plan.privacy.placement) {
+        (Some(m), Some(spent), NoisePlacement::Local) => {
+            let mut rng = site.randomness(round, "noise")?;
+            let released =
+                release(sum, &m.noise, spent, &mut rng).map_err(|e| unusable(round, e))?;
+            Ok(released.into_lattice())
+        }
+        _ => Ok(sum),
+    }
+}

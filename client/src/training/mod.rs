@@ -1,0 +1,90 @@
+//! A site's answer to a round: a summed clipped gradient, or the difference that local
+//! steps made. Either way an encoded lattice vector.
+
+mod deltas;
+mod gradients;
+
+use rand::RngExt;
+use umbel_model::{Clipping, GradientSum, gradient_sum};
+use umbel_privacy::clip::CLIP_SLACK;
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::poisson::{SamplingRate, poisson_sample};
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::mechanism::Mechanism;
+
+use crate::site::{Site, SiteError};
+
+/// Trains, charges the site's ledger, and encodes what may be sent.
+pub(crate) fn train(
+    site: &mut Site,
+    round: u32,
+    parameters: &[f32],
+) -> Result<Vec<u8>, SiteError> {
+    site.model.set_parameters(parameters)?;
+    let update = match site.plan.summed {
+        Summed::Gradients => gradients::update(site, round)?,
+        Summed::Deltas => deltas::update(site, round, parameters)?,
+    };
+    let width = site.plan.coordinate_width()?;
+    update
+        .encode(width)
+        .map_err(|e| unusable(round, e))
+}
+
+/// Draws units by the plan's rate and sums their gradients, each clipped to slightly less
+/// than the clipping norm: the slack absorbs what rounding adds to the sum (see
+/// `privacy/proofs/lattice.md`).
+fn sampled_gradient_sum(
+    site: &Site,
+    mechanism: Option<&Mechanism>,
+    sampling: &mut NoiseSource,
+    dropout: &mut NoiseSource,
+) -> Result<GradientSum, SiteError> {
+    let rate = SamplingRate::try_from(site.plan.privacy.sampling_rate)
+        .map_err(|e| SiteError::Plan(e.to_string()))?;
+    let drawn: Vec<Vec<usize>> = poisson_sample(site.units.len(), rate, sampling)
+        .into_iter()
+        .map(|unit| site.units[unit].clone())
+        .collect();
+    let clipping = match mechanism {
+        None => Clipping::None,
+        Some(m) => Clipping::Flat(m.clipping_norm.get() * (1.0 - CLIP_SLACK)),
+    };
+    Ok(gradient_sum(
+        &site.model,
+        &site.examples,
+        &drawn,
+        clipping,
+        site.plan.local.micro_batch,
+        dropout,
+    )?)
+}
+
+/// A batch for plain training: rows drawn uniformly without replacement.
+fn plain_batch(rows: usize, batch: usize, rng: &mut NoiseSource) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    let batch = batch.min(rows);
+    for i in 0..batch {
+        let j = rng.random_range(i..rows);
+        order.swap(i, j);
+    }
+    order.truncate(batch);
+    order.into_iter().map(|row| vec![row]).collect()
+}
+
+fn unusable(round: u32, reason: impl ToString) -> SiteError {
+    SiteError::Update {
+        round,
+        reason: reason.to_string(),
+    }
+}
+
+/// Rounds a sum to the lattice on which it is submitted or noised.
+fn to_lattice(
+    round: u32,
+    values: &[f64],
+    step: umbel_privacy::lattice::LatticeStep,
+) -> Result<LatticeVector, SiteError> {
+    LatticeVector::quantize(values, step).map_err(|e| unusable(round, e))
+}

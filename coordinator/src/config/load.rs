@@ -1,0 +1,147 @@
+//! Reading a configuration: file, overrides, then checks.
+
+use std::path::{Path, PathBuf};
+
+use super::{RunConfig, check};
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("can't read the configuration {path}: {source}; check the path")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It isn't TOML, or has an unknown, missing or ill-typed key.
+    #[error("{path}: {reason}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Which key or line, and why.
+        reason: String,
+    },
+    /// An override isn't `key=value`, or its key can't be set.
+    #[error("--set {text}: {reason}")]
+    Override {
+        /// What was given.
+        text: String,
+        /// Why it can't be used.
+        reason: String,
+    },
+    /// Keys that don't go together, or a number out of its range.
+    #[error("{key}: {reason}")]
+    Check {
+        /// The key.
+        key: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// A configuration and the folder that its paths are relative to.
+#[derive(Clone, Debug)]
+pub struct LoadedConfig {
+    /// The checked configuration, its paths resolved against the configuration's folder.
+    pub config: RunConfig,
+    /// The configuration's folder.
+    pub folder: PathBuf,
+}
+
+/// Reads `path`, applies `overrides` (`privacy.epsilon=3`) and `seed`, and checks the result.
+///
+/// Paths in the file are relative to the file, except `run.out`, which is relative to
+/// where the command is run, as a user who types the command expects.
+///
+/// # Errors
+/// [`ConfigError`] naming the file and key.
+pub fn load(
+    path: &Path,
+    overrides: &[String],
+    seed: Option<u64>,
+) -> Result<LoadedConfig, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let invalid = |reason: String| ConfigError::Invalid {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut table: toml::Table = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+    for text in overrides {
+        set(&mut table, text)?;
+    }
+    // Without overrides the text itself is parsed again, for errors that show line and column.
+    let mut config: RunConfig = if overrides.is_empty() {
+        toml::from_str(&text).map_err(|e| invalid(e.to_string()))?
+    } else {
+        table
+            .try_into()
+            .map_err(|e: toml::de::Error| invalid(e.to_string()))?
+    };
+    if seed.is_some() {
+        config.run.seed = seed;
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    resolve(&mut config, &folder);
+    check::check(&config)?;
+    Ok(LoadedConfig { config, folder })
+}
+
+/// Makes every path of the file relative to the working folder rather than to the file.
+fn resolve(config: &mut RunConfig, folder: &Path) {
+    let at = |path: &mut PathBuf| *path = folder.join(&*path);
+    at(&mut config.model.base);
+    config.evaluation.files.iter_mut().for_each(|f| at(&mut f.path));
+    config
+        .clients
+        .iter_mut()
+        .filter_map(|c| c.data.as_mut())
+        .for_each(at);
+    config.privacy.ledger.iter_mut().for_each(at);
+    if let Some(serve) = &mut config.serve {
+        at(&mut serve.certificate);
+        at(&mut serve.key);
+        at(&mut serve.ca);
+    }
+}
+
+/// Sets `a.b.c=value`, where the value is TOML, or a bare string where it isn't.
+fn set(table: &mut toml::Table, text: &str) -> Result<(), ConfigError> {
+    let refuse = |reason: String| ConfigError::Override {
+        text: text.to_owned(),
+        reason,
+    };
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| refuse("expected key=value, such as privacy.epsilon=3".into()))?;
+    let value = parse_value(value.trim());
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    if last.is_empty() || parts.iter().any(|part| part.is_empty()) {
+        return Err(refuse(format!("`{key}` isn't a dotted key")));
+    }
+    let mut here = table;
+    for part in parts {
+        here = here
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| refuse(format!("`{part}` isn't a section of keys")))?;
+    }
+    here.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn parse_value(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}

@@ -1,0 +1,92 @@
+//! From a configuration to the plan that sites are given, noise calibrated.
+
+use umbel_privacy::accountant::calibrate;
+use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::message::BlobDigest;
+use umbel_proto::plan::{ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan};
+
+use super::{ConfigError, RunConfig};
+
+/// What only the loaded model and data can tell.
+#[derive(Clone, Debug)]
+pub struct ModelFacts {
+    /// The label set.
+    pub labels: Vec<String>,
+    /// How many numbers the trainable parameters are.
+    pub parameters: usize,
+    /// Digest of their layout.
+    pub layout: BlobDigest,
+}
+
+/// Writes the plan of a run, calibrating the noise multiplier where none is given.
+///
+/// # Errors
+/// [`ConfigError`] where the target can't be met or a number is out of its range.
+pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError> {
+    let privacy = &config.privacy;
+    let private = privacy.unit != PrivacyUnit::None;
+    let mut plan = Plan {
+        run: config.run.name.clone(),
+        rounds: config.run.rounds,
+        summed: config.training.method,
+        privacy: PrivacyPlan {
+            unit: privacy.unit,
+            placement: privacy.noise,
+            adjacency: privacy.adjacency,
+            epsilon: privacy.epsilon.unwrap_or(0.0),
+            delta: privacy.delta.unwrap_or(0.0),
+            noise_multiplier: privacy.noise_multiplier.unwrap_or(1.0),
+            sampling_rate: privacy.sampling_rate,
+            clipping_norm: privacy.clipping_norm.unwrap_or(0.0),
+            rows_per_group: privacy.rows_per_group,
+        },
+        classifier: ClassifierPlan {
+            labels: facts.labels.clone(),
+            train: config.model.train.clone(),
+            pooling: config.model.pooling.clone(),
+            max_tokens: config.model.max_tokens,
+            dropout: config.model.dropout,
+            parameters: facts.parameters,
+            layout: facts.layout,
+        },
+        local: LocalPlan {
+            micro_batch: config.training.micro_batch,
+            max_units: config.training.max_units,
+            clean: config.data.clean,
+            optimisation: config.training.local.as_ref().map(|l| LocalOptimisation {
+                optimiser: l.optimiser,
+                steps: l.steps,
+                batch: l.batch,
+                learning_rate: l.learning_rate,
+                weight_decay: l.weight_decay,
+                momentum: l.momentum,
+            }),
+        },
+        seed: config.run.seed,
+    };
+    let wrong = |key: &str, reason: String| ConfigError::Check {
+        key: key.into(),
+        reason,
+    };
+    plan.check()
+        .map_err(|e| wrong("privacy", e.to_string()))?;
+    if private && privacy.noise_multiplier.is_none() {
+        plan.privacy.noise_multiplier = calibrate::noise_multiplier(
+            plan.privacy.epsilon,
+            plan.privacy.delta,
+            plan.accounted_sampling_rate(),
+            u64::from(plan.rounds) * u64::from(plan.events_per_round()),
+            plan.privacy.adjacency,
+        )
+        .map_err(|e| wrong("privacy.epsilon", e.to_string()))?;
+        plan.check().map_err(|e| {
+            wrong(
+                "privacy.epsilon",
+                format!("can't be met by {} rounds: {e}", plan.rounds),
+            )
+        })?;
+    }
+    plan.mechanism()
+        .map_err(|e| wrong("privacy", e.to_string()))?;
+    Ok(plan)
+}

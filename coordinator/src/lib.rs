@@ -1,0 +1,31 @@
+//! The coordinator of a federated run.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`config`] | the run's configuration, and the plan that follows from it |
+//! | [`round`] | the round engine: a pure state machine |
+//! | [`hall`] | where clients' calls meet the engine |
+//! | [`run`] | the driver: ledger, noise, optimiser, in that order |
+//! | [`accumulator`] | what an update must be, and the streaming sum |
+//! | [`run_ledger`] | the run's budget and its ledger |
+//! | [`evaluation`] | accuracy and loss on public files |
+//! | [`run_folder`] | what a run leaves on disk |
+//! | [`report`] | the report for people |
+//! | [`prepare`] | from a configuration file to a run ready to be driven |
+//! | [`grpc`] | the service, for runs over the network |
+//! | [`init`] | certificates and configurations for a new federation |
+
+pub mod accumulator;
+pub mod clock;
+pub mod config;
+pub mod evaluation;
+pub mod grpc;
+pub mod hall;
+pub mod init;
+pub mod prepare;
+pub mod report;
+pub mod round;
+pub mod run;
+pub mod run_folder;
+pub mod run_ledger;
+mod schedule;

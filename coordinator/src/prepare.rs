@@ -1,0 +1,174 @@
+//! From a configuration to a run that is ready to be driven.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use umbel_model::data::{DataError, LabelSet, TableSchema};
+use umbel_model::{Classifier, ClassifierOptions, DeviceChoice, ModelError, ModelFiles};
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::mechanism::MechanismError;
+use umbel_proto::message::{BlobDigest, ModelFile};
+use umbel_proto::plan::Plan;
+
+use crate::accumulator::UpdateRules;
+use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
+use crate::evaluation::{EvaluationError, PublicData};
+use crate::hall::{Hall, Offer};
+use crate::round::RoundSettings;
+use crate::run::samples_clients;
+
+/// Everything that a run needs before its first client comes.
+pub struct Prepared {
+    /// What sites are asked for.
+    pub plan: Plan,
+    /// Where clients and driver meet.
+    pub hall: Arc<Hall>,
+    /// The classifier, with its initial parameters.
+    pub classifier: Classifier,
+    /// Public rows to evaluate on.
+    pub public: PublicData,
+    /// The device that evaluates, in words.
+    pub device: String,
+}
+
+/// Why a run can't be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The base model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The public data or the label set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The plan's numbers.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+}
+
+impl From<EvaluationError> for PrepareError {
+    fn from(error: EvaluationError) -> Self {
+        match error {
+            EvaluationError::Data(e) => Self::Data(e),
+            EvaluationError::Model(e) => Self::Model(e),
+        }
+    }
+}
+
+/// Reads model and public data, writes the plan and opens the hall.
+///
+/// # Errors
+/// [`PrepareError`] says which file or key is wrong.
+pub fn prepare(
+    config: &RunConfig,
+    labels: LabelSet,
+    device: &DeviceChoice,
+) -> Result<Prepared, PrepareError> {
+    let files = ModelFiles::read(&config.model.base)?;
+    let (device, device_name) = device.resolve()?;
+    let key = |e: ModelError| {
+        PrepareError::Config(ConfigError::Check {
+            key: "model".into(),
+            reason: e.to_string(),
+        })
+    };
+    let options = ClassifierOptions {
+        labels: labels.names().to_vec(),
+        pooling: config.model.pooling.parse().map_err(key)?,
+        max_tokens: config.model.max_tokens,
+        dropout: config.model.dropout,
+        train: config.model.train.parse().map_err(key)?,
+    };
+    // The fresh head is public, so its randomness need not be secret: a fixed stream makes
+    // every run of one configuration start from the same model.
+    let mut head = NoiseSource::seeded(config.run.seed.unwrap_or(0), "coordinator/head");
+    let classifier = Classifier::load(&files, options, &mut head, &device)?;
+    let schema = schema_of(config);
+    let public = PublicData::read(
+        &config.evaluation.files,
+        &schema,
+        &labels,
+        config.data.clean,
+        &classifier,
+    )?;
+    let facts = ModelFacts {
+        labels: labels.names().to_vec(),
+        parameters: classifier.layout().len(),
+        layout: BlobDigest::from(classifier.layout().digest()),
+    };
+    let plan = plan(config, &facts)?;
+    let hall = Hall::new(
+        offer(&plan, &files),
+        UpdateRules::of(&plan)?,
+        round_settings(config, &plan),
+    );
+    Ok(Prepared {
+        plan,
+        hall: Arc::new(hall),
+        classifier,
+        public,
+        device: device_name,
+    })
+}
+
+/// The columns of a configuration's tables.
+pub fn schema_of(config: &RunConfig) -> TableSchema {
+    TableSchema {
+        text: config.data.text.clone(),
+        label: config.data.label.clone(),
+        group: config.data.group.clone(),
+    }
+}
+
+/// SHA-256 of a folder's `model.safetensors`: how a released model is named.
+///
+/// # Errors
+/// What the system says where it can't be read.
+pub fn weights_digest(folder: &Path) -> std::io::Result<BlobDigest> {
+    std::fs::read(folder.join("model.safetensors")).map(|bytes| BlobDigest::of(&bytes))
+}
+
+fn offer(plan: &Plan, files: &ModelFiles) -> Offer {
+    let file = |(name, content): (&str, &[u8])| {
+        let described = ModelFile {
+            name: name.to_owned(),
+            digest: BlobDigest::of(content),
+            bytes: content.len() as u64,
+        };
+        (described, Arc::from(content))
+    };
+    Offer {
+        plan: plan.to_json(),
+        labels: plan.classifier.labels.clone(),
+        files: files.named().into_iter().map(file).collect(),
+    }
+}
+
+fn round_settings(config: &RunConfig, plan: &Plan) -> RoundSettings {
+    let clients: std::collections::BTreeSet<_> =
+        config.clients.iter().map(|c| c.name.clone()).collect();
+    RoundSettings {
+        rounds: config.run.rounds,
+        minimum: match config.federation.minimum {
+            0 => clients.len(),
+            n => n,
+        },
+        sampled: samples_clients(plan),
+        attempts: config.federation.attempts,
+        clients,
+    }
+}
+
+impl PrepareError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Config(_) | Self::Mechanism(_) => ExitKind::Configuration,
+            Self::Model(_) => ExitKind::Model,
+            Self::Data(_) => ExitKind::Data,
+        }
+    }
+}

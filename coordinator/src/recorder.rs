@@ -1,0 +1,125 @@
+//! Follows a run: evaluates it on public data, writes its metrics, and tells who watches.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use umbel_model::Classifier;
+
+use crate::clock::Clock;
+use crate::config::EvaluationSection;
+use crate::evaluation::{Evaluation, PublicData};
+use crate::run::{Observer, RoundSummary};
+use crate::run_folder::RunFolder;
+
+/// One line of `metrics.jsonl`: nothing in it comes from private rows but through the
+/// released model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Metric {
+    /// The round, from 1.
+    pub round: u32,
+    /// Epsilon spent on the data set so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Mean cross-entropy on public data, where it was evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Accuracy there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Macro-F1 there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// Learning rate of the round's step.
+    pub learning_rate: f64,
+    /// Clients whose updates count.
+    pub clients: usize,
+    /// Clients that were waited for in vain.
+    pub missing: Vec<String>,
+    /// Seconds since the run began.
+    pub seconds: f64,
+}
+
+/// The observer of a run.
+pub struct Recorder<'a> {
+    folder: &'a mut RunFolder,
+    clock: &'a dyn Clock,
+    settings: &'a EvaluationSection,
+    rounds: u32,
+    public: &'a PublicData,
+    classifier: &'a mut Classifier,
+    watch: &'a mut dyn FnMut(&Metric),
+    metrics: Vec<Metric>,
+    began: Duration,
+}
+
+impl<'a> Recorder<'a> {
+    /// A recorder that writes into `folder`, evaluates `classifier` on `public` and calls
+    /// `watch` after every round.
+    pub fn new(
+        folder: &'a mut RunFolder,
+        clock: &'a dyn Clock,
+        settings: &'a EvaluationSection,
+        rounds: u32,
+        public: &'a PublicData,
+        classifier: &'a mut Classifier,
+        watch: &'a mut dyn FnMut(&Metric),
+    ) -> Self {
+        Self {
+            began: clock.elapsed(),
+            folder,
+            clock,
+            settings,
+            rounds,
+            public,
+            classifier,
+            watch,
+            metrics: Vec::new(),
+        }
+    }
+
+    /// All metrics so far.
+    pub fn into_metrics(self) -> Vec<Metric> {
+        self.metrics
+    }
+
+    /// Evaluates every so many rounds; the last round's evaluation, on all rows, comes after
+    /// the run.
+    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, String> {
+        let every = self.settings.every;
+        let due = every > 0 && (summary.round % every == 0 || summary.round == 1);
+        if !due || self.public.is_empty() || summary.round == self.rounds {
+            return Ok(None);
+        }
+        self.classifier
+            .set_parameters(&summary.parameters)
+            .and_then(|()| self.public.evaluate(self.classifier, self.settings.rows))
+            .map(Some)
+            .map_err(|e| format!("the model can't be evaluated: {e}"))
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn round_done(&mut self, summary: &RoundSummary) -> Result<(), String> {
+        let scores = self.evaluate(summary)?.map(|e| e.overall);
+        let metric = Metric {
+            round: summary.round,
+            epsilon: summary.epsilon,
+            loss: scores.as_ref().map(|s| s.loss),
+            accuracy: scores.as_ref().map(|s| s.accuracy),
+            macro_f1: scores.as_ref().map(|s| s.macro_f1),
+            learning_rate: summary.learning_rate,
+            clients: summary.participation.counted.len(),
+            missing: summary
+                .participation
+                .missing
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            seconds: (self.clock.elapsed() - self.began).as_secs_f64(),
+        };
+        self.folder.metric(&metric).map_err(|e| e.to_string())?;
+        (self.watch)(&metric);
+        self.metrics.push(metric);
+        Ok(())
+    }
+}

@@ -1,0 +1,352 @@
+//! The driver of a run: carries out what the round engine asks for.
+//!
+//! One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Hall`]. The order of
+//! a round's last act is fixed: ledger entry written and synced, then noise drawn, then the
+//! optimiser's step, then the result stored and offered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use umbel_model::Optimiser;
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::LatticeStep;
+use umbel_privacy::ledger::Spent;
+use umbel_privacy::poisson::{SamplingRate, poisson_sample};
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_privacy::release::{NoPrivacy, Released, release};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_proto::federation::Federation as _;
+use umbel_proto::mechanism::{Mechanism, MechanismError};
+use umbel_proto::message::{ClientId, Ending};
+use umbel_proto::plan::Plan;
+
+use crate::clock::Clock;
+use crate::config::RunConfig;
+use crate::hall::Hall;
+use crate::run_ledger::{RunLedger, RunLedgerError};
+use crate::round::{Action, Event, Participation, Phase};
+use crate::schedule::learning_rate;
+
+/// What a finished round was like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundSummary {
+    /// The round, from 1.
+    pub round: u32,
+    /// Epsilon spent on the data set so far, at the plan's delta; `None` without privacy.
+    pub epsilon: Option<f64>,
+    /// Who took part.
+    pub participation: Participation,
+    /// The parameters after the round.
+    pub parameters: Arc<[f32]>,
+    /// The learning rate of the round's step.
+    pub learning_rate: f64,
+}
+
+/// Who wants to know how the run goes: progress bars, metrics files, evaluations.
+pub trait Observer {
+    /// A round's result is stored and about to be offered. An error ends the run.
+    ///
+    /// # Errors
+    /// A sentence saying what can't be done (the disk is full, say).
+    fn round_done(&mut self, summary: &RoundSummary) -> Result<(), String>;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The ending.
+    pub ending: Ending,
+    /// Rounds whose result is out.
+    pub rounds: u32,
+    /// The final parameters.
+    pub parameters: Vec<f32>,
+    /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
+    pub epsilon: Option<f64>,
+}
+
+/// Why a run can't be driven at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] RunLedgerError),
+    /// The plan.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+    /// A number that privacy arithmetic refuses.
+    #[error("{0}")]
+    Privacy(String),
+    /// The number of initial parameters isn't the plan's.
+    #[error("{found} initial parameters, but the plan says {expected}")]
+    Parameters {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+}
+
+/// Drives one run.
+pub struct Driver<'a> {
+    plan: Plan,
+    config: RunConfig,
+    hall: Arc<Hall>,
+    clock: &'a dyn Clock,
+    mechanism: Option<Mechanism>,
+    step: LatticeStep,
+    ledger: Option<RunLedger>,
+    /// The ledger's token for the round that is about to be released.
+    spent: Option<Spent>,
+    optimiser: Optimiser,
+    parameters: Vec<f32>,
+    /// When the present phase's patience ends.
+    deadline: Option<Duration>,
+}
+
+impl<'a> Driver<'a> {
+    /// Prepares a run from its initial parameters. `ledger` is needed unless the plan is
+    /// without privacy.
+    ///
+    /// # Errors
+    /// [`RunError`] where plan, ledger and parameters don't fit together.
+    pub fn new(
+        plan: Plan,
+        config: RunConfig,
+        hall: Arc<Hall>,
+        ledger: Option<RunLedger>,
+        parameters: Vec<f32>,
+        clock: &'a dyn Clock,
+    ) -> Result<Self, RunError> {
+        if parameters.len() != plan.classifier.parameters {
+            return Err(RunError::Parameters {
+                found: parameters.len(),
+                expected: plan.classifier.parameters,
+            });
+        }
+        let mechanism = plan.mechanism()?;
+        if mechanism.is_some() != ledger.is_some() {
+            return Err(RunError::Privacy(
+                "a run with privacy needs a ledger, and one without must not have any".into(),
+            ));
+        }
+        Ok(Self {
+            mechanism,
+            step: plan.submitted_step()?,
+            optimiser: Optimiser::new(config.server.optimiser_config(), parameters.len()),
+            plan,
+            config,
+            hall,
+            clock,
+            ledger,
+            spent: None,
+            parameters,
+            deadline: None,
+        })
+    }
+
+    /// Runs to the end, whatever the end is.
+    ///
+    /// # Errors
+    /// [`RunError`] only where the accounting itself fails; an exhausted budget, missing
+    /// clients or a full disk are endings.
+    pub fn drive(mut self, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+        self.set_deadline(self.config.federation.gather_seconds);
+        loop {
+            let Some(action) = self.hall.next_action(self.patience()) else {
+                self.lose_patience();
+                continue;
+            };
+            match action {
+                Action::AskGate { .. } => {
+                    let event = self.ask_gate()?;
+                    self.hall.tell(event);
+                }
+                Action::DrawCohort { round, attempt } => {
+                    let cohort = self.draw_cohort(round, attempt)?;
+                    self.hall.tell(Event::CohortDrawn(cohort));
+                }
+                Action::Open { .. } => {
+                    self.set_deadline(self.config.federation.round_seconds);
+                    self.hall.offer_round(self.encoded_parameters());
+                }
+                Action::Count(_) => {}
+                Action::RecordSpend { round } => self.record_spend(round),
+                Action::Release {
+                    round,
+                    participation,
+                } => self.release_round(round, participation, observer)?,
+                Action::Finish(ending) => return self.outcome(ending),
+            }
+        }
+    }
+
+    fn set_deadline(&mut self, seconds: u64) {
+        self.deadline = Some(self.clock.elapsed() + Duration::from_secs(seconds));
+    }
+
+    /// How long to wait for an action before the deadline, looking up once a second so that a
+    /// stalled clock can't hang a run.
+    fn patience(&self) -> Duration {
+        let second = Duration::from_secs(1);
+        self.deadline.map_or(second, |deadline| {
+            deadline.saturating_sub(self.clock.elapsed()).min(second)
+        })
+    }
+
+    fn lose_patience(&mut self) {
+        let over = self.deadline.is_some_and(|d| self.clock.elapsed() >= d);
+        if over {
+            self.deadline = None;
+            match self.hall.phase() {
+                Phase::Gathering => self.hall.tell(Event::GatheringOver),
+                _ => self.hall.tell(Event::DeadlinePassed),
+            }
+        }
+    }
+
+    fn ask_gate(&mut self) -> Result<Event, RunError> {
+        let (Some(ledger), Some(mechanism)) = (&mut self.ledger, &self.mechanism) else {
+            return Ok(Event::RoundPermitted);
+        };
+        let permitted = ledger.permits(mechanism, self.plan.events_per_round())?;
+        Ok(if permitted {
+            Event::RoundPermitted
+        } else {
+            Event::BudgetExhausted
+        })
+    }
+
+    /// Everybody, or a Poisson draw of clients where the client is the unit.
+    fn draw_cohort(&self, round: u32, attempt: u32) -> Result<Vec<ClientId>, RunError> {
+        let clients: Vec<ClientId> = self.config.clients.iter().map(|c| c.name.clone()).collect();
+        if !self.samples_clients() {
+            return Ok(clients);
+        }
+        let rate = SamplingRate::try_from(self.plan.privacy.sampling_rate)
+            .map_err(|e| RunError::Privacy(e.to_string()))?;
+        let mut rng = self.randomness(&format!("cohort/{round}/{attempt}"))?;
+        let drawn = poisson_sample(clients.len(), rate, &mut rng);
+        Ok(drawn.into_iter().map(|i| clients[i].clone()).collect())
+    }
+
+    fn samples_clients(&self) -> bool {
+        samples_clients(&self.plan)
+    }
+
+    /// Writes the round's entry. What it returns is kept: only with it can the sum be released.
+    fn record_spend(&mut self, round: u32) {
+        self.deadline = None;
+        if let (Some(ledger), Some(mechanism)) = (&mut self.ledger, &self.mechanism) {
+            let now = self.clock.unix_seconds();
+            match ledger.spend(round, mechanism, self.plan.events_per_round(), now) {
+                Ok(spent) => self.spent = Some(spent),
+                Err(e) => return self.hall.tell(Event::Broken(e.to_string())),
+            }
+        }
+        self.hall.tell(Event::SpendRecorded);
+    }
+
+    fn release_round(
+        &mut self,
+        round: u32,
+        participation: Participation,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let total = self.release(round)?.to_f64(self.step);
+        self.hall.note_missing(&participation.missing);
+        let learning_rate = self.apply(round, total);
+        let summary = RoundSummary {
+            round,
+            epsilon: self.epsilon()?,
+            participation,
+            parameters: self.parameters.clone().into(),
+            learning_rate,
+        };
+        match observer.round_done(&summary) {
+            Ok(()) => self.hall.tell(Event::Released),
+            Err(reason) => self.hall.tell(Event::Broken(reason)),
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, round: u32) -> Result<Released, RunError> {
+        let sum = self.hall.take_sum();
+        let Some(mechanism) = &self.mechanism else {
+            return Ok(Released::unnoised(sum, NoPrivacy));
+        };
+        let spent = self.spent.take().ok_or_else(|| {
+            RunError::Privacy(format!("round {round} is to be released without an entry"))
+        })?;
+        match self.plan.privacy.placement {
+            NoisePlacement::Local => Ok(Released::noised_by_clients(sum, spent)),
+            NoisePlacement::Central => {
+                let mut rng = self.randomness(&format!("noise/{round}"))?;
+                release(sum, &mechanism.noise, spent, &mut rng)
+                    .map_err(|e| RunError::Privacy(e.to_string()))
+            }
+        }
+    }
+
+    /// Takes the optimiser's step on the mean of a released sum; returns its learning rate.
+    fn apply(&mut self, round: u32, mut total: Vec<f64>) -> f64 {
+        let divisor = self.divisor();
+        // A sum of differences points where the parameters should go, a gradient away from it.
+        let sign = match self.plan.summed {
+            Summed::Gradients => 1.0,
+            Summed::Deltas => -1.0,
+        };
+        total.iter_mut().for_each(|x| *x *= sign / divisor);
+        let rate = learning_rate(&self.config.server, round, self.plan.rounds);
+        self.optimiser.step(&mut self.parameters, &total, rate);
+        rate
+    }
+
+    /// The public constant that a sum is divided by: never a count of who came.
+    fn divisor(&self) -> f64 {
+        let clients = self.config.clients.len() as f64;
+        match self.plan.summed {
+            Summed::Gradients => self.config.training.expected_batch.unwrap_or(1.0),
+            Summed::Deltas if self.samples_clients() => {
+                clients * self.plan.privacy.sampling_rate
+            }
+            Summed::Deltas => clients,
+        }
+    }
+
+    fn epsilon(&mut self) -> Result<Option<f64>, RunError> {
+        Ok(match &mut self.ledger {
+            Some(ledger) => Some(ledger.epsilon()?),
+            None => None,
+        })
+    }
+
+    fn encoded_parameters(&self) -> Arc<[u8]> {
+        self.parameters
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect()
+    }
+
+    fn outcome(mut self, ending: Ending) -> Result<Outcome, RunError> {
+        Ok(Outcome {
+            rounds: self.hall.rounds_done(),
+            epsilon: self.epsilon()?,
+            ending,
+            parameters: self.parameters,
+        })
+    }
+
+    /// A generator for one purpose: from the operating system, or, in a seeded run, a stream
+    /// that no other purpose has.
+    fn randomness(&self, purpose: &str) -> Result<NoiseSource, RunError> {
+        match self.plan.seed {
+            Some(seed) => Ok(NoiseSource::seeded(seed, &format!("coordinator/{purpose}"))),
+            None => NoiseSource::from_os().map_err(|e| RunError::Privacy(e.to_string())),
+        }
+    }
+}
+
+/// Whether cohorts are a Poisson draw of clients: only where the client is the unit.
+pub fn samples_clients(plan: &Plan) -> bool {
+    plan.privacy.unit == PrivacyUnit::Client && plan.privacy.sampling_rate < 1.0
+}

@@ -1,0 +1,132 @@
+//! What a run leaves on disk: one folder, made new for each run.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// The folder of one run.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: File,
+}
+
+/// A file of the run folder that can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write {path}: {source}; is there space, and may you write there?")]
+pub struct RunFolderError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> RunFolderError + use<'_> {
+    |source| RunFolderError {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+impl RunFolder {
+    /// Makes `out/NAME-YYYYMMDD-HHMMSS`, or with a number behind it where that exists.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where folders or files can't be made.
+    pub fn create(out: &Path, name: &str, unix_seconds: u64) -> Result<Self, RunFolderError> {
+        fs::create_dir_all(out).map_err(failed(out))?;
+        let stamp = stamp(unix_seconds);
+        let mut path = out.join(format!("{name}-{stamp}"));
+        let mut again = 2;
+        while let Err(e) = fs::create_dir(&path) {
+            if e.kind() != io::ErrorKind::AlreadyExists {
+                return Err(failed(&path)(e));
+            }
+            path = out.join(format!("{name}-{stamp}-{again}"));
+            again += 1;
+        }
+        let file = path.join("metrics.jsonl");
+        let metrics = File::create(&file).map_err(failed(&file))?;
+        Ok(Self { path, metrics })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the model goes.
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model")
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn metric(&mut self, line: &impl Serialize) -> Result<(), RunFolderError> {
+        let file = self.path.join("metrics.jsonl");
+        let mut text = to_json(line, false).map_err(failed(&file))?;
+        text.push(b'\n');
+        self.metrics.write_all(&text).map_err(failed(&file))
+    }
+
+    /// Writes a file as a whole: a reader sees the old or the new content, never a half.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
+        let path = self.path.join(name);
+        let draft = self.path.join(format!(".{name}.draft"));
+        fs::write(&draft, content)
+            .and_then(|()| fs::rename(&draft, &path))
+            .map_err(failed(&path))
+    }
+
+    /// Writes a value as indented JSON.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), RunFolderError> {
+        let text = to_json(value, true).map_err(failed(&self.path.join(name)))?;
+        self.write(name, &text)
+    }
+}
+
+fn to_json(value: &impl Serialize, pretty: bool) -> io::Result<Vec<u8>> {
+    if pretty {
+        serde_json::to_vec_pretty(value)
+    } else {
+        serde_json::to_vec(value)
+    }
+    .map_err(io::Error::from)
+}
+
+/// The time for a folder's name, in UTC.
+fn stamp(unix_seconds: u64) -> String {
+    formatted(
+        unix_seconds,
+        format_description!("[year][month][day]-[hour][minute][second]"),
+    )
+}
+
+/// The time for people, in UTC.
+pub fn readable_time(unix_seconds: u64) -> String {
+    formatted(
+        unix_seconds,
+        format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC"),
+    )
+}
+
+fn formatted(
+    unix_seconds: u64,
+    format: &[time::format_description::BorrowedFormatItem<'_>],
+) -> String {
+    i64::try_from(unix_seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| time.format(format).ok())
+        .unwrap_or_else(|| unix_seconds.to_string())
+}

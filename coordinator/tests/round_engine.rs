@@ -1,0 +1,236 @@
+//! The round engine, as lists of events and the actions that must follow.
+
+use umbel_coordinator::round::{
+    Action, Engine, Event, Participation, Phase, RefusedUpdate, RoundSettings,
+};
+use umbel_proto::message::{BlobDigest, ClientId, Ending};
+
+fn client(name: &str) -> ClientId {
+    name.parse().expect("a valid name")
+}
+
+fn clients(names: &[&str]) -> Vec<ClientId> {
+    names.iter().map(|name| client(name)).collect()
+}
+
+fn settings(names: &[&str], rounds: u32, minimum: usize) -> RoundSettings {
+    RoundSettings {
+        rounds,
+        clients: clients(names).into_iter().collect(),
+        minimum,
+        sampled: false,
+        attempts: 2,
+    }
+}
+
+fn digest(of: &str) -> BlobDigest {
+    BlobDigest::of(of.as_bytes())
+}
+
+fn update(name: &str, round: u32) -> Event {
+    Event::UpdateArrived {
+        client: client(name),
+        round,
+        digest: digest(name),
+    }
+}
+
+/// Feeds events and returns the state and the actions of the last one.
+fn after(settings: RoundSettings, events: Vec<Event>) -> (Engine, Vec<Action>) {
+    let start = (Engine::new(settings), Vec::new());
+    events
+        .into_iter()
+        .fold(start, |(engine, _), event| engine.handle(event))
+}
+
+/// Everybody has joined, the gate has opened, the cohort is everybody, and then `more`.
+fn opened(names: &[&str], more: impl IntoIterator<Item = Event>) -> Vec<Event> {
+    let joined = names.iter().map(|name| Event::Joined(client(name)));
+    joined
+        .chain([Event::RoundPermitted, Event::CohortDrawn(clients(names))])
+        .chain(more)
+        .collect()
+}
+
+/// The reason of the one failure that `actions` must be.
+fn failure(actions: &[Action]) -> &str {
+    match actions {
+        [Action::Finish(Ending::Failed { reason })] => reason,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+#[test]
+fn the_gate_is_asked_once_everybody_has_joined() {
+    let (engine, actions) = after(settings(&["a", "b"], 1, 2), vec![Event::Joined(client("a"))]);
+    assert_eq!((engine.phase(), actions), (&Phase::Gathering, vec![]));
+    let (_, actions) = engine.handle(Event::Joined(client("b")));
+    assert_eq!(actions, [Action::AskGate { round: 1 }]);
+}
+
+#[test]
+fn a_foreign_client_never_counts_as_present() {
+    let (engine, actions) = after(settings(&["a"], 1, 1), vec![Event::Joined(client("x"))]);
+    assert!(engine.present().is_empty());
+    assert_eq!(actions, []);
+}
+
+#[test]
+fn a_round_goes_from_cohort_to_spending_to_release_to_the_next_gate() {
+    let two = ["a", "b"];
+    let (engine, actions) = after(settings(&two, 2, 2), opened(&two, []));
+    let cohort = clients(&two);
+    let open = Action::Open {
+        round: 1,
+        cohort: cohort.clone(),
+    };
+    assert_eq!(actions, [open]);
+    let (engine, actions) = engine.handle(update("b", 1));
+    assert_eq!(actions, [Action::Count(client("b"))]);
+    let (engine, actions) = engine.handle(update("a", 1));
+    let spend = Action::RecordSpend { round: 1 };
+    assert_eq!(actions, [Action::Count(client("a")), spend]);
+    let (engine, actions) = engine.handle(Event::SpendRecorded);
+    let release = Action::Release {
+        round: 1,
+        participation: Participation {
+            counted: cohort,
+            missing: vec![],
+        },
+    };
+    assert_eq!(actions, [release]);
+    let (engine, actions) = engine.handle(Event::Released);
+    assert_eq!(actions, [Action::AskGate { round: 2 }]);
+    assert_eq!(engine.rounds_done(), 1);
+}
+
+#[test]
+fn the_last_release_completes_the_run() {
+    let one = ["a"];
+    let end = [update("a", 1), Event::SpendRecorded, Event::Released];
+    let (engine, actions) = after(settings(&one, 1, 1), opened(&one, end));
+    assert_eq!(actions, [Action::Finish(Ending::Complete)]);
+    assert_eq!(engine.rounds_done(), 1);
+}
+
+#[test]
+fn nothing_is_released_before_the_spending_is_recorded() {
+    let one = ["a"];
+    let (engine, _) = after(settings(&one, 1, 1), opened(&one, [update("a", 1)]));
+    let others = [
+        Event::Released,
+        Event::DeadlinePassed,
+        update("a", 1),
+        Event::RoundPermitted,
+        Event::Left(client("a")),
+    ];
+    for event in others {
+        let (same, actions) = engine.clone().handle(event);
+        assert_eq!((same.phase(), actions), (engine.phase(), vec![]));
+    }
+}
+
+#[test]
+fn an_exhausted_budget_ends_the_run_before_the_round() {
+    let events = vec![Event::Joined(client("a")), Event::BudgetExhausted];
+    let (engine, actions) = after(settings(&["a"], 5, 1), events);
+    let ending = Ending::BudgetExhausted { rounds: 0 };
+    assert_eq!(actions, [Action::Finish(ending)]);
+    assert_eq!(engine.rounds_done(), 0);
+}
+
+#[test]
+fn the_same_update_counts_once_and_another_one_is_refused() {
+    let two = ["a", "b"];
+    let (engine, _) = after(settings(&two, 1, 2), opened(&two, [update("a", 1)]));
+    let admits = |name: &str, round, of: &str| engine.admits(&client(name), round, &digest(of));
+    assert_eq!(admits("a", 1, "a"), Ok(false));
+    assert_eq!(admits("a", 1, "other"), Err(RefusedUpdate::Conflicting));
+    assert_eq!(admits("b", 1, "b"), Ok(true));
+    assert_eq!(admits("x", 1, "x"), Err(RefusedUpdate::NotInCohort));
+    assert_eq!(admits("b", 2, "b"), Err(RefusedUpdate::Closed(2)));
+    let (_, actions) = engine.handle(update("a", 1));
+    assert_eq!(actions, []);
+}
+
+#[test]
+fn a_deadline_closes_a_round_that_has_its_minimum() {
+    let three = ["a", "b", "c"];
+    let end = [update("a", 1), update("c", 1), Event::DeadlinePassed];
+    let (engine, actions) = after(settings(&three, 1, 2), opened(&three, end));
+    assert_eq!(actions, [Action::RecordSpend { round: 1 }]);
+    let (_, actions) = engine.handle(Event::SpendRecorded);
+    let Some(Action::Release { participation, .. }) = actions.first() else {
+        panic!("expected a release, got {actions:?}");
+    };
+    assert_eq!(participation.missing, [client("b")]);
+}
+
+#[test]
+fn a_round_below_its_minimum_is_repeated_and_then_fails_the_run() {
+    let two = ["a", "b"];
+    let late = [update("a", 1), Event::DeadlinePassed];
+    let (engine, actions) = after(settings(&two, 1, 2), opened(&two, late));
+    let again = Action::DrawCohort {
+        round: 1,
+        attempt: 1,
+    };
+    assert_eq!(actions, [again]);
+    let (engine, _) = engine.handle(Event::CohortDrawn(clients(&two)));
+    let (_, actions) = engine.handle(Event::DeadlinePassed);
+    let reason = failure(&actions);
+    assert!(reason.contains("missing: a, b"), "{reason}");
+}
+
+#[test]
+fn nobody_waits_for_a_client_that_left() {
+    let three = ["a", "b", "c"];
+    let end = [update("a", 1), update("b", 1), Event::Left(client("c"))];
+    let (_, actions) = after(settings(&three, 1, 2), opened(&three, end));
+    assert_eq!(actions, [Action::RecordSpend { round: 1 }]);
+}
+
+#[test]
+fn a_run_that_can_never_reach_its_minimum_fails_at_once() {
+    let two = ["a", "b"];
+    let end = [Event::Left(client("b"))];
+    let (_, actions) = after(settings(&two, 1, 2), opened(&two, end));
+    failure(&actions);
+}
+
+#[test]
+fn an_empty_poisson_cohort_is_a_noise_only_round() {
+    let mut sampled = settings(&["a"], 1, 1);
+    sampled.sampled = true;
+    let events = vec![
+        Event::Joined(client("a")),
+        Event::RoundPermitted,
+        Event::CohortDrawn(vec![]),
+    ];
+    let (_, actions) = after(sampled, events);
+    let open = Action::Open {
+        round: 1,
+        cohort: vec![],
+    };
+    assert_eq!(actions, [open, Action::RecordSpend { round: 1 }]);
+}
+
+#[test]
+fn gathering_ends_with_enough_clients_or_fails_naming_the_absent() {
+    let three = settings(&["a", "b", "c"], 1, 2);
+    let joined = |name: &str| Event::Joined(client(name));
+    let enough = vec![joined("a"), joined("b"), Event::GatheringOver];
+    let (_, actions) = after(three.clone(), enough);
+    assert_eq!(actions, [Action::AskGate { round: 1 }]);
+
+    let (_, actions) = after(three, vec![joined("a"), Event::GatheringOver]);
+    let reason = failure(&actions);
+    assert!(reason.ends_with("not seen: b, c"), "{reason}");
+}
+
+#[test]
+fn a_broken_driver_ends_the_run() {
+    let events = vec![Event::Broken("the disk is full".into())];
+    let (_, actions) = after(settings(&["a"], 1, 1), events);
+    assert_eq!(failure(&actions), "the disk is full");
+}

@@ -1,0 +1,1 @@
+//! The transformer classifier: checkpoints, tokens, data, per-unit private gradients, evaluation.

@@ -1,0 +1,229 @@
+//! The accountant's questions the other way round: which noise meets an epsilon, and how
+//! many rounds fit in a budget. Answers are always on the safe side.
+
+use crate::accountant::event::{MechanismEvent, NoiseMultiplier};
+use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, RdpAccountant};
+use crate::budget::Budget;
+use crate::poisson::SamplingRate;
+use crate::unit::Adjacency;
+
+/// Why no noise multiplier was found.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum CalibrationError {
+    /// The mechanism can't be accounted for.
+    #[error(transparent)]
+    Accounting(#[from] AccountingError),
+    /// Even the largest noise costs more.
+    #[error(
+        "no noise multiplier up to 2^40 keeps {rounds} rounds within epsilon {epsilon} at delta {delta}; \
+         allow a larger epsilon or delta, or fewer rounds"
+    )]
+    OutOfReach {
+        /// The epsilon that was asked for.
+        epsilon: f64,
+        /// Its delta.
+        delta: Delta,
+        /// Rounds.
+        rounds: u64,
+    },
+}
+
+/// Relative distance from the least noise multiplier at which the search ends.
+const TOLERANCE: f64 = 1e-6;
+
+const SMALLEST: f64 = 1.0 / (1u64 << 20) as f64;
+const LARGEST: f64 = (1u64 << 40) as f64;
+
+/// The least noise multiplier σ with which `rounds` rounds at sampling rate q stay within
+/// the budget, to a relative 10^-6: never below it, so epsilon is never overshot. Zero
+/// rounds, and a budget so large that 2^-20 meets it, give 2^-20.
+///
+/// # Errors
+/// [`CalibrationError::OutOfReach`], or [`CalibrationError::Accounting`] for a
+/// combination that has no sound figure (sampling under replace-one).
+pub fn noise_multiplier(
+    budget: &Budget,
+    sampling_rate: SamplingRate,
+    rounds: u64,
+    adjacency: Adjacency,
+) -> Result<NoiseMultiplier, CalibrationError> {
+    let fits = |sigma: f64| -> Result<Option<NoiseMultiplier>, CalibrationError> {
+        // Only positive finite candidates occur; anything else doesn't fit.
+        let Ok(sigma) = NoiseMultiplier::try_from(sigma) else { return Ok(None) };
+        let event = MechanismEvent::poisson_gaussian(sampling_rate, sigma);
+        let epsilon = epsilon_of(&event, rounds, budget.delta(), adjacency)?;
+        Ok((epsilon.get() <= budget.epsilon()).then_some(sigma))
+    };
+    let mut found = None;
+    let mut high = 1.0;
+    while high <= LARGEST {
+        found = fits(high)?;
+        if found.is_some() {
+            break;
+        }
+        high *= 2.0;
+    }
+    let Some(mut least) = found else {
+        let (epsilon, delta) = (budget.epsilon(), budget.delta());
+        return Err(CalibrationError::OutOfReach { epsilon, delta, rounds });
+    };
+    let mut low = least.get() / 2.0;
+    while low >= SMALLEST {
+        match fits(low)? {
+            Some(smaller) => least = smaller,
+            None => break,
+        }
+        low /= 2.0;
+    }
+    if low < SMALLEST {
+        return Ok(least);
+    }
+    while least.get() > low * (1.0 + TOLERANCE) {
+        let middle = low + (least.get() - low) / 2.0;
+        match fits(middle)? {
+            Some(smaller) => least = smaller,
+            None => low = middle,
+        }
+    }
+    Ok(least)
+}
+
+/// How many runs of `event` fit in the budget when nothing was spent before; at most
+/// 2^53, which stands for "any number".
+///
+/// # Errors
+/// [`AccountingError`] for an event that has no sound figure.
+pub fn rounds_within(
+    budget: &Budget,
+    event: &MechanismEvent,
+    adjacency: Adjacency,
+) -> Result<u64, AccountingError> {
+    let mut accountant = RdpAccountant::new(adjacency);
+    // Computes the curve once; clones share it.
+    accountant.compose(event, 0)?;
+    let fits = |rounds: u64| -> Result<bool, AccountingError> {
+        let mut trial = accountant.clone();
+        match trial.compose(event, rounds) {
+            Ok(()) => Ok(trial.epsilon(budget.delta()).get() <= budget.epsilon()),
+            Err(AccountingError::TooMany) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    let (mut enough, mut too_many) = (0, 1);
+    while fits(too_many)? {
+        enough = too_many;
+        too_many *= 2;
+        if too_many > 1 << 53 {
+            return Ok(enough);
+        }
+    }
+    while too_many - enough > 1 {
+        let middle = enough + (too_many - enough) / 2;
+        if fits(middle)? {
+            enough = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    Ok(enough)
+}
+
+/// Epsilon of `count` runs of `event` when nothing was spent before.
+///
+/// # Errors
+/// [`AccountingError`] for an event that has no sound figure.
+pub fn epsilon_of(
+    event: &MechanismEvent,
+    count: u64,
+    delta: Delta,
+    adjacency: Adjacency,
+) -> Result<Epsilon, AccountingError> {
+    let mut accountant = RdpAccountant::new(adjacency);
+    accountant.compose(event, count)?;
+    Ok(accountant.epsilon(delta))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn budget(epsilon: f64, delta: f64) -> Budget {
+        Budget::new(epsilon, delta).unwrap()
+    }
+
+    fn rate(q: f64) -> SamplingRate {
+        SamplingRate::try_from(q).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn calibrated_noise_meets_the_epsilon_and_hardly_more(
+            epsilon in 0.3f64..20.0, ln_delta in -25f64..-7.0, ln_q in -7f64..0.0, rounds in 1u64..5000,
+        ) {
+            let budget = budget(epsilon, ln_delta.exp());
+            let q = rate(ln_q.exp());
+            let sigma = noise_multiplier(&budget, q, rounds, Adjacency::AddOrRemove).unwrap();
+            let cost = |sigma: f64| {
+                let event =
+                    MechanismEvent::poisson_gaussian(q, NoiseMultiplier::try_from(sigma).unwrap());
+                epsilon_of(&event, rounds, budget.delta(), Adjacency::AddOrRemove).unwrap().get()
+            };
+            prop_assert!(cost(sigma.get()) <= epsilon);
+            prop_assert!(cost(sigma.get() * (1.0 - 2e-6)) > epsilon);
+        }
+
+        #[test]
+        fn one_round_more_than_fit_costs_too_much(
+            epsilon in 0.5f64..10.0, sigma in 0.7f64..4.0, ln_q in -6f64..0.0,
+        ) {
+            let budget = budget(epsilon, 1e-5);
+            let sigma = NoiseMultiplier::try_from(sigma).unwrap();
+            let event = MechanismEvent::poisson_gaussian(rate(ln_q.exp()), sigma);
+            let rounds = rounds_within(&budget, &event, Adjacency::AddOrRemove).unwrap();
+            let cost = |rounds| {
+                epsilon_of(&event, rounds, budget.delta(), Adjacency::AddOrRemove).unwrap().get()
+            };
+            prop_assert!(cost(rounds) <= epsilon);
+            prop_assert!(cost(rounds + 1) > epsilon);
+        }
+    }
+
+    #[test]
+    fn replacing_one_unit_needs_twice_the_noise() {
+        let budget = budget(2.0, 1e-5);
+        let add = noise_multiplier(&budget, rate(1.0), 50, Adjacency::AddOrRemove).unwrap();
+        let replace = noise_multiplier(&budget, rate(1.0), 50, Adjacency::ReplaceOne).unwrap();
+        assert!((replace.get() / add.get() - 2.0).abs() < 4e-6);
+    }
+
+    #[test]
+    fn what_has_no_answer_is_refused() {
+        let budget = budget(2.0, 1e-5);
+        assert!(matches!(
+            noise_multiplier(&budget, rate(0.5), 50, Adjacency::ReplaceOne),
+            Err(CalibrationError::Accounting(AccountingError::SampledReplaceOne))
+        ));
+        let too_many = noise_multiplier(&budget, rate(1.0), u64::MAX, Adjacency::AddOrRemove);
+        assert!(too_many.is_err());
+        let tight = Budget::new(1e-14, 1e-14).unwrap();
+        assert!(matches!(
+            noise_multiplier(&tight, rate(1.0), 1 << 50, Adjacency::AddOrRemove),
+            Err(CalibrationError::OutOfReach { .. })
+        ));
+    }
+
+    #[test]
+    fn extremes_end_at_the_edges_of_the_search() {
+        let huge = Budget::new(1e300, 0.5).unwrap();
+        let sigma = noise_multiplier(&huge, rate(1.0), 1, Adjacency::AddOrRemove).unwrap();
+        assert!(sigma.get() <= 2.0 * SMALLEST);
+        let event = MechanismEvent::gaussian(NoiseMultiplier::try_from(1e30).unwrap());
+        let rounds = rounds_within(&budget(1.0, 0.1), &event, Adjacency::AddOrRemove).unwrap();
+        assert_eq!(rounds, 1 << 53);
+        let loud = MechanismEvent::gaussian(NoiseMultiplier::try_from(1e-3).unwrap());
+        assert_eq!(rounds_within(&budget(1.0, 0.1), &loud, Adjacency::AddOrRemove), Ok(0));
+    }
+}

@@ -1,0 +1,290 @@
+//! One line of the ledger.
+//!
+//! A line is compact JSON with the fields of [`LedgerEntry`] in their order, the last of
+//! them `hash`: the SHA-256, in hexadecimal, of the line's own bytes without that field,
+//! i.e. with `,"hash":"…"}` replaced by `}`. So it can be checked with any JSON-free tool:
+//! no canonical form has to be recreated.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::accountant::Delta;
+use crate::accountant::event::MechanismEvent;
+use crate::clip::ClippingNorm;
+use crate::lattice::LatticeStep;
+use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+
+/// The version of the format that this crate writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The longest data set key or run id, in bytes.
+const LONGEST_NAME: usize = 256;
+
+/// The SHA-256 of an entry, written as 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EntryHash([u8; 32]);
+
+impl EntryHash {
+    /// What the first entry gives as the hash of the one before: zeros.
+    pub const START: Self = Self([0; 32]);
+
+    fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for EntryHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// A text that isn't 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" isn't a hash; it must be 64 lower-case hexadecimal digits")]
+pub struct InvalidHash(String);
+
+impl FromStr for EntryHash {
+    type Err = InvalidHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHash> {
+        let mut bytes = [0; 32];
+        let read = hex::decode_to_slice(text, &mut bytes);
+        let upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        if read.is_err() || upper_case { Err(InvalidHash(text.into())) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl TryFrom<String> for EntryHash {
+    type Error = InvalidHash;
+
+    fn try_from(text: String) -> Result<Self, InvalidHash> {
+        text.parse()
+    }
+}
+
+impl From<EntryHash> for String {
+    fn from(hash: EntryHash) -> String {
+        hash.to_string()
+    }
+}
+
+/// What is about to be spent; [`crate::Ledger::spend`] makes an entry of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryDraft {
+    /// The data set that is spent on: 1 to 256 bytes without control characters.
+    /// Spending adds up over all entries with the same key.
+    pub data_set: String,
+    /// The run that spends: 1 to 256 bytes without control characters.
+    pub run_id: String,
+    /// The round within the run.
+    pub round: u64,
+    /// Whom the event protects.
+    pub unit: PrivacyUnit,
+    /// The neighbouring relation that the run reports.
+    pub adjacency: Adjacency,
+    /// Where the noise is added.
+    pub placement: NoisePlacement,
+    /// The mechanism.
+    pub event: MechanismEvent,
+    /// C.
+    pub clipping_norm: ClippingNorm,
+    /// γ.
+    pub lattice_step: LatticeStep,
+    /// The delta that the run reports epsilon at.
+    pub delta: Delta,
+    /// Seconds since 1970, by the caller's clock.
+    pub unix_time: u64,
+    /// Whether the noise comes from a seed that somebody knows, and protects nobody.
+    pub seeded: bool,
+}
+
+/// One entry, as it stands in the ledger.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerEntry {
+    /// [`FORMAT_VERSION`] at the time of writing.
+    pub version: u32,
+    /// The entry's place in the ledger, from 0.
+    pub index: u64,
+    /// `hash` of the entry before; zeros in the first.
+    pub previous_hash: EntryHash,
+    /// See [`EntryDraft::data_set`].
+    pub data_set: String,
+    /// See [`EntryDraft::run_id`].
+    pub run_id: String,
+    /// See [`EntryDraft::round`].
+    pub round: u64,
+    /// See [`EntryDraft::unit`].
+    pub unit: PrivacyUnit,
+    /// See [`EntryDraft::adjacency`].
+    pub adjacency: Adjacency,
+    /// See [`EntryDraft::placement`].
+    pub placement: NoisePlacement,
+    /// See [`EntryDraft::event`].
+    pub event: MechanismEvent,
+    /// See [`EntryDraft::clipping_norm`].
+    pub clipping_norm: ClippingNorm,
+    /// See [`EntryDraft::lattice_step`].
+    pub lattice_step: LatticeStep,
+    /// See [`EntryDraft::delta`].
+    pub delta: Delta,
+    /// See [`EntryDraft::unix_time`].
+    pub unix_time: u64,
+    /// See [`EntryDraft::seeded`].
+    pub seeded: bool,
+    /// SHA-256 of everything before.
+    pub hash: EntryHash,
+}
+
+/// The hashed part of an entry, in the order in which it is written.
+#[derive(Serialize)]
+struct HashedPart<'a> {
+    version: u32,
+    index: u64,
+    previous_hash: EntryHash,
+    data_set: &'a str,
+    run_id: &'a str,
+    round: u64,
+    unit: PrivacyUnit,
+    adjacency: Adjacency,
+    placement: NoisePlacement,
+    event: &'a MechanismEvent,
+    clipping_norm: ClippingNorm,
+    lattice_step: LatticeStep,
+    delta: Delta,
+    unix_time: u64,
+    seeded: bool,
+}
+
+/// A draft that can't become an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDraft {
+    /// A name is empty, too long or unprintable.
+    #[error("{field} is {given:?}; it must have 1 to 256 bytes and no control characters")]
+    Name {
+        /// `data_set` or `run_id`.
+        field: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// Unit none has nothing to record.
+    #[error("unit none spends nothing; release the sum without noise and without an entry")]
+    NoUnit,
+    /// The entry couldn't be written as JSON.
+    #[error("the entry can't be written as JSON: {0}")]
+    Unwritable(String),
+}
+
+/// Why a line isn't an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEntry {
+    /// Not UTF-8.
+    #[error("it isn't UTF-8")]
+    NotUtf8,
+    /// Not JSON with exactly the fields of an entry.
+    #[error("it doesn't read as an entry ({0})")]
+    Json(String),
+    /// A format of the future.
+    #[error("it has format version {0}, and this program knows version {FORMAT_VERSION}; update it")]
+    Version(u32),
+    /// The bytes aren't those that were hashed.
+    #[error("its hash doesn't match its content: the line was changed after it was written")]
+    Hash,
+}
+
+impl EntryDraft {
+    /// Makes the entry at `index` after one with `previous_hash`, and its line without
+    /// the line break.
+    pub(crate) fn into_entry(
+        self,
+        index: u64,
+        previous_hash: EntryHash,
+    ) -> Result<(LedgerEntry, String), InvalidDraft> {
+        check_name("data_set", &self.data_set)?;
+        check_name("run_id", &self.run_id)?;
+        if self.unit == PrivacyUnit::None {
+            return Err(InvalidDraft::NoUnit);
+        }
+        let hashed_part = HashedPart {
+            version: FORMAT_VERSION,
+            index,
+            previous_hash,
+            data_set: &self.data_set,
+            run_id: &self.run_id,
+            round: self.round,
+            unit: self.unit,
+            adjacency: self.adjacency,
+            placement: self.placement,
+            event: &self.event,
+            clipping_norm: self.clipping_norm,
+            lattice_step: self.lattice_step,
+            delta: self.delta,
+            unix_time: self.unix_time,
+            seeded: self.seeded,
+        };
+        let content = serde_json::to_string(&hashed_part)
+            .map_err(|error| InvalidDraft::Unwritable(error.to_string()))?;
+        let hash = EntryHash::of(content.as_bytes());
+        let open = content.strip_suffix('}').unwrap_or(&content);
+        let line = format!("{open},\"hash\":\"{hash}\"}}");
+        let entry = LedgerEntry {
+            version: FORMAT_VERSION,
+            index,
+            previous_hash,
+            data_set: self.data_set,
+            run_id: self.run_id,
+            round: self.round,
+            unit: self.unit,
+            adjacency: self.adjacency,
+            placement: self.placement,
+            event: self.event,
+            clipping_norm: self.clipping_norm,
+            lattice_step: self.lattice_step,
+            delta: self.delta,
+            unix_time: self.unix_time,
+            seeded: self.seeded,
+            hash,
+        };
+        Ok((entry, line))
+    }
+}
+
+fn check_name(field: &'static str, name: &str) -> Result<(), InvalidDraft> {
+    let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(InvalidDraft::Name { field, given: name.into() }) }
+}
+
+impl LedgerEntry {
+    /// Reads a line (without its line break) and checks its hash; its place in the chain
+    /// is [`super::chain::verify`]'s to check.
+    ///
+    /// # Errors
+    /// [`InvalidEntry`] for anything but a sound entry.
+    pub fn from_line(line: &[u8]) -> Result<Self, InvalidEntry> {
+        let text = str::from_utf8(line).map_err(|_| InvalidEntry::NotUtf8)?;
+        // Looked at first, as a later version may have fields unknown here.
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let json_error = |error: serde_json::Error| InvalidEntry::Json(error.to_string());
+        let Version { version } = serde_json::from_str(text).map_err(json_error)?;
+        if version != FORMAT_VERSION {
+            return Err(InvalidEntry::Version(version));
+        }
+        let entry: Self = serde_json::from_str(text).map_err(json_error)?;
+        let content = text
+            .strip_suffix(&format!(",\"hash\":\"{}\"}}", entry.hash))
+            .ok_or(InvalidEntry::Hash)?;
+        if EntryHash::of(format!("{content}}}").as_bytes()) == entry.hash {
+            Ok(entry)
+        } else {
+            Err(InvalidEntry::Hash)
+        }
+    }
+}

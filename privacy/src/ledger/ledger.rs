@@ -1,0 +1,180 @@
+//! Opening a ledger, spending on it, and adding up what was spent.
+
+use std::io;
+
+use crate::accountant::event::MechanismEvent;
+use crate::accountant::{Accountant, AccountingError, RdpAccountant};
+use crate::ledger::chain::{self, ChainError, Tail, VerifiedChain};
+use crate::ledger::entry::{EntryDraft, EntryHash, InvalidDraft, LedgerEntry};
+use crate::ledger::spent::Spent;
+use crate::ledger::store::LedgerStorage;
+use crate::unit::{Adjacency, PrivacyUnit};
+
+/// A ledger that was checked when it was opened.
+#[derive(Debug)]
+pub struct Ledger<S> {
+    storage: S,
+    entries: Vec<LedgerEntry>,
+    /// A write failed: what is stored is no longer known.
+    unknown_end: bool,
+    repaired: Option<u64>,
+}
+
+/// Why a ledger can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Reading, writing or syncing failed.
+    #[error("the ledger can't be {action}: {source}; nothing was released")]
+    Storage {
+        /// What was tried: read, repaired or written.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line isn't what was written.
+    #[error(transparent)]
+    Damaged(#[from] ChainError),
+    /// An earlier write failed.
+    #[error(
+        "an earlier write to this ledger failed, so that its end isn't known; open it again before \
+         spending more"
+    )]
+    UnknownEnd,
+    /// The draft can't become an entry.
+    #[error(transparent)]
+    Draft(#[from] InvalidDraft),
+    /// The event has no sound figure under the draft's adjacency.
+    #[error(transparent)]
+    Accounting(#[from] AccountingError),
+    /// Spending with different units doesn't add up.
+    #[error(
+        "data set \"{data_set}\" has spending that protects unit {found} (entry {index}), which doesn't \
+         add up with unit {asked}: neither bounds what the other protects; keep to one unit for \
+         a data set"
+    )]
+    MixedUnits {
+        /// The data set.
+        data_set: String,
+        /// The unit of an entry.
+        found: PrivacyUnit,
+        /// Its index.
+        index: u64,
+        /// The unit that was asked for.
+        asked: PrivacyUnit,
+    },
+}
+
+impl<S: LedgerStorage> Ledger<S> {
+    /// Reads and checks a ledger. An entry whose writing was interrupted, so that nothing
+    /// was released for it, is cut off; a missing last line break is added.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] for any other damage, [`LedgerError::Storage`] if the
+    /// storage fails.
+    pub fn open(mut storage: S) -> Result<Self, LedgerError> {
+        let failed = |action| move |source| LedgerError::Storage { action, source };
+        let bytes = storage.read_all().map_err(failed("read"))?;
+        let VerifiedChain { entries, tail } = chain::verify(&bytes)?;
+        let mut repaired = None;
+        match tail {
+            Tail::Clean => {}
+            Tail::Unterminated => {
+                storage.append_and_sync(b"\n").map_err(failed("repaired"))?;
+            }
+            Tail::Torn { sound_bytes, torn_bytes } => {
+                storage.truncate_to(sound_bytes).map_err(failed("repaired"))?;
+                repaired = Some(torn_bytes);
+            }
+        }
+        Ok(Self { storage, entries, unknown_end: false, repaired })
+    }
+
+    /// Records what is about to be spent, durably, and only then hands out the token that
+    /// lets noise be drawn for it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Draft`], [`LedgerError::Accounting`] and [`LedgerError::MixedUnits`]
+    /// for a draft that can't be recorded, with nothing written. [`LedgerError::Storage`]
+    /// if writing fails; the entry may then be stored or not, and the ledger refuses
+    /// everything ([`LedgerError::UnknownEnd`]) until it is opened again.
+    pub fn spend(&mut self, draft: EntryDraft) -> Result<Spent, LedgerError> {
+        if self.unknown_end {
+            return Err(LedgerError::UnknownEnd);
+        }
+        self.check_unit(&draft.data_set, draft.unit)?;
+        RdpAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
+        let (entry, mut line) = draft.into_entry(self.entries.len() as u64, self.head())?;
+        line.push('\n');
+        if let Err(source) = self.storage.append_and_sync(line.as_bytes()) {
+            self.unknown_end = true;
+            return Err(LedgerError::Storage { action: "written", source });
+        }
+        self.entries.push(entry.clone());
+        Ok(Spent::recorded(entry))
+    }
+
+    /// Gives the storage back, e.g. to open the ledger again.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+}
+
+impl<S> Ledger<S> {
+    /// All entries in their order.
+    pub fn entries(&self) -> &[LedgerEntry] {
+        &self.entries
+    }
+
+    /// The hash of the last entry; [`EntryHash::START`] of an empty ledger.
+    pub fn head(&self) -> EntryHash {
+        self.entries.last().map_or(EntryHash::START, |entry| entry.hash)
+    }
+
+    /// How many bytes of an interrupted entry were cut off when the ledger was opened.
+    pub fn repaired(&self) -> Option<u64> {
+        self.repaired
+    }
+
+    /// The events of all runs on one data set, in their order.
+    pub fn events<'a>(&'a self, data_set: &'a str) -> impl Iterator<Item = &'a MechanismEvent> {
+        self.entries_of(data_set).map(|entry| &entry.event)
+    }
+
+    /// An accountant that has seen all spending of all runs on one data set.
+    ///
+    /// # Errors
+    /// [`LedgerError::MixedUnits`] if some of it protects another unit than `unit`,
+    /// [`LedgerError::Accounting`] if some of it has no sound figure under `adjacency`.
+    pub fn accountant_for(
+        &self,
+        data_set: &str,
+        unit: PrivacyUnit,
+        adjacency: Adjacency,
+    ) -> Result<RdpAccountant, LedgerError> {
+        self.check_unit(data_set, unit)?;
+        let mut accountant = RdpAccountant::new(adjacency);
+        for event in self.events(data_set) {
+            accountant.compose(event, 1)?;
+        }
+        Ok(accountant)
+    }
+
+    /// Refuses a unit other than that of the data set's earlier spending. Neither implies
+    /// the other: removing one row of a group can move a sum that was clipped by groups
+    /// by up to 2 C, not C.
+    fn check_unit(&self, data_set: &str, unit: PrivacyUnit) -> Result<(), LedgerError> {
+        match self.entries_of(data_set).find(|entry| entry.unit != unit) {
+            None => Ok(()),
+            Some(entry) => Err(LedgerError::MixedUnits {
+                data_set: data_set.into(),
+                found: entry.unit,
+                index: entry.index,
+                asked: unit,
+            }),
+        }
+    }
+
+    fn entries_of<'a>(&'a self, data_set: &'a str) -> impl Iterator<Item = &'a LedgerEntry> {
+        self.entries.iter().filter(move |entry| entry.data_set == data_set)
+    }
+}

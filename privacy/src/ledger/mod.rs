@@ -1,0 +1,26 @@
+//! The ledger: an append-only, hash-chained record of everything that was spent on each
+//! data set, by whichever run.
+//!
+//! One line of JSON an entry ([`entry`]); each holds the hash of the one before
+//! ([`chain`]). [`Ledger::spend`] writes and syncs an entry *before* it hands out the
+//! [`Spent`] token without which no noise can be drawn, so that after a crash the
+//! recorded spending is never below the true one. Where the lines are kept is behind
+//! [`store::LedgerStorage`]; [`file`] keeps them on a disk.
+//!
+//! The chain shows that no line was changed, taken out or put in between. Lines cut off
+//! at the end leave a shorter but sound chain, so compare [`Ledger::head`] with one that
+//! was published, such as that in a run's report.
+
+pub mod chain;
+pub mod entry;
+pub mod file;
+#[expect(clippy::module_inception, reason = "the file is named for the type")]
+mod ledger;
+mod spent;
+pub mod store;
+
+pub use entry::{EntryDraft, EntryHash, LedgerEntry};
+pub use file::FileLedgerStorage;
+pub use ledger::{Ledger, LedgerError};
+pub use spent::{Spent, SpentSteps};
+pub use store::{LedgerStorage, MemoryLedgerStorage};

@@ -1,0 +1,60 @@
+//! Where a ledger's bytes are kept.
+
+use std::io;
+
+/// Durable, append-only storage of one ledger's bytes, with one writer at a time.
+pub trait LedgerStorage {
+    /// Everything that is stored.
+    ///
+    /// # Errors
+    /// Whatever reading fails with.
+    fn read_all(&mut self) -> io::Result<Vec<u8>>;
+
+    /// Appends `bytes` and returns once they would survive a crash of the machine.
+    ///
+    /// # Errors
+    /// Whatever writing or syncing fails with; none, some or all of the bytes may then
+    /// be stored.
+    fn append_and_sync(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Cuts everything after the first `len` bytes off, durably.
+    ///
+    /// # Errors
+    /// Whatever cutting or syncing fails with.
+    fn truncate_to(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// A ledger in memory, for tests and for what-if calculations: it is gone with the
+/// process.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLedgerStorage {
+    bytes: Vec<u8>,
+}
+
+impl MemoryLedgerStorage {
+    /// Storage that already holds `bytes`.
+    pub fn with_bytes(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// What is stored.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl LedgerStorage for MemoryLedgerStorage {
+    fn read_all(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.bytes.clone())
+    }
+
+    fn append_and_sync(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
+        self.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(())
+    }
+}

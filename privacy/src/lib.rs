@@ -1,0 +1,48 @@
+//! Differential privacy for Umbel: everything between a client's raw update and
+//! a noisy sum that may be published, and the bookkeeping of what it cost.
+//!
+//! The private path is a chain of types, so that no step can be left out:
+//! [`RawUpdate`] → [`ClippedUpdate`] → [`LatticeVector`] → [`Released`]. The last
+//! arrow, [`release`], consumes a [`Spent`] token, which only a [`Ledger`] that
+//! has already written and synced the spending hands out.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`unit`], [`combination`] | who is protected, where noise is added, which combinations hold a guarantee |
+//! | [`clip`], [`lattice`] | bounded updates as exact integer vectors |
+//! | [`rounded_gaussian`], [`poisson`] | exact samplers: the noise, and who takes part |
+//! | [`accountant`], [`budget`] | what a mechanism costs, and whether it still fits |
+//! | [`ledger`] | the append-only, hash-chained record of all spending |
+//! | [`release()`] | the only way to a noised sum |
+//! | [`private_rng`] | the cryptographic generators that noise is drawn from |
+//!
+//! Pure but for [`ledger::file`], the one module that touches a disk: no clock,
+//! no network, no hidden randomness.
+
+pub mod accountant;
+pub mod budget;
+pub mod clip;
+pub mod combination;
+pub mod lattice;
+mod dyadic;
+mod lazy_uniform;
+pub mod ledger;
+pub mod poisson;
+pub mod private_rng;
+pub mod release;
+pub mod rounded_gaussian;
+mod unit_normal;
+pub mod unit;
+
+pub use accountant::event::{MechanismEvent, NoiseMultiplier};
+pub use accountant::{Accountant, Delta, Epsilon, RdpAccountant};
+pub use budget::{Budget, BudgetGate, Permit};
+pub use clip::{CLIP_SLACK, ClippedUpdate, ClippingNorm, RawUpdate, clip_factor};
+pub use combination::{Summed, check_combination};
+pub use lattice::{LatticeStep, LatticeVector};
+pub use ledger::{EntryDraft, Ledger, Spent};
+pub use poisson::{SamplingRate, poisson_sample};
+pub use private_rng::NoiseSource;
+pub use release::{NoPrivacy, Released, release};
+pub use rounded_gaussian::RoundedGaussian;
+pub use unit::{Adjacency, NoisePlacement, PrivacyUnit};

@@ -1,0 +1,217 @@
+//! The rounded Gaussian: `round(N(0, s²))` on the integers, drawn exactly.
+//!
+//! For an integer z, z + round(N) = round(z + N), so adding it to a lattice vector is
+//! post-processing of the continuous Gaussian mechanism and costs exactly what that
+//! costs. Why that is so, and why the sampler is exact, is in
+//! `privacy/proofs/rounded_gaussian.md`. No decision is made in floating point.
+//!
+//! A draw takes a random time, which depends on the draw: add noise to whole vectors
+//! ([`RoundedGaussian::add_to`]), so that nobody can time single coordinates
+//! (Jin et al. 2022).
+
+use rand::CryptoRng;
+
+use crate::accountant::event::NoiseMultiplier;
+use crate::clip::ClippingNorm;
+use crate::dyadic::Dyadic;
+use crate::lattice::{LatticeError, LatticeStep};
+use crate::unit_normal::UnitNormal;
+
+/// An exact sampler of `round(N(0, s²))`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundedGaussian {
+    standard_deviation: f64,
+    /// s = `mantissa` · 2^(64 - `shift`).
+    mantissa: u64,
+    /// From 71 to 126.
+    shift: u32,
+}
+
+/// A standard deviation that the sampler doesn't take.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error(
+    "the noise would have a standard deviation of {0} lattice steps; it must be from 2^-10 to 2^45: \
+     choose a lattice step nearer to the clipping norm"
+)]
+pub struct InvalidStandardDeviation(pub f64);
+
+impl RoundedGaussian {
+    /// The sampler for standard deviation `s`, in lattice steps, 2^-10 <= s <= 2^45.
+    ///
+    /// # Errors
+    /// [`InvalidStandardDeviation`] outside that range.
+    pub fn new(s: f64) -> Result<Self, InvalidStandardDeviation> {
+        const SMALLEST: f64 = 1.0 / (1 << 10) as f64;
+        const LARGEST: f64 = (1u64 << 45) as f64;
+        let dyadic = Dyadic::of_positive(s)
+            .filter(|_| (SMALLEST..=LARGEST).contains(&s))
+            .ok_or(InvalidStandardDeviation(s))?;
+        // The exponent is from -62 (s = 2^-10) to -7 (s = 2^45).
+        let shift = 64 + dyadic.exponent.unsigned_abs();
+        Ok(Self { standard_deviation: s, mantissa: dyadic.mantissa, shift })
+    }
+
+    /// The sampler for the Gaussian mechanism with noise multiplier σ and clipping norm
+    /// C on a lattice of step γ: s = σ C / γ, never rounded down.
+    ///
+    /// # Errors
+    /// [`InvalidStandardDeviation`] if s isn't from 2^-10 to 2^45.
+    pub fn for_mechanism(
+        noise_multiplier: NoiseMultiplier,
+        clipping_norm: ClippingNorm,
+        step: LatticeStep,
+    ) -> Result<Self, InvalidStandardDeviation> {
+        Self::new(least_standard_deviation(noise_multiplier, clipping_norm, step))
+    }
+
+    /// s, in lattice steps.
+    pub fn standard_deviation(&self) -> f64 {
+        self.standard_deviation
+    }
+
+    /// Draws one integer.
+    #[inline]
+    pub fn sample<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> i64 {
+        let mut normal = UnitNormal::draw(rng);
+        let magnitude = self.round_scaled(&mut normal, rng);
+        if normal.negative { -magnitude } else { magnitude }
+    }
+
+    /// Adds an independent draw to every value.
+    ///
+    /// # Errors
+    /// [`LatticeError::SumOverflow`] where a value leaves 64 bits; the values are then
+    /// noised in part and must be thrown away.
+    pub fn add_to<R: CryptoRng + ?Sized>(
+        &self,
+        values: &mut [i64],
+        rng: &mut R,
+    ) -> Result<(), LatticeError> {
+        for (index, value) in values.iter_mut().enumerate() {
+            let noise = self.sample(rng);
+            *value = value.checked_add(noise).ok_or(LatticeError::SumOverflow { index })?;
+        }
+        Ok(())
+    }
+
+    /// floor(s (k + x) + 1/2) for the deviate's magnitude k + x, exactly.
+    ///
+    /// With X the first digit of x and θ the rest of it, s (k + x) + 1/2 is
+    /// (m (k 2^64 + X + θ) + 2^(shift-1)) / 2^shift, so that only whether θ brings the
+    /// numerator past a multiple of 2^shift is open, and more digits decide that.
+    #[inline]
+    fn round_scaled<R: CryptoRng + ?Sized>(&self, normal: &mut UnitNormal, rng: &mut R) -> i64 {
+        let m = u128::from(self.mantissa);
+        // k < 2^10 and m < 2^53: below 2^127, and the half below 2^125.
+        let position = (u128::from(normal.whole) << 64) | u128::from(normal.fraction.first());
+        let lowest = m * position + (1 << (self.shift - 1));
+        let floor = lowest >> self.shift;
+        let highest_floor = (lowest + (m - 1)) >> self.shift;
+        let magnitude = if floor == highest_floor {
+            floor
+        } else {
+            // Past the multiple ⟺ m θ >= missing, where 0 < missing < m.
+            let missing = ((highest_floor << self.shift) - lowest) as u64;
+            let stays = normal.fraction.tail_is_below_fraction(1, missing, self.mantissa, rng);
+            if stays { floor } else { highest_floor }
+        };
+        // At most 2^45 · 2^10.
+        magnitude as i64
+    }
+}
+
+/// σ C / γ, rounded up: the least standard deviation, in lattice steps, that gives the
+/// Gaussian mechanism its noise multiplier σ.
+pub(crate) fn least_standard_deviation(
+    noise_multiplier: NoiseMultiplier,
+    clipping_norm: ClippingNorm,
+    step: LatticeStep,
+) -> f64 {
+    // Dividing by a power of two is exact, so that only the product is rounded.
+    (noise_multiplier.get() * clipping_norm.get()).next_up() * step.reciprocal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lazy_uniform::LazyUniform;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    fn round(s: f64, whole: u32, digits: [u64; 3]) -> i64 {
+        let mut normal = UnitNormal {
+            negative: false,
+            whole,
+            fraction: LazyUniform::with_digits(digits[0], digits[1..].to_vec()),
+        };
+        let rng = &mut ChaCha20Rng::seed_from_u64(0);
+        RoundedGaussian::new(s).unwrap().round_scaled(&mut normal, rng)
+    }
+
+    #[test]
+    fn standard_deviations_out_of_range_are_refused() {
+        for s in [0.0, -1.0, 2f64.powi(-11), 2f64.powi(46), f64::NAN, f64::INFINITY] {
+            assert!(RoundedGaussian::new(s).is_err(), "{s}");
+        }
+        assert!(RoundedGaussian::new(2f64.powi(-10)).is_ok());
+        assert!(RoundedGaussian::new(2f64.powi(45)).is_ok());
+    }
+
+    #[test]
+    fn the_largest_deviate_and_deviation_stay_within_the_integers() {
+        let largest = 2f64.powi(45);
+        assert_eq!(round(largest, 1023, [u64::MAX; 3]), 1 << 55);
+        let just_below = largest.next_down();
+        assert!(round(just_below, 1023, [u64::MAX; 3]) < 1 << 55);
+        assert_eq!(round(2f64.powi(-10), 0, [0; 3]), 0);
+    }
+
+    #[test]
+    fn noise_for_a_mechanism_is_never_less_than_its_multiplier_asks_for() {
+        let sigma = NoiseMultiplier::try_from(1.1).unwrap();
+        let c = ClippingNorm::try_from(0.3).unwrap();
+        let step = LatticeStep::for_clipping_norm(c);
+        let s = RoundedGaussian::for_mechanism(sigma, c, step).unwrap().standard_deviation();
+        assert!(s * step.get() / c.get() >= 1.1);
+        assert!(s * step.get() / c.get() < 1.1 + 1e-12);
+    }
+
+    #[test]
+    fn a_sum_that_overflows_is_an_error() {
+        let noise = RoundedGaussian::new(2f64.powi(40)).unwrap();
+        let rng = &mut ChaCha20Rng::seed_from_u64(5);
+        let mut values = [i64::MAX; 64];
+        assert!(matches!(noise.add_to(&mut values, rng), Err(LatticeError::SumOverflow { .. })));
+    }
+
+    proptest! {
+        /// Digits just below and just above a rounding boundary (j - 1/2) / s, found by
+        /// long division, must round to j - 1 and j, though their first 64 bits agree.
+        #[test]
+        fn rounding_is_exact_beyond_the_first_digit(s in 1e9f64..3e13, whole in 0u32..8, part: f64) {
+            let dyadic = Dyadic::of_positive(s).unwrap();
+            let m = u128::from(dyadic.mantissa);
+            // 2^(-e-1) (2j - 1) = m (whole + x)
+            let unit = 1u128 << (-dyadic.exponent - 1);
+            let inside = part.abs().fract();
+            prop_assume!(inside.is_finite());
+            let twice_j = 2 * ((f64::from(whole) + inside) * s) as u128 + 3;
+            let numerator = unit * twice_j;
+            let mut remainder = numerator.wrapping_sub(m * u128::from(whole));
+            prop_assume!(numerator > m * u128::from(whole) && remainder < m);
+            let mut digits = [0u64; 3];
+            for digit in &mut digits {
+                *digit = ((remainder << 64) / m) as u64;
+                remainder = (remainder << 64) % m;
+            }
+            prop_assume!(remainder > 0 && digits[2] < u64::MAX);
+            let j = twice_j.div_ceil(2) as i64;
+            // The drawn digits after these could only matter at the very last of them.
+            prop_assert_eq!(round(s, whole, [digits[0], digits[1], digits[2] + 1]), j);
+            if digits[2] > 0 {
+                prop_assert_eq!(round(s, whole, [digits[0], digits[1], digits[2] - 1]), j - 1);
+            }
+        }
+    }
+}

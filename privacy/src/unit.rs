@@ -1,0 +1,112 @@
+//! The three words that say what a guarantee means: whom it protects
+//! ([`PrivacyUnit`]), who had to be trusted ([`NoisePlacement`]) and what counts
+//! as a neighbouring data set ([`Adjacency`]).
+//!
+//! All three are written in kebab-case in configurations, ledgers and reports.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What one neighbouring data set may add or remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrivacyUnit {
+    /// One row.
+    Record,
+    /// Everything that shares one value of a named column at one site.
+    Group,
+    /// Everything that one client holds.
+    Client,
+    /// Nobody is protected.
+    None,
+}
+
+/// Where the noise is added, hence who is trusted with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoisePlacement {
+    /// The coordinator adds it, and is trusted with sums.
+    Central,
+    /// Each client adds all that its own guarantee needs; nobody is trusted.
+    Local,
+}
+
+/// Which data sets are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adjacency {
+    /// One unit more or one unit fewer: the sum moves by at most C.
+    AddOrRemove,
+    /// One unit replaced by another: the sum moves by at most 2 C.
+    ReplaceOne,
+}
+
+/// A word that isn't one of the choices of its key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{given}\" isn't a {what}; write one of {choices}")]
+pub struct UnknownWord {
+    given: String,
+    what: &'static str,
+    choices: &'static str,
+}
+
+macro_rules! words {
+    ($type:ty, $what:literal, $choices:literal, $($variant:path => $word:literal),+) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $($variant => $word),+ })
+            }
+        }
+        impl FromStr for $type {
+            type Err = UnknownWord;
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok($variant),)+
+                    _ => Err(UnknownWord { given: word.into(), what: $what, choices: $choices }),
+                }
+            }
+        }
+    };
+}
+
+words!(PrivacyUnit, "privacy unit", "record, group, client, none",
+    PrivacyUnit::Record => "record", PrivacyUnit::Group => "group",
+    PrivacyUnit::Client => "client", PrivacyUnit::None => "none");
+words!(NoisePlacement, "noise placement", "central, local",
+    NoisePlacement::Central => "central", NoisePlacement::Local => "local");
+words!(Adjacency, "adjacency", "add-or-remove, replace-one",
+    Adjacency::AddOrRemove => "add-or-remove", Adjacency::ReplaceOne => "replace-one");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back_as_itself_and_equals_its_serialised_form() {
+        for unit in [
+            PrivacyUnit::Record,
+            PrivacyUnit::Group,
+            PrivacyUnit::Client,
+            PrivacyUnit::None,
+        ] {
+            assert_eq!(unit.to_string().parse::<PrivacyUnit>().unwrap(), unit);
+            assert_eq!(serde_json::to_string(&unit).unwrap(), format!("\"{unit}\""));
+        }
+        for placement in [NoisePlacement::Central, NoisePlacement::Local] {
+            assert_eq!(placement.to_string().parse(), Ok(placement));
+            assert_eq!(serde_json::to_string(&placement).unwrap(), format!("\"{placement}\""));
+        }
+        for adjacency in [Adjacency::AddOrRemove, Adjacency::ReplaceOne] {
+            assert_eq!(adjacency.to_string().parse(), Ok(adjacency));
+            assert_eq!(serde_json::to_string(&adjacency).unwrap(), format!("\"{adjacency}\""));
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_choices() {
+        let message = "distributed".parse::<NoisePlacement>().unwrap_err().to_string();
+        assert_eq!(message, "\"distributed\" isn't a noise placement; write one of central, local");
+    }
+}

@@ -1,0 +1,65 @@
+//! The calls that a client makes, whatever carries them.
+//!
+//! A coordinator implements [`Federation`] once. The simulation calls it directly;
+//! the gRPC service answers each network call by it; so both are the same run.
+//! Clients dial out, and every call is short and may be repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
+
+/// What a coordinator offers to a client whose name the transport has established.
+///
+/// Calls block; [`Federation::next_task`] for up to `wait`.
+pub trait Federation: Send + Sync {
+    /// Admits a client to the run. May be called again at will.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a foreign client, another protocol version or other labels.
+    fn join(&self, client: &ClientId, hello: &Hello) -> Result<Welcome, Refusal>;
+
+    /// The client's next task, or `None` if there was none within `wait`.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a client that hasn't joined.
+    fn next_task(&self, client: &ClientId, wait: Duration) -> Result<Option<Task>, Refusal>;
+
+    /// A blob by its digest: a file of the base model or the current parameters.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a client that hasn't joined and for a blob that isn't offered (any more).
+    fn blob(&self, client: &ClientId, digest: &BlobDigest) -> Result<Arc<[u8]>, Refusal>;
+
+    /// The longest update that this run takes, in bytes. A transport refuses longer ones
+    /// before it has them in memory.
+    fn update_bytes(&self) -> u64;
+
+    /// Hands in an update. Sent again, the same update counts once.
+    fn submit(&self, client: &ClientId, update: Update) -> Receipt;
+
+    /// The client can't go on, so nobody need wait for it. It doesn't say why: an error
+    /// message may quote a row, and stays at the site. A client that left may join again.
+    fn leave(&self, client: &ClientId);
+}
+
+/// Why a coordinator won't serve a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// Which kind of refusal it is.
+    pub kind: RefusalKind,
+    /// What was wrong and what to do, in a sentence.
+    pub reason: String,
+}
+
+/// The kinds of [`Refusal`], each with its own gRPC status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The client isn't part of this run (PERMISSION_DENIED).
+    Foreign,
+    /// The client and the run don't fit together (FAILED_PRECONDITION).
+    Mismatch,
+    /// There is no such thing (NOT_FOUND).
+    Missing,
+}

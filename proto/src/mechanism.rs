@@ -1,0 +1,155 @@
+//! What a plan means in the arithmetic of privacy: its mechanism, its lattice, its wire format.
+//!
+//! Coordinator and client both derive these from the plan, so that neither has to
+//! believe the other.
+
+use umbel_privacy::accountant::event::{EventError, MechanismEvent};
+use umbel_privacy::clip::{ClippingNorm, InvalidClippingNorm};
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::{LatticeStep, LatticeVector};
+use umbel_privacy::rounded_gaussian::{InvalidDeviation, RoundedGaussian};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+
+use crate::plan::Plan;
+
+/// A plan whose numbers make no mechanism.
+#[derive(Debug, thiserror::Error)]
+pub enum MechanismError {
+    /// The accountant can't take the event.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// The clipping norm is none.
+    #[error(transparent)]
+    Clipping(#[from] InvalidClippingNorm),
+    /// The noise can't be drawn.
+    #[error(transparent)]
+    Noise(#[from] InvalidDeviation),
+    /// Rounding to the lattice would not stay inside the clipping slack.
+    #[error(
+        "{parameters} trainable parameters are too many for the lattice; train fewer (`encoder`, \
+         `head`)"
+    )]
+    TooManyParameters {
+        /// How many there are.
+        parameters: usize,
+    },
+}
+
+/// Everything that adding noise to one round takes.
+#[derive(Clone, Debug)]
+pub struct Mechanism {
+    /// The clipping norm C.
+    pub clipping_norm: ClippingNorm,
+    /// The lattice step gamma.
+    pub step: LatticeStep,
+    /// The noise: standard deviation sigma * C / gamma, in lattice units.
+    pub noise: RoundedGaussian,
+    /// What one step of it costs, for the accountant.
+    pub event: MechanismEvent,
+}
+
+impl Plan {
+    /// The sampling rate that may be claimed against this plan's adversary.
+    ///
+    /// Where the unit is the client and noise is local, the coordinator is in the adversary
+    /// and does the sampling, so no amplification is claimed (DESIGN §3).
+    pub fn accounted_sampling_rate(&self) -> f64 {
+        match (self.privacy.unit, self.privacy.placement) {
+            (PrivacyUnit::Client, NoisePlacement::Local) => 1.0,
+            _ => self.privacy.sampling_rate,
+        }
+    }
+
+    /// How often noise is drawn in one round: once, or at every local step of DP-SGD at a site.
+    pub fn events_per_round(&self) -> u32 {
+        match (&self.local.optimisation, self.privacy.unit) {
+            (Some(local), PrivacyUnit::Record | PrivacyUnit::Group) => local.steps,
+            _ => 1,
+        }
+    }
+
+    /// The mechanism of one noise draw, or `None` for a plan without privacy.
+    ///
+    /// # Errors
+    /// [`MechanismError`] for numbers that no mechanism has.
+    pub fn mechanism(&self) -> Result<Option<Mechanism>, MechanismError> {
+        if !self.is_private() {
+            return Ok(None);
+        }
+        let clipping_norm = ClippingNorm::try_from(self.privacy.clipping_norm)?;
+        let step = LatticeStep::for_clipping_norm(clipping_norm);
+        if !step.rounding_within_slack(clipping_norm, self.classifier.parameters) {
+            return Err(MechanismError::TooManyParameters {
+                parameters: self.classifier.parameters,
+            });
+        }
+        let deviation = self.privacy.noise_multiplier * clipping_norm.get() / step.get();
+        Ok(Some(Mechanism {
+            clipping_norm,
+            step,
+            noise: RoundedGaussian::new(deviation)?,
+            event: MechanismEvent::sampled_gaussian(
+                self.accounted_sampling_rate(),
+                self.privacy.noise_multiplier,
+            )?,
+        }))
+    }
+
+    /// Whether each unit's contribution is bounded in the vector that a site submits.
+    ///
+    /// Not so without privacy, and not for `deltas` of a site that ran DP-SGD by itself: there
+    /// the guarantee is the site's, and the submitted difference is post-processing.
+    pub fn submits_bounded(&self) -> bool {
+        match (self.privacy.unit, self.summed) {
+            (PrivacyUnit::None, _) => false,
+            (PrivacyUnit::Client, _) | (_, Summed::Gradients) => true,
+            (_, Summed::Deltas) => false,
+        }
+    }
+
+    /// The step of the lattice on which sites submit.
+    ///
+    /// # Errors
+    /// [`MechanismError`] for a clipping norm that is none.
+    pub fn submitted_step(&self) -> Result<LatticeStep, MechanismError> {
+        if self.submits_bounded() {
+            let c = ClippingNorm::try_from(self.privacy.clipping_norm)?;
+            Ok(LatticeStep::for_clipping_norm(c))
+        } else {
+            Ok(LatticeStep::UNCLIPPED)
+        }
+    }
+
+    /// The largest absolute value of a submitted coordinate: what follows from the clipping
+    /// norm, the cap on units and, under local noise, 64 standard deviations (a draw beyond
+    /// them has probability below 1e-880, and would be refused, not wrapped).
+    ///
+    /// # Errors
+    /// [`MechanismError`] for numbers that no mechanism has.
+    pub fn largest_coordinate(&self) -> Result<u64, MechanismError> {
+        const UNBOUNDED: u64 = i64::MAX as u64 / 4;
+        if !self.submits_bounded() {
+            return Ok(UNBOUNDED);
+        }
+        let step = self.submitted_step()?.get();
+        let units = match self.privacy.unit {
+            PrivacyUnit::Client => 1.0,
+            _ => self.local.max_units as f64,
+        };
+        let noise = match self.privacy.placement {
+            NoisePlacement::Central => 0.0,
+            NoisePlacement::Local => 64.0 * self.privacy.noise_multiplier,
+        };
+        let bound = (units + noise) * self.privacy.clipping_norm / step;
+        // A cast from float to integer saturates.
+        Ok((bound.ceil() as u64).min(UNBOUNDED))
+    }
+
+    /// Bytes of one coordinate on the wire.
+    ///
+    /// # Errors
+    /// [`MechanismError`] for numbers that no mechanism has.
+    pub fn coordinate_width(&self) -> Result<usize, MechanismError> {
+        Ok(LatticeVector::width_for(self.largest_coordinate()?))
+    }
+}

@@ -1,0 +1,219 @@
+//! The things that travel between coordinator and client, as domain types.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// The version of the protocol that this crate speaks. Both sides must agree exactly.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The name under which a coordinator knows a client: its certificate maps to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(String);
+
+/// A client's name that can't be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "client name {0:?} must be 1 to 64 characters, each a letter, a digit, `.`, `_` or `-`, \
+     and must not begin with `.` or `-`; rename the client in the configuration"
+)]
+pub struct InvalidClientId(String);
+
+impl ClientId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = InvalidClientId;
+
+    fn try_from(name: String) -> Result<Self, InvalidClientId> {
+        // Client names become file names, so they are kept to what is safe in one.
+        let ordinary = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if name.len() > 64 || !begins_well || !name.chars().all(ordinary) {
+            return Err(InvalidClientId(name));
+        }
+        Ok(Self(name))
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = InvalidClientId;
+
+    fn from_str(name: &str) -> Result<Self, InvalidClientId> {
+        Self::try_from(name.to_owned())
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The SHA-256 of a blob: the name by which models and parameters are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BlobDigest([u8; 32]);
+
+/// Text that isn't 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} isn't a SHA-256 digest: 64 hexadecimal digits are expected")]
+pub struct InvalidDigest(String);
+
+impl BlobDigest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The 32 bytes of the digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether these bytes are the blob so named.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        Self::of(bytes) == *self
+    }
+}
+
+impl From<[u8; 32]> for BlobDigest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for BlobDigest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidDigest(text.to_owned()))?;
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for BlobDigest {
+    type Error = InvalidDigest;
+
+    fn try_from(text: String) -> Result<Self, InvalidDigest> {
+        text.parse()
+    }
+}
+
+impl From<BlobDigest> for String {
+    fn from(digest: BlobDigest) -> String {
+        digest.to_string()
+    }
+}
+
+impl fmt::Display for BlobDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for BlobDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobDigest({self})")
+    }
+}
+
+/// How a client introduces itself. It holds nothing about the client's data: not even a count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The client's [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// Name and version of the client's software, for the coordinator's log.
+    pub software: String,
+    /// The label set of the site's own configuration; empty where the site takes the run's.
+    pub labels: Vec<String>,
+}
+
+/// What an admitted client is told: the plan, and the blobs that it will need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// The plan ([`crate::plan::Plan`]) as the exact JSON bytes whose digest the ledgers name.
+    pub plan: Vec<u8>,
+    /// The files of the base model.
+    pub files: Vec<ModelFile>,
+}
+
+/// One file of the base model, to be fetched by its digest unless the site has it already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFile {
+    /// `config.json`, `tokenizer.json` or `model.safetensors`.
+    pub name: String,
+    /// What the file must hash to.
+    pub digest: BlobDigest,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// What a client is to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Train in this round from these parameters (little-endian f32, in layout order).
+    Train {
+        /// The round, from 1.
+        round: u32,
+        /// The current trainable parameters.
+        parameters: BlobDigest,
+    },
+    /// The run is over.
+    Finished(Ending),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ending", rename_all = "kebab-case")]
+pub enum Ending {
+    /// All rounds were done.
+    Complete,
+    /// The next round would have cost more than the budget.
+    BudgetExhausted {
+        /// Rounds done before.
+        rounds: u32,
+    },
+    /// The run could not go on.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A client's contribution to one round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The round that it belongs to.
+    pub round: u32,
+    /// A lattice vector, in the fixed-width encoding that the plan names.
+    pub values: Vec<u8>,
+}
+
+/// What became of a submitted update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It counts.
+    Accepted,
+    /// The very same update was here already, and counts once.
+    Duplicate,
+    /// It doesn't count.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+}

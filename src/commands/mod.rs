@@ -1,0 +1,16 @@
+//! One file a subcommand.
+
+pub mod account;
+pub mod evaluate;
+pub mod predict;
+pub mod simulate;
+
+use serde::Serialize;
+use umbel::failure::Failure;
+
+/// Prints a value as one line of JSON on standard output.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(Failure::internal)?;
+    println!("{text}");
+    Ok(())
+}

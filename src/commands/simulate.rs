@@ -1,0 +1,155 @@
+//! `umbel simulate`: a whole federation in this process.
+
+use std::io::IsTerminal;
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use umbel::failure::Failure;
+use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
+use umbel_coordinator::conduct::RunReport;
+use umbel_coordinator::config;
+use umbel_coordinator::recorder::Metric;
+use umbel_model::DeviceChoice;
+use umbel_proto::exit_code::ExitKind;
+
+use super::print_json;
+
+/// Simulate all clients of a run in this process
+///
+/// Reads a run's configuration, lets every client train on its own file, and leaves a run
+/// folder: the model (Hugging Face layout), metrics.jsonl, ledger.jsonl and report.html.
+/// Ends with a table, or with one JSON object.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  umbel simulate examples/sentiment/run.toml
+  umbel simulate run.toml --set privacy.epsilon=3 --seed 7
+  umbel simulate run.toml --set run.rounds=20 --json | jq .accuracy")]
+pub struct Simulate {
+    /// The run's configuration (TOML).
+    config: PathBuf,
+    /// Override a key of the configuration, e.g. privacy.epsilon=3. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where to train: auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    /// Clients that train at a time [default: one a core].
+    #[arg(long)]
+    parallel: Option<NonZero<usize>>,
+    /// Folder in which the run's folder is made [default: run.out].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// End with one JSON object on standard output, and show no progress bar.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
+    let mut loaded = config::load(&command.config, &command.overrides, command.seed)?;
+    if let Some(out) = &command.out {
+        loaded.config.run.out.clone_from(out);
+    }
+    let options = SimulationOptions {
+        device: command.device.clone(),
+        parallel: command.parallel,
+    };
+    let mut watcher = Watcher::new(loaded.config.run.rounds, command.json);
+    let report = simulate(&loaded.config, &options, &mut |progress| {
+        watcher.show(&progress);
+    });
+    watcher.end();
+    let report = report?;
+    if command.json {
+        print_json(&report.as_json())?;
+    } else {
+        println!("{}", report.table());
+    }
+    Ok(exit_kind(&report))
+}
+
+fn exit_kind(report: &RunReport) -> ExitKind {
+    report.exit_kind()
+}
+
+/// Shows how a run goes: a bar on a terminal, a line now and then elsewhere.
+struct Watcher {
+    bar: ProgressBar,
+    lines: bool,
+    rounds: u32,
+    loss: Option<f64>,
+}
+
+impl Watcher {
+    fn new(rounds: u32, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::new(u64::from(rounds));
+        bar.set_draw_target(if quiet || !terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
+        if let Ok(style) = ProgressStyle::with_template(
+            "round {pos}/{len} {bar:30.cyan/dim} {msg}  {elapsed_precise} gone, {eta_precise} left",
+        ) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            lines: !terminal && !quiet,
+            rounds,
+            loss: None,
+        }
+    }
+
+    fn show(&mut self, progress: &SimulationProgress<'_>) {
+        match progress {
+            SimulationProgress::Ready {
+                folder,
+                device,
+                noise_multiplier,
+            } => {
+                let noise = noise_multiplier
+                    .map_or_else(|| "no noise".into(), |s| format!("noise multiplier {s:.4}"));
+                self.say(&format!("{noise}, device {device}, into {}", folder.display()));
+                self.bar.reset();
+            }
+            SimulationProgress::Round(metric) => self.round(metric),
+        }
+    }
+
+    fn round(&mut self, metric: &Metric) {
+        self.loss = metric.loss.or(self.loss);
+        let loss = self.loss.map_or_else(|| "-".into(), |l| format!("{l:.4}"));
+        let epsilon = metric.epsilon.map_or_else(|| "none".into(), |e| format!("{e:.3}"));
+        self.bar.set_message(format!("loss {loss}  epsilon {epsilon}"));
+        self.bar.set_position(u64::from(metric.round));
+        // Where nobody can see a bar, a line whenever there is a new loss.
+        if self.lines && metric.loss.is_some() {
+            let each = metric.seconds / f64::from(metric.round);
+            let left = each * f64::from(self.rounds.saturating_sub(metric.round));
+            eprintln!(
+                "round {}/{} loss {loss} epsilon {epsilon} about {left:.0} s left",
+                metric.round, self.rounds
+            );
+        }
+    }
+
+    fn say(&self, line: &str) {
+        if self.lines {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,22 @@
+//! Federated learning with differential privacy.
+//!
+//! This is the facade: the parts live in crates of their own and are named here, and
+//! [`simulation`] runs a whole federation in one process, from the same code that runs it
+//! over a network.
+//!
+//! | crate | what it owns |
+//! |---|---|
+//! | [`privacy`] | clipping, the lattice, noise, accounting, the ledger |
+//! | [`model`] | the classifier, its data, per-unit private gradients |
+//! | [`proto`] | the plan of a run and what travels |
+//! | [`client`] | a data site |
+//! | [`coordinator`] | rounds, server optimisers, reports, the service |
+
+pub mod failure;
+pub mod simulation;
+
+pub use umbel_client as client;
+pub use umbel_coordinator as coordinator;
+pub use umbel_model as model;
+pub use umbel_privacy as privacy;
+pub use umbel_proto as proto;

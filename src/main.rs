@@ -1,0 +1,71 @@
+//! The `umbel` command.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use commands::{account, evaluate, predict, simulate};
+
+/// Federated learning with differential privacy: many sites fine-tune one text classifier
+/// together, and none of them shows its texts.
+///
+/// `simulate` runs a whole federation in this process, to choose settings before any site
+/// is asked. The binaries umbel-coordinator and umbel-client run the same federation over
+/// a network.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more on standard error; twice for everything. (RUST_LOG is heeded, too.)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+/// One list for all binaries; the README has it, too.
+const EXIT_CODES: &str = "\
+Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
+5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
+round, 8 ledger, 9 refused by a site's policy.";
+
+#[derive(Subcommand)]
+enum Command {
+    Simulate(simulate::Simulate),
+    Evaluate(evaluate::Evaluate),
+    Predict(predict::Predict),
+    Account(account::Account),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr(arguments.verbose);
+    let outcome = match arguments.command {
+        Command::Simulate(command) => simulate::run(&command),
+        Command::Evaluate(command) => evaluate::run(&command),
+        Command::Predict(command) => predict::run(&command),
+        Command::Account(command) => account::run(&command),
+    };
+    match outcome {
+        Ok(kind) => kind.into(),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.kind.into()
+        }
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let default = match verbose {
+        0 => "error",
+        1 => "umbel=info,umbel_client=info,umbel_coordinator=info,umbel_model=info,warn",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

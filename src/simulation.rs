@@ -1,0 +1,198 @@
+//! A whole federation in one process.
+//!
+//! Clients are threads that call the coordinator's [`Federation`] directly; everything
+//! else is what runs between buildings: the same engine, driver, sites and ledgers.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use umbel_client::compute::ComputeSlots;
+use umbel_client::participate::{ClientError, participate};
+use umbel_client::site::SiteSettings;
+use umbel_client::transport::InProcess;
+use umbel_coordinator::clock::{Clock, SystemClock};
+use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
+use umbel_coordinator::conduct::{Conduct, RunReport, conduct};
+use umbel_coordinator::hall::Hall;
+use umbel_coordinator::prepare::{prepare, schema_of};
+use umbel_coordinator::recorder::Metric;
+use umbel_coordinator::run_folder::RunFolder;
+use umbel_model::DeviceChoice;
+use umbel_model::data::{LabelSet, read_table};
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::federation::Federation;
+use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION};
+
+use crate::failure::Failure;
+
+/// How a simulation uses the machine.
+#[derive(Clone, Debug)]
+pub struct SimulationOptions {
+    /// Where clients train.
+    pub device: DeviceChoice,
+    /// Clients that train at a time; one for each core if `None`.
+    pub parallel: Option<NonZero<usize>>,
+}
+
+/// Something worth showing while a simulation runs.
+#[derive(Debug)]
+pub enum SimulationProgress<'a> {
+    /// Everything is read; rounds begin.
+    Ready {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The device, in words.
+        device: String,
+        /// Noise multiplier, unless there is no privacy.
+        noise_multiplier: Option<f64>,
+    },
+    /// A round is done.
+    Round(&'a Metric),
+}
+
+/// Simulates a run and writes its folder.
+///
+/// An exhausted budget is no failure: the report's ending says so. Neither is a client that
+/// fails while enough others go on.
+///
+/// # Errors
+/// [`Failure`] with the exit code that fits.
+pub fn simulate(
+    config: &RunConfig,
+    options: &SimulationOptions,
+    watch: &mut dyn FnMut(SimulationProgress<'_>),
+) -> Result<RunReport, Failure> {
+    let labels = label_set(config)?;
+    let clock = SystemClock::new();
+    let prepared = prepare(config, labels, &options.device)?;
+    let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())
+        .map_err(|e| Failure::new(ExitKind::RunFailed, e))?;
+    watch(SimulationProgress::Ready {
+        folder: folder.path().to_owned(),
+        device: prepared.device.clone(),
+        noise_multiplier: prepared
+            .plan
+            .is_private()
+            .then_some(prepared.plan.privacy.noise_multiplier),
+    });
+    let sites = sites(config, options, &folder)?;
+    join_all(&prepared.hall, config)?;
+    let hall = Arc::clone(&prepared.hall);
+    thread::scope(|scope| {
+        let (failed, failures) = mpsc::channel();
+        for settings in sites {
+            let hall: Arc<dyn Federation> = hall.clone();
+            let failed = failed.clone();
+            scope.spawn(move || run_client(settings, hall, &failed));
+        }
+        drop(failed);
+        let report = conduct(
+            Conduct {
+                config,
+                prepared,
+                folder: &mut folder,
+                clock: &clock,
+                ledger: None,
+            },
+            &mut |metric| watch(SimulationProgress::Round(metric)),
+        )
+        .map_err(|e| Failure::new(e.exit_kind(), e));
+        // A client's own error says more than the run's "too few clients".
+        let first = failures.try_recv().ok();
+        match (report, first) {
+            (Ok(report), Some((client, error))) if report.failed() => Err(Failure::new(
+                error.exit_kind(),
+                format!("client {client}: {error}"),
+            )),
+            (report, _) => report,
+        }
+    })
+}
+
+fn run_client(
+    settings: SiteSettings,
+    hall: Arc<dyn Federation>,
+    failed: &mpsc::Sender<(ClientId, ClientError)>,
+) {
+    let name = settings.name.clone();
+    let mut transport = InProcess::new(name.clone(), hall);
+    if let Err(error) = participate(&mut transport, settings, &mut |_| {}) {
+        tracing::error!(client = %name, "{error}");
+        // The receiver is gone only when the simulation has ended.
+        let _ = failed.send((name, error));
+    }
+}
+
+/// Everybody joins before anybody works, so that a client that fails at once is missed by a
+/// round rather than waited for.
+fn join_all(hall: &Hall, config: &RunConfig) -> Result<(), Failure> {
+    let hello = Hello {
+        protocol: PROTOCOL_VERSION,
+        software: concat!("umbel ", env!("CARGO_PKG_VERSION")).into(),
+        labels: Vec::new(),
+    };
+    for client in &config.clients {
+        hall.join(&client.name, &hello)
+            .map_err(|e| Failure::new(ExitKind::Configuration, e))?;
+    }
+    Ok(())
+}
+
+/// The configured label set, or the union of what the clients' files hold: in a simulation
+/// nobody's labels are a secret.
+fn label_set(config: &RunConfig) -> Result<LabelSet, Failure> {
+    if !config.data.labels.is_empty() {
+        return Ok(LabelSet::new(config.data.labels.clone())?);
+    }
+    let schema = schema_of(config);
+    let mut tables = Vec::new();
+    for client in &config.clients {
+        tables.push(read_table(data_of(client)?, &schema)?);
+    }
+    Ok(LabelSet::union(&tables)?)
+}
+
+fn data_of(client: &ClientSection) -> Result<&std::path::Path, Failure> {
+    client.data.as_deref().ok_or_else(|| {
+        let reason = format!(
+            "client {} has no `data`; a simulation reads every client's table itself",
+            client.name
+        );
+        ConfigError::Check {
+            key: "clients".into(),
+            reason,
+        }
+        .into()
+    })
+}
+
+fn sites(
+    config: &RunConfig,
+    options: &SimulationOptions,
+    folder: &RunFolder,
+) -> Result<Vec<SiteSettings>, Failure> {
+    let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let slots = options.parallel.unwrap_or_else(cores).get();
+    let compute = ComputeSlots::single_threads(slots).map_err(Failure::internal)?;
+    let compute = Arc::new(compute);
+    let site = |client: &ClientSection| {
+        let own = folder.path().join("sites").join(client.name.as_str());
+        std::fs::create_dir_all(&own)
+            .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
+        Ok(SiteSettings {
+            name: client.name.clone(),
+            table: data_of(client)?.to_owned(),
+            schema: schema_of(config),
+            labels: Vec::new(),
+            policy: None,
+            ledger: own.join("ledger.jsonl"),
+            data_set: client.name.to_string(),
+            device: options.device.clone(),
+            compute: Arc::clone(&compute),
+            unix_seconds: || SystemClock::new().unix_seconds(),
+        })
+    };
+    config.clients.iter().map(site).collect()
+}
