@@ -151,7 +151,7 @@ fn label_set(config: &RunConfig) -> Result<LabelSet, Failure> {
     for client in &config.clients {
         tables.push(read_table(data_of(client)?, &schema)?);
     }
-    Ok(LabelSet::union(&tables)?)
+    Ok(LabelSet::union_of(&tables)?)
 }
 
 fn data_of(client: &ClientSection) -> Result<&std::path::Path, Failure> {

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
-use umbel_model::{Classifier, ClassifierOptions, DeviceChoice, Example, ModelError, ModelFiles};
-use umbel_privacy::ledger::file::FileLedgerStorage;
+use umbel_model::{
+    Classifier, ClassifierOptions, DeviceChoice, Example, ModelError, ModelFiles, tokenise,
+};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::exit_code::ExitKind;
 use umbel_proto::mechanism::MechanismError;
 use umbel_proto::message::{BlobDigest, ClientId};
 use umbel_proto::plan::Plan;
@@ -83,6 +85,19 @@ pub enum SiteError {
     Randomness(String),
 }
 
+impl SiteError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Data(_) => ExitKind::Data,
+            Self::Model(_) => ExitKind::Model,
+            Self::Ledger(error) => error.exit_kind(),
+            Self::Mechanism(_) | Self::Plan(_) => ExitKind::Configuration,
+            Self::Update { .. } | Self::Randomness(_) => ExitKind::Internal,
+        }
+    }
+}
+
 /// A site that has accepted a plan and read its data.
 pub struct Site {
     pub(crate) name: ClientId,
@@ -119,22 +134,8 @@ impl Site {
                 plan.local.max_units
             )));
         }
-        let tokenizer = model.tokenizer();
-        let examples = texts
-            .texts
-            .iter()
-            .zip(&texts.labels)
-            .map(|(text, &label)| {
-                Ok(Example {
-                    tokens: tokenizer.encode(text, plan.classifier.max_tokens)?,
-                    label,
-                })
-            })
-            .collect::<Result<_, ModelError>>()?;
-        let storage = FileLedgerStorage::open(&settings.ledger)
-            .map_err(|e| SiteLedgerError::at(&settings.ledger, e))?;
+        let examples = tokenise(&texts, &model)?;
         let ledger = SiteLedger::open(
-            storage,
             &settings.ledger,
             settings.data_set,
             &policy,

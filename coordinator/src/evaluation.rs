@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
 use umbel_model::metrics::Classification;
-use umbel_model::{Classifier, Example, ModelError, logits};
+use umbel_model::{Classifier, Example, ModelError, logits, tokenise};
 
 use crate::config::EvaluationFile;
 
@@ -102,24 +102,6 @@ impl PublicData {
             files,
         })
     }
-}
-
-/// Turns texts into token ids.
-///
-/// # Errors
-/// [`ModelError`] where the tokeniser fails.
-pub fn tokenise(texts: &LabelledTexts, classifier: &Classifier) -> Result<Vec<Example>, ModelError> {
-    texts
-        .texts
-        .iter()
-        .zip(&texts.labels)
-        .map(|(text, &label)| {
-            Ok(Example {
-                tokens: classifier.encode(text)?,
-                label,
-            })
-        })
-        .collect()
 }
 
 /// Rows that pass through the model at a time in evaluation.

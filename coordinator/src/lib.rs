@@ -7,9 +7,9 @@
 //! | [`hall`] | where clients' calls meet the engine |
 //! | [`run`] | the driver: ledger, noise, optimiser, in that order |
 //! | [`accumulator`] | what an update must be, and the streaming sum |
-//! | [`run_ledger`] | the run's budget and its ledger |
 //! | [`evaluation`] | accuracy and loss on public files |
 //! | [`run_folder`] | what a run leaves on disk |
+//! | [`recorder`], [`conduct`](mod@conduct) | metrics, evaluation and report of a run, around its driver |
 //! | [`report`] | the report for people |
 //! | [`prepare`] | from a configuration file to a run ready to be driven |
 //! | [`grpc`] | the service, for runs over the network |
@@ -17,6 +17,7 @@
 
 pub mod accumulator;
 pub mod clock;
+pub mod conduct;
 pub mod config;
 pub mod evaluation;
 pub mod grpc;
@@ -26,6 +27,6 @@ pub mod prepare;
 pub mod report;
 pub mod round;
 pub mod run;
+pub mod recorder;
 pub mod run_folder;
-pub mod run_ledger;
 mod schedule;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use umbel_model::Optimiser;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeStep;
-use umbel_privacy::ledger::Spent;
+use umbel_privacy::ledger::{FileLedgerStorage, Spent};
 use umbel_privacy::poisson::{SamplingRate, poisson_sample};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::release::{NoPrivacy, Released, release};
@@ -19,11 +19,11 @@ use umbel_proto::federation::Federation as _;
 use umbel_proto::mechanism::{Mechanism, MechanismError};
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
+use umbel_proto::spending::{Spending, SpendingError};
 
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::hall::Hall;
-use crate::run_ledger::{RunLedger, RunLedgerError};
 use crate::round::{Action, Event, Participation, Phase};
 use crate::schedule::learning_rate;
 
@@ -62,6 +62,8 @@ pub struct Outcome {
     pub parameters: Vec<f32>,
     /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
     pub epsilon: Option<f64>,
+    /// Hash of the ledger's last entry.
+    pub ledger_head: Option<String>,
 }
 
 /// Why a run can't be driven at all.
@@ -69,7 +71,7 @@ pub struct Outcome {
 pub enum RunError {
     /// The ledger.
     #[error(transparent)]
-    Ledger(#[from] RunLedgerError),
+    Spending(#[from] SpendingError),
     /// The plan.
     #[error(transparent)]
     Mechanism(#[from] MechanismError),
@@ -94,7 +96,7 @@ pub struct Driver<'a> {
     clock: &'a dyn Clock,
     mechanism: Option<Mechanism>,
     step: LatticeStep,
-    ledger: Option<RunLedger>,
+    ledger: Option<Spending<FileLedgerStorage>>,
     /// The ledger's token for the round that is about to be released.
     spent: Option<Spent>,
     optimiser: Optimiser,
@@ -113,7 +115,7 @@ impl<'a> Driver<'a> {
         plan: Plan,
         config: RunConfig,
         hall: Arc<Hall>,
-        ledger: Option<RunLedger>,
+        ledger: Option<Spending<FileLedgerStorage>>,
         parameters: Vec<f32>,
         clock: &'a dyn Clock,
     ) -> Result<Self, RunError> {
@@ -149,7 +151,17 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`RunError`] only where the accounting itself fails; an exhausted budget, missing
     /// clients or a full disk are endings.
-    pub fn drive(mut self, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    pub fn drive(self, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+        let hall = Arc::clone(&self.hall);
+        let outcome = self.run_to_end(observer);
+        if let Err(error) = &outcome {
+            // Clients that wait for a task must not wait for ever.
+            hall.tell(Event::Broken(error.to_string()));
+        }
+        outcome
+    }
+
+    fn run_to_end(mut self, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
         self.set_deadline(self.config.federation.gather_seconds);
         loop {
             let Some(action) = self.hall.next_action(self.patience()) else {
@@ -175,7 +187,7 @@ impl<'a> Driver<'a> {
                     round,
                     participation,
                 } => self.release_round(round, participation, observer)?,
-                Action::Finish(ending) => return self.outcome(ending),
+                Action::Finish(ending) => return Ok(self.outcome(ending)),
             }
         }
     }
@@ -204,16 +216,18 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn ask_gate(&mut self) -> Result<Event, RunError> {
-        let (Some(ledger), Some(mechanism)) = (&mut self.ledger, &self.mechanism) else {
+    fn ask_gate(&self) -> Result<Event, RunError> {
+        let Some(ledger) = &self.ledger else {
             return Ok(Event::RoundPermitted);
         };
-        let permitted = ledger.permits(mechanism, self.plan.events_per_round())?;
-        Ok(if permitted {
-            Event::RoundPermitted
-        } else {
-            Event::BudgetExhausted
-        })
+        match ledger.check(u64::from(self.plan.events_per_round())) {
+            Ok(()) => Ok(Event::RoundPermitted),
+            Err(SpendingError::Exhausted(why)) => {
+                tracing::warn!("{why}");
+                Ok(Event::BudgetExhausted)
+            }
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// Everybody, or a Poisson draw of clients where the client is the unit.
@@ -236,9 +250,9 @@ impl<'a> Driver<'a> {
     /// Writes the round's entry. What it returns is kept: only with it can the sum be released.
     fn record_spend(&mut self, round: u32) {
         self.deadline = None;
-        if let (Some(ledger), Some(mechanism)) = (&mut self.ledger, &self.mechanism) {
-            let now = self.clock.unix_seconds();
-            match ledger.spend(round, mechanism, self.plan.events_per_round(), now) {
+        if let Some(ledger) = &mut self.ledger {
+            let count = u64::from(self.plan.events_per_round());
+            match ledger.spend(round, count, self.clock.unix_seconds()) {
                 Ok(spent) => self.spent = Some(spent),
                 Err(e) => return self.hall.tell(Event::Broken(e.to_string())),
             }
@@ -257,7 +271,7 @@ impl<'a> Driver<'a> {
         let learning_rate = self.apply(round, total);
         let summary = RoundSummary {
             round,
-            epsilon: self.epsilon()?,
+            epsilon: self.epsilon(),
             participation,
             parameters: self.parameters.clone().into(),
             learning_rate,
@@ -313,11 +327,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn epsilon(&mut self) -> Result<Option<f64>, RunError> {
-        Ok(match &mut self.ledger {
-            Some(ledger) => Some(ledger.epsilon()?),
-            None => None,
-        })
+    fn epsilon(&self) -> Option<f64> {
+        self.ledger.as_ref().map(Spending::epsilon)
     }
 
     fn encoded_parameters(&self) -> Arc<[u8]> {
@@ -327,13 +338,14 @@ impl<'a> Driver<'a> {
             .collect()
     }
 
-    fn outcome(mut self, ending: Ending) -> Result<Outcome, RunError> {
-        Ok(Outcome {
+    fn outcome(self, ending: Ending) -> Outcome {
+        Outcome {
             rounds: self.hall.rounds_done(),
-            epsilon: self.epsilon()?,
+            epsilon: self.epsilon(),
+            ledger_head: self.ledger.as_ref().map(Spending::head),
             ending,
             parameters: self.parameters,
-        })
+        }
     }
 
     /// A generator for one purpose: from the operating system, or, in a seeded run, a stream

@@ -1,1 +1,34 @@
-//! The transformer classifier: checkpoints, tokens, data, per-unit private gradients, evaluation.
+//! The transformer classifier: checkpoints, tokens, data, per-unit private gradients,
+//! evaluation.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`Classifier`], [`bert`] | the network, its tokeniser and labels, on a device |
+//! | [`ModelFiles`] | Hugging Face folders, in and out |
+//! | [`gradient_sum`], [`gradient`] | sums of clipped per-unit gradients |
+//! | [`Optimiser`], [`optimiser`] | steps over flat parameters |
+//! | [`data`], [`metrics`] | labelled tables, and how good predictions are |
+//! | [`DeviceChoice`] | CPU or GPU, chosen at run time |
+
+pub mod bert;
+mod checkpoint;
+mod classifier;
+pub mod data;
+mod device;
+mod error;
+pub mod gradient;
+mod inference;
+pub mod metrics;
+pub mod optimiser;
+mod parameters;
+mod tokenizer;
+
+pub use checkpoint::{ModelFiles, Precision};
+pub use classifier::{Classifier, ClassifierOptions};
+pub use device::DeviceChoice;
+pub use error::ModelError;
+pub use gradient::{Clipping, Example, GradientSum, gradient_sum};
+pub use inference::{last_hidden_state, logits, predict, tokenise};
+pub use optimiser::{Optimiser, OptimiserConfig};
+pub use parameters::{LayoutEntry, ParameterLayout, Part, Pooling, TrainableSet};
+pub use tokenizer::Tokenizer;

@@ -43,7 +43,10 @@ impl Budget {
         if !(epsilon.is_finite() && epsilon > 0.0) {
             return Err(InvalidBudget::Epsilon(epsilon));
         }
-        Ok(Self { epsilon, delta: Delta::try_from(delta)? })
+        Ok(Self {
+            epsilon,
+            delta: Delta::try_from(delta)?,
+        })
     }
 
     /// The largest epsilon allowed.
@@ -73,7 +76,10 @@ impl TryFrom<WrittenBudget> for Budget {
 
 impl From<Budget> for WrittenBudget {
     fn from(budget: Budget) -> Self {
-        Self { epsilon: budget.epsilon, delta: budget.delta.get() }
+        Self {
+            epsilon: budget.epsilon,
+            delta: budget.delta.get(),
+        }
     }
 }
 
@@ -135,10 +141,17 @@ impl BudgetGate {
         trial.compose(next, 1)?;
         let next_epsilon = trial.epsilon(budget.delta);
         if next_epsilon.get() <= budget.epsilon {
-            Ok(Permit { epsilon_after: next_epsilon })
+            Ok(Permit {
+                epsilon_after: next_epsilon,
+            })
         } else {
             let spent = accountant.epsilon(budget.delta);
-            Err(BudgetExhausted { spent, next_epsilon, budget: *budget }.into())
+            Err(BudgetExhausted {
+                spent,
+                next_epsilon,
+                budget: *budget,
+            }
+            .into())
         }
     }
 }
@@ -146,9 +159,9 @@ impl BudgetGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accountant::RdpAccountant;
     use crate::accountant::calibrate::rounds_within;
     use crate::accountant::event::NoiseMultiplier;
-    use crate::accountant::RdpAccountant;
     use crate::poisson::SamplingRate;
     use crate::unit::Adjacency;
 
@@ -174,9 +187,14 @@ mod tests {
                 Err(refusal) => break refusal,
             }
         };
-        assert_eq!(rounds_within(&budget, &event(), Adjacency::AddOrRemove), Ok(rounds));
+        assert_eq!(
+            rounds_within(&budget, &event(), Adjacency::AddOrRemove),
+            Ok(rounds)
+        );
         assert!(rounds > 10);
-        let GateError::Exhausted(exhausted) = refusal else { panic!("{refusal}") };
+        let GateError::Exhausted(exhausted) = refusal else {
+            panic!("{refusal}")
+        };
         assert!(exhausted.spent.get() <= 3.0 && exhausted.next_epsilon.get() > 3.0);
     }
 
@@ -190,9 +208,14 @@ mod tests {
 
     #[test]
     fn budgets_are_finite_and_positive() {
-        for (epsilon, delta) in
-            [(0.0, 1e-5), (-1.0, 1e-5), (f64::NAN, 1e-5), (f64::INFINITY, 1e-5), (1.0, 0.0), (1.0, 1.0)]
-        {
+        for (epsilon, delta) in [
+            (0.0, 1e-5),
+            (-1.0, 1e-5),
+            (f64::NAN, 1e-5),
+            (f64::INFINITY, 1e-5),
+            (1.0, 0.0),
+            (1.0, 1.0),
+        ] {
             assert!(Budget::new(epsilon, delta).is_err(), "{epsilon} {delta}");
         }
         assert!(serde_json::from_str::<Budget>(r#"{"epsilon":1,"delta":2}"#).is_err());

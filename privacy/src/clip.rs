@@ -127,7 +127,10 @@ impl RawUpdate {
                 *value = toward_zero(f64::from(*value) * factor);
             }
         }
-        Ok(ClippedUpdate { values, clipping_norm })
+        Ok(ClippedUpdate {
+            values,
+            clipping_norm,
+        })
     }
 }
 
@@ -166,7 +169,10 @@ impl ClippedUpdate {
 fn sum_of_squares(values: &[f32]) -> f64 {
     const BLOCK: usize = 1024;
     if values.len() <= BLOCK {
-        values.iter().map(|&value| f64::from(value) * f64::from(value)).sum()
+        values
+            .iter()
+            .map(|&value| f64::from(value) * f64::from(value))
+            .sum()
     } else {
         let (left, right) = values.split_at(values.len() / 2);
         sum_of_squares(left) + sum_of_squares(right)
@@ -221,7 +227,10 @@ mod tests {
     fn an_update_with_nan_or_infinity_is_refused_with_its_place() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let refused = RawUpdate::new(vec![1.0, bad]).clip(norm(1.0));
-            assert!(matches!(refused, Err(ClipError::NotFinite { index: 1, .. })));
+            assert!(matches!(
+                refused,
+                Err(ClipError::NotFinite { index: 1, .. })
+            ));
         }
     }
 
@@ -242,9 +251,15 @@ mod tests {
 
     #[test]
     fn the_largest_floats_can_be_clipped() {
-        let clipped = RawUpdate::new(vec![f32::MAX; 5000]).clip(norm(1e-6)).unwrap();
+        let clipped = RawUpdate::new(vec![f32::MAX; 5000])
+            .clip(norm(1e-6))
+            .unwrap();
         let step = LatticeStep::for_clipping_norm(norm(1e-6));
-        clipped.quantize(step).unwrap().check_norm(norm(1e-6), step).unwrap();
+        clipped
+            .quantize(step)
+            .unwrap()
+            .check_norm(norm(1e-6), step)
+            .unwrap();
         assert!(sum_of_squares(clipped.values()) > 0.9e-12);
     }
 

@@ -128,10 +128,14 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_use_instead() {
-        let message = check_combination(Group, Deltas, Central).unwrap_err().to_string();
+        let message = check_combination(Group, Deltas, Central)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("one group steers"), "{message}");
         assert!(message.contains("send gradients"), "{message}");
-        let message = check_combination(Client, Gradients, Central).unwrap_err().to_string();
+        let message = check_combination(Client, Gradients, Central)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("send deltas"), "{message}");
     }
 

@@ -22,9 +22,15 @@ impl Dyadic {
         let fraction = bits & ((1 << 52) - 1);
         let biased = (bits >> 52) as i32;
         Some(if biased == 0 {
-            Self { mantissa: fraction, exponent: -1074 }
+            Self {
+                mantissa: fraction,
+                exponent: -1074,
+            }
         } else {
-            Self { mantissa: fraction | (1 << 52), exponent: biased - 1075 }
+            Self {
+                mantissa: fraction | (1 << 52),
+                exponent: biased - 1075,
+            }
         })
     }
 }

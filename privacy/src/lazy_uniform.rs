@@ -2,57 +2,59 @@
 //! needs, so that every comparison is exact (Karney 2016, §2; after von Neumann and
 //! Knuth & Yao).
 //!
-//! A "digit" here has 64 bits: a second one is needed with probability 2^-64.
+//! A "digit" here has 32 bits: a comparison needs a second one with probability 2^-32.
 
 use rand::CryptoRng;
 
 /// A uniform deviate whose digits are drawn when they are first looked at.
 #[derive(Debug)]
 pub(crate) struct LazyUniform {
-    first: u64,
+    first: u32,
     /// Digits after the first; empty, and so without an allocation, nearly always.
-    rest: Vec<u64>,
+    rest: Vec<u32>,
 }
 
 impl LazyUniform {
     /// A new deviate with one digit drawn.
     #[inline]
     pub(crate) fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
-        Self { first: rng.next_u64(), rest: Vec::new() }
+        Self::starting_with(rng.next_u32())
+    }
+
+    /// A deviate whose first digit was drawn before.
+    #[inline]
+    pub(crate) fn starting_with(first: u32) -> Self {
+        Self {
+            first,
+            rest: Vec::new(),
+        }
     }
 
     /// A deviate whose first digits are known.
     #[cfg(test)]
-    pub(crate) fn with_digits(first: u64, rest: Vec<u64>) -> Self {
+    pub(crate) fn with_digits(first: u32, rest: Vec<u32>) -> Self {
         Self { first, rest }
-    }
-
-    /// The first digit: the deviate is in [first, first + 1] · 2^-64.
-    #[inline]
-    pub(crate) fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// The digit at `index`, drawn now unless it was looked at before.
-    pub(crate) fn digit<R: CryptoRng + ?Sized>(&mut self, index: usize, rng: &mut R) -> u64 {
-        let Some(index) = index.checked_sub(1) else { return self.first };
-        while self.rest.len() <= index {
-            self.rest.push(rng.next_u64());
-        }
-        self.rest.get(index).copied().unwrap_or_default()
     }
 
     /// Whether this deviate is below `other`; equality has probability zero.
     #[inline]
-    pub(crate) fn is_below<R: CryptoRng + ?Sized>(&mut self, other: &mut Self, rng: &mut R) -> bool {
-        if self.first == other.first { self.tail_is_below(other, rng) } else { self.first < other.first }
+    pub(crate) fn is_below<R: CryptoRng + ?Sized>(
+        &mut self,
+        other: &mut Self,
+        rng: &mut R,
+    ) -> bool {
+        if self.first == other.first {
+            self.rest_is_below(other, rng)
+        } else {
+            self.first < other.first
+        }
     }
 
     #[cold]
-    fn tail_is_below<R: CryptoRng + ?Sized>(&mut self, other: &mut Self, rng: &mut R) -> bool {
-        let mut index = 1;
+    fn rest_is_below<R: CryptoRng + ?Sized>(&mut self, other: &mut Self, rng: &mut R) -> bool {
+        let mut index = 0;
         loop {
-            let (own, others) = (self.digit(index, rng), other.digit(index, rng));
+            let (own, others) = (self.rest_digit(index, rng), other.rest_digit(index, rng));
             if own != others {
                 return own < others;
             }
@@ -60,22 +62,56 @@ impl LazyUniform {
         }
     }
 
-    /// Whether the deviate's part after its first `skip` digits, itself a uniform
-    /// deviate, is below the fraction `numerator` / `denominator`, both under 2^63.
-    pub(crate) fn tail_is_below_fraction<R: CryptoRng + ?Sized>(
-        &mut self,
-        skip: usize,
+    /// The digit at `index` after the first, drawn now unless it was looked at before.
+    fn rest_digit<R: CryptoRng + ?Sized>(&mut self, index: usize, rng: &mut R) -> u32 {
+        while self.rest.len() <= index {
+            self.rest.push(rng.next_u32());
+        }
+        self.rest.get(index).copied().unwrap_or_default()
+    }
+
+    /// All digits, one after the other: those looked at before, then new ones.
+    #[inline]
+    pub(crate) fn into_digits(self) -> Digits {
+        Digits {
+            first: Some(self.first),
+            rest: self.rest.into_iter(),
+        }
+    }
+}
+
+/// The digits of a deviate from some place on: a uniform deviate again.
+#[derive(Debug)]
+pub(crate) struct Digits {
+    first: Option<u32>,
+    rest: std::vec::IntoIter<u32>,
+}
+
+impl Digits {
+    /// The next digit.
+    #[inline]
+    pub(crate) fn next<R: CryptoRng + ?Sized>(&mut self, rng: &mut R) -> u32 {
+        self.first
+            .take()
+            .or_else(|| self.rest.next())
+            .unwrap_or_else(|| rng.next_u32())
+    }
+
+    /// Whether the deviate that the digits left make up is below the fraction
+    /// `numerator` / `denominator`, both under 2^63.
+    #[cold]
+    pub(crate) fn are_below_fraction<R: CryptoRng + ?Sized>(
+        mut self,
         numerator: u64,
         denominator: u64,
         rng: &mut R,
     ) -> bool {
-        // With the next digit d and the part θ' after it, θ < n/m ⟺ θ' < (2^64 n - d m)/m.
+        // With the next digit d and the part θ' after it, θ < n/m ⟺ θ' < (2^32 n - d m)/m.
         let m = u128::from(denominator);
         let mut n = u128::from(numerator);
-        let mut index = skip;
         loop {
-            let scaled = n << 64;
-            let taken = u128::from(self.digit(index, rng)) * m;
+            let scaled = n << 32;
+            let taken = u128::from(self.next(rng)) * m;
             if scaled <= taken {
                 return false;
             }
@@ -83,7 +119,6 @@ impl LazyUniform {
             if n >= m {
                 return true;
             }
-            index += 1;
         }
     }
 }
@@ -104,23 +139,30 @@ mod tests {
     }
 
     #[test]
-    fn a_digit_once_seen_stays() {
+    fn a_tie_draws_digits_that_stay() {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
-        let mut deviate = LazyUniform::draw(rng);
-        let third = deviate.digit(3, rng);
-        assert_eq!(deviate.digit(0, rng), deviate.first());
-        assert_eq!(deviate.digit(3, rng), third);
+        let mut known = LazyUniform::with_digits(7, vec![1 << 31]);
+        let mut open = LazyUniform::with_digits(7, vec![]);
+        let below = open.is_below(&mut known, rng);
+        for _ in 0..10 {
+            assert_eq!(open.is_below(&mut known, rng), below);
+            assert_eq!(known.is_below(&mut open, rng), !below);
+        }
+        let mut digits = open.into_digits();
+        assert_eq!(digits.next(rng), 7);
+        assert_eq!(digits.next(rng) < 1 << 31, below);
     }
 
     #[test]
     fn a_fraction_is_compared_exactly_however_many_digits_it_takes() {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
         // 1/3 = 0.5555…₁₆, so these agree with it for two digits and then differ by one.
-        let third = 0x5555_5555_5555_5555;
-        let mut below = LazyUniform::with_digits(third, vec![third, third - 1]);
-        let mut above = LazyUniform::with_digits(third, vec![third, third + 1]);
-        assert!(below.tail_is_below_fraction(0, 1, 3, rng));
-        assert!(!above.tail_is_below_fraction(0, 1, 3, rng));
-        assert!(below.tail_is_below_fraction(2, 1, 3, rng));
+        let third = 0x5555_5555;
+        let mut is_below = |last: u32| {
+            let deviate = LazyUniform::with_digits(third, vec![third, last]);
+            deviate.into_digits().are_below_fraction(1, 3, rng)
+        };
+        assert!(is_below(third - 1));
+        assert!(!is_below(third + 1));
     }
 }

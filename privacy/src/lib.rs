@@ -3,12 +3,12 @@
 //!
 //! The private path is a chain of types, so that no step can be left out:
 //! [`RawUpdate`] → [`ClippedUpdate`] → [`LatticeVector`] → [`Released`]. The last
-//! arrow, [`release`], consumes a [`Spent`] token, which only a [`Ledger`] that
+//! arrow, [`release()`], consumes a [`Spent`] token, which only a [`Ledger`] that
 //! has already written and synced the spending hands out.
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`unit`], [`combination`] | who is protected, where noise is added, which combinations hold a guarantee |
+//! | [`mod@unit`], [`combination`] | who is protected, where noise is added, which combinations hold a guarantee |
 //! | [`clip`], [`lattice`] | bounded updates as exact integer vectors |
 //! | [`rounded_gaussian`], [`poisson`] | exact samplers: the noise, and who takes part |
 //! | [`accountant`], [`budget`] | what a mechanism costs, and whether it still fits |
@@ -23,16 +23,16 @@ pub mod accountant;
 pub mod budget;
 pub mod clip;
 pub mod combination;
-pub mod lattice;
 mod dyadic;
+pub mod lattice;
 mod lazy_uniform;
 pub mod ledger;
 pub mod poisson;
 pub mod private_rng;
 pub mod release;
 pub mod rounded_gaussian;
-mod unit_normal;
 pub mod unit;
+mod unit_normal;
 
 pub use accountant::event::{MechanismEvent, NoiseMultiplier};
 pub use accountant::{Accountant, Delta, Epsilon, RdpAccountant};

@@ -38,7 +38,11 @@ impl TryFrom<f64> for SamplingRate {
     type Error = InvalidSamplingRate;
 
     fn try_from(value: f64) -> Result<Self, InvalidSamplingRate> {
-        if value > 0.0 && value <= 1.0 { Ok(Self(value)) } else { Err(InvalidSamplingRate(value)) }
+        if value > 0.0 && value <= 1.0 {
+            Ok(Self(value))
+        } else {
+            Err(InvalidSamplingRate(value))
+        }
     }
 }
 
@@ -129,7 +133,10 @@ mod tests {
             let total: f64 = sizes.iter().sum();
             let expected = (n * rounds) as f64 * q;
             // Five standard deviations: one seed in about two million.
-            assert!((total - expected).abs() < 5.0 * (expected * (1.0 - q)).sqrt(), "q = {q}");
+            assert!(
+                (total - expected).abs() < 5.0 * (expected * (1.0 - q)).sqrt(),
+                "q = {q}"
+            );
             assert!((2.0 * first_half - expected).abs() < 5.0 * (2.0 * expected).sqrt());
             // A sample of fixed size would have no variance, a Poisson one n q (1 - q).
             let mean = total / rounds as f64;
@@ -150,7 +157,11 @@ mod tests {
             self.try_next_u64().map(|word| word as u32)
         }
         fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-            Ok(if self.0.is_empty() { 0 } else { self.0.remove(0) })
+            Ok(if self.0.is_empty() {
+                0
+            } else {
+                self.0.remove(0)
+            })
         }
         fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
             bytes.fill(0);
@@ -161,9 +172,8 @@ mod tests {
 
     #[test]
     fn the_comparison_with_q_is_exact_to_its_last_bit() {
-        let takes_part = |q, words: &[u64]| {
-            !poisson_sample(1, rate(q), &mut Script(words.to_vec())).is_empty()
-        };
+        let takes_part =
+            |q, words: &[u64]| !poisson_sample(1, rate(q), &mut Script(words.to_vec())).is_empty();
         // 1/2 is the digit 2^63.
         assert!(takes_part(0.5, &[(1 << 63) - 1]));
         assert!(!takes_part(0.5, &[1 << 63]));
@@ -175,7 +185,10 @@ mod tests {
         // The smallest float, 2^-1074, is sixteen zeros and then 2^14.
         let mut words = vec![0; 16];
         words.push((1 << 14) - 1);
-        assert!(!takes_part(f64::from_bits(1), &[&words[..16], &[1 << 14]].concat()));
-        assert!(takes_part(f64::from_bits(1), &words) );
+        assert!(!takes_part(
+            f64::from_bits(1),
+            &[&words[..16], &[1 << 14]].concat()
+        ));
+        assert!(takes_part(f64::from_bits(1), &words));
     }
 }

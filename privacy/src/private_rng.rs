@@ -30,7 +30,9 @@ impl NoiseSource {
     /// [`NoRandomness`] if the operating system has none to give.
     pub fn from_os() -> Result<Self, NoRandomness> {
         let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(|error| NoRandomness(error.to_string()))?;
+        SysRng
+            .try_fill_bytes(&mut seed)
+            .map_err(|error| NoRandomness(error.to_string()))?;
         Ok(Self::System(ChaCha20Rng::from_seed(seed)))
     }
 
@@ -99,7 +101,10 @@ mod tests {
 
     #[test]
     fn the_system_seeds_every_generator_anew() {
-        let (one, other) = (NoiseSource::from_os().unwrap(), NoiseSource::from_os().unwrap());
+        let (one, other) = (
+            NoiseSource::from_os().unwrap(),
+            NoiseSource::from_os().unwrap(),
+        );
         assert!(!one.is_seeded());
         assert_ne!(first(one), first(other));
         assert!(NoiseSource::seeded(1, "").is_seeded());

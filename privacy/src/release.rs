@@ -89,20 +89,33 @@ pub fn release<R: CryptoRng + ?Sized>(
     spent: Spent,
     rng: &mut R,
 ) -> Result<Released, ReleaseError> {
-    let least = spent.least_standard_deviation().ok_or(ReleaseError::SeveralSteps)?;
+    let least = spent
+        .least_standard_deviation()
+        .ok_or(ReleaseError::SeveralSteps)?;
     let given = noise.standard_deviation();
     if given < least {
         return Err(ReleaseError::TooLittleNoise { given, least });
     }
-    noise.add_to(sum.values_mut(), rng).map_err(|error| match error {
-        LatticeError::SumOverflow { index } => ReleaseError::Overflow { index },
-        // Adding noise fails in no other way.
-        _ => ReleaseError::Overflow { index: 0 },
-    })?;
-    Ok(Released { sum, event: Some(spent.event().clone()) })
+    noise
+        .add_to(sum.values_mut(), rng)
+        .map_err(|error| match error {
+            LatticeError::SumOverflow { index } => ReleaseError::Overflow { index },
+            // Adding noise fails in no other way.
+            _ => ReleaseError::Overflow { index: 0 },
+        })?;
+    Ok(Released {
+        sum,
+        event: Some(spent.event().clone()),
+    })
 }
 
 impl Released {
+    /// A sum to which every client had already added the noise that its own guarantee needs
+    /// (local noise). Nothing is drawn here, but the spending is on record like any other.
+    pub fn noised_by_clients(sum: LatticeVector, spent: Spent) -> Self {
+        Self { sum, event: Some(spent.event().clone()) }
+    }
+
     /// A sum without noise, for unit none.
     pub fn unnoised(sum: LatticeVector, _: NoPrivacy) -> Self {
         Self { sum, event: None }

@@ -48,7 +48,11 @@ impl RoundedGaussian {
             .ok_or(InvalidStandardDeviation(s))?;
         // The exponent is from -62 (s = 2^-10) to -7 (s = 2^45).
         let shift = 64 + dyadic.exponent.unsigned_abs();
-        Ok(Self { standard_deviation: s, mantissa: dyadic.mantissa, shift })
+        Ok(Self {
+            standard_deviation: s,
+            mantissa: dyadic.mantissa,
+            shift,
+        })
     }
 
     /// The sampler for the Gaussian mechanism with noise multiplier σ and clipping norm
@@ -61,7 +65,11 @@ impl RoundedGaussian {
         clipping_norm: ClippingNorm,
         step: LatticeStep,
     ) -> Result<Self, InvalidStandardDeviation> {
-        Self::new(least_standard_deviation(noise_multiplier, clipping_norm, step))
+        Self::new(least_standard_deviation(
+            noise_multiplier,
+            clipping_norm,
+            step,
+        ))
     }
 
     /// s, in lattice steps.
@@ -72,9 +80,10 @@ impl RoundedGaussian {
     /// Draws one integer.
     #[inline]
     pub fn sample<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> i64 {
-        let mut normal = UnitNormal::draw(rng);
-        let magnitude = self.round_scaled(&mut normal, rng);
-        if normal.negative { -magnitude } else { magnitude }
+        let normal = UnitNormal::draw(rng);
+        let negative = normal.negative;
+        let magnitude = self.round_scaled(normal, rng);
+        if negative { -magnitude } else { magnitude }
     }
 
     /// Adds an independent draw to every value.
@@ -89,21 +98,25 @@ impl RoundedGaussian {
     ) -> Result<(), LatticeError> {
         for (index, value) in values.iter_mut().enumerate() {
             let noise = self.sample(rng);
-            *value = value.checked_add(noise).ok_or(LatticeError::SumOverflow { index })?;
+            *value = value
+                .checked_add(noise)
+                .ok_or(LatticeError::SumOverflow { index })?;
         }
         Ok(())
     }
 
     /// floor(s (k + x) + 1/2) for the deviate's magnitude k + x, exactly.
     ///
-    /// With X the first digit of x and θ the rest of it, s (k + x) + 1/2 is
+    /// With X the first 64 bits of x and θ the rest of it, s (k + x) + 1/2 is
     /// (m (k 2^64 + X + θ) + 2^(shift-1)) / 2^shift, so that only whether θ brings the
     /// numerator past a multiple of 2^shift is open, and more digits decide that.
     #[inline]
-    fn round_scaled<R: CryptoRng + ?Sized>(&self, normal: &mut UnitNormal, rng: &mut R) -> i64 {
+    fn round_scaled<R: CryptoRng + ?Sized>(&self, normal: UnitNormal, rng: &mut R) -> i64 {
         let m = u128::from(self.mantissa);
-        // k < 2^10 and m < 2^53: below 2^127, and the half below 2^125.
-        let position = (u128::from(normal.whole) << 64) | u128::from(normal.fraction.first());
+        let mut digits = normal.fraction.into_digits();
+        let start = (u64::from(digits.next(rng)) << 32) | u64::from(digits.next(rng));
+        // k < 2^10 and m < 2^53: below 2^127, and the half at most 2^125.
+        let position = (u128::from(normal.whole) << 64) | u128::from(start);
         let lowest = m * position + (1 << (self.shift - 1));
         let floor = lowest >> self.shift;
         let highest_floor = (lowest + (m - 1)) >> self.shift;
@@ -112,7 +125,7 @@ impl RoundedGaussian {
         } else {
             // Past the multiple ⟺ m θ >= missing, where 0 < missing < m.
             let missing = ((highest_floor << self.shift) - lowest) as u64;
-            let stays = normal.fraction.tail_is_below_fraction(1, missing, self.mantissa, rng);
+            let stays = digits.are_below_fraction(missing, self.mantissa, rng);
             if stays { floor } else { highest_floor }
         };
         // At most 2^45 · 2^10.
@@ -139,19 +152,26 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
 
-    fn round(s: f64, whole: u32, digits: [u64; 3]) -> i64 {
-        let mut normal = UnitNormal {
+    fn round(s: f64, whole: u32, digits: [u32; 5]) -> i64 {
+        let normal = UnitNormal {
             negative: false,
             whole,
             fraction: LazyUniform::with_digits(digits[0], digits[1..].to_vec()),
         };
         let rng = &mut ChaCha20Rng::seed_from_u64(0);
-        RoundedGaussian::new(s).unwrap().round_scaled(&mut normal, rng)
+        RoundedGaussian::new(s).unwrap().round_scaled(normal, rng)
     }
 
     #[test]
     fn standard_deviations_out_of_range_are_refused() {
-        for s in [0.0, -1.0, 2f64.powi(-11), 2f64.powi(46), f64::NAN, f64::INFINITY] {
+        for s in [
+            0.0,
+            -1.0,
+            2f64.powi(-11),
+            2f64.powi(46),
+            f64::NAN,
+            f64::INFINITY,
+        ] {
             assert!(RoundedGaussian::new(s).is_err(), "{s}");
         }
         assert!(RoundedGaussian::new(2f64.powi(-10)).is_ok());
@@ -161,10 +181,10 @@ mod tests {
     #[test]
     fn the_largest_deviate_and_deviation_stay_within_the_integers() {
         let largest = 2f64.powi(45);
-        assert_eq!(round(largest, 1023, [u64::MAX; 3]), 1 << 55);
+        assert_eq!(round(largest, 1023, [u32::MAX; 5]), 1 << 55);
         let just_below = largest.next_down();
-        assert!(round(just_below, 1023, [u64::MAX; 3]) < 1 << 55);
-        assert_eq!(round(2f64.powi(-10), 0, [0; 3]), 0);
+        assert!(round(just_below, 1023, [u32::MAX; 5]) < 1 << 55);
+        assert_eq!(round(2f64.powi(-10), 0, [0; 5]), 0);
     }
 
     #[test]
@@ -172,7 +192,9 @@ mod tests {
         let sigma = NoiseMultiplier::try_from(1.1).unwrap();
         let c = ClippingNorm::try_from(0.3).unwrap();
         let step = LatticeStep::for_clipping_norm(c);
-        let s = RoundedGaussian::for_mechanism(sigma, c, step).unwrap().standard_deviation();
+        let s = RoundedGaussian::for_mechanism(sigma, c, step)
+            .unwrap()
+            .standard_deviation();
         assert!(s * step.get() / c.get() >= 1.1);
         assert!(s * step.get() / c.get() < 1.1 + 1e-12);
     }
@@ -182,14 +204,17 @@ mod tests {
         let noise = RoundedGaussian::new(2f64.powi(40)).unwrap();
         let rng = &mut ChaCha20Rng::seed_from_u64(5);
         let mut values = [i64::MAX; 64];
-        assert!(matches!(noise.add_to(&mut values, rng), Err(LatticeError::SumOverflow { .. })));
+        assert!(matches!(
+            noise.add_to(&mut values, rng),
+            Err(LatticeError::SumOverflow { .. })
+        ));
     }
 
     proptest! {
         /// Digits just below and just above a rounding boundary (j - 1/2) / s, found by
-        /// long division, must round to j - 1 and j, though their first 64 bits agree.
+        /// long division, must round to j - 1 and j, though their first 128 bits agree.
         #[test]
-        fn rounding_is_exact_beyond_the_first_digit(s in 1e9f64..3e13, whole in 0u32..8, part: f64) {
+        fn rounding_is_exact_beyond_the_first_bits(s in 1e9f64..3e13, whole in 0u32..8, part: f64) {
             let dyadic = Dyadic::of_positive(s).unwrap();
             let m = u128::from(dyadic.mantissa);
             // 2^(-e-1) (2j - 1) = m (whole + x)
@@ -200,18 +225,19 @@ mod tests {
             let numerator = unit * twice_j;
             let mut remainder = numerator.wrapping_sub(m * u128::from(whole));
             prop_assume!(numerator > m * u128::from(whole) && remainder < m);
-            let mut digits = [0u64; 3];
+            let mut digits = [0u32; 5];
             for digit in &mut digits {
-                *digit = ((remainder << 64) / m) as u64;
-                remainder = (remainder << 64) % m;
+                *digit = ((remainder << 32) / m) as u32;
+                remainder = (remainder << 32) % m;
             }
-            prop_assume!(remainder > 0 && digits[2] < u64::MAX);
+            prop_assume!(remainder > 0 && digits[4] < u32::MAX && digits[4] > 0);
             let j = twice_j.div_ceil(2) as i64;
             // The drawn digits after these could only matter at the very last of them.
-            prop_assert_eq!(round(s, whole, [digits[0], digits[1], digits[2] + 1]), j);
-            if digits[2] > 0 {
-                prop_assert_eq!(round(s, whole, [digits[0], digits[1], digits[2] - 1]), j - 1);
-            }
+            let [.., last] = digits;
+            digits[4] = last + 1;
+            prop_assert_eq!(round(s, whole, digits), j);
+            digits[4] = last - 1;
+            prop_assert_eq!(round(s, whole, digits), j - 1);
         }
     }
 }

@@ -96,17 +96,29 @@ mod tests {
         }
         for placement in [NoisePlacement::Central, NoisePlacement::Local] {
             assert_eq!(placement.to_string().parse(), Ok(placement));
-            assert_eq!(serde_json::to_string(&placement).unwrap(), format!("\"{placement}\""));
+            assert_eq!(
+                serde_json::to_string(&placement).unwrap(),
+                format!("\"{placement}\"")
+            );
         }
         for adjacency in [Adjacency::AddOrRemove, Adjacency::ReplaceOne] {
             assert_eq!(adjacency.to_string().parse(), Ok(adjacency));
-            assert_eq!(serde_json::to_string(&adjacency).unwrap(), format!("\"{adjacency}\""));
+            assert_eq!(
+                serde_json::to_string(&adjacency).unwrap(),
+                format!("\"{adjacency}\"")
+            );
         }
     }
 
     #[test]
     fn an_unknown_word_names_the_choices() {
-        let message = "distributed".parse::<NoisePlacement>().unwrap_err().to_string();
-        assert_eq!(message, "\"distributed\" isn't a noise placement; write one of central, local");
+        let message = "distributed"
+            .parse::<NoisePlacement>()
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            message,
+            "\"distributed\" isn't a noise placement; write one of central, local"
+        );
     }
 }

@@ -31,7 +31,11 @@ impl UnitNormal {
             // N4: exp(-x (2k + x) / 2) as k + 1 trials of its (k+1)th root.
             if (0..=whole).all(|_| accept_fraction(whole, &mut fraction, rng)) {
                 let negative = rng.next_u32() >> 31 == 1; // N6
-                return Self { negative, whole, fraction };
+                return Self {
+                    negative,
+                    whole,
+                    fraction,
+                };
             }
         }
     }
@@ -54,21 +58,41 @@ fn draw_whole<R: CryptoRng + ?Sized>(rng: &mut R) -> u32 {
 
 /// Algorithm H: true with probability exp(-1/2). A run 1/2 > U₁ > U₂ > … has at least n
 /// members with probability 2^-n / n!; it has an even number with Σ (-1/2)^n / n!.
+///
+/// Half of all the work is done here, so the first digits are compared as bare numbers.
 #[inline]
 fn exp_minus_half<R: CryptoRng + ?Sized>(rng: &mut R) -> bool {
-    let mut last = LazyUniform::draw(rng);
-    if last.first() >> 63 == 1 {
+    let mut last = rng.next_u32();
+    if last >> 31 == 1 {
         return true;
     }
     let mut even = false;
     loop {
-        let mut next = LazyUniform::draw(rng);
-        if !next.is_below(&mut last, rng) {
-            return even;
+        let next = rng.next_u32();
+        if next >= last {
+            return if next > last {
+                even
+            } else {
+                finish_tied_run(last, even, rng)
+            };
         }
         last = next;
         even = !even;
     }
+}
+
+/// The rest of a run whose last member and the next deviate have the same first digit;
+/// `even` says whether it has had an even number of members so far.
+#[cold]
+fn finish_tied_run<R: CryptoRng + ?Sized>(digit: u32, mut even: bool, rng: &mut R) -> bool {
+    let mut last = LazyUniform::starting_with(digit);
+    let mut next = LazyUniform::starting_with(digit);
+    while next.is_below(&mut last, rng) {
+        even = !even;
+        last = next;
+        next = LazyUniform::draw(rng);
+    }
+    even
 }
 
 /// Algorithm B: true with probability exp(-x (2k + x) / (2k + 2)), for the fraction x.
@@ -132,6 +156,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tie_of_first_digits_goes_on_with_the_digits_after_them() {
+        let rng = &mut ChaCha20Rng::seed_from_u64(14);
+        // Both deviates are tiny, so that the run ends at once or right after the next
+        // member: it is as likely to have one member more as not.
+        let longer = count(|| finish_tied_run(0, true, rng));
+        assert!(fits(longer, 0.5), "{longer}");
+        // From just below 1/2, the run goes on below the tied pair like Algorithm H's:
+        // an even number of further members has probability exp(-1/2).
+        let even = count(|| finish_tied_run(u32::MAX >> 1, true, rng));
+        let further = (-0.5f64).exp();
+        assert!(fits(even, 0.5 + 0.5 * (1.0 - further)), "{even}");
+    }
+
+    #[test]
     fn the_whole_part_is_proportional_to_exp_of_minus_half_its_square() {
         let rng = &mut ChaCha20Rng::seed_from_u64(11);
         let mut counts = [0u32; 5];
@@ -153,10 +191,9 @@ mod tests {
         for (k, x) in [(0, 0.75), (0, 0.1), (1, 0.5), (3, 0.9)] {
             let kf = f64::from(k);
             let p = f64::exp(-x * (2.0 * kf + x) / (2.0 * kf + 2.0));
-            let digit = (x * 2f64.powi(64)) as u64;
-            let hits = count(|| {
-                accept_fraction(k, &mut LazyUniform::with_digits(digit, vec![]), rng)
-            });
+            let digit = (x * 2f64.powi(32)) as u32;
+            let hits =
+                count(|| accept_fraction(k, &mut LazyUniform::with_digits(digit, vec![]), rng));
             assert!(fits(hits, p), "k = {k}, x = {x}: {hits}");
         }
     }
@@ -168,6 +205,9 @@ mod tests {
         for _ in 0..DRAWS {
             counts[uniform_below(6, rng) as usize] += 1;
         }
-        assert!(counts.iter().all(|&hits| fits(hits, 1.0 / 6.0)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&hits| fits(hits, 1.0 / 6.0)),
+            "{counts:?}"
+        );
     }
 }

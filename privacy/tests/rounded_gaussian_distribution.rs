@@ -59,7 +59,11 @@ fn chi_square_over_threshold(values: &[i64], s: f64) -> f64 {
         .map(|&(low, high)| {
             let expected = probability(low, high, s) * values.len() as f64;
             let found = values.iter().filter(|&&v| low <= v && v <= high).count() as f64;
-            if expected > 0.0 { (found - expected).powi(2) / expected } else { found * 1e9 }
+            if expected > 0.0 {
+                (found - expected).powi(2) / expected
+            } else {
+                found * 1e9
+            }
         })
         .sum();
     let freedom = (cells.len() - 1) as f64;
@@ -69,16 +73,30 @@ fn chi_square_over_threshold(values: &[i64], s: f64) -> f64 {
 
 #[test]
 fn frequencies_fit_the_exact_probabilities_at_every_scale() {
-    for (seed, s) in [(1, 0.5), (2, 1.0), (3, 5.0), (4, 1e3), (5, 1e6), (6, 0.0625), (7, 2.7e13)] {
+    for (seed, s) in [
+        (1, 0.5),
+        (2, 1.0),
+        (3, 5.0),
+        (4, 1e3),
+        (5, 1e6),
+        (6, 0.0625),
+        (7, 2.7e13),
+    ] {
         let ratio = chi_square_over_threshold(&draws(s, 400_000, seed), s);
-        assert!(ratio < 1.0, "s = {s}: chi-square is {ratio} times its threshold");
+        assert!(
+            ratio < 1.0,
+            "s = {s}: chi-square is {ratio} times its threshold"
+        );
     }
 }
 
 #[test]
 fn the_chi_square_test_notices_a_standard_deviation_wrong_by_two_percent() {
     for (seed, s) in [(1, 0.5), (2, 1.0), (3, 5.0), (4, 1e3), (5, 1e6)] {
-        assert!(chi_square_over_threshold(&draws(1.02 * s, 400_000, seed), s) > 1.0, "s = {s}");
+        assert!(
+            chi_square_over_threshold(&draws(1.02 * s, 400_000, seed), s) > 1.0,
+            "s = {s}"
+        );
     }
 }
 
@@ -93,7 +111,10 @@ fn single_probabilities_are_exact_for_small_deviations() {
             let found = values.iter().filter(|&&v| v == j).count() as f64;
             // Z + 1 standard deviations, as 27 cells are looked at; + 3 where few are expected.
             let allowed = (Z + 1.0) * (expected * (1.0 - p)).sqrt() + 3.0;
-            assert!((found - expected).abs() < allowed, "s = {s}, j = {j}: {found} for {expected}");
+            assert!(
+                (found - expected).abs() < allowed,
+                "s = {s}, j = {j}: {found} for {expected}"
+            );
         }
     }
 }
@@ -104,15 +125,25 @@ fn mean_variance_skewness_and_kurtosis_are_those_of_the_gaussian() {
     for (seed, s) in [(21, 5.0), (22, 1e3), (23, 1e6)] {
         let values = draws(s, count, seed);
         let moment = |power| {
-            values.iter().map(|&v| (v as f64 / s).powi(power)).sum::<f64>() / count as f64
+            values
+                .iter()
+                .map(|&v| (v as f64 / s).powi(power))
+                .sum::<f64>()
+                / count as f64
         };
         // Rounding adds 1/12 to the variance, and exp(-2 π² s²) to nothing else.
         let variance = 1.0 + 1.0 / (12.0 * s * s);
         let allowed = |variance: f64| Z * (variance / count as f64).sqrt();
         assert!(moment(1).abs() < allowed(variance), "mean, s = {s}");
-        assert!((moment(2) - variance).abs() < allowed(2.1), "variance, s = {s}");
+        assert!(
+            (moment(2) - variance).abs() < allowed(2.1),
+            "variance, s = {s}"
+        );
         assert!(moment(3).abs() < allowed(16.0), "third moment, s = {s}");
-        assert!((moment(4) - 3.0 * variance * variance).abs() < allowed(100.0), "fourth, s = {s}");
+        assert!(
+            (moment(4) - 3.0 * variance * variance).abs() < allowed(100.0),
+            "fourth, s = {s}"
+        );
     }
 }
 
@@ -123,7 +154,10 @@ fn both_signs_are_equally_likely() {
         let values = draws(s, count, seed);
         let positive = values.iter().filter(|&&v| v > 0).count() as f64;
         let negative = values.iter().filter(|&&v| v < 0).count() as f64;
-        assert!((positive - negative).abs() < Z * (positive + negative).sqrt(), "s = {s}");
+        assert!(
+            (positive - negative).abs() < Z * (positive + negative).sqrt(),
+            "s = {s}"
+        );
     }
 }
 

@@ -13,4 +13,5 @@ pub mod federation;
 pub mod mechanism;
 pub mod message;
 pub mod plan;
+pub mod spending;
 pub mod wire;

@@ -3,11 +3,12 @@
 //! Coordinator and client both derive these from the plan, so that neither has to
 //! believe the other.
 
-use umbel_privacy::accountant::event::{EventError, MechanismEvent};
+use umbel_privacy::accountant::event::{InvalidNoiseMultiplier, MechanismEvent, NoiseMultiplier};
 use umbel_privacy::clip::{ClippingNorm, InvalidClippingNorm};
 use umbel_privacy::combination::Summed;
-use umbel_privacy::lattice::{LatticeStep, LatticeVector};
-use umbel_privacy::rounded_gaussian::{InvalidDeviation, RoundedGaussian};
+use umbel_privacy::lattice::{LatticeStep, width_for};
+use umbel_privacy::poisson::{InvalidSamplingRate, SamplingRate};
+use umbel_privacy::rounded_gaussian::{InvalidStandardDeviation, RoundedGaussian};
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 
 use crate::plan::Plan;
@@ -15,24 +16,18 @@ use crate::plan::Plan;
 /// A plan whose numbers make no mechanism.
 #[derive(Debug, thiserror::Error)]
 pub enum MechanismError {
-    /// The accountant can't take the event.
+    /// The noise multiplier is none.
     #[error(transparent)]
-    Event(#[from] EventError),
+    NoiseMultiplier(#[from] InvalidNoiseMultiplier),
+    /// The sampling rate is none.
+    #[error(transparent)]
+    SamplingRate(#[from] InvalidSamplingRate),
     /// The clipping norm is none.
     #[error(transparent)]
     Clipping(#[from] InvalidClippingNorm),
     /// The noise can't be drawn.
     #[error(transparent)]
-    Noise(#[from] InvalidDeviation),
-    /// Rounding to the lattice would not stay inside the clipping slack.
-    #[error(
-        "{parameters} trainable parameters are too many for the lattice; train fewer (`encoder`, \
-         `head`)"
-    )]
-    TooManyParameters {
-        /// How many there are.
-        parameters: usize,
-    },
+    Noise(#[from] InvalidStandardDeviation),
 }
 
 /// Everything that adding noise to one round takes.
@@ -77,22 +72,25 @@ impl Plan {
             return Ok(None);
         }
         let clipping_norm = ClippingNorm::try_from(self.privacy.clipping_norm)?;
-        let step = LatticeStep::for_clipping_norm(clipping_norm);
-        if !step.rounding_within_slack(clipping_norm, self.classifier.parameters) {
-            return Err(MechanismError::TooManyParameters {
-                parameters: self.classifier.parameters,
-            });
-        }
-        let deviation = self.privacy.noise_multiplier * clipping_norm.get() / step.get();
+        let noise_multiplier = NoiseMultiplier::try_from(self.privacy.noise_multiplier)?;
+        let rate = SamplingRate::try_from(self.accounted_sampling_rate())?;
+        let step = self.noised_step(clipping_norm);
         Ok(Some(Mechanism {
             clipping_norm,
             step,
-            noise: RoundedGaussian::new(deviation)?,
-            event: MechanismEvent::sampled_gaussian(
-                self.accounted_sampling_rate(),
-                self.privacy.noise_multiplier,
-            )?,
+            noise: RoundedGaussian::for_mechanism(noise_multiplier, clipping_norm, step)?,
+            event: MechanismEvent::poisson_gaussian(rate, noise_multiplier),
         }))
+    }
+
+    /// The step on which noise is drawn: fine enough that rounding a sum of many units stays
+    /// inside the clipping slack; where one client's whole difference is the unit, it is
+    /// rounded after clipping, so the coarser step of one vector will do.
+    fn noised_step(&self, clipping_norm: ClippingNorm) -> LatticeStep {
+        match self.privacy.unit {
+            PrivacyUnit::Client => LatticeStep::for_clipping_norm(clipping_norm),
+            _ => LatticeStep::for_sum(clipping_norm, self.classifier.parameters),
+        }
     }
 
     /// Whether each unit's contribution is bounded in the vector that a site submits.
@@ -114,7 +112,7 @@ impl Plan {
     pub fn submitted_step(&self) -> Result<LatticeStep, MechanismError> {
         if self.submits_bounded() {
             let c = ClippingNorm::try_from(self.privacy.clipping_norm)?;
-            Ok(LatticeStep::for_clipping_norm(c))
+            Ok(self.noised_step(c))
         } else {
             Ok(LatticeStep::UNCLIPPED)
         }
@@ -150,6 +148,6 @@ impl Plan {
     /// # Errors
     /// [`MechanismError`] for numbers that no mechanism has.
     pub fn coordinate_width(&self) -> Result<usize, MechanismError> {
-        Ok(LatticeVector::width_for(self.largest_coordinate()?))
+        Ok(width_for(self.largest_coordinate()?))
     }
 }

@@ -6,4 +6,10 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 
+/// What every message is, and can say its length on the wire.
+pub use prost::Message;
+
+/// The metadata in which a client names itself where there is no TLS.
+pub const CLIENT_HEADER: &str = "umbel-client";
+
 tonic::include_proto!("umbel.v1");

@@ -7,6 +7,7 @@
 use umbel_model::{Clipping, Optimiser, OptimiserConfig, gradient_sum};
 use umbel_privacy::clip::RawUpdate;
 use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::Mechanism;
@@ -54,11 +55,12 @@ fn private_steps(
     let mut noise = site.randomness(round, "noise")?;
     let mut parameters = start.to_vec();
     let mut optimiser = Optimiser::new(optimiser_of(local), parameters.len());
-    for _ in 0..local.steps {
-        let spent = site.ledger.spend(round, mechanism)?;
+    // One entry for all steps of the round, before the first; each step uses up its share.
+    let spent = site.ledger.spend(round)?;
+    for step in spent.into_iter().flat_map(Spent::into_steps) {
         let sum = sampled_gradient_sum(site, Some(mechanism), &mut sampling, &mut dropout)?;
         let sum = to_lattice(round, &sum.sum, mechanism.step)?;
-        let released = release(sum, &mechanism.noise, spent, &mut noise)
+        let released = release(sum, &mechanism.noise, step, &mut noise)
             .map_err(|e| unusable(round, e))?;
         let gradient = mean(&released.to_f64(mechanism.step), local.batch);
         optimiser.step(&mut parameters, &gradient, local.learning_rate);
@@ -76,7 +78,7 @@ fn whole_client(
     local: &LocalOptimisation,
     mechanism: &Mechanism,
 ) -> Result<LatticeVector, SiteError> {
-    let spent = site.ledger.spend(round, mechanism)?;
+    let spent = site.ledger.spend(round)?;
     let delta = plain_steps(site, round, start, local)?;
     let clipped = RawUpdate::new(delta)
         .clip(mechanism.clipping_norm)
@@ -84,13 +86,13 @@ fn whole_client(
     let vector = clipped
         .quantize(mechanism.step)
         .map_err(|e| unusable(round, e))?;
-    if site.plan.privacy.placement == NoisePlacement::Central {
+    let (NoisePlacement::Local, Some(spent)) = (site.plan.privacy.placement, spent) else {
         return Ok(vector);
-    }
+    };
     let mut noise = site.randomness(round, "noise")?;
     let released =
         release(vector, &mechanism.noise, spent, &mut noise).map_err(|e| unusable(round, e))?;
-    Ok(released.into_lattice())
+    Ok(released.into_sum())
 }
 
 /// Ordinary training on batches drawn from the site's rows.

@@ -14,10 +14,7 @@ pub(super) fn update(site: &mut Site, round: u32) -> Result<LatticeVector, SiteE
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     // Spend first: whatever happens below, what may leave this site is on record.
-    let spent = match &mechanism {
-        Some(m) => Some(site.ledger.spend(round, m)?),
-        None => None,
-    };
+    let spent = site.ledger.spend(round)?;
     let sum = sampled_gradient_sum(site, mechanism.as_ref(), &mut sampling, &mut dropout)?;
     let sum = to_lattice(round, &sum.sum, step)?;
     match (mechanism, spent, site.plan.privacy.placement) {
@@ -25,7 +22,7 @@ pub(super) fn update(site: &mut Site, round: u32) -> Result<LatticeVector, SiteE
             let mut rng = site.randomness(round, "noise")?;
             let released =
                 release(sum, &m.noise, spent, &mut rng).map_err(|e| unusable(round, e))?;
-            Ok(released.into_lattice())
+            Ok(released.into_sum())
         }
         _ => Ok(sum),
     }

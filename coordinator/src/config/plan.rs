@@ -1,6 +1,8 @@
 //! From a configuration to the plan that sites are given, noise calibrated.
 
 use umbel_privacy::accountant::calibrate;
+use umbel_privacy::budget::Budget;
+use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::{ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan};
@@ -71,14 +73,7 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
     plan.check()
         .map_err(|e| wrong("privacy", e.to_string()))?;
     if private && privacy.noise_multiplier.is_none() {
-        plan.privacy.noise_multiplier = calibrate::noise_multiplier(
-            plan.privacy.epsilon,
-            plan.privacy.delta,
-            plan.accounted_sampling_rate(),
-            u64::from(plan.rounds) * u64::from(plan.events_per_round()),
-            plan.privacy.adjacency,
-        )
-        .map_err(|e| wrong("privacy.epsilon", e.to_string()))?;
+        plan.privacy.noise_multiplier = calibrated(&plan)?;
         plan.check().map_err(|e| {
             wrong(
                 "privacy.epsilon",
@@ -89,4 +84,20 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
     plan.mechanism()
         .map_err(|e| wrong("privacy", e.to_string()))?;
     Ok(plan)
+}
+
+/// The least noise that keeps all rounds within the budget.
+fn calibrated(plan: &Plan) -> Result<f64, ConfigError> {
+    let wrong = |reason: String| ConfigError::Check {
+        key: "privacy.epsilon".into(),
+        reason,
+    };
+    let budget = Budget::new(plan.privacy.epsilon, plan.privacy.delta)
+        .map_err(|e| wrong(e.to_string()))?;
+    let rate = SamplingRate::try_from(plan.accounted_sampling_rate())
+        .map_err(|e| wrong(e.to_string()))?;
+    let draws = u64::from(plan.rounds) * u64::from(plan.events_per_round());
+    calibrate::noise_multiplier(&budget, rate, draws, plan.privacy.adjacency)
+        .map(f64::from)
+        .map_err(|e| wrong(e.to_string()))
 }

@@ -49,7 +49,9 @@ pub fn noise_multiplier(
 ) -> Result<NoiseMultiplier, CalibrationError> {
     let fits = |sigma: f64| -> Result<Option<NoiseMultiplier>, CalibrationError> {
         // Only positive finite candidates occur; anything else doesn't fit.
-        let Ok(sigma) = NoiseMultiplier::try_from(sigma) else { return Ok(None) };
+        let Ok(sigma) = NoiseMultiplier::try_from(sigma) else {
+            return Ok(None);
+        };
         let event = MechanismEvent::poisson_gaussian(sampling_rate, sigma);
         let epsilon = epsilon_of(&event, rounds, budget.delta(), adjacency)?;
         Ok((epsilon.get() <= budget.epsilon()).then_some(sigma))
@@ -65,7 +67,11 @@ pub fn noise_multiplier(
     }
     let Some(mut least) = found else {
         let (epsilon, delta) = (budget.epsilon(), budget.delta());
-        return Err(CalibrationError::OutOfReach { epsilon, delta, rounds });
+        return Err(CalibrationError::OutOfReach {
+            epsilon,
+            delta,
+            rounds,
+        });
     };
     let mut low = least.get() / 2.0;
     while low >= SMALLEST {
@@ -204,7 +210,9 @@ mod tests {
         let budget = budget(2.0, 1e-5);
         assert!(matches!(
             noise_multiplier(&budget, rate(0.5), 50, Adjacency::ReplaceOne),
-            Err(CalibrationError::Accounting(AccountingError::SampledReplaceOne))
+            Err(CalibrationError::Accounting(
+                AccountingError::SampledReplaceOne
+            ))
         ));
         let too_many = noise_multiplier(&budget, rate(1.0), u64::MAX, Adjacency::AddOrRemove);
         assert!(too_many.is_err());
@@ -224,6 +232,9 @@ mod tests {
         let rounds = rounds_within(&budget(1.0, 0.1), &event, Adjacency::AddOrRemove).unwrap();
         assert_eq!(rounds, 1 << 53);
         let loud = MechanismEvent::gaussian(NoiseMultiplier::try_from(1e-3).unwrap());
-        assert_eq!(rounds_within(&budget(1.0, 0.1), &loud, Adjacency::AddOrRemove), Ok(0));
+        assert_eq!(
+            rounds_within(&budget(1.0, 0.1), &loud, Adjacency::AddOrRemove),
+            Ok(0)
+        );
     }
 }

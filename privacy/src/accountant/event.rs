@@ -104,20 +104,32 @@ impl MechanismEvent {
         if sampling_probability.is_all() {
             Self::Gaussian { noise_multiplier }
         } else {
-            Self::PoissonSampledGaussian { sampling_probability, noise_multiplier }
+            Self::PoissonSampledGaussian {
+                sampling_probability,
+                noise_multiplier,
+            }
         }
     }
 
     /// This event `count` times; the event itself where that is once.
     pub fn times(self, count: u64) -> Self {
-        if count == 1 { self } else { Self::SelfComposed { event: Box::new(self), count } }
+        if count == 1 {
+            self
+        } else {
+            Self::SelfComposed {
+                event: Box::new(self),
+                count,
+            }
+        }
     }
 
     /// The noise multiplier, where the event is one single Gaussian, sampled or not.
     pub fn single_noise_multiplier(&self) -> Option<NoiseMultiplier> {
         match self {
             Self::Gaussian { noise_multiplier }
-            | Self::PoissonSampledGaussian { noise_multiplier, .. } => Some(*noise_multiplier),
+            | Self::PoissonSampledGaussian {
+                noise_multiplier, ..
+            } => Some(*noise_multiplier),
             Self::SelfComposed { .. } | Self::Composed { .. } => None,
         }
     }
@@ -162,21 +174,34 @@ impl TryFrom<WrittenEvent> for MechanismEvent {
 
     fn try_from(written: WrittenEvent) -> Result<Self, InvalidEvent> {
         Ok(match written {
-            WrittenEvent::Gaussian { noise_multiplier, sampling_probability, count } => {
+            WrittenEvent::Gaussian {
+                noise_multiplier,
+                sampling_probability,
+                count,
+            } => {
                 if let Some(rate) = sampling_probability.filter(|rate| !rate.is_all()) {
                     return Err(InvalidEvent::SampledGaussian(rate));
                 }
                 Self::gaussian(noise_multiplier).times(count.unwrap_or(1))
             }
-            WrittenEvent::PoissonGaussian { noise_multiplier, sampling_probability, count } => {
-                Self::PoissonSampledGaussian { sampling_probability, noise_multiplier }
-                    .times(count.unwrap_or(1))
+            WrittenEvent::PoissonGaussian {
+                noise_multiplier,
+                sampling_probability,
+                count,
+            } => Self::PoissonSampledGaussian {
+                sampling_probability,
+                noise_multiplier,
             }
-            WrittenEvent::SelfComposed { event, count } => {
-                Self::SelfComposed { event: Box::new(Self::try_from(*event)?), count }
-            }
+            .times(count.unwrap_or(1)),
+            WrittenEvent::SelfComposed { event, count } => Self::SelfComposed {
+                event: Box::new(Self::try_from(*event)?),
+                count,
+            },
             WrittenEvent::Composed { events } => Self::Composed {
-                events: events.into_iter().map(Self::try_from).collect::<Result<_, _>>()?,
+                events: events
+                    .into_iter()
+                    .map(Self::try_from)
+                    .collect::<Result<_, _>>()?,
             },
         })
     }
@@ -185,18 +210,26 @@ impl TryFrom<WrittenEvent> for MechanismEvent {
 impl From<MechanismEvent> for WrittenEvent {
     fn from(event: MechanismEvent) -> Self {
         match event {
-            MechanismEvent::Gaussian { noise_multiplier } => {
-                Self::Gaussian { noise_multiplier, sampling_probability: None, count: None }
-            }
-            MechanismEvent::PoissonSampledGaussian { sampling_probability, noise_multiplier } => {
-                Self::PoissonGaussian { noise_multiplier, sampling_probability, count: None }
-            }
-            MechanismEvent::SelfComposed { event, count } => {
-                Self::SelfComposed { event: Box::new((*event).into()), count }
-            }
-            MechanismEvent::Composed { events } => {
-                Self::Composed { events: events.into_iter().map(Self::from).collect() }
-            }
+            MechanismEvent::Gaussian { noise_multiplier } => Self::Gaussian {
+                noise_multiplier,
+                sampling_probability: None,
+                count: None,
+            },
+            MechanismEvent::PoissonSampledGaussian {
+                sampling_probability,
+                noise_multiplier,
+            } => Self::PoissonGaussian {
+                noise_multiplier,
+                sampling_probability,
+                count: None,
+            },
+            MechanismEvent::SelfComposed { event, count } => Self::SelfComposed {
+                event: Box::new((*event).into()),
+                count,
+            },
+            MechanismEvent::Composed { events } => Self::Composed {
+                events: events.into_iter().map(Self::from).collect(),
+            },
         }
     }
 }
@@ -225,7 +258,10 @@ mod tests {
         leaf.prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
                 (inner.clone(), any::<u64>()).prop_map(|(event, count)| {
-                    MechanismEvent::SelfComposed { event: Box::new(event), count }
+                    MechanismEvent::SelfComposed {
+                        event: Box::new(event),
+                        count,
+                    }
                 }),
                 proptest::collection::vec(inner, 0..3)
                     .prop_map(|events| MechanismEvent::Composed { events }),
@@ -280,7 +316,10 @@ mod tests {
             r#"{"type":"self_composed","event":{"type":"gaussian","noise_multiplier":1},"count":-1}"#,
             r#"{"type":"laplace","noise_multiplier":1}"#,
         ] {
-            assert!(serde_json::from_str::<MechanismEvent>(json).is_err(), "{json}");
+            assert!(
+                serde_json::from_str::<MechanismEvent>(json).is_err(),
+                "{json}"
+            );
         }
     }
 }

@@ -22,7 +22,9 @@ pub fn delta(mu: f64, epsilon: f64) -> f64 {
 /// ln δ(`epsilon`), rounded up; meaningful far below the smallest float. -∞ for μ = 0.
 ///
 /// With the Mills ratio M(t) = (1 - Φ(t))/φ(t) and t = ε/μ - μ/2,
-/// δ = φ(t) (M(t) - M(t + μ)), since e^ε = φ(t)/φ(t + μ): no term overflows.
+/// δ = φ(t) (M(t) - M(t + μ)), since e^ε = φ(t)/φ(t + μ): no term overflows. The
+/// difference cancels where μ is small: δ may come out too large by a relative
+/// 10^-13 (2 + 2/μ + ε/μ²).
 pub fn ln_delta(mu: f64, epsilon: f64) -> f64 {
     if mu <= 0.0 {
         return f64::NEG_INFINITY;
@@ -112,11 +114,14 @@ mod tests {
             (1.0, 0.427_583_576_155_807),
             (5.0, 0.110_704_637_733_068_63),
             (9.999, 0.056_146_552_603_965_94),
-            (10.0, 0.056_140_992_743_822_585),
+            (10.0, 0.056_140_992_743_822_59),
             (30.0, 0.018_795_888_861_416_75),
         ] {
             let found: f64 = scaled_erfc(x);
-            assert!((found / expected - 1.0).abs() < 3e-15, "{x}: {found:e} for {expected:e}");
+            assert!(
+                (found / expected - 1.0).abs() < 3e-15,
+                "{x}: {found:e} for {expected:e}"
+            );
         }
     }
 

@@ -12,7 +12,10 @@ pub(crate) struct LogSum {
 impl LogSum {
     /// The empty sum.
     pub(crate) fn new() -> Self {
-        Self { largest: f64::NEG_INFINITY, scaled: 0.0 }
+        Self {
+            largest: f64::NEG_INFINITY,
+            scaled: 0.0,
+        }
     }
 
     /// Adds exp(`log_term`).
@@ -34,12 +37,20 @@ impl LogSum {
 
 /// ln(exp(x) - 1) for x > 0.
 pub(crate) fn ln_exp_m1(x: f64) -> f64 {
-    if x < 30.0 { x.exp_m1().ln() } else { x + (-(-x).exp()).ln_1p() }
+    if x < 30.0 {
+        x.exp_m1().ln()
+    } else {
+        x + (-(-x).exp()).ln_1p()
+    }
 }
 
 /// ln(1 + exp(x)).
 pub(crate) fn ln_1p_exp(x: f64) -> f64 {
-    if x < 30.0 { x.exp().ln_1p() } else { x + (-x).exp() }
+    if x < 30.0 {
+        x.exp().ln_1p()
+    } else {
+        x + (-x).exp()
+    }
 }
 
 #[cfg(test)]

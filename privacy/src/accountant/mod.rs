@@ -78,7 +78,11 @@ impl TryFrom<f64> for Delta {
     type Error = InvalidDelta;
 
     fn try_from(value: f64) -> Result<Self, InvalidDelta> {
-        if value > 0.0 && value < 1.0 { Ok(Self(value)) } else { Err(InvalidDelta(value)) }
+        if value > 0.0 && value < 1.0 {
+            Ok(Self(value))
+        } else {
+            Err(InvalidDelta(value))
+        }
     }
 }
 
@@ -105,7 +109,11 @@ impl Epsilon {
     /// Negative figures become zero, and NaN (which no accountant should produce)
     /// infinity, as nothing is then known.
     pub fn at_least_zero(value: f64) -> Self {
-        Self(if value.is_nan() { f64::INFINITY } else { value.max(0.0) })
+        Self(if value.is_nan() {
+            f64::INFINITY
+        } else {
+            value.max(0.0)
+        })
     }
 
     /// ε as a float.

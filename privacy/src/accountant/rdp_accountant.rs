@@ -46,7 +46,11 @@ const LARGEST_COUNT: u64 = 1 << 53;
 impl RdpAccountant {
     /// An accountant that has seen nothing, over [`rdp::default_orders`].
     pub fn new(adjacency: Adjacency) -> Self {
-        Self { adjacency, orders: rdp::default_orders().into(), mechanisms: BTreeMap::new() }
+        Self {
+            adjacency,
+            orders: rdp::default_orders().into(),
+            mechanisms: BTreeMap::new(),
+        }
     }
 
     /// Epsilon by RDP alone, even where the exact closed form is known; it is what other
@@ -57,15 +61,24 @@ impl RdpAccountant {
         }
         let total = |index: usize| -> f64 {
             let runs = self.mechanisms.values();
-            runs.map(|m| m.count as f64 * m.curve.get(index).copied().unwrap_or(f64::INFINITY)).sum()
+            runs.map(|m| m.count as f64 * m.curve.get(index).copied().unwrap_or(f64::INFINITY))
+                .sum()
         };
-        let curve = self.orders.iter().enumerate().map(|(index, &order)| (order, total(index)));
+        let curve = self
+            .orders
+            .iter()
+            .enumerate()
+            .map(|(index, &order)| (order, total(index)));
         conversion::epsilon(curve, delta)
     }
 
     /// μ = √(Σ count · (sensitivity / (σ C))²) where nothing was sampled.
     fn gaussian_mu(&self) -> Option<f64> {
-        if self.mechanisms.values().any(|mechanism| !mechanism.rate.is_all()) {
+        if self
+            .mechanisms
+            .values()
+            .any(|mechanism| !mechanism.rate.is_all())
+        {
             return None;
         }
         let squared: f64 = self
@@ -85,24 +98,34 @@ impl RdpAccountant {
     }
 
     fn spent_nothing(&self) -> bool {
-        self.mechanisms.values().all(|mechanism| mechanism.count == 0)
+        self.mechanisms
+            .values()
+            .all(|mechanism| mechanism.count == 0)
     }
 
     fn curve(&self, rate: SamplingRate, sigma: NoiseMultiplier) -> Arc<[f64]> {
         // RDP of a Gaussian grows with the square of its sensitivity; sampled mechanisms
         // only come here with sensitivity 1.
         let scale = self.sensitivity() * self.sensitivity();
-        self.orders.iter().map(|&order| scale * rdp::sampled_gaussian(rate, sigma, order)).collect()
+        self.orders
+            .iter()
+            .map(|&order| scale * rdp::sampled_gaussian(rate, sigma, order))
+            .collect()
     }
 
     fn count_of(&self, key: &MechanismKey) -> u64 {
-        self.mechanisms.get(key).map_or(0, |mechanism| mechanism.count)
+        self.mechanisms
+            .get(key)
+            .map_or(0, |mechanism| mechanism.count)
     }
 }
 
 impl MechanismKey {
     fn of(rate: SamplingRate, sigma: NoiseMultiplier) -> Self {
-        Self { rate: rate.get().to_bits(), sigma: sigma.get().to_bits() }
+        Self {
+            rate: rate.get().to_bits(),
+            sigma: sigma.get().to_bits(),
+        }
     }
 }
 
@@ -133,7 +156,15 @@ impl Accountant for RdpAccountant {
                 known.count = count;
             } else {
                 let curve = self.curve(rate, sigma);
-                self.mechanisms.insert(key, Mechanism { rate, sigma, count, curve });
+                self.mechanisms.insert(
+                    key,
+                    Mechanism {
+                        rate,
+                        sigma,
+                        count,
+                        curve,
+                    },
+                );
             }
         }
         Ok(())
@@ -160,10 +191,16 @@ fn flatten(
         MechanismEvent::Gaussian { noise_multiplier } => {
             leaves.push((SamplingRate::ALL, *noise_multiplier, count));
         }
-        MechanismEvent::PoissonSampledGaussian { sampling_probability, noise_multiplier } => {
+        MechanismEvent::PoissonSampledGaussian {
+            sampling_probability,
+            noise_multiplier,
+        } => {
             leaves.push((*sampling_probability, *noise_multiplier, count));
         }
-        MechanismEvent::SelfComposed { event, count: inner } => {
+        MechanismEvent::SelfComposed {
+            event,
+            count: inner,
+        } => {
             let count = count.checked_mul(*inner).ok_or(AccountingError::TooMany)?;
             flatten(event, count, leaves)?;
         }
@@ -242,8 +279,13 @@ mod tests {
     #[test]
     fn a_sampled_gaussian_under_replace_one_is_refused_and_nothing_is_added() {
         let mut accountant = RdpAccountant::new(Adjacency::ReplaceOne);
-        let both = MechanismEvent::Composed { events: vec![event(1.0, 1.0), event(0.5, 1.0)] };
-        assert_eq!(accountant.compose(&both, 1), Err(AccountingError::SampledReplaceOne));
+        let both = MechanismEvent::Composed {
+            events: vec![event(1.0, 1.0), event(0.5, 1.0)],
+        };
+        assert_eq!(
+            accountant.compose(&both, 1),
+            Err(AccountingError::SampledReplaceOne)
+        );
         assert_eq!(accountant.epsilon(delta()), Epsilon::ZERO);
     }
 
@@ -254,7 +296,10 @@ mod tests {
         assert_eq!(accountant.compose(&many, 2), Err(AccountingError::TooMany));
         assert_eq!(accountant.compose(&many, 1), Err(AccountingError::TooMany));
         accountant.compose(&event(1.0, 1.0), LARGEST_COUNT).unwrap();
-        assert_eq!(accountant.compose(&event(1.0, 1.0), 1), Err(AccountingError::TooMany));
+        assert_eq!(
+            accountant.compose(&event(1.0, 1.0), 1),
+            Err(AccountingError::TooMany)
+        );
     }
 
     #[test]

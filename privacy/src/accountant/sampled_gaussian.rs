@@ -4,15 +4,15 @@
 //! ("Rényi Differential Privacy of the Sampled Gaussian Mechanism", 2019, §3.1-3.3) show
 //! that under add-or-remove adjacency the RDP of order α > 1 is ln A(α) / (α - 1), where
 //!
-//! A(α) = E_{z ~ μ₀} [(μ(z)/μ₀(z))^α] = E [(1 + w)^α],  w = q (exp((2z - 1)/(2σ²)) - 1).
+//! A(α) = E_{z ~ μ₀}((μ(z)/μ₀(z))^α) = E((1 + w)^α),  w = q (exp((2z - 1)/(2σ²)) - 1).
 //!
 //! Their series for fractional α alternates in sign and loses digits, or was cut too
 //! early (an under-report in published software). Here both kinds of order are sums of
 //! **positive** terms for A(α) - 1, so that nothing cancels, however small q is:
 //!
-//! - integer α: E[w] = 0 makes A - 1 = Σ_{k>=2} C(α, k) (1-q)^(α-k) q^k
+//! - integer α: E(w) = 0 makes A - 1 = Σ_{k>=2} C(α, k) (1-q)^(α-k) q^k
 //!   (exp((k² - k)/(2σ²)) - 1), a finite sum.
-//! - fractional α: A - 1 = E[g(w)], g(w) = (1+w)^α - 1 - α w >= 0, by the trapezoidal
+//! - fractional α: A - 1 = E(g(w)), g(w) = (1+w)^α - 1 - α w >= 0, by the trapezoidal
 //!   rule, whose error on a function analytic in a strip is exponentially small and
 //!   bounded explicitly; the bound is added.
 
@@ -50,7 +50,11 @@ pub(crate) fn ln_moment(q: f64, sigma: f64, order: f64) -> f64 {
 fn interpolated(q: f64, sigma: f64, order: f64) -> f64 {
     let below = order.floor();
     let at = |order| {
-        if order <= 1.0 { 0.0 } else { ln_1p_exp(ln_excess_integer(q, sigma, order)) }
+        if order <= 1.0 {
+            0.0
+        } else {
+            ln_1p_exp(ln_excess_integer(q, sigma, order))
+        }
     };
     let weight = order - below;
     (1.0 - weight) * at(below) + weight * at(below + 1.0)
@@ -118,7 +122,11 @@ fn trapezoid_step(sigma: f64) -> f64 {
     let free = PI * sigma * (2.0f64 / 80.0).sqrt();
     // That a is admissible where 2/h < 1, with a little to spare; otherwise a = π σ²,
     // which gives π² σ²/2 - 2 π² σ²/h.
-    if free > 2.0 { free } else { 2.0 / (0.5 + 80.0 / (PI * PI * variance)) }
+    if free > 2.0 {
+        free
+    } else {
+        2.0 / (0.5 + 80.0 / (PI * PI * variance))
+    }
 }
 
 /// ln((1+w)^α - 1 - α w), given l = ln(1 + w) and α > 1; -∞ at w = 0.

@@ -23,7 +23,11 @@ impl LatticeVector {
         let mut bytes = Vec::with_capacity(self.len().saturating_mul(width));
         for (index, &value) in self.values().iter().enumerate() {
             if sign_extend(value, width) != value {
-                return Err(LatticeError::TooWide { index, value, width });
+                return Err(LatticeError::TooWide {
+                    index,
+                    value,
+                    width,
+                });
             }
             bytes.extend(value.to_le_bytes().iter().take(width));
         }
@@ -38,7 +42,11 @@ impl LatticeVector {
     pub fn decode(bytes: &[u8], width: usize, expected_len: usize) -> Result<Self, LatticeError> {
         check_width(width)?;
         if expected_len.checked_mul(width) != Some(bytes.len()) {
-            return Err(LatticeError::WrongByteLength { bytes: bytes.len(), expected_len, width });
+            return Err(LatticeError::WrongByteLength {
+                bytes: bytes.len(),
+                expected_len,
+                width,
+            });
         }
         let values = bytes.chunks_exact(width).map(|chunk| {
             let mut whole = [0; 8];
@@ -52,7 +60,11 @@ impl LatticeVector {
 }
 
 fn check_width(width: usize) -> Result<(), LatticeError> {
-    if (1..=8).contains(&width) { Ok(()) } else { Err(LatticeError::InvalidWidth(width)) }
+    if (1..=8).contains(&width) {
+        Ok(())
+    } else {
+        Err(LatticeError::InvalidWidth(width))
+    }
 }
 
 /// The integer whose two's complement is the lowest `width` bytes of `value`.
@@ -104,7 +116,10 @@ mod tests {
     #[test]
     fn wrong_widths_lengths_and_values_are_refused() {
         let vector = LatticeVector::from_values(vec![0, 128]);
-        assert!(matches!(vector.encode(1), Err(LatticeError::TooWide { index: 1, .. })));
+        assert!(matches!(
+            vector.encode(1),
+            Err(LatticeError::TooWide { index: 1, .. })
+        ));
         assert!(LatticeVector::from_values(vec![-128]).encode(1).is_ok());
         for width in [0, 9, usize::MAX] {
             assert_eq!(vector.encode(width), Err(LatticeError::InvalidWidth(width)));
@@ -117,7 +132,14 @@ mod tests {
 
     #[test]
     fn widths_grow_where_a_sign_bit_no_longer_fits() {
-        let cases = [(0, 1), (127, 1), (128, 2), (32_767, 2), (32_768, 3), ((1 << 55) - 1, 7)];
+        let cases = [
+            (0, 1),
+            (127, 1),
+            (128, 2),
+            (32_767, 2),
+            (32_768, 3),
+            ((1 << 55) - 1, 7),
+        ];
         for (magnitude, width) in cases {
             assert_eq!(width_for(magnitude), width, "{magnitude}");
         }

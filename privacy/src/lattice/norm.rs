@@ -27,11 +27,15 @@ pub struct NormTooLarge {
 /// was formed without overflow is, so that comparing with it stays exact.
 pub(crate) fn squared_limit(norm: ClippingNorm, step: LatticeStep) -> u128 {
     // A clipping norm is always positive and finite; a zero limit refuses everything.
-    let Some(c) = Dyadic::of_positive(norm.get()) else { return 0 };
+    let Some(c) = Dyadic::of_positive(norm.get()) else {
+        return 0;
+    };
     let mantissa_squared = u128::from(c.mantissa) * u128::from(c.mantissa);
     let shift = 2 * (c.exponent - step.exponent());
     if shift < 0 {
-        mantissa_squared.checked_shr(shift.unsigned_abs()).unwrap_or(0)
+        mantissa_squared
+            .checked_shr(shift.unsigned_abs())
+            .unwrap_or(0)
     } else if shift.unsigned_abs() <= mantissa_squared.leading_zeros() {
         mantissa_squared << shift
     } else {
@@ -77,7 +81,11 @@ mod tests {
     fn a_vector_exactly_at_the_norm_passes_and_one_step_more_fails() {
         let step = LatticeStep::try_from(2f64.powi(-30)).unwrap();
         let whole = 1i64 << 30;
-        assert!(LatticeVector::from_values(vec![whole]).check_norm(norm(1.0), step).is_ok());
+        assert!(
+            LatticeVector::from_values(vec![whole])
+                .check_norm(norm(1.0), step)
+                .is_ok()
+        );
         // In floats, 2^60 + 1 = 2^60: a comparison of floats would pass this one.
         let longer = LatticeVector::from_values(vec![whole, 1]);
         assert!(longer.check_norm(norm(1.0), step).is_err());

@@ -50,7 +50,9 @@ impl LatticeStep {
     pub fn for_clipping_norm(norm: ClippingNorm) -> Self {
         // C >= 2^-64 is a normal float, so its exponent is that of its leading bit.
         let leading_bit = (norm.get().to_bits() >> 52) as i32 - 1023;
-        Self { exponent: leading_bit - 24 }
+        Self {
+            exponent: leading_bit - 24,
+        }
     }
 
     /// The step for sums of units that were each clipped to C (1 - [`CLIP_SLACK`]):
@@ -81,7 +83,11 @@ impl LatticeStep {
         if (dimension as u128) << 22 <= squared_limit(norm, self) {
             Ok(())
         } else {
-            Err(StepTooCoarse { step: self, dimension, norm })
+            Err(StepTooCoarse {
+                step: self,
+                dimension,
+                norm,
+            })
         }
     }
 
@@ -141,7 +147,16 @@ mod tests {
     #[test]
     fn only_powers_of_two_are_steps() {
         assert_eq!(LatticeStep::try_from(0.25).unwrap().get(), 0.25);
-        for value in [0.0, -0.5, 0.3, 3.0, f64::NAN, f64::INFINITY, 2f64.powi(-257), 2f64.powi(65)] {
+        for value in [
+            0.0,
+            -0.5,
+            0.3,
+            3.0,
+            f64::NAN,
+            f64::INFINITY,
+            2f64.powi(-257),
+            2f64.powi(65),
+        ] {
             assert!(LatticeStep::try_from(value).is_err(), "{value}");
         }
     }
@@ -173,6 +188,9 @@ mod tests {
         let step = LatticeStep::for_clipping_norm(c);
         assert!(step.absorbs_rounding(c, 1 << 26).is_ok());
         assert!(step.absorbs_rounding(c, (1 << 26) + 1).is_err());
-        assert_eq!(LatticeStep::for_sum(c, (1 << 26) + 1).get(), step.get() / 2.0);
+        assert_eq!(
+            LatticeStep::for_sum(c, (1 << 26) + 1).get(),
+            step.get() / 2.0
+        );
     }
 }

@@ -20,7 +20,9 @@ impl LatticeVector {
 
     /// A vector of `len` zeros.
     pub fn zeros(len: usize) -> Self {
-        Self { values: vec![0; len] }
+        Self {
+            values: vec![0; len],
+        }
     }
 
     /// Divides each of `values` (f32 or f64) by `step` and rounds toward zero; both
@@ -47,7 +49,9 @@ impl LatticeVector {
                 Ok(scaled as i64)
             }
         });
-        Ok(Self { values: quantized.collect::<Result<_, _>>()? })
+        Ok(Self {
+            values: quantized.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Adds `other` to this vector, coordinate by coordinate; on an error this vector
@@ -58,7 +62,10 @@ impl LatticeVector {
     /// coordinate leaves the range of 64-bit integers.
     pub fn checked_add_assign(&mut self, other: &Self) -> Result<(), LatticeError> {
         if self.len() != other.len() {
-            return Err(LatticeError::LengthMismatch { own: self.len(), other: other.len() });
+            return Err(LatticeError::LengthMismatch {
+                own: self.len(),
+                other: other.len(),
+            });
         }
         let overflow = self
             .values
@@ -104,7 +111,10 @@ impl LatticeVector {
     /// rounded to the nearest float.
     pub fn to_f64(&self, step: LatticeStep) -> Vec<f64> {
         let step = step.get();
-        self.values.iter().map(|&value| value as f64 * step).collect()
+        self.values
+            .iter()
+            .map(|&value| value as f64 * step)
+            .collect()
     }
 }
 
@@ -142,7 +152,10 @@ mod tests {
         let mut sum = LatticeVector::from_values(vec![1, i64::MAX]);
         let before = sum.clone();
         let added = LatticeVector::from_values(vec![1, 1]);
-        assert_eq!(sum.checked_add_assign(&added), Err(LatticeError::SumOverflow { index: 1 }));
+        assert_eq!(
+            sum.checked_add_assign(&added),
+            Err(LatticeError::SumOverflow { index: 1 })
+        );
         assert_eq!(sum, before);
         let longer = LatticeVector::zeros(3);
         assert!(matches!(

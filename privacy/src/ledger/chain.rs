@@ -49,7 +49,9 @@ pub enum Damage {
     #[error("{0}")]
     Entry(#[from] InvalidEntry),
     /// It isn't where its index says.
-    #[error("it holds entry {found} where entry {expected} belongs: lines were removed, added or moved")]
+    #[error(
+        "it holds entry {found} where entry {expected} belongs: lines were removed, added or moved"
+    )]
     Index {
         /// The index that it should have.
         expected: u64,
@@ -64,7 +66,9 @@ pub enum Damage {
 impl VerifiedChain {
     /// The hash of the last entry; [`EntryHash::START`] of an empty ledger.
     pub fn head(&self) -> EntryHash {
-        self.entries.last().map_or(EntryHash::START, |entry| entry.hash)
+        self.entries
+            .last()
+            .map_or(EntryHash::START, |entry| entry.hash)
     }
 }
 
@@ -74,9 +78,15 @@ impl VerifiedChain {
 /// # Errors
 /// [`ChainError`] naming the first line that isn't what was written there.
 pub fn verify(bytes: &[u8]) -> Result<VerifiedChain, ChainError> {
-    let sound_bytes = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    let sound_bytes = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |last| last + 1);
     let (lines, rest) = bytes.split_at(sound_bytes);
-    let mut chain = VerifiedChain { entries: Vec::new(), tail: Tail::Clean };
+    let mut chain = VerifiedChain {
+        entries: Vec::new(),
+        tail: Tail::Clean,
+    };
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         chain.extend(line.strip_suffix(b"\n").unwrap_or(line))?;
     }
@@ -97,10 +107,16 @@ impl VerifiedChain {
     /// Adds the entry of the next line, if it is sound and belongs here.
     fn extend(&mut self, line: &[u8]) -> Result<(), ChainError> {
         let expected = self.entries.len() as u64;
-        let damaged = |damage| ChainError { line: expected + 1, damage };
+        let damaged = |damage| ChainError {
+            line: expected + 1,
+            damage,
+        };
         let entry = LedgerEntry::from_line(line).map_err(|error| damaged(error.into()))?;
         if entry.index != expected {
-            return Err(damaged(Damage::Index { expected, found: entry.index }));
+            return Err(damaged(Damage::Index {
+                expected,
+                found: entry.index,
+            }));
         }
         if entry.previous_hash != self.head() {
             return Err(damaged(Damage::Link));

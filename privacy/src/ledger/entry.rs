@@ -55,7 +55,11 @@ impl FromStr for EntryHash {
         let mut bytes = [0; 32];
         let read = hex::decode_to_slice(text, &mut bytes);
         let upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if read.is_err() || upper_case { Err(InvalidHash(text.into())) } else { Ok(Self(bytes)) }
+        if read.is_err() || upper_case {
+            Err(InvalidHash(text.into()))
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 
@@ -190,7 +194,9 @@ pub enum InvalidEntry {
     #[error("it doesn't read as an entry ({0})")]
     Json(String),
     /// A format of the future.
-    #[error("it has format version {0}, and this program knows version {FORMAT_VERSION}; update it")]
+    #[error(
+        "it has format version {0}, and this program knows version {FORMAT_VERSION}; update it"
+    )]
     Version(u32),
     /// The bytes aren't those that were hashed.
     #[error("its hash doesn't match its content: the line was changed after it was written")]
@@ -256,7 +262,14 @@ impl EntryDraft {
 
 fn check_name(field: &'static str, name: &str) -> Result<(), InvalidDraft> {
     let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(InvalidDraft::Name { field, given: name.into() }) }
+    if fits {
+        Ok(())
+    } else {
+        Err(InvalidDraft::Name {
+            field,
+            given: name.into(),
+        })
+    }
 }
 
 impl LedgerEntry {

@@ -39,7 +39,10 @@ impl FileLedgerStorage {
     /// [`OpenError`] if it can't be opened or another process holds it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let failed = |source| OpenError::Io { path: path.into(), source };
+        let failed = |source| OpenError::Io {
+            path: path.into(),
+            source,
+        };
         let file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -61,7 +64,9 @@ impl FileLedgerStorage {
 /// Makes the file's name survive a crash, not only its content.
 #[cfg(unix)]
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 

@@ -81,12 +81,22 @@ impl<S: LedgerStorage> Ledger<S> {
             Tail::Unterminated => {
                 storage.append_and_sync(b"\n").map_err(failed("repaired"))?;
             }
-            Tail::Torn { sound_bytes, torn_bytes } => {
-                storage.truncate_to(sound_bytes).map_err(failed("repaired"))?;
+            Tail::Torn {
+                sound_bytes,
+                torn_bytes,
+            } => {
+                storage
+                    .truncate_to(sound_bytes)
+                    .map_err(failed("repaired"))?;
                 repaired = Some(torn_bytes);
             }
         }
-        Ok(Self { storage, entries, unknown_end: false, repaired })
+        Ok(Self {
+            storage,
+            entries,
+            unknown_end: false,
+            repaired,
+        })
     }
 
     /// Records what is about to be spent, durably, and only then hands out the token that
@@ -107,7 +117,10 @@ impl<S: LedgerStorage> Ledger<S> {
         line.push('\n');
         if let Err(source) = self.storage.append_and_sync(line.as_bytes()) {
             self.unknown_end = true;
-            return Err(LedgerError::Storage { action: "written", source });
+            return Err(LedgerError::Storage {
+                action: "written",
+                source,
+            });
         }
         self.entries.push(entry.clone());
         Ok(Spent::recorded(entry))
@@ -127,7 +140,9 @@ impl<S> Ledger<S> {
 
     /// The hash of the last entry; [`EntryHash::START`] of an empty ledger.
     pub fn head(&self) -> EntryHash {
-        self.entries.last().map_or(EntryHash::START, |entry| entry.hash)
+        self.entries
+            .last()
+            .map_or(EntryHash::START, |entry| entry.hash)
     }
 
     /// How many bytes of an interrupted entry were cut off when the ledger was opened.
@@ -175,6 +190,8 @@ impl<S> Ledger<S> {
     }
 
     fn entries_of<'a>(&'a self, data_set: &'a str) -> impl Iterator<Item = &'a LedgerEntry> {
-        self.entries.iter().filter(move |entry| entry.data_set == data_set)
+        self.entries
+            .iter()
+            .filter(move |entry| entry.data_set == data_set)
     }
 }

@@ -5,7 +5,7 @@
 //! ([`chain`]). [`Ledger::spend`] writes and syncs an entry *before* it hands out the
 //! [`Spent`] token without which no noise can be drawn, so that after a crash the
 //! recorded spending is never below the true one. Where the lines are kept is behind
-//! [`store::LedgerStorage`]; [`file`] keeps them on a disk.
+//! [`store::LedgerStorage`]; [`mod@file`] keeps them on a disk.
 //!
 //! The chain shows that no line was changed, taken out or put in between. Lines cut off
 //! at the end leave a shorter but sound chain, so compare [`Ledger::head`] with one that

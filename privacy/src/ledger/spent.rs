@@ -44,7 +44,11 @@ impl Spent {
             MechanismEvent::SelfComposed { event, count } => (*event, count),
             event => (event, 1),
         };
-        SpentSteps { entry: self.entry, step, left }
+        SpentSteps {
+            entry: self.entry,
+            step,
+            left,
+        }
     }
 
     /// The least standard deviation, in lattice steps, of noise that is what was paid for.
@@ -76,6 +80,9 @@ impl Iterator for SpentSteps {
 
     fn next(&mut self) -> Option<Spent> {
         self.left = self.left.checked_sub(1)?;
-        Some(Spent { entry: self.entry.clone(), event: self.step.clone() })
+        Some(Spent {
+            entry: self.entry.clone(),
+            event: self.step.clone(),
+        })
     }
 }

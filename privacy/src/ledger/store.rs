@@ -54,7 +54,8 @@ impl LedgerStorage for MemoryLedgerStorage {
     }
 
     fn truncate_to(&mut self, len: u64) -> io::Result<()> {
-        self.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        self.bytes
+            .truncate(usize::try_from(len).unwrap_or(usize::MAX));
         Ok(())
     }
 }

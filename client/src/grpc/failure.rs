@@ -1,0 +1,114 @@
+//! Telling failures that pass from failures that stay.
+
+use std::error::Error;
+use std::io;
+
+use tonic::{Code, Status};
+use umbel_proto::federation::RefusalKind;
+
+use super::ClientTls;
+use crate::transport::TransportError;
+
+/// How one attempt at a call failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Trying again can't help.
+    Final(TransportError),
+    /// Trying again may help.
+    Passing {
+        /// What happened.
+        reason: String,
+        /// Whether this attempt got further than the one before.
+        progressed: bool,
+    },
+}
+
+impl Failure {
+    /// A failure that may pass, after an attempt that got nowhere.
+    pub(super) fn passing(reason: impl Into<String>) -> Self {
+        Self::Passing {
+            reason: reason.into(),
+            progressed: false,
+        }
+    }
+
+    /// An answer that isn't what was asked for.
+    pub(super) fn garbled(reason: impl ToString) -> Self {
+        Self::Final(TransportError::Garbled {
+            reason: reason.to_string(),
+        })
+    }
+
+    /// What a call's status means.
+    pub(super) fn of(status: &Status, address: &str, tls: Option<&ClientTls>) -> Self {
+        // A status with a cause was made on this side, out of an error on the way.
+        if let Some(cause) = status.source() {
+            let explained = tls
+                .zip(tls_error(cause))
+                .and_then(|(tls, error)| tls.explain(error));
+            return match explained {
+                Some(reason) => Self::Final(TransportError::Unreachable {
+                    address: address.to_owned(),
+                    reason,
+                }),
+                None => Self::passing(chain(cause)),
+            };
+        }
+        let refused = |kind| {
+            Self::Final(TransportError::Refused {
+                kind,
+                reason: status.message().to_owned(),
+            })
+        };
+        match status.code() {
+            Code::PermissionDenied | Code::Unauthenticated => refused(RefusalKind::Foreign),
+            Code::FailedPrecondition => refused(RefusalKind::Mismatch),
+            Code::NotFound => refused(RefusalKind::Missing),
+            Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::AlreadyExists
+            | Code::DataLoss => Self::garbled(format!(
+                "{}: {}; coordinator and client must be of one version",
+                status.code(),
+                status.message()
+            )),
+            code => Self::passing(format!("{code}: {}", status.message())),
+        }
+    }
+}
+
+/// The TLS error among the causes, if there is one.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An I/O error hides the error inside it from its chain of causes.
+        let inside = error
+            .downcast_ref::<io::Error>()
+            .and_then(|e| e.get_ref())
+            .map(|e| e as &(dyn Error + 'static));
+        if let Some(found) = inside.and_then(tls_error) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// An error with all that caused it, in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Some errors repeat their cause in their own words.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,271 @@
+//! One attempt at each call.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+use umbel_proto::chunk::{BlobAssembler, chunks};
+use umbel_proto::convert::{BlobWish, UpdateAnnouncement};
+use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::wire;
+use umbel_proto::wire::Message;
+use umbel_proto::wire::federation_client::FederationClient;
+use umbel_proto::wire::update_chunk::Part;
+
+use super::failure::Failure;
+use super::{ClientIdentity, ClientTls, ConnectionSettings, Traffic};
+
+/// The longest message from a coordinator: the plan, with a long list of labels.
+const MOST_MESSAGE_BYTES: usize = 16 << 20;
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// Chunks of an update that wait for the network.
+const WAITING: usize = 2;
+
+/// The wire to one coordinator. Dials when it has to.
+pub(super) struct Link {
+    calls: FederationClient<Channel>,
+    address: String,
+    tls: Option<ClientTls>,
+    header: Option<MetadataValue<Ascii>>,
+    stall: Duration,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Link {
+    /// A link that hasn't dialled yet, or why the settings can't be used.
+    pub(super) fn new(settings: &ConnectionSettings) -> Result<Self, String> {
+        let channel = settings.endpoint()?.connect_lazy();
+        let tls = match &settings.identity {
+            ClientIdentity::Certificate { tls, .. } => Some(tls.clone()),
+            ClientIdentity::Name(_) => None,
+        };
+        Ok(Self {
+            calls: FederationClient::new(channel).max_decoding_message_size(MOST_MESSAGE_BYTES),
+            address: settings.address.clone(),
+            tls,
+            header: settings.header(),
+            stall: settings.stall,
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        })
+    }
+
+    /// What moved so far.
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Introduces the client.
+    pub(super) async fn join(&self, hello: &Hello) -> Result<Welcome, Failure> {
+        let request = self.request(wire::JoinRequest::from(hello.clone()));
+        let reply = self.answer(self.calls.clone().join(request), self.stall).await?;
+        Welcome::try_from(reply).map_err(Failure::garbled)
+    }
+
+    /// Asks for the next task; the coordinator may wait for `wait`.
+    pub(super) async fn next_task(&self, wait: Duration) -> Result<Option<Task>, Failure> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        let request = self.request(wire::TaskRequest { wait_ms });
+        let patience = wait.saturating_add(self.stall);
+        let reply = self.answer(self.calls.clone().next_task(request), patience).await?;
+        Option::<Task>::try_from(reply).map_err(Failure::garbled)
+    }
+
+    /// Fetches a blob of at most `most` bytes, from where `arriving` stands. What comes stays
+    /// in `arriving` if the attempt fails.
+    pub(super) async fn fetch(
+        &self,
+        digest: &BlobDigest,
+        most: u64,
+        arriving: &mut Option<BlobAssembler>,
+    ) -> Result<Vec<u8>, Failure> {
+        let before = arriving.as_ref().map_or(0, BlobAssembler::received);
+        let attempt = self.fetch_from(*digest, before, most, arriving).await;
+        let after = arriving.as_ref().map_or(0, BlobAssembler::received);
+        match attempt {
+            Ok(()) => {}
+            Err(Failure::Passing { reason, .. }) => {
+                return Err(Failure::Passing {
+                    reason,
+                    progressed: after > before,
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        let whole = arriving.take().map(BlobAssembler::finish);
+        whole
+            .unwrap_or_else(|| Ok(Vec::new()))
+            .map_err(|e| Failure::garbled(format!("blob {digest}: {e}")))
+    }
+
+    /// Adds the rest of a blob to `arriving`; succeeds when it is complete.
+    async fn fetch_from(
+        &self,
+        digest: BlobDigest,
+        offset: u64,
+        most: u64,
+        arriving: &mut Option<BlobAssembler>,
+    ) -> Result<(), Failure> {
+        let wish = BlobWish { digest, offset };
+        let request = self.request(wire::BlobRequest::from(wish));
+        let mut calls = self.calls.clone();
+        let answer = timeout(self.stall, calls.fetch_blob(request)).await;
+        let mut stream = self.in_time(answer)?.into_inner();
+        loop {
+            let Some(chunk) = self.in_time(timeout(self.stall, stream.message()).await)? else {
+                return Err(Failure::passing("the download broke off"));
+            };
+            self.count_received(&chunk);
+            let assembler = match arriving {
+                Some(assembler) => assembler,
+                None => arriving.insert(
+                    BlobAssembler::new(digest, chunk.total_bytes, most)
+                        .map_err(|e| Failure::garbled(format!("blob {digest}: {e}")))?,
+                ),
+            };
+            add(assembler, &chunk)
+                .map_err(|reason| Failure::garbled(format!("blob {digest}: {reason}")))?;
+            if assembler.is_complete() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands in an update.
+    pub(super) async fn submit(
+        &self,
+        update: &Update,
+        announcement: UpdateAnnouncement,
+    ) -> Result<Receipt, Failure> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let request = self.request_stream(ReceiverStream::new(receiver));
+        let mut calls = self.calls.clone();
+        let mut answer = std::pin::pin!(calls.submit_update(request));
+        // The answer may come before all is sent: a refusal needs no more.
+        let early = tokio::select! {
+            early = &mut answer => Some(early),
+            fed = self.feed(sender, update, announcement) => {
+                fed?;
+                None
+            }
+        };
+        let reply = match early {
+            Some(reply) => reply.map_err(|status| self.failure(&status))?,
+            None => self.in_time(timeout(self.stall, answer).await)?,
+        };
+        let reply = reply.into_inner();
+        self.count_received(&reply);
+        Receipt::try_from(reply).map_err(Failure::garbled)
+    }
+
+    /// Sends header and data as fast as the network takes them.
+    async fn feed(
+        &self,
+        sender: mpsc::Sender<wire::UpdateChunk>,
+        update: &Update,
+        announcement: UpdateAnnouncement,
+    ) -> Result<(), Failure> {
+        let header = Part::Header(announcement.into());
+        let data = chunks(&update.values, 0)
+            .filter(|(_, chunk)| !chunk.is_empty())
+            .map(|(_, chunk)| Part::Data(chunk.to_vec()));
+        for part in std::iter::once(header).chain(data) {
+            let chunk = wire::UpdateChunk { part: Some(part) };
+            let bytes = chunk.encoded_len() as u64;
+            match timeout(self.stall, sender.send(chunk)).await {
+                Ok(Ok(())) => self.sent.fetch_add(bytes, Ordering::Relaxed),
+                // The call is over; its answer says why.
+                Ok(Err(_)) => return Ok(()),
+                Err(_) => return Err(self.stalled()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Says goodbye; whether it arrives doesn't matter.
+    pub(super) async fn leave(&self) {
+        let request = self.request(wire::LeaveRequest {});
+        let _ = self.answer(self.calls.clone().leave(request), GOODBYE).await;
+    }
+
+    fn request<T: Message>(&self, message: T) -> Request<T> {
+        let bytes = message.encoded_len() as u64;
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        self.request_stream(message)
+    }
+
+    fn request_stream<T>(&self, stream: T) -> Request<T> {
+        let mut request = Request::new(stream);
+        if let Some(name) = &self.header {
+            request.metadata_mut().insert(wire::CLIENT_HEADER, name.clone());
+        }
+        request
+    }
+
+    async fn answer<T: Message>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+        patience: Duration,
+    ) -> Result<T, Failure> {
+        let reply = self.in_time(timeout(patience, call).await)?.into_inner();
+        self.count_received(&reply);
+        Ok(reply)
+    }
+
+    fn in_time<T>(
+        &self,
+        answer: Result<Result<T, Status>, tokio::time::error::Elapsed>,
+    ) -> Result<T, Failure> {
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(status)) => Err(self.failure(&status)),
+            Err(_) => Err(self.stalled()),
+        }
+    }
+
+    fn failure(&self, status: &Status) -> Failure {
+        Failure::of(status, &self.address, self.tls.as_ref())
+    }
+
+    fn stalled(&self) -> Failure {
+        Failure::passing(format!("nothing moved for {} seconds", self.stall.as_secs_f64()))
+    }
+
+    fn count_received(&self, message: &impl Message) {
+        let bytes = message.encoded_len() as u64;
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Adds a chunk that continues where the assembler stands.
+fn add(assembler: &mut BlobAssembler, chunk: &wire::BlobChunk) -> Result<(), String> {
+    if chunk.total_bytes != assembler.announced() {
+        return Err(format!(
+            "its length was {} bytes before and is {} now",
+            assembler.announced(),
+            chunk.total_bytes
+        ));
+    }
+    if chunk.offset != assembler.received() {
+        return Err(format!(
+            "a chunk begins at {}, but the next byte is {}",
+            chunk.offset,
+            assembler.received()
+        ));
+    }
+    // Empty chunks that lead nowhere could go on for ever.
+    if chunk.data.is_empty() && !assembler.is_complete() {
+        return Err("a chunk is empty".to_owned());
+    }
+    assembler.push(&chunk.data).map_err(|e| e.to_string())
+}

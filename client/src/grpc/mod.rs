@@ -1,0 +1,153 @@
+//! The coordinator over gRPC: a [`Transport`] that dials out, retries, and resumes.
+//!
+//! A call that fails on the way is made again after a growing pause, for as long as
+//! [`RetryPolicy::patience`] says; every call may be repeated. What the coordinator
+//! refuses stays refused. A broken download goes on where it broke.
+
+mod failure;
+mod link;
+mod retry;
+mod settings;
+mod tls;
+
+pub use retry::RetryPolicy;
+pub use settings::{ClientIdentity, ConnectionSettings};
+pub use tls::ClientTls;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use umbel_proto::chunk::BlobAssembler;
+use umbel_proto::convert::UpdateAnnouncement;
+use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+
+use crate::transport::{Transport, TransportError};
+use link::Link;
+use retry::{RealTimer, Retry};
+
+/// How long one call for the next task may wait at the coordinator.
+const TASK_WAIT: Duration = Duration::from_secs(20);
+
+/// Bytes of protobuf messages that one client sent and received. TLS and HTTP/2 come on
+/// top of them, with less than one per cent where blobs make up the bulk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Sent to the coordinator, repeated calls included.
+    pub sent: u64,
+    /// Received from it.
+    pub received: u64,
+}
+
+/// A client's connection to its coordinator.
+///
+/// Its methods block, so they must not be called from asynchronous code.
+pub struct GrpcTransport {
+    link: Link,
+    retry: Retry,
+    timer: RealTimer,
+    /// Lengths of blobs, as far as the coordinator announced them on joining.
+    announced: BTreeMap<BlobDigest, u64>,
+    most_blob_bytes: u64,
+    // One thread of its own answers the coordinator's keep-alive pings while this client
+    // trains. An option only so that it can be taken on drop.
+    runtime: Option<Runtime>,
+}
+
+impl GrpcTransport {
+    /// Gets ready to dial; the first call does.
+    ///
+    /// # Errors
+    /// [`TransportError::Unreachable`] for an address or certificate that can't be used.
+    pub fn connect(settings: ConnectionSettings) -> Result<Self, TransportError> {
+        let refuse = |reason: String| TransportError::Unreachable {
+            address: settings.address.clone(),
+            reason,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("umbel-network")
+            .enable_all()
+            .build()
+            .map_err(|e| refuse(format!("can't start a network thread: {e}")))?;
+        let link = {
+            let _entered = runtime.enter();
+            Link::new(&settings).map_err(refuse)?
+        };
+        let retry = Retry::new(settings.retry.clone(), &settings);
+        Ok(Self {
+            link,
+            retry,
+            timer: RealTimer::start(),
+            announced: BTreeMap::new(),
+            most_blob_bytes: settings.most_blob_bytes,
+            runtime: Some(runtime),
+        })
+    }
+
+    /// What moved so far.
+    pub fn traffic(&self) -> Traffic {
+        self.link.traffic()
+    }
+
+    /// Runs `call` until it succeeds or fails for good.
+    fn persist<T>(
+        &self,
+        call: impl AsyncFnMut() -> Result<T, failure::Failure>,
+    ) -> Result<T, TransportError> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(self.retry.persist(&self.timer, call)),
+            // Only on drop is it taken.
+            None => Err(TransportError::Unreachable {
+                address: String::new(),
+                reason: "the connection is closed".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Transport for GrpcTransport {
+    fn join(&mut self, hello: &Hello) -> Result<Welcome, TransportError> {
+        let welcome = self.persist(async || self.link.join(hello).await)?;
+        self.announced = welcome.files.iter().map(|f| (f.digest, f.bytes)).collect();
+        Ok(welcome)
+    }
+
+    fn next_task(&mut self) -> Result<Task, TransportError> {
+        loop {
+            // Each answer, if only that there is nothing yet, starts patience anew.
+            if let Some(task) = self.persist(async || self.link.next_task(TASK_WAIT).await)? {
+                return Ok(task);
+            }
+        }
+    }
+
+    fn blob(&mut self, digest: &BlobDigest) -> Result<Arc<[u8]>, TransportError> {
+        let most = self.announced.get(digest).copied();
+        let most = most.unwrap_or(self.most_blob_bytes);
+        let mut arriving: Option<BlobAssembler> = None;
+        self.persist(async || self.link.fetch(digest, most, &mut arriving).await)
+            .map(Into::into)
+    }
+
+    fn submit(&mut self, update: &Update) -> Result<Receipt, TransportError> {
+        let announcement = UpdateAnnouncement::of(update);
+        self.persist(async || self.link.submit(update, announcement).await)
+    }
+
+    fn leave(&mut self) {
+        if let Some(runtime) = &self.runtime {
+            runtime.block_on(self.link.leave());
+        }
+    }
+}
+
+impl Drop for GrpcTransport {
+    fn drop(&mut self) {
+        // An ordinary drop would wait, which asynchronous code mustn't do.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Each gRPC call, answered by the federation.
+//!
+//! A federation's calls block, so each runs on the pool of blocking threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use umbel_proto::convert::BlobWish;
+use umbel_proto::federation::{Federation, Refusal, RefusalKind};
+use umbel_proto::message::{ClientId, Hello, Receipt};
+use umbel_proto::wire;
+use umbel_proto::wire::federation_server::Federation as FederationCalls;
+
+use super::TrafficMeter;
+use super::download;
+use super::identity::Identities;
+use super::upload::{Upload, Uploads, receive};
+
+/// What one client, or all of them, may take up.
+#[derive(Clone, Debug)]
+pub struct ServiceLimits {
+    /// How long a call for the next task may wait: short enough for any proxy between.
+    pub longest_wait: Duration,
+    /// How long an upload or download may stand still.
+    pub stall: Duration,
+    /// How many calls for the next task hold a thread at a time; more of them queue.
+    pub waiting_calls: usize,
+    /// How many calls one connection may have under way.
+    pub calls_per_connection: u32,
+    /// How long calls under way may go on when the server stops.
+    pub grace: Duration,
+}
+
+impl Default for ServiceLimits {
+    fn default() -> Self {
+        Self {
+            longest_wait: Duration::from_secs(20),
+            stall: Duration::from_secs(60),
+            // Tokio has 512 blocking threads: half of them stay free for all other calls.
+            waiting_calls: 256,
+            calls_per_connection: 8,
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The service around a federation.
+pub(super) struct FederationService {
+    federation: Arc<dyn Federation>,
+    identities: Identities,
+    limits: ServiceLimits,
+    meter: Arc<TrafficMeter>,
+    uploads: Uploads,
+    waiting: Arc<Semaphore>,
+}
+
+impl FederationService {
+    pub(super) fn new(
+        federation: Arc<dyn Federation>,
+        identities: Identities,
+        limits: ServiceLimits,
+        meter: Arc<TrafficMeter>,
+    ) -> Self {
+        Self {
+            federation,
+            identities,
+            meter,
+            uploads: Uploads::default(),
+            waiting: Arc::new(Semaphore::new(
+                limits.waiting_calls.min(Semaphore::MAX_PERMITS),
+            )),
+            limits,
+        }
+    }
+
+    /// Who calls, and what they say.
+    fn open<T: wire::Message>(&self, request: Request<T>) -> Result<(ClientId, T), Status> {
+        let client = self.identities.client_of(&request)?;
+        let message = request.into_inner();
+        self.meter.count_received(&message);
+        Ok((client, message))
+    }
+
+    fn answer<T: wire::Message>(&self, message: T) -> Response<T> {
+        self.meter.count_sent(&message);
+        Response::new(message)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Federation) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let federation = Arc::clone(&self.federation);
+        tokio::task::spawn_blocking(move || call(&*federation))
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "a call failed inside the coordinator");
+                Status::internal("the coordinator failed at this call; its log says more")
+            })
+    }
+}
+
+fn refused(refusal: Refusal) -> Status {
+    match refusal.kind {
+        RefusalKind::Foreign => Status::permission_denied(refusal.reason),
+        RefusalKind::Mismatch => Status::failed_precondition(refusal.reason),
+        RefusalKind::Missing => Status::not_found(refusal.reason),
+    }
+}
+
+#[tonic::async_trait]
+impl FederationCalls for FederationService {
+    type FetchBlobStream = ReceiverStream<Result<wire::BlobChunk, Status>>;
+
+    async fn join(
+        &self,
+        request: Request<wire::JoinRequest>,
+    ) -> Result<Response<wire::JoinReply>, Status> {
+        let (client, message) = self.open(request)?;
+        let hello = Hello::from(message);
+        let welcome = self
+            .blocking(move |federation| federation.join(&client, &hello))
+            .await?
+            .map_err(refused)?;
+        Ok(self.answer(welcome.into()))
+    }
+
+    async fn next_task(
+        &self,
+        request: Request<wire::TaskRequest>,
+    ) -> Result<Response<wire::TaskReply>, Status> {
+        let (client, message) = self.open(request)?;
+        let wait = Duration::from_millis(message.wait_ms.into()).min(self.limits.longest_wait);
+        // Where all threads for waiting are taken, this call queues for one, and still asks
+        // the federation once, at the end.
+        let turn = tokio::time::timeout(wait, Arc::clone(&self.waiting).acquire_owned()).await;
+        let wait = if turn.is_ok() { wait } else { Duration::ZERO };
+        let task = self
+            .blocking(move |federation| {
+                // Held for as long as the thread is, even if the client hangs up.
+                let _turn = turn;
+                federation.next_task(&client, wait)
+            })
+            .await?
+            .map_err(refused)?;
+        Ok(self.answer(task.into()))
+    }
+
+    async fn fetch_blob(
+        &self,
+        request: Request<wire::BlobRequest>,
+    ) -> Result<Response<Self::FetchBlobStream>, Status> {
+        let (client, message) = self.open(request)?;
+        let wish = BlobWish::try_from(message)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let blob = self
+            .blocking(move |federation| federation.blob(&client, &wish.digest))
+            .await?
+            .map_err(refused)?;
+        if wish.offset > blob.len() as u64 {
+            return Err(Status::out_of_range(format!(
+                "the blob {} has {} bytes, so it can't be sent from {} on; begin at 0",
+                wish.digest,
+                blob.len(),
+                wish.offset
+            )));
+        }
+        let meter = Arc::clone(&self.meter);
+        let chunks = download::stream(blob, wish.offset, self.limits.stall, meter);
+        Ok(Response::new(chunks))
+    }
+
+    async fn submit_update(
+        &self,
+        request: Request<Streaming<wire::UpdateChunk>>,
+    ) -> Result<Response<wire::SubmitReply>, Status> {
+        let client = self.identities.client_of(&request)?;
+        let most = self.federation.update_bytes();
+        let newer_begins = self.uploads.begin(client.clone());
+        let upload = tokio::select! {
+            upload = receive(request.into_inner(), most, self.limits.stall, &self.meter) => upload?,
+            _ = newer_begins => {
+                return Err(Status::aborted("this client began a newer upload"));
+            }
+        };
+        let receipt = match upload {
+            Upload::Whole(update) => {
+                self.blocking(move |federation| federation.submit(&client, update))
+                    .await?
+            }
+            Upload::Refused(reason) => {
+                tracing::warn!(%client, reason, "update refused");
+                Receipt::Refused { reason }
+            }
+        };
+        Ok(self.answer(receipt.into()))
+    }
+
+    async fn leave(
+        &self,
+        request: Request<wire::LeaveRequest>,
+    ) -> Result<Response<wire::LeaveReply>, Status> {
+        let (client, _) = self.open(request)?;
+        self.blocking(move |federation| federation.leave(&client)).await?;
+        Ok(self.answer(wire::LeaveReply {}))
+    }
+}

@@ -1,0 +1,239 @@
+//! An update on its way in: checked while it comes, never held beyond what is allowed.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::Status;
+use umbel_proto::chunk::{BlobAssembler, ChunkError};
+use umbel_proto::convert::UpdateAnnouncement;
+use umbel_proto::message::{ClientId, Update};
+use umbel_proto::wire::UpdateChunk;
+use umbel_proto::wire::update_chunk::Part;
+
+use super::TrafficMeter;
+
+/// What came up.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Upload {
+    /// All that was announced.
+    Whole(Update),
+    /// Something that can't count, with the reason.
+    Refused(String),
+}
+
+/// Receives one update of at most `most` bytes. Each message must come within `stall`.
+pub(super) async fn receive(
+    mut stream: impl Stream<Item = Result<UpdateChunk, Status>> + Unpin,
+    most: u64,
+    stall: Duration,
+    meter: &TrafficMeter,
+) -> Result<Upload, Status> {
+    let Some(Part::Header(header)) = next_part(&mut stream, stall, meter).await? else {
+        return Err(Status::invalid_argument(
+            "the first message of an update must be its header",
+        ));
+    };
+    let announced = UpdateAnnouncement::try_from(header)
+        .map_err(|e| Status::invalid_argument(e.to_string()))?;
+    let mut assembler = match BlobAssembler::new(announced.digest, announced.bytes, most) {
+        Ok(assembler) => assembler,
+        Err(error) => return Ok(Upload::Refused(too_long(&error))),
+    };
+    while let Some(part) = next_part(&mut stream, stall, meter).await? {
+        let Part::Data(data) = part else {
+            return Err(Status::invalid_argument("an update has one header only"));
+        };
+        if data.is_empty() {
+            return Err(Status::invalid_argument("a chunk of an update is empty"));
+        }
+        match assembler.push(&data) {
+            Ok(()) => {}
+            // The sender did nothing wrong, and may try again when there is memory.
+            Err(error @ ChunkError::Memory { .. }) => {
+                return Err(Status::resource_exhausted(error.to_string()));
+            }
+            Err(error) => return Ok(Upload::Refused(format!("the update: {error}"))),
+        }
+    }
+    Ok(match assembler.finish() {
+        Ok(values) => Upload::Whole(Update {
+            round: announced.round,
+            values,
+        }),
+        Err(error) => Upload::Refused(format!("the update: {error}")),
+    })
+}
+
+fn too_long(error: &ChunkError) -> String {
+    format!(
+        "the update: {error}; coordinator and client must follow the same plan with the same \
+         version"
+    )
+}
+
+async fn next_part(
+    stream: &mut (impl Stream<Item = Result<UpdateChunk, Status>> + Unpin),
+    stall: Duration,
+    meter: &TrafficMeter,
+) -> Result<Option<Part>, Status> {
+    let next = tokio::time::timeout(stall, stream.next()).await;
+    let Some(chunk) = next.map_err(|_| {
+        Status::deadline_exceeded(format!(
+            "nothing of the update came for {} seconds; send it again",
+            stall.as_secs_f64()
+        ))
+    })?
+    else {
+        return Ok(None);
+    };
+    let chunk = chunk?;
+    meter.count_received(&chunk);
+    let part = chunk.part.ok_or_else(|| {
+        Status::invalid_argument("a message of an update is neither header nor data")
+    })?;
+    Ok(Some(part))
+}
+
+/// The uploads under way: one for each client, so that memory is bounded by one update a
+/// client. A new upload ends the older one, which may be left over from a broken link.
+#[derive(Debug, Default)]
+pub(super) struct Uploads(Mutex<BTreeMap<ClientId, oneshot::Sender<()>>>);
+
+impl Uploads {
+    /// Begins an upload. The receiver resolves when a newer one begins, and ends this one
+    /// when dropped.
+    pub(super) fn begin(&self, client: ClientId) -> oneshot::Receiver<()> {
+        let (newer_began, newer_begins) = oneshot::channel();
+        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.retain(|_, upload| !upload.is_closed());
+        // Dropping the older sender is what tells the older upload.
+        uploads.insert(client, newer_began);
+        newer_begins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use umbel_proto::message::BlobDigest;
+    use umbel_proto::wire::UpdateHeader;
+
+    const STALL: Duration = Duration::from_secs(60);
+
+    fn header(bytes: u64, content: &[u8]) -> UpdateChunk {
+        UpdateChunk {
+            part: Some(Part::Header(UpdateHeader {
+                round: 3,
+                total_bytes: bytes,
+                digest: BlobDigest::of(content).as_bytes().to_vec(),
+            })),
+        }
+    }
+
+    fn data(bytes: &[u8]) -> UpdateChunk {
+        UpdateChunk {
+            part: Some(Part::Data(bytes.to_vec())),
+        }
+    }
+
+    fn received(messages: Vec<UpdateChunk>, most: u64) -> Result<Upload, Status> {
+        let stream = tokio_stream::iter(messages.into_iter().map(Ok));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(receive(stream, most, STALL, &TrafficMeter::default()))
+    }
+
+    fn refusal(upload: Result<Upload, Status>) -> String {
+        match upload {
+            Ok(Upload::Refused(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_update_is_put_together_from_its_chunks() {
+        let messages = vec![header(5, b"abcde"), data(b"ab"), data(b"cde")];
+        let expected = Upload::Whole(Update {
+            round: 3,
+            values: b"abcde".to_vec(),
+        });
+        assert_eq!(received(messages, 5).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_update_that_is_announced_too_long_is_refused_before_its_data() {
+        let stream = tokio_stream::iter([Ok(header(6, b"abcdef"))]).chain(tokio_stream::pending());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let upload = runtime.block_on(receive(stream, 5, STALL, &TrafficMeter::default()));
+        let reason = refusal(upload);
+        assert!(reason.contains("6 bytes are announced, but 5 is the most"), "{reason}");
+    }
+
+    #[test]
+    fn an_update_that_grows_beyond_its_announcement_is_refused() {
+        let messages = vec![header(3, b"abcde"), data(b"ab"), data(b"cde")];
+        let reason = refusal(received(messages, 5));
+        assert!(reason.contains("more than the announced 3 bytes"), "{reason}");
+    }
+
+    #[test]
+    fn an_update_that_ends_early_is_refused() {
+        let reason = refusal(received(vec![header(5, b"abcde"), data(b"ab")], 5));
+        assert!(reason.contains("only 2 of the announced 5 bytes"), "{reason}");
+    }
+
+    #[test]
+    fn an_altered_update_is_refused() {
+        let reason = refusal(received(vec![header(2, b"ab"), data(b"ac")], 5));
+        assert!(reason.contains("altered"), "{reason}");
+    }
+
+    #[test]
+    fn a_stream_out_of_order_is_an_invalid_argument() {
+        let streams = [
+            vec![],
+            vec![data(b"ab")],
+            vec![header(2, b"ab"), header(2, b"ab")],
+            vec![header(2, b"ab"), data(b"")],
+            vec![UpdateChunk { part: None }],
+        ];
+        for messages in streams {
+            let status = received(messages.clone(), 5).unwrap_err();
+            assert_eq!(status.code(), tonic::Code::InvalidArgument, "{messages:?}");
+        }
+    }
+
+    #[test]
+    fn a_stalled_stream_is_given_up() {
+        let stream = tokio_stream::iter([Ok(header(5, b"abcde"))]).chain(tokio_stream::pending());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let stall = Duration::from_millis(1);
+        let upload = runtime.block_on(receive(stream, 5, stall, &TrafficMeter::default()));
+        assert_eq!(upload.unwrap_err().code(), tonic::Code::DeadlineExceeded);
+    }
+
+    #[test]
+    fn a_newer_upload_ends_the_older_one_of_the_same_client_only() {
+        let uploads = Uploads::default();
+        let [north, south] = ["north", "south"].map(|name| name.parse::<ClientId>().unwrap());
+        let mut first = uploads.begin(north.clone());
+        let mut other = uploads.begin(south);
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let mut second = uploads.begin(north);
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(second.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert_eq!(other.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    }
+}

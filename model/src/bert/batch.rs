@@ -1,0 +1,74 @@
+//! A padded batch of token ids, with what masks its padding.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Added to the attention scores of padding: `exp` of it is 0 in f32, and it is far from
+/// overflow.
+const MASKED: f32 = -1e9;
+
+/// Rows of token ids, padded to the longest.
+pub(crate) struct Batch {
+    /// `[rows, tokens]`
+    tokens: Tensor<2, Int>,
+    /// Token ids on the host, padded with 0.
+    ids: Vec<u32>,
+    lengths: Vec<usize>,
+    width: usize,
+    /// `[rows, 1, 1, tokens]`, where any row is padded.
+    attention_bias: Option<Tensor<4>>,
+    /// `[rows, tokens, 1]`: 1/length at a row's tokens, 0 at its padding.
+    mean_weights: Tensor<3>,
+}
+
+impl Batch {
+    /// Pads rows of token ids, each with at least one token, and puts them on a device.
+    pub(crate) fn new(rows: &[&[u32]], device: &Device) -> Self {
+        let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+        let width = lengths.iter().copied().max().unwrap_or(0).max(1);
+        let count = rows.len();
+        let mut ids = vec![0; count * width];
+        let mut bias = vec![MASKED; count * width];
+        let mut weights = vec![0.0; count * width];
+        for (row, start) in rows.iter().zip((0..).step_by(width)) {
+            let end = start + row.len();
+            ids[start..end].copy_from_slice(row);
+            bias[start..end].fill(0.0);
+            weights[start..end].fill(1.0 / row.len().max(1) as f32);
+        }
+        let integers: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
+        let padded = lengths.iter().any(|length| *length != width);
+        Self {
+            tokens: Tensor::from_data(TensorData::new(integers, [count, width]), device),
+            ids,
+            lengths,
+            width,
+            attention_bias: padded.then(|| {
+                Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device)
+            }),
+            mean_weights: Tensor::from_data(TensorData::new(weights, [count, width, 1]), device),
+        }
+    }
+
+    /// `[rows, tokens]`
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.lengths.len(), self.width]
+    }
+
+    pub(crate) fn tokens(&self) -> Tensor<2, Int> {
+        self.tokens.clone()
+    }
+
+    pub(crate) fn attention_bias(&self) -> Option<Tensor<4>> {
+        self.attention_bias.clone()
+    }
+
+    pub(crate) fn mean_weights(&self) -> Tensor<3> {
+        self.mean_weights.clone()
+    }
+
+    /// The token ids of a row, without padding.
+    pub(crate) fn row(&self, row: usize) -> &[u32] {
+        let start = row * self.width;
+        &self.ids[start..start + self.lengths[row]]
+    }
+}

@@ -1,0 +1,239 @@
+//! The network: a BERT encoder, pooling, and a linear classifier.
+//!
+//! Weights are never tracked by autodiff. What training needs is recorded on a
+//! [`Tape`](crate::gradient::tape::Tape) as the forward pass goes; without one, the same
+//! code is inference.
+
+mod batch;
+mod config;
+mod layers;
+
+pub(crate) use batch::Batch;
+pub use config::{Activation, BertConfig};
+pub(crate) use layers::{LayerNorm, Linear, Weight};
+
+use burn::tensor::{Device, Tensor, activation};
+
+use crate::gradient::tape::Tape;
+use crate::parameters::{Part, Pooling};
+
+/// Embeddings of words, positions and segments, and their normalisation.
+#[derive(Clone, Debug)]
+struct Embeddings {
+    /// `[vocab, hidden]`
+    word: Tensor<2>,
+    /// `[positions, hidden]`
+    position: Tensor<2>,
+    /// `[types, hidden]`
+    token_type: Tensor<2>,
+    norm: LayerNorm,
+}
+
+/// One encoder layer.
+#[derive(Clone, Debug)]
+struct EncoderLayer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+/// The whole network, on one device.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    config: BertConfig,
+    embeddings: Embeddings,
+    layers: Vec<EncoderLayer>,
+    pooling: Pooling,
+    /// The pooler, where it is used.
+    pooler: Option<Linear>,
+    classifier: Linear,
+}
+
+impl Network {
+    /// A network of zeros: the checkpoint, or a random generator, fills it in.
+    pub(crate) fn zeros(
+        config: &BertConfig,
+        pooling: Pooling,
+        labels: usize,
+        device: &Device,
+    ) -> Self {
+        let hidden = config.hidden_size;
+        let table = |rows| Tensor::zeros([rows, hidden], device);
+        let linear = |name: String, part, input, output| {
+            Linear::zeros(name, part, input, output, device)
+        };
+        let norm = |name: String, part| {
+            LayerNorm::zeros(name, part, hidden, config.layer_norm_epsilon, device)
+        };
+        let layer = |index: usize| {
+            let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
+            let square = |rest: &str| linear(name(rest), Part::Encoder, hidden, hidden);
+            let middle = config.intermediate_size;
+            EncoderLayer {
+                query: square("attention.self.query"),
+                key: square("attention.self.key"),
+                value: square("attention.self.value"),
+                attention_output: square("attention.output.dense"),
+                attention_norm: norm(name("attention.output.LayerNorm"), Part::Encoder),
+                intermediate: linear(name("intermediate.dense"), Part::Encoder, hidden, middle),
+                output: linear(name("output.dense"), Part::Encoder, middle, hidden),
+                output_norm: norm(name("output.LayerNorm"), Part::Encoder),
+            }
+        };
+        Self {
+            embeddings: Embeddings {
+                word: table(config.vocab_size),
+                position: table(config.max_positions),
+                token_type: table(config.type_vocab_size),
+                norm: norm("embeddings.LayerNorm".into(), Part::Embeddings),
+            },
+            layers: (0..config.layers).map(layer).collect(),
+            pooling,
+            pooler: (pooling == Pooling::Pooler)
+                .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
+            classifier: linear("classifier".into(), Part::Head, hidden, labels),
+            config: config.clone(),
+        }
+    }
+
+    /// The network's sizes.
+    pub(crate) fn config(&self) -> &BertConfig {
+        &self.config
+    }
+
+    /// How hidden states become one vector.
+    pub(crate) fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// Shows every weight with its Hugging Face name, in layout order, until `see` fails.
+    pub(crate) fn visit<E>(
+        &mut self,
+        see: &mut dyn FnMut(&str, Part, Weight<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let embeddings = &mut self.embeddings;
+        let tables = [
+            ("embeddings.word_embeddings.weight", &mut embeddings.word),
+            ("embeddings.position_embeddings.weight", &mut embeddings.position),
+            ("embeddings.token_type_embeddings.weight", &mut embeddings.token_type),
+        ];
+        for (name, table) in tables {
+            see(name, Part::Embeddings, Weight::Table(table))?;
+        }
+        embeddings.norm.visit(see)?;
+        for layer in &mut self.layers {
+            layer.query.visit(see)?;
+            layer.key.visit(see)?;
+            layer.value.visit(see)?;
+            layer.attention_output.visit(see)?;
+            layer.attention_norm.visit(see)?;
+            layer.intermediate.visit(see)?;
+            layer.output.visit(see)?;
+            layer.output_norm.visit(see)?;
+        }
+        if let Some(pooler) = &mut self.pooler {
+            pooler.visit(see)?;
+        }
+        self.classifier.visit(see)
+    }
+
+    /// The last hidden states, `[batch, tokens, hidden]`.
+    pub(crate) fn hidden(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        let mut hidden = self.embed(batch, tape);
+        for layer in &self.layers {
+            hidden = self.layer(layer, hidden, batch, tape);
+        }
+        hidden
+    }
+
+    /// One score a label, `[batch, labels]`.
+    pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
+        let hidden = self.hidden(batch, tape);
+        let pooled = self.pool(hidden, batch, tape);
+        let pooled = tape.dropout(pooled);
+        let scores = tape.linear(&self.classifier, pooled);
+        let [rows, _, labels] = scores.dims();
+        scores.reshape([rows, labels])
+    }
+
+    fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        let [_, tokens] = batch.shape();
+        let embeddings = &self.embeddings;
+        let hidden = self.config.hidden_size;
+        let words = burn::tensor::module::embedding(embeddings.word.clone(), batch.tokens());
+        let positions = embeddings.position.clone().slice([0..tokens, 0..hidden]);
+        // A classifier reads one segment: type 0 throughout.
+        let segment = embeddings.token_type.clone().slice([0..1, 0..hidden]);
+        let sum = words + (positions + segment).unsqueeze::<3>();
+        let sum = tape.embedding(sum);
+        let normed = tape.norm(&embeddings.norm, sum);
+        tape.dropout(normed)
+    }
+
+    fn layer(
+        &self,
+        layer: &EncoderLayer,
+        hidden: Tensor<3>,
+        batch: &Batch,
+        tape: &mut Tape<'_>,
+    ) -> Tensor<3> {
+        let context = self.attend(layer, hidden.clone(), batch, tape);
+        let attended = tape.linear(&layer.attention_output, context);
+        let attended = tape.dropout(attended);
+        let hidden = tape.norm(&layer.attention_norm, hidden + attended);
+        let middle = tape.linear(&layer.intermediate, hidden.clone());
+        let middle = match self.config.activation {
+            Activation::Gelu => activation::gelu(middle),
+            Activation::GeluTanh => activation::gelu_approximate(middle),
+            Activation::Relu => activation::relu(middle),
+        };
+        let output = tape.linear(&layer.output, middle);
+        let output = tape.dropout(output);
+        tape.norm(&layer.output_norm, hidden + output)
+    }
+
+    /// Multi-head self-attention (Vaswani et al. 2017, §3.2), up to the output projection.
+    fn attend(
+        &self,
+        layer: &EncoderLayer,
+        hidden: Tensor<3>,
+        batch: &Batch,
+        tape: &mut Tape<'_>,
+    ) -> Tensor<3> {
+        let [rows, tokens, width] = hidden.dims();
+        let heads = self.config.heads;
+        let split = |x: Tensor<3>| {
+            x.reshape([rows, tokens, heads, width / heads])
+                .swap_dims(1, 2)
+        };
+        let query = split(tape.linear(&layer.query, hidden.clone()));
+        let key = split(tape.linear(&layer.key, hidden.clone()));
+        let value = split(tape.linear(&layer.value, hidden));
+        let scale = ((width / heads) as f64).sqrt().recip();
+        let mut scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3));
+        if let Some(bias) = batch.attention_bias() {
+            scores = scores + bias;
+        }
+        let weights = tape.dropout(activation::softmax(scores, 3));
+        weights
+            .matmul(value)
+            .swap_dims(1, 2)
+            .reshape([rows, tokens, width])
+    }
+
+    /// `[batch, 1, hidden]`
+    fn pool(&self, hidden: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        let [rows, _, width] = hidden.dims();
+        let first = |hidden: Tensor<3>| hidden.slice([0..rows, 0..1, 0..width]);
+        match (self.pooling, &self.pooler) {
+            (Pooling::Mean, _) => (hidden * batch.mean_weights()).sum_dim(1),
+            (_, Some(pooler)) => tape.linear(pooler, first(hidden)).tanh(),
+            (_, None) => first(hidden),
+        }
+    }
+}

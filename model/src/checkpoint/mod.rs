@@ -1,0 +1,10 @@
+//! Hugging Face folders, in and out.
+
+mod files;
+mod read;
+mod write;
+
+pub use files::ModelFiles;
+pub(crate) use read::{HeadFound, load_weights};
+pub(crate) use write::{SavedModel, save};
+pub use write::Precision;

@@ -1,0 +1,147 @@
+//! Weights from `model.safetensors`, whatever their names' dialect and number format.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::bert::{Network, Weight};
+use crate::error::ModelError;
+use crate::parameters::Part;
+
+/// Whether a file held a trained classifier of the right shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadFound {
+    /// `classifier.weight` and `classifier.bias`, with as many labels as asked for.
+    pub(crate) classifier: bool,
+    /// `pooler.dense.*`, if the network has a pooler.
+    pub(crate) pooler: bool,
+}
+
+/// Fills a network. A missing or differently shaped classifier, and a missing pooler, are
+/// left as they are: fine-tuning starts them afresh.
+pub(crate) fn load_weights(
+    network: &mut Network,
+    bytes: &[u8],
+    device: &Device,
+) -> Result<HeadFound, ModelError> {
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|e| ModelError::Weights(e.to_string()))?;
+    let mut found = HeadFound {
+        classifier: true,
+        pooler: true,
+    };
+    network.visit(&mut |name, part, weight| {
+        let view = match find(&file, name) {
+            Some(view) => view,
+            None if part == Part::Head => {
+                found.lacks(name);
+                return Ok(());
+            }
+            None => return Err(ModelError::MissingTensor { name: name.into() }),
+        };
+        let expected = file_shape(&weight);
+        if view.shape() != expected {
+            if name.starts_with("classifier") {
+                found.lacks(name);
+                return Ok(());
+            }
+            return Err(ModelError::TensorShape {
+                name: name.into(),
+                expected,
+                found: view.shape().to_vec(),
+            });
+        }
+        let values = numbers(name, &view)?;
+        assign(weight, values, device);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+impl HeadFound {
+    fn lacks(&mut self, name: &str) {
+        if name.starts_with("pooler") {
+            self.pooler = false;
+        } else {
+            self.classifier = false;
+        }
+    }
+}
+
+/// A tensor by its name, with or without the `bert.` prefix, in today's words or the first
+/// checkpoints' (`gamma`, `beta`).
+fn find<'a>(file: &SafeTensors<'a>, name: &str) -> Option<TensorView<'a>> {
+    let mut names = vec![name.to_owned()];
+    if name.contains("LayerNorm") {
+        names.push(name.replace(".weight", ".gamma").replace(".bias", ".beta"));
+    }
+    names
+        .iter()
+        .flat_map(|name| [name.clone(), format!("bert.{name}")])
+        .find_map(|name| file.tensor(&name).ok())
+}
+
+/// A weight's shape in the file: Hugging Face keeps a linear layer's `[out, in]`.
+fn file_shape(weight: &Weight<'_>) -> Vec<usize> {
+    let mut shape = weight.shape();
+    if matches!(weight, Weight::Matrix(_)) {
+        shape.reverse();
+    }
+    shape
+}
+
+fn numbers(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, ModelError> {
+    let data = view.data();
+    let halves = || data.as_chunks::<2>().0.iter();
+    let values: Vec<f32> = match view.dtype() {
+        Dtype::F32 => data
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect(),
+        Dtype::F16 => halves().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::BF16 => halves().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        other => {
+            return Err(ModelError::TensorType {
+                name: name.into(),
+                found: format!("{other:?}"),
+            });
+        }
+    };
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(ModelError::NotFinite {
+            place: format!("model.safetensors: tensor `{name}`"),
+            index,
+        }),
+        None => Ok(values),
+    }
+}
+
+/// Puts numbers in the file's order into a weight.
+fn assign(weight: Weight<'_>, values: Vec<f32>, device: &Device) {
+    match weight {
+        Weight::Matrix(tensor) => {
+            let [input, output] = tensor.dims();
+            let data = TensorData::new(transposed(&values, output, input), [input, output]);
+            *tensor = Tensor::from_data(data, device);
+        }
+        Weight::Table(tensor) => {
+            let shape = tensor.dims();
+            *tensor = Tensor::from_data(TensorData::new(values, shape), device);
+        }
+        Weight::Vector(tensor) => {
+            let shape = tensor.dims();
+            *tensor = Tensor::from_data(TensorData::new(values, shape), device);
+        }
+    }
+}
+
+/// The transpose of a `rows` × `columns` matrix.
+pub(super) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        out.extend((0..rows).map(|row| values[row * columns + column]));
+    }
+    out
+}

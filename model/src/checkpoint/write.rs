@@ -1,0 +1,234 @@
+//! A trained classifier as a Hugging Face folder.
+//!
+//! With pooling `pooler` the folder is an ordinary `BertForSequenceClassification`. For
+//! `mean` and `cls`, which transformers has no class for, a short `modeling_umbel.py` goes
+//! with it, so that `AutoModelForSequenceClassification.from_pretrained(folder,
+//! trust_remote_code=True)` gives the same logits.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use half::f16;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde_json::{Map, Value, json};
+
+use super::read::transposed;
+use crate::bert::{Activation, BertConfig};
+use crate::error::ModelError;
+use crate::parameters::Pooling;
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 4 bytes: exactly as trained.
+    F32,
+    /// 2 bytes: half the size, rounded.
+    F16,
+}
+
+/// What `config.json` says beyond the encoder's sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SavedModel {
+    pub(crate) labels: Vec<String>,
+    pub(crate) pooling: Pooling,
+    pub(crate) max_tokens: usize,
+}
+
+/// A weight to save: name, shape in memory, whether it is a linear layer's, numbers.
+type NamedWeight = (String, Vec<usize>, bool, Vec<f32>);
+
+const MODELING: &str = include_str!("modeling_umbel.py");
+
+impl SavedModel {
+    /// Reads the labels, and how this program pooled.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, ModelError> {
+        let config: Map<String, Value> =
+            serde_json::from_slice(json).map_err(|e| ModelError::Config(e.to_string()))?;
+        let refuse = |reason: &str| ModelError::Config(reason.into());
+        let names = config
+            .get("id2label")
+            .and_then(Value::as_object)
+            .ok_or_else(|| refuse("there is no id2label: this isn't a trained classifier"))?;
+        let mut labels = BTreeMap::new();
+        for (id, label) in names {
+            let id: usize = id.parse().map_err(|_| refuse("id2label has a key that isn't a number"))?;
+            let label = label.as_str().ok_or_else(|| refuse("id2label has a label that isn't a text"))?;
+            labels.insert(id, label.to_owned());
+        }
+        if labels.is_empty() || labels.keys().copied().ne(0..labels.len()) {
+            return Err(refuse("id2label must number the labels 0, 1, 2 and so on"));
+        }
+        let pooling = match config.get("umbel_pooling").and_then(Value::as_str) {
+            Some(word) => word.parse()?,
+            None => Pooling::Pooler,
+        };
+        let number = |key: &str| config.get(key).and_then(Value::as_u64);
+        let max_tokens = number("umbel_max_tokens")
+            .or_else(|| number("max_position_embeddings"))
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(512);
+        Ok(Self {
+            labels: labels.into_values().collect(),
+            pooling,
+            max_tokens,
+        })
+    }
+
+    /// A `config.json` for sizes that came from no file.
+    pub(crate) fn config_of(config: &BertConfig) -> Vec<u8> {
+        let activation = match config.activation {
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_new",
+            Activation::Relu => "relu",
+        };
+        json!({
+            "model_type": "bert",
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "num_hidden_layers": config.layers,
+            "num_attention_heads": config.heads,
+            "intermediate_size": config.intermediate_size,
+            "max_position_embeddings": config.max_positions,
+            "type_vocab_size": config.type_vocab_size,
+            "layer_norm_eps": config.layer_norm_epsilon,
+            "hidden_act": activation,
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// The original configuration's keys, with what makes it this classifier's.
+    fn config(&self, mut config: Map<String, Value>, precision: Precision) -> Value {
+        let id2label: Map<String, Value> = self
+            .labels
+            .iter()
+            .enumerate()
+            .map(|(id, label)| (id.to_string(), json!(label)))
+            .collect();
+        let label2id: Map<String, Value> = self
+            .labels
+            .iter()
+            .enumerate()
+            .map(|(id, label)| (label.clone(), json!(id)))
+            .collect();
+        let dtype = match precision {
+            Precision::F32 => "float32",
+            Precision::F16 => "float16",
+        };
+        let architecture = match self.pooling {
+            Pooling::Pooler => {
+                config.remove("auto_map");
+                "BertForSequenceClassification"
+            }
+            Pooling::Cls | Pooling::Mean => {
+                let class = "UmbelForSequenceClassification";
+                let map = format!("modeling_umbel.{class}");
+                config.insert(
+                    "auto_map".into(),
+                    json!({ "AutoModelForSequenceClassification": map }),
+                );
+                class
+            }
+        };
+        for (key, value) in [
+            ("architectures", json!([architecture])),
+            ("model_type", json!("bert")),
+            ("id2label", Value::Object(id2label)),
+            ("label2id", Value::Object(label2id)),
+            ("num_labels", json!(self.labels.len())),
+            ("problem_type", json!("single_label_classification")),
+            ("torch_dtype", json!(dtype)),
+            ("umbel_pooling", json!(self.pooling.to_string())),
+            ("umbel_max_tokens", json!(self.max_tokens)),
+        ] {
+            config.insert(key.into(), value);
+        }
+        Value::Object(config)
+    }
+}
+
+/// Writes the folder beside its place, then moves it there.
+pub(crate) fn save(
+    folder: &Path,
+    saved: &SavedModel,
+    original: Map<String, Value>,
+    tokenizer: &[u8],
+    tensors: Vec<NamedWeight>,
+    precision: Precision,
+) -> Result<(), ModelError> {
+    let pretty = |value: &Value| format!("{value:#}\n").into_bytes();
+    let tokenizer_config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": saved.max_tokens,
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    });
+    let mut files: Vec<(&str, Vec<u8>)> = vec![
+        ("config.json", pretty(&saved.config(original, precision))),
+        ("tokenizer.json", tokenizer.to_vec()),
+        ("tokenizer_config.json", pretty(&tokenizer_config)),
+        ("model.safetensors", weights(tensors, precision)?),
+    ];
+    if saved.pooling != Pooling::Pooler {
+        files.push(("modeling_umbel.py", MODELING.into()));
+    }
+    let draft = folder.with_extension("draft");
+    let unwritable = ModelError::unwritable;
+    if draft.exists() {
+        std::fs::remove_dir_all(&draft).map_err(unwritable(&draft))?;
+    }
+    std::fs::create_dir_all(&draft).map_err(unwritable(&draft))?;
+    for (name, content) in files {
+        let path = draft.join(name);
+        std::fs::write(&path, content).map_err(unwritable(&path))?;
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(unwritable(folder))?;
+    }
+    std::fs::rename(&draft, folder).map_err(unwritable(folder))
+}
+
+/// `model.safetensors`, with the names and orientation of Hugging Face.
+fn weights(tensors: Vec<NamedWeight>, precision: Precision) -> Result<Vec<u8>, ModelError> {
+    let wrong = |e: safetensors::SafeTensorError| ModelError::Weights(e.to_string());
+    let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .into_iter()
+        .map(|(name, mut shape, matrix, mut values)| {
+            if let (true, &[rows, columns]) = (matrix, shape.as_slice()) {
+                values = transposed(&values, rows, columns);
+                shape.reverse();
+            }
+            let name = match name.starts_with("classifier") {
+                true => name,
+                false => format!("bert.{name}"),
+            };
+            (name, shape, bytes(&values, precision))
+        })
+        .collect();
+    let dtype = match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::F16 => Dtype::F16,
+    };
+    let views = stored
+        .iter()
+        .map(|(name, shape, data)| {
+            TensorView::new(dtype, shape.clone(), data).map(|view| (name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(wrong)?;
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    serialize(views, Some(metadata)).map_err(wrong)
+}
+
+fn bytes(values: &[f32], precision: Precision) -> Vec<u8> {
+    match precision {
+        Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Precision::F16 => values
+            .iter()
+            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+            .collect(),
+    }
+}

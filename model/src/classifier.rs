@@ -1,0 +1,340 @@
+//! A text classifier: network, tokeniser and labels on one device.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, RngExt};
+use serde_json::{Map, Value};
+
+use crate::bert::{Batch, BertConfig, Network, Weight};
+use crate::checkpoint::{ModelFiles, Precision, SavedModel, load_weights, save};
+use crate::error::ModelError;
+use crate::parameters::{ParameterLayout, Part, Pooling, TrainableSet};
+use crate::tokenizer::Tokenizer;
+
+/// What turns a pretrained encoder into a classifier.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassifierOptions {
+    /// The labels, in the order of the outputs.
+    pub labels: Vec<String>,
+    /// How hidden states become one vector.
+    pub pooling: Pooling,
+    /// Tokens of a text that are read, special tokens included.
+    pub max_tokens: usize,
+    /// Dropout rate in training.
+    pub dropout: f64,
+    /// Which parameters are trained.
+    pub train: TrainableSet,
+}
+
+/// A classifier.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    network: Network,
+    tokenizer: Tokenizer,
+    options: ClassifierOptions,
+    layout: ParameterLayout,
+    device: Device,
+    /// `config.json` and `tokenizer.json` as they were read, to be saved again.
+    config_json: Vec<u8>,
+    tokenizer_json: Vec<u8>,
+}
+
+impl Classifier {
+    /// Builds a classifier from a model's files. A classifier or pooler that the files lack
+    /// is drawn from `rng` (normal, deviation 0.02, as BERT's own).
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the file or tensor.
+    pub fn load<R: Rng>(
+        files: &ModelFiles,
+        options: ClassifierOptions,
+        rng: &mut R,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let (mut model, found) = Self::assemble(files, options, device)?;
+        model.network.visit(&mut |name, part, weight| {
+            let fresh = part == Part::Head
+                && if name.starts_with("pooler") { !found.pooler } else { !found.classifier };
+            if fresh {
+                initialise(weight, rng, device);
+            }
+            Ok::<(), ModelError>(())
+        })?;
+        Ok(model)
+    }
+
+    /// Builds a classifier whose head is zero where the files have none, for someone who is
+    /// about to set all its parameters.
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the file or tensor.
+    pub fn load_without_head(
+        files: &ModelFiles,
+        options: ClassifierOptions,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::assemble(files, options, device)?.0)
+    }
+
+    /// Opens a folder that [`Classifier::save`] wrote, or any other with a BERT for sequence
+    /// classification.
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the file or tensor; also where there is no trained classifier.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let files = ModelFiles::read(folder)?;
+        let saved = SavedModel::from_json(&files.config)?;
+        let options = ClassifierOptions {
+            labels: saved.labels,
+            pooling: saved.pooling,
+            max_tokens: saved.max_tokens,
+            dropout: 0.0,
+            train: TrainableSet::Head,
+        };
+        let (model, found) = Self::assemble(&files, options, device)?;
+        if !(found.classifier && found.pooler) {
+            return Err(ModelError::MissingTensor {
+                name: if found.classifier { "pooler.dense.weight" } else { "classifier.weight" }
+                    .into(),
+            });
+        }
+        Ok(model)
+    }
+
+    /// A classifier of random weights, for tests and benchmarks.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] where `tokenizer_json` is none.
+    pub fn random<R: Rng>(
+        config: &BertConfig,
+        tokenizer_json: &[u8],
+        options: ClassifierOptions,
+        rng: &mut R,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let tokenizer =
+            Tokenizer::from_json(tokenizer_json, options.max_tokens, config.vocab_size)?;
+        let network = Network::zeros(config, options.pooling, options.labels.len(), device);
+        let config_json = SavedModel::config_of(config);
+        let mut model = Self::of_parts(network, tokenizer, options, device);
+        model.config_json = config_json;
+        model.tokenizer_json = tokenizer_json.to_vec();
+        model.network.visit(&mut |name, _, weight| {
+            // Scales near 1 and everything else near 0, so that no gradient vanishes.
+            let centre = if name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 };
+            let count = weight.shape().iter().product();
+            let values = (0..count).map(|_| centre + 0.1 * normal(rng)).collect();
+            put(weight, values, device);
+            Ok::<(), ModelError>(())
+        })?;
+        Ok(model)
+    }
+
+    fn assemble(
+        files: &ModelFiles,
+        options: ClassifierOptions,
+        device: &Device,
+    ) -> Result<(Self, crate::checkpoint::HeadFound), ModelError> {
+        let config = BertConfig::from_json(&files.config)?;
+        let max_tokens = options.max_tokens.min(config.max_positions);
+        let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, config.vocab_size)?;
+        let mut network = Network::zeros(&config, options.pooling, options.labels.len(), device);
+        let found = load_weights(&mut network, &files.weights, device)?;
+        let mut model = Self::of_parts(network, tokenizer, options, device);
+        model.config_json.clone_from(&files.config);
+        model.tokenizer_json.clone_from(&files.tokenizer);
+        Ok((model, found))
+    }
+
+    fn of_parts(
+        mut network: Network,
+        tokenizer: Tokenizer,
+        options: ClassifierOptions,
+        device: &Device,
+    ) -> Self {
+        let mut trained = Vec::new();
+        let Ok(()) = network.visit(&mut |name, part, weight| {
+            if options.train.trains(part) {
+                trained.push((name.to_owned(), weight.shape()));
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Self {
+            network,
+            tokenizer,
+            options,
+            layout: ParameterLayout::new(trained),
+            device: device.clone(),
+            config_json: Vec::new(),
+            tokenizer_json: Vec::new(),
+        }
+    }
+
+    /// The labels, in the order of the outputs.
+    pub fn labels(&self) -> &[String] {
+        &self.options.labels
+    }
+
+    /// What the classifier was built with.
+    pub fn options(&self) -> &ClassifierOptions {
+        &self.options
+    }
+
+    /// The network's sizes.
+    pub fn config(&self) -> &BertConfig {
+        self.network.config()
+    }
+
+    /// The order of the trained parameters.
+    pub fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A text's token ids.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] where it gives none that the model knows.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        self.tokenizer.encode(text)
+    }
+
+    /// The trained parameters, flat, in layout order.
+    pub fn parameters(&self) -> Vec<f32> {
+        let mut flat = Vec::with_capacity(self.layout.len());
+        let set = self.options.train;
+        // Clones share the tensors' memory.
+        let Ok(()) = self.network.clone().visit(&mut |_, part, weight| {
+            if set.trains(part) {
+                flat.extend(host_values(weight));
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        flat
+    }
+
+    /// Replaces the trained parameters, flat, in layout order.
+    ///
+    /// # Errors
+    /// [`ModelError::ParameterCount`] and [`ModelError::NotFinite`]; then nothing is changed.
+    pub fn set_parameters(&mut self, parameters: &[f32]) -> Result<(), ModelError> {
+        if parameters.len() != self.layout.len() {
+            return Err(ModelError::ParameterCount {
+                expected: self.layout.len(),
+                found: parameters.len(),
+            });
+        }
+        if let Some(index) = parameters.iter().position(|value| !value.is_finite()) {
+            return Err(ModelError::NotFinite {
+                place: "the parameter vector".into(),
+                index,
+            });
+        }
+        let set = self.options.train;
+        let device = self.device.clone();
+        let mut rest = parameters;
+        let Ok(()) = self.network.visit(&mut |_, part, weight| {
+            if set.trains(part) {
+                let (values, after) = rest.split_at(weight.shape().iter().product());
+                rest = after;
+                put(weight, values.to_vec(), &device);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Ok(())
+    }
+
+    /// Saves the classifier in Hugging Face layout: `config.json`, `model.safetensors`,
+    /// `tokenizer.json`, and where transformers needs it, the code that reads it. The folder
+    /// is written beside and moved into place, so that it is there whole or not at all.
+    ///
+    /// # Errors
+    /// [`ModelError::Unwritable`] naming the file.
+    pub fn save(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
+        let mut tensors = Vec::new();
+        let Ok(()) = self.network.clone().visit(&mut |name, _, weight| {
+            let matrix = matches!(weight, Weight::Matrix(_));
+            let shape = weight.shape();
+            tensors.push((name.to_owned(), shape, matrix, host_values(weight)));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let saved = SavedModel {
+            labels: self.options.labels.clone(),
+            pooling: self.options.pooling,
+            max_tokens: self.tokenizer.max_tokens(),
+        };
+        let original: Map<String, Value> =
+            serde_json::from_slice(&self.config_json).unwrap_or_default();
+        save(folder, &saved, original, &self.tokenizer_json, tensors, precision)
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Pads rows of token ids into a batch.
+    ///
+    /// # Errors
+    /// [`ModelError::Row`] for a row that is empty, too long or has an unknown token.
+    pub(crate) fn batch(&self, rows: &[&[u32]]) -> Result<Batch, ModelError> {
+        let config = self.network.config();
+        for (row, tokens) in rows.iter().enumerate() {
+            let reason = if tokens.is_empty() {
+                "it has no tokens".to_owned()
+            } else if tokens.len() > config.max_positions {
+                format!("its {} tokens are more than {}", tokens.len(), config.max_positions)
+            } else if tokens.iter().any(|id| *id as usize >= config.vocab_size) {
+                format!("it has a token that isn't below {}", config.vocab_size)
+            } else {
+                continue;
+            };
+            return Err(ModelError::Row { row, reason });
+        }
+        Ok(Batch::new(rows, &self.device))
+    }
+}
+
+/// BERT's own initialisation: matrices normal with deviation 0.02, biases 0, scales 1.
+fn initialise<R: Rng>(weight: Weight<'_>, rng: &mut R, device: &Device) {
+    let shape = weight.shape();
+    let count: usize = shape.iter().product();
+    let values = match &weight {
+        Weight::Matrix(_) | Weight::Table(_) => (0..count).map(|_| 0.02 * normal(rng)).collect(),
+        Weight::Vector(_) => vec![0.0; count],
+    };
+    put(weight, values, device);
+}
+
+/// A standard normal deviate by Box and Muller: good enough to initialise weights, and no
+/// place for privacy's noise.
+fn normal<R: Rng>(rng: &mut R) -> f32 {
+    let (u, v): (f64, f64) = (rng.random(), rng.random());
+    let radius = (-2.0 * (1.0 - u).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * v).cos()) as f32
+}
+
+/// Puts numbers in memory order into a weight.
+fn put(weight: Weight<'_>, values: Vec<f32>, device: &Device) {
+    match weight {
+        Weight::Matrix(tensor) | Weight::Table(tensor) => {
+            *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), device);
+        }
+        Weight::Vector(tensor) => {
+            *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), device);
+        }
+    }
+}
+
+/// A weight's numbers in memory order.
+fn host_values(weight: Weight<'_>) -> Vec<f32> {
+    let data = match weight {
+        Weight::Matrix(tensor) | Weight::Table(tensor) => tensor.clone().into_data(),
+        Weight::Vector(tensor) => tensor.clone().into_data(),
+    };
+    data.iter::<f32>().collect()
+}

@@ -1,0 +1,123 @@
+//! Cleaning: white space made regular, empty and duplicate rows dropped.
+//!
+//! What one row may change must stay one row, or the guarantee for a record would be
+//! weaker than it says. Of rows that agree in text, label and group one is kept, so adding
+//! a row adds one row to the result or none. Rows that agree in text but not in label are
+//! all kept: dropping them would let one row take another one with it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use super::error::thousands;
+use super::table::{Row, Table};
+
+/// What cleaning did. Counts of private rows: they stay at the site, in its own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CleaningReport {
+    /// The file.
+    pub file: PathBuf,
+    /// Rows before.
+    pub read: usize,
+    /// Rows dropped for a text of nothing but white space.
+    pub empty: usize,
+    /// Rows dropped because an earlier one has the same text, label and group.
+    pub duplicate: usize,
+    /// Kept rows whose white space was changed.
+    pub respaced: usize,
+    /// Texts among the kept rows that have more than one label.
+    pub contradicting: usize,
+    /// Rows after.
+    pub kept: usize,
+}
+
+impl fmt::Display for CleaningReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cleaned {}: {} rows read, {} empty and {} duplicate ones dropped, white space changed \
+             in {}, {} kept",
+            self.file.display(),
+            thousands(self.read),
+            thousands(self.empty),
+            thousands(self.duplicate),
+            thousands(self.respaced),
+            thousands(self.kept),
+        )?;
+        if self.contradicting > 0 {
+            write!(
+                f,
+                " ({} texts have more than one label)",
+                thousands(self.contradicting)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Cleans a table: each run of white space becomes one blank, the ends are trimmed (in text,
+/// label and group), empty texts go, and so do repetitions.
+pub fn clean(table: Table) -> (Table, CleaningReport) {
+    let mut report = CleaningReport {
+        file: table.file.clone(),
+        read: table.rows.len(),
+        empty: 0,
+        duplicate: 0,
+        respaced: 0,
+        contradicting: 0,
+        kept: 0,
+    };
+    let mut seen = HashSet::with_capacity(table.rows.len());
+    let mut rows = Vec::with_capacity(table.rows.len());
+    for row in table.rows {
+        let regular = regular(&row);
+        if regular.text.is_empty() {
+            report.empty += 1;
+        } else if !seen.insert((
+            regular.text.clone(),
+            regular.label.clone(),
+            regular.group.clone(),
+        )) {
+            report.duplicate += 1;
+        } else {
+            report.respaced += usize::from(regular != row);
+            rows.push(regular);
+        }
+    }
+    report.contradicting = contradicting(&rows);
+    report.kept = rows.len();
+    let table = Table {
+        rows,
+        cleaned: true,
+        ..table
+    };
+    (table, report)
+}
+
+fn regular(row: &Row) -> Row {
+    Row {
+        text: single_spaced(&row.text),
+        label: single_spaced(&row.label),
+        group: row.group.as_deref().map(single_spaced),
+        row: row.row,
+    }
+}
+
+fn single_spaced(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !result.is_empty() {
+            result.push(' ');
+        }
+        result.push_str(word);
+    }
+    result
+}
+
+fn contradicting(rows: &[Row]) -> usize {
+    let mut labels: HashMap<&str, HashSet<&str>> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        labels.entry(&row.text).or_default().insert(&row.label);
+    }
+    labels.values().filter(|labels| labels.len() > 1).count()
+}

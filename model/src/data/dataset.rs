@@ -1,0 +1,118 @@
+//! Labelled texts, and which of them belong to one privacy unit.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
+
+use super::error::{DataError, Place};
+use super::schema::LabelSet;
+use super::table::Table;
+
+/// Texts with their labels as indices into a [`LabelSet`]: at least one, none blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledTexts {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// The label of each text, as its index in the label set.
+    pub labels: Vec<usize>,
+    /// The group of each text, where the table has a group column.
+    pub groups: Option<Vec<Option<String>>>,
+    /// The row of each text in its file.
+    rows: Vec<usize>,
+    file: PathBuf,
+}
+
+impl LabelledTexts {
+    /// Looks up every label of a table.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownLabel`] or [`DataError::EmptyText`] naming the row, or
+    /// [`DataError::NoRows`].
+    pub fn from_table(table: &Table, labels: &LabelSet) -> Result<Self, DataError> {
+        if table.rows.is_empty() {
+            return Err(DataError::NoRows {
+                file: table.file.clone(),
+                cleaned: table.cleaned,
+            });
+        }
+        let mut indices = Vec::with_capacity(table.rows.len());
+        for row in &table.rows {
+            if row.text.trim().is_empty() {
+                return Err(DataError::EmptyText {
+                    place: table.place(row),
+                });
+            }
+            let index = labels.index_of(&row.label);
+            indices.push(index.ok_or_else(|| DataError::UnknownLabel {
+                place: table.place(row),
+                label: row.label.clone(),
+                labels: labels.names().to_vec(),
+            })?);
+        }
+        Ok(Self {
+            texts: table.rows.iter().map(|row| row.text.clone()).collect(),
+            labels: indices,
+            groups: table
+                .grouped
+                .then(|| table.rows.iter().map(|row| row.group.clone()).collect()),
+            rows: table.rows.iter().map(|row| row.row).collect(),
+            file: table.file.clone(),
+        })
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there are none; [`Self::from_table`] makes no such thing.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The indices of each unit's texts where the unit is the record: each by itself.
+    pub fn rows_by_record(&self) -> Vec<Vec<usize>> {
+        (0..self.texts.len()).map(|i| vec![i]).collect()
+    }
+
+    /// The indices of each unit's texts where the unit is the group: groups in the order in
+    /// which they first appear, and of each the first `cap` texts, or all.
+    ///
+    /// A cap of 0 leaves no units.
+    ///
+    /// # Errors
+    /// [`DataError::NoGroups`] for a table without a group column,
+    /// [`DataError::MissingGroup`] naming a row without a value there: leaving such rows out
+    /// or lumping them together would protect nobody in particular.
+    pub fn rows_by_group(&self, cap: Option<usize>) -> Result<Vec<Vec<usize>>, DataError> {
+        let groups = self.groups.as_ref().ok_or_else(|| DataError::NoGroups {
+            file: self.file.clone(),
+        })?;
+        let cap = cap.unwrap_or(usize::MAX);
+        let mut order: HashMap<&str, usize> = HashMap::new();
+        let mut units: Vec<Vec<usize>> = Vec::new();
+        for (i, (group, row)) in groups.iter().zip(&self.rows).enumerate() {
+            let group = group.as_deref().ok_or_else(|| DataError::MissingGroup {
+                place: Place {
+                    file: self.file.clone(),
+                    row: *row,
+                },
+            })?;
+            if cap == 0 {
+                continue;
+            }
+            match order.entry(group) {
+                Entry::Vacant(new) => {
+                    new.insert(units.len());
+                    units.push(vec![i]);
+                }
+                Entry::Occupied(known) => {
+                    if let Some(unit) = units.get_mut(*known.get()).filter(|u| u.len() < cap) {
+                        unit.push(i);
+                    }
+                }
+            }
+        }
+        Ok(units)
+    }
+}

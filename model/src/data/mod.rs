@@ -1,0 +1,27 @@
+//! Labelled texts, from a file at a site to the rows of each privacy unit.
+//!
+//! ```text
+//! file ── read_table ──▶ Table ── clean ──▶ Table ── LabelledTexts::from_table ──▶ LabelledTexts
+//!                                                          ▲                            │
+//!                                                       LabelSet           rows_by_record, rows_by_group
+//! ```
+//!
+//! Nothing here leaves the site: neither counts nor error messages, which may quote rows.
+
+mod clean;
+mod csv;
+mod data_set;
+mod dataset;
+mod error;
+mod jsonl;
+mod parquet;
+mod rfc4180;
+mod schema;
+mod table;
+
+pub use clean::{CleaningReport, clean};
+pub use data_set::data_set_key;
+pub use dataset::LabelledTexts;
+pub use error::{DataError, Place};
+pub use schema::{LabelSet, TableSchema};
+pub use table::{Row, Table, read_table};

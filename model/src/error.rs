@@ -1,0 +1,106 @@
+//! What can go wrong with a model: every message names the file or tensor and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// Why a model can't be read, built, run or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file of the model can't be read.
+    #[error("can't read {}: {source}; a model folder has config.json, tokenizer.json and model.safetensors", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file can't be written.
+    #[error("can't write {}: {source}; is there space, and may you write there?", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `config.json` isn't one of a BERT that this version knows.
+    #[error("config.json: {0}")]
+    Config(String),
+    /// `tokenizer.json` can't be used, or a text can't be tokenised.
+    #[error("tokenizer.json: {0}")]
+    Tokenizer(String),
+    /// `model.safetensors` is damaged.
+    #[error("model.safetensors: {0}; the file is damaged or cut short: fetch it again")]
+    Weights(String),
+    /// A tensor isn't there.
+    #[error("model.safetensors: there is no tensor `{name}` (nor `bert.{name}`); is this a BERT, and does config.json belong to it?")]
+    MissingTensor {
+        /// Its Hugging Face name.
+        name: String,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("model.safetensors: tensor `{name}` has shape {found:?}, but config.json asks for {expected:?}; the two files don't belong together")]
+    TensorShape {
+        /// Its Hugging Face name.
+        name: String,
+        /// What it should be.
+        expected: Vec<usize>,
+        /// What it is.
+        found: Vec<usize>,
+    },
+    /// A tensor has a data type that can't be a weight.
+    #[error("model.safetensors: tensor `{name}` has data type {found}; weights must be F32, F16 or BF16")]
+    TensorType {
+        /// Its Hugging Face name.
+        name: String,
+        /// What it is.
+        found: String,
+    },
+    /// A weight is NaN or infinite.
+    #[error("{place} holds NaN or infinity at position {index}; the training diverged or the file is damaged")]
+    NotFinite {
+        /// A tensor, or the parameters as a whole.
+        place: String,
+        /// Where in it.
+        index: usize,
+    },
+    /// Parameters of another length.
+    #[error("{found} parameters were given, but the trainable set has {expected}")]
+    ParameterCount {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A word that names nothing.
+    #[error("{what} `{found}` isn't one of {expected}")]
+    UnknownWord {
+        /// What it should name.
+        what: &'static str,
+        /// What was given.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A row that doesn't fit the model.
+    #[error("row {row}: {reason}")]
+    Row {
+        /// From 0.
+        row: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A device that isn't there, or failed.
+    #[error("device: {0}")]
+    Device(String),
+}
+
+impl ModelError {
+    pub(crate) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
+
+    pub(crate) fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Unwritable { path, source }
+    }
+}

@@ -1,0 +1,124 @@
+//! The tape: what a forward pass leaves behind for per-unit gradients.
+//!
+//! A zero tensor that requires a gradient, the *probe*, is added to the output of every
+//! trained layer. One backward pass then yields every ∂L/∂(output), and never the summed
+//! ∂L/∂W of ordinary training. Layers before the first probe stay outside of autodiff.
+
+use burn::tensor::{Tensor, TensorData, module};
+use rand::{Rng, RngExt};
+
+use crate::bert::{LayerNorm, Linear};
+use crate::parameters::{Part, TrainableSet};
+
+/// What a trained layer's gradient is made of, beside ∂L/∂(output).
+pub(crate) enum Kept {
+    /// The inputs of a linear layer, `[rows, tokens, in]`.
+    Linear(Tensor<3>),
+    /// The normalised inputs of a layer normalisation, `[rows, tokens, hidden]`.
+    Norm(Tensor<3>),
+    /// Nothing: the token ids are known.
+    Embedding,
+}
+
+/// One trained layer's record.
+pub(crate) struct Tap {
+    /// The layer's name.
+    pub(crate) name: String,
+    /// The rest of its gradient.
+    pub(crate) kept: Kept,
+    /// Whose gradient is ∂L/∂(output), `[rows, tokens, out]`.
+    pub(crate) probe: Tensor<3>,
+}
+
+/// Dropout in training: its rate, and where its masks come from.
+pub(crate) struct Dropout<'a> {
+    /// The share that is dropped.
+    pub(crate) rate: f64,
+    /// Draws the masks.
+    pub(crate) rng: &'a mut dyn Rng,
+}
+
+/// Records a forward pass, or nothing.
+pub(crate) struct Tape<'a> {
+    set: Option<TrainableSet>,
+    dropout: Option<Dropout<'a>>,
+    taps: Vec<Tap>,
+}
+
+impl<'a> Tape<'a> {
+    /// A tape that records nothing: inference.
+    pub(crate) fn off() -> Self {
+        Self {
+            set: None,
+            dropout: None,
+            taps: Vec::new(),
+        }
+    }
+
+    /// A tape that records the layers of a trainable set.
+    pub(crate) fn recording(set: TrainableSet, dropout: Option<Dropout<'a>>) -> Self {
+        Self {
+            set: Some(set),
+            dropout,
+            taps: Vec::new(),
+        }
+    }
+
+    /// What was recorded.
+    pub(crate) fn into_taps(self) -> Vec<Tap> {
+        self.taps
+    }
+
+    pub(crate) fn linear(&mut self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+        let y = module::linear(x.clone(), layer.weight.clone(), Some(layer.bias.clone()));
+        self.tap(layer.part, &layer.name, y, || Kept::Linear(x.inner()))
+    }
+
+    pub(crate) fn norm(&mut self, layer: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
+        let (gamma, beta) = (layer.gamma.clone(), layer.beta.clone());
+        let y = module::layer_norm(x.clone(), gamma, Some(beta), layer.epsilon);
+        self.tap(layer.part, &layer.name, y, || {
+            let ones = layer.gamma.ones_like();
+            Kept::Norm(module::layer_norm(x.inner(), ones, None, layer.epsilon))
+        })
+    }
+
+    /// Taps the sum of the embeddings.
+    pub(crate) fn embedding(&mut self, sum: Tensor<3>) -> Tensor<3> {
+        self.tap(Part::Embeddings, "embeddings", sum, || Kept::Embedding)
+    }
+
+    /// Zeroes a random share of the coordinates and scales up the others, in training.
+    pub(crate) fn dropout<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
+        let Some(dropout) = &mut self.dropout else {
+            return x;
+        };
+        let keep = 1.0 - dropout.rate;
+        let scale = (1.0 / keep) as f32;
+        let shape = x.shape();
+        let draw = |_| if dropout.rng.random::<f64>() < keep { scale } else { 0.0 };
+        let mask: Vec<f32> = (0..shape.num_elements()).map(draw).collect();
+        let device = x.device().inner();
+        x * Tensor::from_data(TensorData::new(mask, shape), &device)
+    }
+
+    fn tap(
+        &mut self,
+        part: Part,
+        name: &str,
+        y: Tensor<3>,
+        kept: impl FnOnce() -> Kept,
+    ) -> Tensor<3> {
+        if !self.set.is_some_and(|set| set.trains(part)) {
+            return y;
+        }
+        let device = y.device().autodiff();
+        let probe = Tensor::<3>::zeros(y.dims(), &device).require_grad();
+        self.taps.push(Tap {
+            name: name.to_owned(),
+            kept: kept(),
+            probe: probe.clone(),
+        });
+        y + probe
+    }
+}

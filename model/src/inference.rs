@@ -1,0 +1,88 @@
+//! Running a classifier on token ids.
+
+use burn::tensor::Tensor;
+
+use crate::classifier::Classifier;
+use crate::data::LabelledTexts;
+use crate::error::ModelError;
+use crate::gradient::Example;
+use crate::gradient::tape::Tape;
+
+/// One score a label for each row, in the order of the rows. At most `batch` rows pass
+/// through the network at a time.
+///
+/// # Errors
+/// [`ModelError::Row`] for a row that doesn't fit the model.
+pub fn logits(
+    model: &Classifier,
+    rows: &[Vec<u32>],
+    batch: usize,
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|row| rows[*row].len());
+    let mut scores = vec![Vec::new(); rows.len()];
+    for chosen in order.chunks(batch.max(1)) {
+        let tokens: Vec<&[u32]> = chosen.iter().map(|row| rows[*row].as_slice()).collect();
+        let batch = model.batch(&tokens)?;
+        let answer = model.network().logits(&batch, &mut Tape::off());
+        for (row, values) in chosen.iter().zip(split(answer)) {
+            scores[*row] = values;
+        }
+    }
+    Ok(scores)
+}
+
+/// The probability of each label for each row.
+///
+/// # Errors
+/// As [`logits`].
+pub fn predict(
+    model: &Classifier,
+    rows: &[Vec<u32>],
+    batch: usize,
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let scores = logits(model, rows, batch)?;
+    Ok(scores.iter().map(|scores| softmax(scores)).collect())
+}
+
+/// Turns labelled texts into token ids and labels.
+///
+/// # Errors
+/// [`ModelError`] where the tokeniser fails.
+pub fn tokenise(texts: &LabelledTexts, classifier: &Classifier) -> Result<Vec<Example>, ModelError> {
+    texts
+        .texts
+        .iter()
+        .zip(&texts.labels)
+        .map(|(text, &label)| {
+            Ok(Example {
+                tokens: classifier.encode(text)?,
+                label,
+            })
+        })
+        .collect()
+}
+
+/// The last hidden states of one row, one vector a token.
+///
+/// # Errors
+/// As [`logits`].
+pub fn last_hidden_state(model: &Classifier, tokens: &[u32]) -> Result<Vec<Vec<f32>>, ModelError> {
+    let batch = model.batch(&[tokens])?;
+    let hidden = model.network().hidden(&batch, &mut Tape::off());
+    let [_, tokens, width] = hidden.dims();
+    Ok(split(hidden.reshape([tokens, width])))
+}
+
+fn split(rows: Tensor<2>) -> Vec<Vec<f32>> {
+    let width = rows.dims()[1].max(1);
+    let values: Vec<f32> = rows.into_data().iter::<f32>().collect();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+fn softmax(scores: &[f32]) -> Vec<f32> {
+    let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> = scores.iter().map(|score| (score - top).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.iter().map(|x| x / sum).collect()
+}

@@ -1,0 +1,71 @@
+//! Texts to token ids.
+
+use tokenizers::{Tokenizer as Inner, TruncationParams};
+
+use crate::error::ModelError;
+
+/// A model's tokeniser. Truncation and padding that its file may ask for are overridden:
+/// length is the caller's choice, and padding the batch's.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: Inner,
+    max_tokens: usize,
+    vocab_size: usize,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`. Texts are cut to `max_tokens` (special tokens included); ids
+    /// must be below `vocab_size`.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] for a file that is none.
+    pub fn from_json(
+        json: &[u8],
+        max_tokens: usize,
+        vocab_size: usize,
+    ) -> Result<Self, ModelError> {
+        let wrong = |e: tokenizers::Error| ModelError::Tokenizer(e.to_string());
+        let mut inner = Inner::from_bytes(json).map_err(wrong)?;
+        inner.with_padding(None);
+        let truncation = TruncationParams {
+            max_length: max_tokens,
+            ..TruncationParams::default()
+        };
+        inner.with_truncation(Some(truncation)).map_err(wrong)?;
+        Ok(Self {
+            inner,
+            max_tokens,
+            vocab_size,
+        })
+    }
+
+    /// Tokens of a text that are read, at most.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// A text's token ids, with special tokens; never empty.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] where a text gives no token, or one that the model lacks.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let encoding = self
+            .inner
+            .encode(text, true)
+            .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+        let ids = encoding.get_ids().to_vec();
+        if ids.is_empty() {
+            return Err(ModelError::Tokenizer(
+                "a text gave no tokens at all; the file lacks its special tokens".into(),
+            ));
+        }
+        match ids.iter().find(|id| **id as usize >= self.vocab_size) {
+            Some(id) => Err(ModelError::Tokenizer(format!(
+                "gives token {id}, but config.json's vocab_size is {}; the files don't belong \
+                 together",
+                self.vocab_size
+            ))),
+            None => Ok(ids),
+        }
+    }
+}

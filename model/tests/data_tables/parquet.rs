@@ -1,0 +1,237 @@
+//! Parquet: flat columns of strings or whole numbers, nulls and codecs included.
+
+use std::sync::Arc;
+
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::column::writer::ColumnWriter;
+use parquet::data_type::ByteArray;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use proptest::prelude::*;
+use umbel_model::data::TableSchema;
+
+use crate::{TableFile, grouped, row};
+
+/// The values of one column: strings, or whole numbers; `None` is null.
+pub(crate) enum Column {
+    Bytes(Vec<Option<Vec<u8>>>),
+    Int32(Vec<Option<i32>>),
+    Int64(Vec<Option<i64>>),
+    Truth(Vec<Option<bool>>),
+}
+
+pub(crate) fn strings<S: AsRef<[u8]>>(values: impl IntoIterator<Item = S>) -> Column {
+    Column::Bytes(
+        values
+            .into_iter()
+            .map(|v| Some(v.as_ref().to_vec()))
+            .collect(),
+    )
+}
+
+/// A file of some row groups with the columns of `schema`.
+pub(crate) fn file(schema: &str, codec: Compression, groups: &[&[Column]]) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let mut writer =
+        SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("memory");
+    for group in groups {
+        let mut row_group = writer.next_row_group().expect("memory");
+        for column in *group {
+            let mut writer = row_group.next_column().expect("memory").expect("a column");
+            write(writer.untyped(), column);
+            writer.close().expect("memory");
+        }
+        row_group.close().expect("memory");
+    }
+    writer.into_inner().expect("memory")
+}
+
+fn write(writer: &mut ColumnWriter<'_>, column: &Column) {
+    match (writer, column) {
+        (ColumnWriter::ByteArrayColumnWriter(w), Column::Bytes(v)) => {
+            let values: Vec<ByteArray> = v.iter().flatten().map(|b| b.clone().into()).collect();
+            w.write_batch(&values, Some(&levels(v)), None)
+        }
+        (ColumnWriter::Int32ColumnWriter(w), Column::Int32(v)) => w.write_batch(
+            &v.iter().flatten().copied().collect::<Vec<_>>(),
+            Some(&levels(v)),
+            None,
+        ),
+        (ColumnWriter::Int64ColumnWriter(w), Column::Int64(v)) => w.write_batch(
+            &v.iter().flatten().copied().collect::<Vec<_>>(),
+            Some(&levels(v)),
+            None,
+        ),
+        (ColumnWriter::BoolColumnWriter(w), Column::Truth(v)) => w.write_batch(
+            &v.iter().flatten().copied().collect::<Vec<_>>(),
+            Some(&levels(v)),
+            None,
+        ),
+        _ => panic!("schema and column differ in type"),
+    }
+    .expect("memory");
+}
+
+fn levels<T>(values: &[Option<T>]) -> Vec<i16> {
+    values.iter().map(|v| i16::from(v.is_some())).collect()
+}
+
+const STRINGS: &str = "message m { optional binary text (UTF8); optional binary label (UTF8); }";
+
+#[test]
+fn row_groups_codecs_and_nulls_are_read() {
+    let schema = "message m {
+        optional int64 patient; optional binary text; optional binary label (UTF8);
+    }";
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(Default::default()),
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        let content = file(
+            schema,
+            codec,
+            &[
+                &[
+                    Column::Int64(vec![Some(-3), None]),
+                    Column::Bytes(vec![Some(b"a".to_vec()), None]),
+                    strings(["x", "y"]),
+                ],
+                &[
+                    Column::Int64(vec![Some(i64::MAX)]),
+                    strings(["c"]),
+                    strings(["x"]),
+                ],
+            ],
+        );
+        let table = TableFile::holding("a.parquet", content)
+            .read(&grouped())
+            .expect("well-formed");
+        assert_eq!(
+            table.rows,
+            [
+                row(1, "a", "x", Some("-3")),
+                row(2, "", "y", None),
+                row(3, "c", "x", Some("9223372036854775807")),
+            ]
+        );
+    }
+}
+
+#[test]
+fn whole_numbers_and_truth_values_are_labels_as_their_text() {
+    let labelled = |schema: &str, labels: Column| {
+        let content = file(
+            schema,
+            Compression::SNAPPY,
+            &[&[strings(["a", "b"]), labels]],
+        );
+        let table = TableFile::holding("a.parquet", content).read(&TableSchema::default());
+        let rows = table.expect("well-formed").rows;
+        rows.into_iter().map(|r| r.label).collect::<Vec<_>>()
+    };
+    let schema = |column: &str| format!("message m {{ required binary text (UTF8); {column} }}");
+    let numbers = Column::Int32(vec![Some(-1), Some(2)]);
+    assert_eq!(
+        labelled(&schema("required int32 label;"), numbers),
+        ["-1", "2"]
+    );
+    let unsigned = Column::Int32(vec![Some(-1), Some(2)]);
+    let column = "required int32 label (UINT_32);";
+    assert_eq!(labelled(&schema(column), unsigned), ["4294967295", "2"]);
+    let unsigned = Column::Int64(vec![Some(-1), Some(2)]);
+    let column = "required int64 label (INTEGER(64,false));";
+    assert_eq!(
+        labelled(&schema(column), unsigned),
+        ["18446744073709551615", "2"]
+    );
+    let truth = Column::Truth(vec![Some(true), Some(false)]);
+    assert_eq!(
+        labelled(&schema("required boolean label;"), truth),
+        ["true", "false"]
+    );
+}
+
+#[test]
+fn a_missing_label_and_bad_utf8_name_the_row() {
+    let complaint = |labels: Vec<Option<Vec<u8>>>| {
+        let content = file(
+            STRINGS,
+            Compression::SNAPPY,
+            &[&[strings(["a", "b"]), Column::Bytes(labels)]],
+        );
+        TableFile::holding("notes.parquet", content).complaint(&TableSchema::default())
+    };
+    assert_eq!(
+        complaint(vec![Some(b"x".to_vec()), None]),
+        "row 2 of notes.parquet: \"label\" is missing; fill it in, or delete the row"
+    );
+    assert_eq!(
+        complaint(vec![Some(b"x\xff".to_vec()), None]),
+        "row 1 of notes.parquet: \"label\" is not valid UTF-8; write strings in UTF-8"
+    );
+}
+
+#[test]
+fn a_column_of_another_type_or_a_missing_one_is_refused() {
+    let schema = "message m { optional int32 text; optional binary label (UTF8); }";
+    let content = file(
+        schema,
+        Compression::SNAPPY,
+        &[&[Column::Int32(vec![Some(1)]), strings(["x"])]],
+    );
+    let numbers = TableFile::holding("notes.parquet", content);
+    assert_eq!(
+        numbers.complaint(&TableSchema::default()),
+        "column \"text\" of notes.parquet is of type INT32; data.text must name a column of strings"
+    );
+    assert_eq!(
+        numbers.complaint(&grouped()),
+        "notes.parquet has no column \"patient\"; it has text, label; name the right one under \
+         data.group"
+    );
+    let nested = "message m { optional binary label (UTF8); repeated binary text (UTF8); }";
+    let content = file(nested, Compression::SNAPPY, &[]);
+    assert_eq!(
+        TableFile::holding("notes.parquet", content).complaint(&TableSchema::default()),
+        "column \"text\" of notes.parquet is nested; data.text must name a column of strings"
+    );
+}
+
+#[test]
+fn an_empty_table_and_a_cut_file_are_refused() {
+    let empty = file(STRINGS, Compression::SNAPPY, &[]);
+    assert_eq!(
+        TableFile::holding("notes.parquet", empty).complaint(&TableSchema::default()),
+        "notes.parquet has no rows; give it at least one labelled text"
+    );
+    let whole = file(
+        STRINGS,
+        Compression::SNAPPY,
+        &[&[strings(["a"]), strings(["x"])]],
+    );
+    let cut = TableFile::holding("notes.parquet", &whole[..whole.len() / 2]);
+    let message = cut.complaint(&TableSchema::default());
+    assert!(
+        message.starts_with("notes.parquet can't be read as Parquet: "),
+        "{message}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_read_back(cells in prop::collection::vec((any::<String>(), any::<String>()), 1..20)) {
+        let content = file(
+            STRINGS,
+            Compression::SNAPPY,
+            &[&[strings(cells.iter().map(|c| &c.0)), strings(cells.iter().map(|c| &c.1))]],
+        );
+        let table = TableFile::holding("a.parquet", content).read(&TableSchema::default()).expect("well-formed");
+        let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
+        prop_assert_eq!(found, cells);
+    }
+}

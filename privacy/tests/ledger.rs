@@ -1,0 +1,371 @@
+//! The ledger: what it stores, what it refuses, and what it survives.
+
+use std::io;
+
+use umbel_privacy::accountant::AccountingError;
+use umbel_privacy::ledger::chain::{self, Damage, Tail};
+use umbel_privacy::ledger::entry::{InvalidDraft, InvalidEntry};
+use umbel_privacy::ledger::file::OpenError;
+use umbel_privacy::ledger::{
+    EntryHash, FileLedgerStorage, LedgerEntry, LedgerError, LedgerStorage, MemoryLedgerStorage,
+};
+use umbel_privacy::{
+    Accountant, Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
+    NoiseMultiplier, NoisePlacement, PrivacyUnit, RdpAccountant, SamplingRate,
+};
+
+fn event() -> MechanismEvent {
+    MechanismEvent::poisson_gaussian(
+        SamplingRate::try_from(0.1).unwrap(),
+        NoiseMultiplier::try_from(1.1).unwrap(),
+    )
+}
+
+fn draft(data_set: &str, round: u64) -> EntryDraft {
+    let clipping_norm = ClippingNorm::try_from(0.3).unwrap();
+    EntryDraft {
+        data_set: data_set.into(),
+        run_id: "run \"1\"".into(),
+        round,
+        unit: PrivacyUnit::Group,
+        adjacency: Adjacency::AddOrRemove,
+        placement: NoisePlacement::Central,
+        event: event(),
+        clipping_norm,
+        lattice_step: LatticeStep::for_clipping_norm(clipping_norm),
+        delta: Delta::try_from(1e-5).unwrap(),
+        unix_time: 1_700_000_000,
+        seeded: false,
+    }
+}
+
+fn memory() -> Ledger<MemoryLedgerStorage> {
+    Ledger::open(MemoryLedgerStorage::default()).unwrap()
+}
+
+/// The bytes of a ledger with three entries on two data sets.
+fn three_entries() -> Vec<u8> {
+    let mut ledger = memory();
+    for (data_set, round) in [("visits", 0), ("visits", 1), ("claims", 1)] {
+        ledger.spend(draft(data_set, round)).unwrap();
+    }
+    ledger.into_storage().bytes().to_vec()
+}
+
+fn lines(bytes: &[u8]) -> Vec<String> {
+    str::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(String::from)
+        .collect()
+}
+
+fn joined(lines: &[String]) -> Vec<u8> {
+    lines
+        .iter()
+        .flat_map(|line| format!("{line}\n").into_bytes())
+        .collect()
+}
+
+#[test]
+fn what_is_spent_is_read_back_with_every_field_and_bit() {
+    let mut ledger = memory();
+    let spent = ledger.spend(draft("visits", 3)).unwrap();
+    assert_eq!(spent.hash(), ledger.head());
+    let again = Ledger::open(ledger.into_storage()).unwrap();
+    let [entry] = again.entries() else {
+        panic!("one entry")
+    };
+    assert_eq!(entry, spent.entry());
+    assert_eq!(
+        (entry.version, entry.index, entry.previous_hash),
+        (1, 0, EntryHash::START)
+    );
+    assert_eq!(entry.data_set, "visits");
+    assert_eq!(entry.run_id, "run \"1\"");
+    assert_eq!((entry.round, entry.unit), (3, PrivacyUnit::Group));
+    assert_eq!(entry.placement, NoisePlacement::Central);
+    assert_eq!(entry.event, event());
+    assert_eq!(entry.clipping_norm.get(), 0.3);
+    assert_eq!(entry.delta.get(), 1e-5);
+    assert_eq!((entry.unix_time, entry.seeded), (1_700_000_000, false));
+}
+
+#[test]
+fn an_entry_s_hash_is_that_of_its_line_without_the_hash() {
+    use sha2::{Digest, Sha256};
+    for line in lines(&three_entries()) {
+        let (content, hash) = line.split_once(",\"hash\":\"").unwrap();
+        let digest = hex::encode(Sha256::digest(format!("{content}}}")));
+        assert_eq!(hash, format!("{digest}\"}}"));
+    }
+}
+
+#[test]
+fn spending_adds_up_over_runs_on_one_data_set_and_no_other() {
+    let mut ledger = memory();
+    for (run, data_set) in [("a", "visits"), ("b", "visits"), ("b", "claims")] {
+        ledger
+            .spend(EntryDraft {
+                run_id: run.into(),
+                ..draft(data_set, 1)
+            })
+            .unwrap();
+    }
+    let found = ledger
+        .accountant_for("visits", PrivacyUnit::Group, Adjacency::AddOrRemove)
+        .unwrap();
+    let mut expected = RdpAccountant::new(Adjacency::AddOrRemove);
+    expected.compose(&event(), 2).unwrap();
+    let delta = Delta::try_from(1e-5).unwrap();
+    assert_eq!(found.epsilon(delta), expected.epsilon(delta));
+    assert_eq!(ledger.events("claims").count(), 1);
+    assert_eq!(ledger.events("nothing").count(), 0);
+}
+
+#[test]
+fn units_that_do_not_add_up_are_refused() {
+    let mut ledger = memory();
+    ledger.spend(draft("visits", 0)).unwrap();
+    let record = EntryDraft {
+        unit: PrivacyUnit::Record,
+        ..draft("visits", 1)
+    };
+    assert!(matches!(
+        ledger.spend(record),
+        Err(LedgerError::MixedUnits { index: 0, .. })
+    ));
+    let asked = ledger.accountant_for("visits", PrivacyUnit::Client, Adjacency::AddOrRemove);
+    assert!(matches!(asked, Err(LedgerError::MixedUnits { .. })));
+    assert_eq!(ledger.entries().len(), 1);
+}
+
+#[test]
+fn drafts_that_record_nothing_sound_are_refused_and_leave_no_trace() {
+    let mut ledger = memory();
+    for data_set in ["", "a\nb", &"x".repeat(257)] {
+        let refused = ledger.spend(draft(data_set, 0));
+        assert!(matches!(
+            refused,
+            Err(LedgerError::Draft(InvalidDraft::Name { .. }))
+        ));
+    }
+    let nobody = EntryDraft {
+        unit: PrivacyUnit::None,
+        ..draft("visits", 0)
+    };
+    assert!(matches!(
+        ledger.spend(nobody),
+        Err(LedgerError::Draft(InvalidDraft::NoUnit))
+    ));
+    let unsound = EntryDraft {
+        adjacency: Adjacency::ReplaceOne,
+        ..draft("visits", 0)
+    };
+    assert!(matches!(
+        ledger.spend(unsound),
+        Err(LedgerError::Accounting(AccountingError::SampledReplaceOne))
+    ));
+    assert!(ledger.into_storage().bytes().is_empty());
+}
+
+#[test]
+fn a_ledger_cut_off_anywhere_opens_with_all_entries_that_were_acknowledged() {
+    let bytes = three_entries();
+    for cut in 0..=bytes.len() {
+        let left = &bytes[..cut];
+        let complete = left.iter().filter(|&&byte| byte == b'\n').count();
+        let ledger = Ledger::open(MemoryLedgerStorage::with_bytes(left.to_vec())).unwrap();
+        // One more where only the line break is missing.
+        let unterminated = bytes.get(cut) == Some(&b'\n');
+        assert_eq!(
+            ledger.entries().len(),
+            complete + usize::from(unterminated),
+            "cut at {cut}"
+        );
+        let head = ledger.head();
+        let mut ledger = Ledger::open(ledger.into_storage()).unwrap();
+        assert_eq!(
+            (ledger.head(), ledger.repaired()),
+            (head, None),
+            "repaired for good"
+        );
+        ledger.spend(draft("visits", 9)).unwrap();
+        chain::verify(ledger.into_storage().bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_torn_line_is_told_apart_from_a_missing_line_break() {
+    let bytes = three_entries();
+    let cut = |by: usize| chain::verify(&bytes[..bytes.len() - by]).unwrap().tail;
+    assert_eq!(cut(0), Tail::Clean);
+    assert_eq!(cut(1), Tail::Unterminated);
+    assert!(matches!(cut(2), Tail::Torn { .. }));
+    let Tail::Torn {
+        sound_bytes,
+        torn_bytes,
+    } = cut(10)
+    else {
+        panic!()
+    };
+    assert_eq!(sound_bytes + torn_bytes, bytes.len() as u64 - 10);
+}
+
+#[test]
+fn a_change_of_any_byte_is_noticed_and_its_line_named() {
+    let bytes = three_entries();
+    let mut line = 1;
+    for index in 0..bytes.len() - 1 {
+        let mut changed = bytes.clone();
+        changed[index] ^= 1;
+        match chain::verify(&changed) {
+            Err(error) => assert!(error.line == line || error.line == line + 1, "byte {index}"),
+            // Breaking a line break off joins two lines; the last is then the one at fault.
+            Ok(_) => panic!("byte {index} was changed unnoticed"),
+        }
+        if bytes[index] == b'\n' {
+            line += 1;
+        }
+    }
+}
+
+#[test]
+fn removed_repeated_and_swapped_lines_are_noticed() {
+    let all = lines(&three_entries());
+    let [a, b, c] = [all[0].clone(), all[1].clone(), all[2].clone()];
+    let damage = |lines: &[&String]| {
+        let lines: Vec<String> = lines.iter().map(|&line| line.clone()).collect();
+        chain::verify(&joined(&lines)).unwrap_err()
+    };
+    let error = damage(&[&a, &c]);
+    assert_eq!(
+        (error.line, error.damage),
+        (
+            2,
+            Damage::Index {
+                expected: 1,
+                found: 2
+            }
+        )
+    );
+    assert_eq!(damage(&[&a, &a, &b]).line, 2);
+    assert_eq!(damage(&[&b, &a, &c]).line, 1);
+    // A sound entry of the right index, but from another ledger.
+    let mut other = memory();
+    other.spend(draft("other", 0)).unwrap();
+    other.spend(draft("other", 1)).unwrap();
+    let foreign = lines(other.into_storage().bytes())[1].clone();
+    let error = damage(&[&a, &foreign]);
+    assert_eq!((error.line, error.damage), (2, Damage::Link));
+}
+
+#[test]
+fn an_empty_line_and_lines_of_other_things_are_damage() {
+    for bytes in [
+        b"\n".as_slice(),
+        b"{}\n",
+        b"null\n",
+        b"\xff\n",
+        b"\0\0\0\n",
+        &[b'['; 100_000],
+    ] {
+        let bytes = [bytes, b"\n"].concat();
+        let error = chain::verify(&bytes).unwrap_err();
+        assert_eq!(error.line, 1);
+        assert!(matches!(error.damage, Damage::Entry(_)));
+    }
+}
+
+#[test]
+fn an_entry_of_a_later_version_asks_for_an_update() {
+    let line = br#"{"version":2,"something":"new"}"#;
+    assert_eq!(LedgerEntry::from_line(line), Err(InvalidEntry::Version(2)));
+    let message = InvalidEntry::Version(2).to_string();
+    assert!(message.contains("update"), "{message}");
+}
+
+/// Fails at its second write, after storing half of it.
+#[derive(Default)]
+struct FullDisk {
+    inner: MemoryLedgerStorage,
+    writes: usize,
+}
+
+impl LedgerStorage for FullDisk {
+    fn read_all(&mut self) -> io::Result<Vec<u8>> {
+        self.inner.read_all()
+    }
+
+    fn append_and_sync(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writes += 1;
+        if self.writes == 2 {
+            self.inner.append_and_sync(&bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.inner.append_and_sync(bytes)
+    }
+
+    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
+        self.inner.truncate_to(len)
+    }
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_spent_until_the_ledger_is_opened_again() {
+    let mut ledger = Ledger::open(FullDisk::default()).unwrap();
+    ledger.spend(draft("visits", 0)).unwrap();
+    assert!(matches!(
+        ledger.spend(draft("visits", 1)),
+        Err(LedgerError::Storage { .. })
+    ));
+    assert!(matches!(
+        ledger.spend(draft("visits", 1)),
+        Err(LedgerError::UnknownEnd)
+    ));
+    let mut again = Ledger::open(ledger.into_storage()).unwrap();
+    assert!(again.repaired().is_some());
+    assert_eq!(again.entries().len(), 1);
+    again.spend(draft("visits", 1)).unwrap();
+    chain::verify(again.into_storage().inner.bytes()).unwrap();
+}
+
+/// An empty folder of its own for one test.
+fn folder(test: &str) -> std::path::PathBuf {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_file_keeps_the_ledger_and_a_torn_end_is_cut_off_there() {
+    let path = folder("ledger-kept").join("ledger.jsonl");
+    let mut ledger = Ledger::open(FileLedgerStorage::open(&path).unwrap()).unwrap();
+    ledger.spend(draft("visits", 0)).unwrap();
+    let head = ledger.head();
+    drop(ledger);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(b"{\"version\":1,\"ind");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut ledger = Ledger::open(FileLedgerStorage::open(&path).unwrap()).unwrap();
+    assert_eq!((ledger.head(), ledger.repaired()), (head, Some(17)));
+    ledger.spend(draft("visits", 1)).unwrap();
+    let chain = chain::verify(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!((chain.entries.len(), chain.tail), (2, Tail::Clean));
+}
+
+#[test]
+fn a_file_in_use_or_out_of_reach_is_an_error_that_names_it() {
+    let folder = folder("ledger-locked");
+    let path = folder.join("ledger.jsonl");
+    let held = FileLedgerStorage::open(&path).unwrap();
+    assert!(matches!(
+        FileLedgerStorage::open(&path),
+        Err(OpenError::InUse { .. })
+    ));
+    drop(held);
+    FileLedgerStorage::open(&path).unwrap();
+    let missing = FileLedgerStorage::open(folder.join("no/ledger.jsonl")).unwrap_err();
+    assert!(missing.to_string().contains("no/ledger.jsonl"), "{missing}");
+}

@@ -1,0 +1,138 @@
+//! A budget on one data set, as a plan spends it.
+//!
+//! Coordinator and client each hold one of these over a ledger of their own, and each
+//! enforces its own budget, whatever the other says.
+
+use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, RdpAccountant};
+use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
+use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerError, LedgerStorage, Spent};
+
+use crate::mechanism::{Mechanism, MechanismError};
+use crate::plan::Plan;
+
+/// A ledger, the budget that it is held against, and the plan that spends.
+pub struct Spending<S> {
+    ledger: Ledger<S>,
+    data_set: String,
+    budget: Budget,
+    /// Everything spent on the data set so far.
+    accountant: RdpAccountant,
+    plan: Plan,
+    mechanism: Mechanism,
+}
+
+/// Why nothing was spent.
+#[derive(Debug, thiserror::Error)]
+pub enum SpendingError {
+    /// The budget doesn't allow it.
+    #[error(transparent)]
+    Exhausted(#[from] BudgetExhausted),
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// There is no sound figure for it.
+    #[error(transparent)]
+    Gate(GateError),
+    /// The budget is none.
+    #[error(transparent)]
+    Budget(#[from] InvalidBudget),
+    /// The plan's delta is none.
+    #[error(transparent)]
+    Delta(#[from] InvalidDelta),
+    /// The plan's numbers make no mechanism.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+    /// The plan has no privacy, so there is nothing to spend.
+    #[error("a plan of unit none spends nothing and has no ledger")]
+    NoPrivacy,
+}
+
+impl<S: LedgerStorage> Spending<S> {
+    /// Holds `ledger`'s entries for `data_set`, of whatever run, against a budget of
+    /// `epsilon` at `delta`.
+    ///
+    /// # Errors
+    /// [`SpendingError`] for numbers that are none, and where earlier spending doesn't add up
+    /// with this plan's.
+    pub fn open(
+        ledger: Ledger<S>,
+        data_set: String,
+        (epsilon, delta): (f64, f64),
+        plan: &Plan,
+    ) -> Result<Self, SpendingError> {
+        let mechanism = plan.mechanism()?.ok_or(SpendingError::NoPrivacy)?;
+        let budget = Budget::new(epsilon, delta)?;
+        let accountant =
+            ledger.accountant_for(&data_set, plan.privacy.unit, plan.privacy.adjacency)?;
+        Ok(Self {
+            ledger,
+            data_set,
+            budget,
+            accountant,
+            plan: plan.clone(),
+            mechanism,
+        })
+    }
+
+    /// Whether `count` more draws of the plan's noise fit the budget.
+    ///
+    /// # Errors
+    /// [`SpendingError::Exhausted`] if they don't.
+    pub fn check(&self, count: u64) -> Result<(), SpendingError> {
+        let event = self.mechanism.event.clone().times(count);
+        match BudgetGate::check(&self.accountant, &event, &self.budget) {
+            Ok(_) => Ok(()),
+            Err(GateError::Exhausted(exhausted)) => Err(exhausted.into()),
+            Err(other) => Err(SpendingError::Gate(other)),
+        }
+    }
+
+    /// Writes and syncs an entry for `count` draws of the plan's noise in `round`, if they fit
+    /// the budget. The token that comes back is what noise can be drawn for.
+    ///
+    /// # Errors
+    /// [`SpendingError`]; where writing failed, the entry may or may not be there.
+    pub fn spend(
+        &mut self,
+        round: u32,
+        count: u64,
+        unix_time: u64,
+    ) -> Result<Spent, SpendingError> {
+        self.check(count)?;
+        let event = self.mechanism.event.clone().times(count);
+        let privacy = &self.plan.privacy;
+        let spent = self.ledger.spend(EntryDraft {
+            data_set: self.data_set.clone(),
+            run_id: self.plan.run.clone(),
+            round: u64::from(round),
+            unit: privacy.unit,
+            adjacency: privacy.adjacency,
+            placement: privacy.placement,
+            event: event.clone(),
+            clipping_norm: self.mechanism.clipping_norm,
+            lattice_step: self.mechanism.step,
+            delta: Delta::try_from(privacy.delta)?,
+            unix_time,
+            seeded: self.plan.seed.is_some(),
+        })?;
+        self.accountant
+            .compose(&event, 1)
+            .map_err(|e| SpendingError::Ledger(e.into()))?;
+        Ok(spent)
+    }
+
+    /// Epsilon of everything spent on the data set, at the budget's delta.
+    pub fn epsilon(&self) -> f64 {
+        self.accountant.epsilon(self.budget.delta()).get()
+    }
+
+    /// The hash of the ledger's last entry.
+    pub fn head(&self) -> String {
+        self.ledger.head().to_string()
+    }
+
+    /// How many bytes of a torn last entry were cut off when the ledger was opened.
+    pub fn repaired(&self) -> Option<u64> {
+        self.ledger.repaired()
+    }
+}

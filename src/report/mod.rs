@@ -1,0 +1,50 @@
+//! The report of a run: one HTML file that needs nothing else, for people.
+//!
+//! Its first lines say plainly what is protected from whom and what is not
+//! ([`protection`]); then come results, curves, who took part, the parameters and how to
+//! check it all. It holds no script and loads nothing, and every word that comes from a
+//! configuration is escaped.
+
+mod figures;
+mod html;
+mod page;
+mod protection;
+mod run_summary;
+mod sections;
+mod svg;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use protection::Statement;
+pub use run_summary::{
+    ClientSummary, CurvePoint, Ending, NamedScores, PrivacySummary, Results, RunSummary, Scores,
+    Traffic, TrainingSummary,
+};
+
+/// A report that can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write {}: {source}; is there space, and may you write there?", path.display())]
+pub struct ReportError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The report as an HTML document.
+pub fn render(run: &RunSummary) -> String {
+    page::document(run)
+}
+
+/// Writes the report to a file.
+///
+/// # Errors
+/// [`ReportError`] where the file can't be written.
+pub fn write(run: &RunSummary, path: &Path) -> Result<(), ReportError> {
+    std::fs::write(path, render(run)).map_err(|source| ReportError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod report_tests;

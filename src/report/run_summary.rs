@@ -1,0 +1,187 @@
+//! All that a report tells of a run. Nothing in it may come from private rows, but through
+//! the released models.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use umbel_privacy::combination::Summed;
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+
+/// A run that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run's name.
+    pub name: String,
+    /// Name and version of the software.
+    pub software: String,
+    /// When it began, in words for people.
+    pub started: String,
+    /// When it ended.
+    pub finished: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// How it ended.
+    pub ending: Ending,
+    /// What was promised and spent.
+    pub privacy: PrivacySummary,
+    /// What was trained and how.
+    pub training: TrainingSummary,
+    /// How connections were secured, a sentence each ("Clients were threads of one process:
+    /// nothing crossed a network.").
+    pub connections: Vec<String>,
+    /// Everybody whom the configuration names.
+    pub clients: Vec<ClientSummary>,
+    /// What was moved.
+    pub traffic: Traffic,
+    /// Scores of the final model on public files, if there were any.
+    pub results: Option<Results>,
+    /// What was known after each round.
+    pub curve: Vec<CurvePoint>,
+    /// The ledger's head: the hash of its last entry.
+    pub ledger_head: Option<String>,
+    /// SHA-256 of the released `model.safetensors`.
+    pub model_hash: Option<String>,
+    /// The command that recomputes epsilon from the parameters, if there is any epsilon.
+    pub account_command: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Ending {
+    /// All planned rounds were done.
+    Complete,
+    /// One more round would have cost more than the budget holds.
+    BudgetExhausted,
+    /// It couldn't go on.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a run promised, and what it spent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrivacySummary {
+    /// What one neighbouring data set may add or remove.
+    pub unit: PrivacyUnit,
+    /// Which data sets are neighbours.
+    pub adjacency: Adjacency,
+    /// Who added the noise.
+    pub placement: NoisePlacement,
+    /// The column that names the group, for that unit.
+    pub group_column: Option<String>,
+    /// Rows of one group that took part, at most.
+    pub rows_per_group: Option<usize>,
+    /// Epsilon spent on the data set, as the ledger has it; `None` without privacy.
+    pub epsilon_spent: Option<f64>,
+    /// The budget's epsilon.
+    pub epsilon_budget: Option<f64>,
+    /// Delta of both.
+    pub delta: Option<f64>,
+    /// Standard deviation of the noise over the clipping norm.
+    pub noise_multiplier: Option<f64>,
+    /// Poisson sampling rate: of units at each site, or of clients for the unit `client`.
+    pub sampling_rate: f64,
+    /// The sampling rate for which amplification is claimed: 1 where none is.
+    pub accounted_sampling_rate: f64,
+    /// Noise draws in a round that the accountant counts.
+    pub draws_per_round: u32,
+    /// L2 norm to which one unit's contribution was clipped.
+    pub clipping_norm: Option<f64>,
+    /// Whether randomness came from a seed.
+    pub seeded: bool,
+}
+
+/// What was trained and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSummary {
+    /// What clients sent.
+    pub summed: Summed,
+    /// Rounds whose result is out.
+    pub rounds_done: u32,
+    /// Rounds of the configuration.
+    pub rounds_planned: u32,
+    /// The pretrained model.
+    pub base_model: String,
+    /// Which parameters were trained: `full`, `encoder` or `head`.
+    pub trainable: String,
+    /// How many numbers these are.
+    pub trainable_parameters: usize,
+    /// Where evaluation (in a simulation, training too) was computed.
+    pub device: String,
+    /// Other settings worth showing, by name: optimiser, learning rate, expected batch.
+    pub settings: Vec<(String, String)>,
+}
+
+/// One client in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSummary {
+    /// Its name.
+    pub name: String,
+    /// Rounds in which its update counted.
+    pub rounds_taken_part: u32,
+    /// Updates of it that were refused.
+    pub refused_updates: u32,
+    /// Why it was left out for good, if it was.
+    pub left_out_reason: Option<String>,
+}
+
+/// Bytes moved between clients and coordinator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// From clients to the coordinator.
+    pub bytes_up: u64,
+    /// From the coordinator to clients.
+    pub bytes_down: u64,
+}
+
+/// Scores on all public rows and on each file's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// All rows together.
+    pub overall: Scores,
+    /// Each file.
+    pub files: Vec<NamedScores>,
+}
+
+/// Scores on one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NamedScores {
+    /// The file's name in tables.
+    pub name: String,
+    /// Its scores.
+    pub scores: Scores,
+}
+
+/// How good a model is on some rows. What isn't a number becomes `null` in JSON, and is read
+/// back as NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Share of rows classified correctly.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub accuracy: f64,
+    /// Unweighted mean of the classes' F1.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub macro_f1: f64,
+    /// Mean cross-entropy, in nats.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub loss: f64,
+    /// Rows.
+    pub examples: usize,
+}
+
+/// What was known after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The round, from 1.
+    pub round: u32,
+    /// Mean cross-entropy on public rows, where it was computed.
+    pub loss: Option<f64>,
+    /// Accuracy there.
+    pub accuracy: Option<f64>,
+    /// Epsilon spent so far.
+    pub epsilon: Option<f64>,
+}
+
+fn nan_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}

@@ -1,0 +1,244 @@
+//! A line chart as inline SVG: one series over rounds, axes, ticks and perhaps a limit.
+
+use super::html::Html;
+
+/// One series over the rounds of a run.
+pub(super) struct Chart<'a> {
+    /// What a screen reader says it is.
+    pub(super) title: &'a str,
+    /// Round and value, by round. What isn't a number leaves a gap in the line.
+    pub(super) points: &'a [(u32, f64)],
+    /// A horizontal line with its label.
+    pub(super) limit: Option<(f64, String)>,
+    /// Values the axis has to reach at least.
+    pub(super) include: &'a [f64],
+    /// The most that a value can be (1 for an accuracy), beyond which the axis doesn't go.
+    pub(super) most: Option<f64>,
+    /// How a value is written.
+    pub(super) write: fn(f64) -> String,
+}
+
+const WIDTH: f64 = 460.0;
+const HEIGHT: f64 = 250.0;
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 16.0;
+const TOP: f64 = 18.0;
+const BOTTOM: f64 = 42.0;
+/// Points up to which each is marked.
+const MARKED: usize = 60;
+/// Values beyond this can't be drawn: their differences may overflow.
+const LARGEST: f64 = 1e100;
+
+/// Draws a chart; `None` where there isn't a single point to draw.
+pub(super) fn line_chart(chart: &Chart<'_>) -> Option<Html> {
+    let drawable = |y: f64| y.is_finite() && y.abs() < LARGEST;
+    let limit = chart.limit.as_ref().filter(|(y, _)| drawable(*y));
+    let values = || chart.points.iter().filter(|(_, y)| drawable(*y));
+    let last = values().next_back()?;
+    let rounds = Axis::of_rounds(chart.points.iter().map(|(round, _)| *round).max()?);
+    let needed = values().map(|(_, y)| *y).chain(limit.map(|(y, _)| *y));
+    let levels = Axis::around(needed.chain(chart.include.iter().copied()), chart.most)?;
+    let frame = Frame { rounds, levels };
+    let place =
+        |(round, y): &(u32, f64)| drawable(*y).then(|| (frame.x(f64::from(*round)), frame.y(*y)));
+    let places: Vec<Option<(f64, f64)>> = chart.points.iter().map(place).collect();
+    let mut pieces = vec![Html::element("title", chart.title)];
+    pieces.extend(frame.grid());
+    pieces.extend(limit.map(|(y, label)| frame.limit(*y, label)));
+    pieces.extend(lines(&places));
+    if places.len() <= MARKED {
+        let marked = chart.points.iter().zip(&places);
+        pieces
+            .extend(marked.filter_map(|(point, place)| Some(mark(point, (*place)?, chart.write))));
+    } else if let Some(place) = place(last) {
+        pieces.push(mark(last, place, chart.write));
+    }
+    pieces.extend(place(last).map(|place| value_label(place, &(chart.write)(last.1))));
+    let view = format!("0 0 {WIDTH} {HEIGHT}");
+    Some(Html::with(
+        "svg",
+        &[("viewBox", &view), ("role", "img")],
+        pieces.into_iter().collect::<Html>(),
+    ))
+}
+
+/// A range of numbers, its ends at ticks.
+struct Axis {
+    low: f64,
+    step: f64,
+    ticks: usize,
+}
+
+impl Axis {
+    /// From 0 to the last round, in whole steps.
+    fn of_rounds(last: u32) -> Self {
+        let step = nice_step(f64::from(last.max(1)) / 6.0).max(1.0);
+        Self {
+            low: 0.0,
+            step,
+            ticks: (f64::from(last.max(1)) / step).ceil() as usize,
+        }
+    }
+
+    /// Around some drawable values; `None` where there are none.
+    fn around(values: impl Iterator<Item = f64>, most: Option<f64>) -> Option<Self> {
+        let range = values.fold(None, |range: Option<(f64, f64)>, y| {
+            let (low, high) = range.unwrap_or((y, y));
+            Some((low.min(y), high.max(y)))
+        });
+        let (low, high) = range?;
+        let (low, high) = if high - low > 1e-9 * high.abs().max(low.abs()) {
+            (low, high)
+        } else {
+            let margin = (high.abs() * 0.1).max(0.05);
+            (
+                low - margin,
+                most.map_or(high + margin, |most| most.min(high + margin)),
+            )
+        };
+        let step = nice_step((high - low) / 4.0);
+        let low = (low / step).floor() * step;
+        Some(Self {
+            low,
+            step,
+            // At most 5 by the choice of the step; the clamp is for what floats may do.
+            ticks: (((high - low) / step - 1e-9).ceil()).clamp(1.0, 20.0) as usize,
+        })
+    }
+
+    fn high(&self) -> f64 {
+        self.low + self.step * self.ticks as f64
+    }
+
+    fn share(&self, value: f64) -> f64 {
+        (value - self.low) / (self.high() - self.low)
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = (f64, String)> {
+        let decimals = (-self.step.log10().floor()).clamp(0.0, 12.0) as usize;
+        (0..=self.ticks).map(move |i| {
+            let value = self.low + self.step * i as f64;
+            let label = if value.abs() >= 1e6 {
+                format!("{value:.1e}")
+            } else {
+                // Without this a sum that is a hair below zero would be written "-0.0".
+                let value = if value.abs() < self.step * 1e-6 {
+                    0.0
+                } else {
+                    value
+                };
+                format!("{value:.decimals$}")
+            };
+            (value, label)
+        })
+    }
+}
+
+/// The least of 1, 2 and 5 times a power of ten that isn't below `rough`.
+fn nice_step(rough: f64) -> f64 {
+    let power = 10_f64.powf(rough.max(1e-12).log10().floor());
+    let factors = [1.0, 2.0, 5.0];
+    let fitting = factors
+        .iter()
+        .find(|factor| **factor * power >= rough * (1.0 - 1e-9));
+    fitting.unwrap_or(&10.0) * power
+}
+
+/// The area between the axes.
+struct Frame {
+    rounds: Axis,
+    levels: Axis,
+}
+
+impl Frame {
+    fn x(&self, round: f64) -> f64 {
+        LEFT + (WIDTH - LEFT - RIGHT) * self.rounds.share(round)
+    }
+
+    fn y(&self, level: f64) -> f64 {
+        HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * self.levels.share(level)
+    }
+
+    fn grid(&self) -> Vec<Html> {
+        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
+        let mut pieces = Vec::new();
+        for (level, label) in self.levels.ticks() {
+            let y = self.y(level);
+            pieces.push(line("grid", (LEFT, y), (right, y)));
+            pieces.push(text("tick end", (LEFT - 7.0, y + 4.0), &label));
+        }
+        for (round, label) in self.rounds.ticks() {
+            let x = self.x(round);
+            pieces.push(line("axis", (x, bottom), (x, bottom + 4.0)));
+            pieces.push(text("tick middle", (x, bottom + 18.0), &label));
+        }
+        pieces.push(line("axis", (LEFT, bottom), (right, bottom)));
+        pieces.push(text(
+            "tick middle",
+            ((LEFT + right) / 2.0, HEIGHT - 5.0),
+            "round",
+        ));
+        pieces
+    }
+
+    fn limit(&self, level: f64, label: &str) -> Html {
+        let y = self.y(level);
+        [
+            line("limit", (LEFT, y), (WIDTH - RIGHT, y)),
+            text("limit-label", (LEFT + 6.0, y - 5.0), label),
+        ]
+        .into()
+    }
+}
+
+/// One path for each run of points without a gap.
+fn lines(places: &[Option<(f64, f64)>]) -> Option<Html> {
+    let runs = places.split(Option::is_none).filter(|run| run.len() > 1);
+    let path: Vec<String> = runs
+        .map(|run| {
+            let corners = run.iter().flatten().map(|(x, y)| format!("{x:.1},{y:.1}"));
+            format!("M{}", corners.collect::<Vec<_>>().join(" L"))
+        })
+        .collect();
+    (!path.is_empty())
+        .then(|| Html::with("path", &[("class", "series"), ("d", &path.join(" "))], ""))
+}
+
+fn mark((round, value): &(u32, f64), (x, y): (f64, f64), write: fn(f64) -> String) -> Html {
+    let (x, y) = (format!("{x:.1}"), format!("{y:.1}"));
+    let attributes = [("class", "mark"), ("cx", &*x), ("cy", &*y), ("r", "2.6")];
+    let title = format!("round {round}: {}", write(*value));
+    Html::with("circle", &attributes, Html::element("title", title))
+}
+
+/// The last value, above its point or, near the top, below it.
+fn value_label((x, y): (f64, f64), label: &str) -> Html {
+    let y = if y < TOP + 14.0 { y + 18.0 } else { y - 9.0 };
+    let anchor = if x > WIDTH - RIGHT - 40.0 {
+        "value end"
+    } else {
+        "value middle"
+    };
+    text(anchor, (x, y), label)
+}
+
+fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
+    let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(|v| format!("{v:.1}"));
+    let attributes = [
+        ("class", class),
+        ("x1", &*x1),
+        ("y1", &*y1),
+        ("x2", &*x2),
+        ("y2", &*y2),
+    ];
+    Html::with("line", &attributes, "")
+}
+
+fn text(class: &str, (x, y): (f64, f64), content: &str) -> Html {
+    let (x, y) = (format!("{x:.1}"), format!("{y:.1}"));
+    Html::with("text", &[("class", class), ("x", &*x), ("y", &*y)], content)
+}
+
+#[cfg(test)]
+#[path = "svg_tests.rs"]
+mod tests;
