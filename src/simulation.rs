@@ -14,10 +14,11 @@ use umbel_client::site::SiteSettings;
 use umbel_client::transport::InProcess;
 use umbel_coordinator::clock::{Clock, SystemClock};
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
-use umbel_coordinator::conduct::{Conduct, RunReport, conduct};
+use umbel_coordinator::conduct::{Conduct, conduct};
 use umbel_coordinator::hall::Hall;
 use umbel_coordinator::prepare::{prepare, schema_of};
 use umbel_coordinator::recorder::Metric;
+use umbel_coordinator::run_report::RunReport;
 use umbel_coordinator::run_folder::RunFolder;
 use umbel_model::DeviceChoice;
 use umbel_model::data::{LabelSet, read_table};
@@ -94,7 +95,11 @@ pub fn simulate(
                 prepared,
                 folder: &mut folder,
                 clock: &clock,
-                ledger: None,
+                ledger: config.privacy.ledger.clone(),
+                connections: vec![
+                    "Clients were threads of one process: nothing crossed a network.".into(),
+                ],
+                traffic: None,
             },
             &mut |metric| watch(SimulationProgress::Round(metric)),
         )
@@ -151,7 +156,7 @@ fn label_set(config: &RunConfig) -> Result<LabelSet, Failure> {
     for client in &config.clients {
         tables.push(read_table(data_of(client)?, &schema)?);
     }
-    Ok(LabelSet::union_of(&tables)?)
+    Ok(LabelSet::union(&tables)?)
 }
 
 fn data_of(client: &ClientSection) -> Result<&std::path::Path, Failure> {

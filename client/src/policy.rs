@@ -45,6 +45,20 @@ pub struct PolicyViolation {
 }
 
 impl SitePolicy {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// A sentence naming the key.
+    pub fn check(&self) -> Result<(), String> {
+        if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
+            return Err("policy.epsilon must be above 0".into());
+        }
+        if !(self.delta > 0.0 && self.delta < 1.0) {
+            return Err("policy.delta must be above 0 and below 1".into());
+        }
+        Ok(())
+    }
+
     /// The policy of a simulated site: whatever the run's own configuration says.
     pub fn of_simulation(plan: &Plan) -> Self {
         Self {

@@ -157,6 +157,12 @@ impl Hall {
         self.lock().traffic
     }
 
+    /// Waits until something happens, at most `wait`.
+    pub(crate) fn wait_for_change(&self, wait: Duration) {
+        // Whether it was a change or the time makes no difference to who asks again.
+        drop(self.changed.wait_timeout(self.lock(), wait));
+    }
+
     /// Whether everyone who is still here has been told that the run is over.
     pub fn everyone_left(&self) -> bool {
         self.lock().engine.present().is_empty()

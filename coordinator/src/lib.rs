@@ -13,6 +13,7 @@
 //! | [`report`] | the report for people |
 //! | [`prepare`] | from a configuration file to a run ready to be driven |
 //! | [`grpc`] | the service, for runs over the network |
+//! | [`serve`](mod@serve) | a run over the network |
 //! | [`init`] | certificates and configurations for a new federation |
 
 pub mod accumulator;
@@ -29,4 +30,6 @@ pub mod round;
 pub mod run;
 pub mod recorder;
 pub mod run_folder;
+pub mod run_report;
 mod schedule;
+pub mod serve;

@@ -15,7 +15,6 @@ use umbel_privacy::poisson::{SamplingRate, poisson_sample};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::release::{NoPrivacy, Released, release};
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
-use umbel_proto::federation::Federation as _;
 use umbel_proto::mechanism::{Mechanism, MechanismError};
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;

@@ -397,7 +397,6 @@ async fn certificates_that_cannot_be_used_are_refused_with_the_reason() {
     .await
     .unwrap_err();
     assert!(matches!(error, ServeError::Tls { .. }), "{error}");
-    eprintln!("{error}");
 }
 
 #[tokio::test]

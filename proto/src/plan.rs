@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_privacy::combination::{InvalidCombination, Summed, check_combination};
-use umbel_privacy::lattice::LatticeStep;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use crate::message::BlobDigest;

@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use umbel::failure::Failure;
 use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
-use umbel_coordinator::conduct::RunReport;
+use umbel_coordinator::run_report::RunReport;
 use umbel_coordinator::config;
 use umbel_coordinator::recorder::Metric;
 use umbel_model::DeviceChoice;

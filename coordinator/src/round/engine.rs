@@ -137,9 +137,9 @@ impl Engine {
     #[must_use]
     pub fn handle(mut self, event: Event) -> (Self, Vec<Action>) {
         match event {
-            Event::Joined(client) => {
-                if self.settings.clients.contains(&client) {
-                    self.present.insert(client);
+            Event::Joined(ref client) => {
+                if self.settings.clients.contains(client) {
+                    self.present.insert(client.clone());
                 }
             }
             Event::Left(ref client) => {

@@ -106,11 +106,6 @@ impl Network {
         &self.config
     }
 
-    /// How hidden states become one vector.
-    pub(crate) fn pooling(&self) -> Pooling {
-        self.pooling
-    }
-
     /// Shows every weight with its Hugging Face name, in layout order, until `see` fails.
     pub(crate) fn visit<E>(
         &mut self,

@@ -35,7 +35,8 @@ pub enum DataError {
     },
     /// The file's name doesn't tell its format.
     #[error(
-        "can't tell the format of {} from its name; let it end in .csv, .jsonl, .ndjson or .parquet",
+        "can't tell the format of {} from its name; let it end in .csv, .jsonl, .ndjson or \
+         .parquet",
         file.display()
     )]
     UnknownFormat {
@@ -43,7 +44,11 @@ pub enum DataError {
         file: PathBuf,
     },
     /// A table without a single row.
-    #[error("{} has no rows{}; give it at least one labelled text", file.display(), after(*.cleaned))]
+    #[error(
+        "{} has no rows{}; give it at least one labelled text",
+        file.display(),
+        after(*.cleaned)
+    )]
     NoRows {
         /// The file.
         file: PathBuf,
@@ -68,7 +73,8 @@ pub enum DataError {
     },
     /// Two columns have the name that the schema asks for.
     #[error(
-        "{} has more than one column \"{column}\"; rename all but one, or name another under data.{key}",
+        "{} has more than one column \"{column}\"; rename all but one, or name another under \
+         data.{key}",
         file.display()
     )]
     RepeatedColumn {
@@ -101,7 +107,10 @@ pub enum DataError {
         column: usize,
     },
     /// A Parquet file that can't be decoded.
-    #[error("{} can't be read as Parquet: {problem}; write it again, or convert it to CSV", file.display())]
+    #[error(
+        "{} can't be read as Parquet: {problem}; write it again, or convert it to CSV",
+        file.display()
+    )]
     Parquet {
         /// The file.
         file: PathBuf,
@@ -147,7 +156,8 @@ pub enum DataError {
     },
     /// A text of nothing but white space.
     #[error(
-        "{place}: the text is empty; fill it in, delete the row, or set data.clean to drop such rows"
+        "{place}: the text is empty; fill it in, delete the row, or set data.clean to drop such \
+         rows"
     )]
     EmptyText {
         /// Where.

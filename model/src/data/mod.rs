@@ -1,9 +1,10 @@
 //! Labelled texts, from a file at a site to the rows of each privacy unit.
 //!
 //! ```text
-//! file ── read_table ──▶ Table ── clean ──▶ Table ── LabelledTexts::from_table ──▶ LabelledTexts
-//!                                                          ▲                            │
-//!                                                       LabelSet           rows_by_record, rows_by_group
+//! file ─ read_table ─▶ Table ─ clean ─▶ Table ─ LabelledTexts::from_table ─▶ LabelledTexts
+//!                                                           ▲                     │
+//!                                                        LabelSet          rows_by_record,
+//!                                                                          rows_by_group
 //! ```
 //!
 //! Nothing here leaves the site: neither counts nor error messages, which may quote rows.

@@ -100,9 +100,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_parquet_table_or_an_error(content in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_a_parquet_table_or_an_error(
+        content in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
         use_up("a.parquet", &content)?;
-        let framed = [b"PAR1".as_slice(), &content, &(content.len() as u32).to_le_bytes(), b"PAR1"].concat();
+        let length = (content.len() as u32).to_le_bytes();
+        let framed = [b"PAR1".as_slice(), &content, &length, b"PAR1"].concat();
         use_up("a.parquet", &framed)?;
     }
 

@@ -46,8 +46,8 @@ fn white_space_is_made_regular_and_empty_and_repeated_rows_go() {
     assert_eq!(report, expected);
     assert_eq!(
         report.to_string(),
-        "cleaned visits.csv: 6 rows read, 1 empty and 1 duplicate ones dropped, white space changed \
-         in 1, 4 kept (1 texts have more than one label)"
+        "cleaned visits.csv: 6 rows read, 1 empty and 1 duplicate ones dropped, white space \
+         changed in 1, 4 kept (1 texts have more than one label)"
     );
 }
 

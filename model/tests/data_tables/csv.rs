@@ -137,7 +137,8 @@ proptest! {
             writer.write_record([text, label]).expect("memory");
         }
         let bytes = writer.into_inner().expect("memory");
-        let table = TableFile::holding("a.csv", bytes).read(&TableSchema::default()).expect("well-formed");
+        let file = TableFile::holding("a.csv", bytes);
+        let table = file.read(&TableSchema::default()).expect("well-formed");
         let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
         prop_assert_eq!(found, cells);
     }

@@ -98,13 +98,16 @@ fn a_file_without_rows_is_refused() {
 
 proptest! {
     #[test]
-    fn whatever_serde_json_writes_is_read_back(cells in prop::collection::vec((any::<String>(), any::<String>()), 1..20)) {
+    fn whatever_serde_json_writes_is_read_back(
+        cells in prop::collection::vec((any::<String>(), any::<String>()), 1..20),
+    ) {
         let mut content = String::new();
         for (text, label) in &cells {
             content.push_str(&json!({ "text": text, "label": label }).to_string());
             content.push('\n');
         }
-        let table = TableFile::holding("a.jsonl", content).read(&TableSchema::default()).expect("well-formed");
+        let file = TableFile::holding("a.jsonl", content);
+        let table = file.read(&TableSchema::default()).expect("well-formed");
         let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
         prop_assert_eq!(found, cells);
     }

@@ -224,13 +224,16 @@ fn an_empty_table_and_a_cut_file_are_refused() {
 
 proptest! {
     #[test]
-    fn whatever_is_written_is_read_back(cells in prop::collection::vec((any::<String>(), any::<String>()), 1..20)) {
+    fn whatever_is_written_is_read_back(
+        cells in prop::collection::vec((any::<String>(), any::<String>()), 1..20),
+    ) {
         let content = file(
             STRINGS,
             Compression::SNAPPY,
             &[&[strings(cells.iter().map(|c| &c.0)), strings(cells.iter().map(|c| &c.1))]],
         );
-        let table = TableFile::holding("a.parquet", content).read(&TableSchema::default()).expect("well-formed");
+        let file = TableFile::holding("a.parquet", content);
+        let table = file.read(&TableSchema::default()).expect("well-formed");
         let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
         prop_assert_eq!(found, cells);
     }

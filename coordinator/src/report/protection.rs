@@ -215,9 +215,12 @@ fn beyond_the_guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
              their epsilons add up."
                 .into()
         }
-        _ => "Somebody who wrote several rows: each row is protected by itself, and their epsilons \
-              add up. Where a column says whom a row is about, the unit `group` protects the person."
-            .to_owned(),
+        _ => {
+            "Somebody who wrote several rows: each row is protected by itself, and their epsilons \
+              add up. Where a column says whom a row is about, the unit \"group\" protects the \
+              person."
+                .to_owned()
+        }
     });
     if privacy.unit == PrivacyUnit::Client && privacy.adjacency == Adjacency::AddOrRemove {
         lines.push(

@@ -1,17 +1,19 @@
 //! The report of a run: one HTML file that needs nothing else, for people.
 //!
 //! Its first lines say plainly what is protected from whom and what is not
-//! ([`protection`]); then come results, curves, who took part, the parameters and how to
+//! ([`Statement`]); then come results, curves, who took part, the parameters and how to
 //! check it all. It holds no script and loads nothing, and every word that comes from a
 //! configuration is escaped.
 
 mod figures;
 mod html;
+mod layout;
 mod page;
 mod protection;
 mod run_summary;
 mod sections;
 mod svg;
+mod verification;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use super::html::Html;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
-use super::sections;
+use super::{sections, verification};
 
 /// The whole document.
 pub(super) fn document(run: &RunSummary) -> String {
@@ -40,7 +40,7 @@ fn main(run: &RunSummary) -> Html {
         sections::clients(run),
         sections::privacy_parameters(run),
         sections::training_parameters(run),
-        sections::verification(run),
+        verification::section_of(run),
         footer(run),
     ]
     .into()

@@ -18,10 +18,10 @@ pub(super) struct Chart<'a> {
     pub(super) write: fn(f64) -> String,
 }
 
-const WIDTH: f64 = 460.0;
-const HEIGHT: f64 = 250.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 16.0;
+const WIDTH: f64 = 340.0;
+const HEIGHT: f64 = 225.0;
+const LEFT: f64 = 42.0;
+const RIGHT: f64 = 12.0;
 const TOP: f64 = 18.0;
 const BOTTOM: f64 = 42.0;
 /// Points up to which each is marked.

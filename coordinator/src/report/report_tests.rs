@@ -45,8 +45,8 @@ fn unprotected() -> PrivacySummary {
 fn run() -> RunSummary {
     let point = |round: u32| CurvePoint {
         round,
-        loss: (round % 10 == 0 || round == 1).then(|| 0.5 + 0.2 / f64::from(round).sqrt()),
-        accuracy: (round % 10 == 0 || round == 1).then(|| 0.76 - 0.25 / f64::from(round)),
+        loss: (round.is_multiple_of(10) || round == 1).then(|| 0.5 + 0.2 / f64::from(round).sqrt()),
+        accuracy: (round.is_multiple_of(10) || round == 1).then(|| 0.76 - 0.25 / f64::from(round)),
         epsilon: Some(0.9 + 7.081 * (f64::from(round) / 180.0).sqrt()),
     };
     let client = |name: &str| ClientSummary {

@@ -4,6 +4,7 @@ use umbel_privacy::unit::PrivacyUnit;
 
 use super::figures::{self, NONE};
 use super::html::Html;
+use super::layout::{number, parameters, section, table};
 use super::run_summary::{ClientSummary, CurvePoint, Ending, RunSummary, Scores};
 use super::svg::{Chart, line_chart};
 
@@ -87,10 +88,7 @@ pub(super) fn results(run: &RunSummary) -> Html {
     let Some(results) = &run.results else {
         return section(
             "Results",
-            Html::element(
-                "p",
-                "The model wasn't evaluated: the configuration names no public files.",
-            ),
+            Html::element("p", "The model wasn't evaluated on any public file."),
         );
     };
     let row = |class: &'static str, name: &str, scores: &Scores| {
@@ -347,117 +345,4 @@ pub(super) fn training_parameters(run: &RunSummary) -> Html {
         "Training parameters",
         parameters("What was trained and how.", rows),
     )
-}
-
-fn parameters(caption: &str, rows: Vec<(&str, String)>) -> Html {
-    let row = |(name, value): (&str, String)| {
-        Html::element(
-            "tr",
-            [
-                Html::with("th", &[("scope", "row")], name),
-                Html::element("td", value),
-            ],
-        )
-    };
-    let body: Html = rows.into_iter().map(row).collect();
-    let content = [
-        Html::element("caption", caption),
-        Html::element("tbody", body),
-    ];
-    scrolled(Html::with("table", &[("class", "parameters")], content))
-}
-
-/// How to check what this page says, without believing the software that wrote it.
-pub(super) fn verification(run: &RunSummary) -> Html {
-    let hash = |hash: &str| Html::with("code", &[("class", "hash")], hash);
-    let mut steps = Vec::new();
-    if let Some(model) = &run.model_hash {
-        steps.push(Html::from([
-            Html::text("The model is the one that this page speaks of if the SHA-256 of "),
-            Html::element("code", "model/model.safetensors"),
-            Html::text(" is "),
-            hash(model),
-            Html::text("."),
-        ]));
-    }
-    if let Some(head) = &run.ledger_head {
-        steps.push(Html::from([
-            Html::text("Each entry of the ledger holds the hash of the one before, and the last one's was "),
-            hash(head),
-            Html::text(" when this page was written. An entry that was changed or removed since breaks that chain."),
-        ]));
-    }
-    if let Some(command) = &run.account_command {
-        steps.push(Html::from([
-            Html::text("Epsilon of this run alone follows from the parameters above:"),
-            Html::element("pre", Html::element("code", command)),
-        ]));
-    }
-    steps.extend(independent_accountant(run));
-    let steps: Html = steps
-        .into_iter()
-        .map(|step| Html::element("li", step))
-        .collect();
-    if steps.is_empty() {
-        return section(
-            "How to verify",
-            Html::element("p", "This run left neither a model nor a ledger to check."),
-        );
-    }
-    section("How to verify", Html::element("ol", steps))
-}
-
-/// The same computation by another project's accountant.
-fn independent_accountant(run: &RunSummary) -> Option<Html> {
-    let p = &run.privacy;
-    let comparable = p.adjacency == umbel_privacy::unit::Adjacency::AddOrRemove;
-    let (sigma, delta) = (p.noise_multiplier?, p.delta?);
-    if p.unit == PrivacyUnit::None || !comparable {
-        return None;
-    }
-    let draws = u64::from(run.training.rounds_done).saturating_mul(u64::from(p.draws_per_round));
-    // `{:?}` writes the shortest digits that read back as the same number.
-    let code = format!(
-        "import dp_accounting\n\
-         from dp_accounting import rdp\n\n\
-         noise = dp_accounting.GaussianDpEvent({sigma:?})\n\
-         draw = dp_accounting.PoissonSampledDpEvent({:?}, noise)\n\
-         accountant = rdp.RdpAccountant()\n\
-         accountant.compose(draw, {draws})\n\
-         print(accountant.get_epsilon({delta:?}))",
-        p.accounted_sampling_rate
-    );
-    Some(Html::from([
-        Html::text("So it does with an accountant of other makers, Google's "),
-        Html::element("code", "dp_accounting"),
-        Html::text(" for Python:"),
-        Html::element("pre", Html::element("code", code)),
-    ]))
-}
-
-fn section(heading: &str, content: impl Into<Html>) -> Html {
-    Html::element("section", [Html::element("h2", heading), content.into()])
-}
-
-fn number(text: String) -> Html {
-    Html::with("td", &[("class", "number")], text)
-}
-
-/// A table with a head; the flag says whether a column holds numbers.
-fn table(caption: &str, heads: &[(&str, bool)], rows: Html) -> Html {
-    let head = |(name, numeric): &(&str, bool)| {
-        let class = if *numeric { "number" } else { "words" };
-        Html::with("th", &[("scope", "col"), ("class", class)], *name)
-    };
-    let heads: Html = heads.iter().map(head).collect();
-    let content = [
-        Html::element("caption", caption),
-        Html::element("thead", Html::element("tr", heads)),
-        Html::element("tbody", rows),
-    ];
-    scrolled(Html::element("table", content))
-}
-
-fn scrolled(table: Html) -> Html {
-    Html::with("div", &[("class", "scroll")], table)
 }

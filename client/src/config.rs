@@ -1,0 +1,179 @@
+//! The configuration of a site, `client.toml`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use umbel_model::DeviceChoice;
+use umbel_model::data::TableSchema;
+use umbel_proto::message::ClientId;
+
+use crate::policy::SitePolicy;
+
+/// A site's configuration. Unknown keys are refused; paths are relative to the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// The name under which the coordinator knows this site.
+    pub name: ClientId,
+    /// `https://host:port`.
+    pub coordinator: String,
+    /// Certificates. Left out, the site speaks without TLS, which only works on one machine.
+    pub tls: Option<TlsSection>,
+    /// The site's table.
+    pub data: DataSection,
+    /// The site's own rules.
+    pub policy: PolicySection,
+    /// Where to train.
+    #[serde(default)]
+    pub device: DeviceSection,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// The authority that signed the coordinator's certificate (PEM).
+    pub ca: PathBuf,
+    /// This site's certificate (PEM).
+    pub certificate: PathBuf,
+    /// Its key (PEM).
+    pub key: PathBuf,
+    /// The name in the coordinator's certificate, where it isn't the address's host.
+    pub server_name: Option<String>,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// CSV, JSON Lines or Parquet.
+    pub path: PathBuf,
+    /// Column with the text.
+    #[serde(default = "text")]
+    pub text: String,
+    /// Column with the label.
+    #[serde(default = "label")]
+    pub label: String,
+    /// Column that names the group, for the unit `group`.
+    pub group: Option<String>,
+    /// This site's label set; left out, the run's is taken.
+    #[serde(default)]
+    pub labels: Vec<String>,
+}
+
+/// `[policy]`: the rules, and where the ledger is.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PolicySection {
+    /// Where this site records what was spent.
+    #[serde(default = "ledger")]
+    pub ledger: PathBuf,
+    /// The ledger's name for this data; the table's file name if left out.
+    pub data_set: Option<String>,
+    /// The rules.
+    #[serde(flatten)]
+    pub rules: SitePolicy,
+}
+
+/// `[device]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSection {
+    /// `auto`, `cpu`, `gpu` or `gpu:N`.
+    pub device: String,
+}
+
+impl Default for DeviceSection {
+    fn default() -> Self {
+        Self {
+            device: "auto".into(),
+        }
+    }
+}
+
+fn text() -> String {
+    "text".into()
+}
+fn label() -> String {
+    "label".into()
+}
+fn ledger() -> PathBuf {
+    "ledger.jsonl".into()
+}
+
+/// Why a site's configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientConfigError {
+    /// The file can't be read.
+    #[error("can't read {}: {source}; check the path", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It isn't TOML, or a key is unknown, missing or ill-typed.
+    #[error("{}: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and why.
+        reason: String,
+    },
+}
+
+impl ClientConfig {
+    /// Reads a configuration and makes its paths relative to where the command is run.
+    ///
+    /// # Errors
+    /// [`ClientConfigError`] naming the file and key.
+    pub fn load(path: &Path) -> Result<Self, ClientConfigError> {
+        let content =
+            std::fs::read_to_string(path).map_err(|source| ClientConfigError::Unreadable {
+                path: path.to_owned(),
+                source,
+            })?;
+        let invalid = |reason: String| ClientConfigError::Invalid {
+            path: path.to_owned(),
+            reason,
+        };
+        let mut config: Self = toml::from_str(&content).map_err(|e| invalid(e.to_string()))?;
+        config.device().map_err(invalid)?;
+        config.policy.rules.check().map_err(invalid)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let at = |path: &mut PathBuf| *path = folder.join(&*path);
+        at(&mut config.data.path);
+        at(&mut config.policy.ledger);
+        if let Some(tls) = &mut config.tls {
+            at(&mut tls.ca);
+            at(&mut tls.certificate);
+            at(&mut tls.key);
+        }
+        Ok(config)
+    }
+
+    /// Where to train.
+    ///
+    /// # Errors
+    /// A sentence for a word that names no device.
+    pub fn device(&self) -> Result<DeviceChoice, String> {
+        let word = &self.device.device;
+        word.parse()
+            .map_err(|e: umbel_model::ModelError| format!("device.device: {e}"))
+    }
+
+    /// The table's columns.
+    pub fn schema(&self) -> TableSchema {
+        TableSchema {
+            text: self.data.text.clone(),
+            label: self.data.label.clone(),
+            group: self.data.group.clone(),
+        }
+    }
+
+    /// The ledger's name for this site's data.
+    pub fn data_set(&self) -> String {
+        let file = || self.data.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let named = self.policy.data_set.clone().or_else(file);
+        named.unwrap_or_else(|| self.name.to_string())
+    }
+}

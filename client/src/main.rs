@@ -1,0 +1,146 @@
+//! The `umbel-client` command: one data site.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use umbel_client::compute::ComputeSlots;
+use umbel_client::config::ClientConfig;
+use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
+use umbel_client::participate::{ClientError, Progress, participate};
+use umbel_client::site::SiteSettings;
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::Ending;
+
+/// A data site of a federated run: trains on its own table and sends nothing but what its
+/// own ledger has paid for.
+#[derive(Parser)]
+#[command(version, after_help = "\
+Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
+5 privacy budget exhausted, 6 model, 7 run failed, 8 ledger, 9 refused by this site's policy.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(Run),
+}
+
+/// Take part in a run until it ends
+///
+/// Dials out to the coordinator; nothing needs to reach this machine. May be started again
+/// at any time: the ledger remembers what was spent.
+#[derive(Args)]
+struct Run {
+    /// The site's configuration (client.toml).
+    config: PathBuf,
+    /// Write logs as JSON, one object a line.
+    #[arg(long)]
+    log_json: bool,
+}
+
+fn main() -> ExitCode {
+    let Command::Run(run) = Arguments::parse().command;
+    start_log(run.log_json);
+    match take_part(&run) {
+        Ok(kind) => kind.into(),
+        Err((kind, message)) => {
+            eprintln!("error: {message}");
+            kind.into()
+        }
+    }
+}
+
+fn start_log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,umbel_client=info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
+    let configuration = |e: String| (ExitKind::Configuration, e);
+    let config = ClientConfig::load(&run.config).map_err(|e| configuration(e.to_string()))?;
+    let failed = |e: ClientError| (e.exit_kind(), e.to_string());
+    let mut transport = connect(&config).map_err(failed)?;
+    let settings = SiteSettings {
+        name: config.name.clone(),
+        table: config.data.path.clone(),
+        schema: config.schema(),
+        labels: config.data.labels.clone(),
+        policy: Some(config.policy.rules.clone()),
+        ledger: config.policy.ledger.clone(),
+        data_set: config.data_set(),
+        device: config.device().map_err(configuration)?,
+        compute: Arc::new(ComputeSlots::whole_machine()),
+        unix_seconds,
+    };
+    let bar = progress_bar();
+    let ending = participate(&mut transport, settings, &mut |progress| show(&bar, &progress));
+    bar.finish_and_clear();
+    match ending.map_err(failed)? {
+        Ending::Complete => {
+            tracing::info!("the run is complete");
+            Ok(ExitKind::Success)
+        }
+        Ending::BudgetExhausted { rounds } => {
+            tracing::info!(rounds, "the run ended: its privacy budget is exhausted");
+            Ok(ExitKind::BudgetExhausted)
+        }
+        Ending::Failed { reason } => Err((ExitKind::RunFailed, format!("the run failed: {reason}"))),
+    }
+}
+
+fn connect(config: &ClientConfig) -> Result<GrpcTransport, ClientError> {
+    let identity = match &config.tls {
+        Some(tls) => ClientIdentity::Certificate {
+            tls: ClientTls::read(&config.coordinator, &tls.ca, &tls.certificate, &tls.key)?,
+            server_name: tls.server_name.clone(),
+        },
+        None => ClientIdentity::Name(config.name.clone()),
+    };
+    let settings = ConnectionSettings::new(&config.coordinator, identity);
+    Ok(GrpcTransport::connect(settings)?)
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("round {pos}/{len} {bar:30} {msg} {eta_precise} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    match progress {
+        Progress::Ready { rounds } => bar.set_length(u64::from(*rounds)),
+        Progress::Training { .. } => bar.set_message("training"),
+        Progress::Submitted { round } => {
+            bar.set_message("waiting");
+            bar.set_position(u64::from(*round));
+            tracing::debug!(round, "update handed in");
+        }
+        Progress::Refused { round, reason } => {
+            tracing::warn!(round, reason, "the coordinator refused the update");
+        }
+    }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

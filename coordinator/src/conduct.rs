@@ -1,0 +1,205 @@
+//! A run from its first round to its report: what the simulation and the service share.
+
+use std::path::PathBuf;
+
+use umbel_model::{ModelError, Precision};
+use umbel_privacy::ledger::file::OpenError;
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError};
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::plan::Plan;
+use umbel_proto::spending::{Spending, SpendingError};
+
+use crate::clock::Clock;
+use crate::config::RunConfig;
+use crate::hall::Traffic;
+use crate::prepare::{Prepared, weights_digest};
+use crate::recorder::{Metric, Recorder};
+use crate::report;
+use crate::round::Event;
+use crate::run::{Driver, RunError};
+use crate::run_folder::{RunFolder, RunFolderError, readable_time};
+use crate::run_report::{Facts, RunReport, summarise};
+
+/// What a run is conducted with.
+pub struct Conduct<'a> {
+    /// The configuration.
+    pub config: &'a RunConfig,
+    /// Model, plan and hall.
+    pub prepared: Prepared,
+    /// Where its results go.
+    pub folder: &'a mut RunFolder,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The run's ledger: this file, or `ledger.jsonl` in the run's folder.
+    pub ledger: Option<PathBuf>,
+    /// How connections are secured, a sentence each, for the report.
+    pub connections: Vec<String>,
+    /// Bytes moved, where the transport knows better than the hall.
+    pub traffic: Option<&'a dyn Fn() -> Traffic>,
+}
+
+/// Why a run couldn't be conducted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConductError {
+    /// The run folder.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// The model can't be evaluated or saved.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The ledger file can't be opened.
+    #[error(transparent)]
+    LedgerFile(#[from] OpenError),
+    /// The ledger is damaged.
+    #[error("ledger {}: {source}", path.display())]
+    LedgerDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: LedgerError,
+    },
+    /// The ledger doesn't fit the plan.
+    #[error(transparent)]
+    Spending(#[from] SpendingError),
+    /// The accounting failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The ledger can't be copied into the run's folder.
+    #[error("can't copy the ledger {}: {source}", path.display())]
+    Copy {
+        /// The ledger.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl ConductError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Folder(_) | Self::Copy { .. } => ExitKind::RunFailed,
+            Self::Model(_) => ExitKind::Model,
+            Self::LedgerFile(_) | Self::LedgerDamaged { .. } | Self::Spending(_) => {
+                ExitKind::Ledger
+            }
+            Self::Run(_) => ExitKind::Internal,
+        }
+    }
+}
+
+/// Drives a run to its end and writes its folder: `model/`, `metrics.jsonl`, `ledger.jsonl`,
+/// `plan.json`, `result.json` and `report.html`. `watch` is called after every round.
+///
+/// # Errors
+/// [`ConductError`]. The run's ending, whatever it is, is no error.
+pub fn conduct(
+    conduct: Conduct<'_>,
+    watch: &mut dyn FnMut(&Metric),
+) -> Result<RunReport, ConductError> {
+    let hall = std::sync::Arc::clone(&conduct.prepared.hall);
+    let report = conduct_open(conduct, watch);
+    if let Err(error) = &report {
+        // Clients that wait for a task must not wait for ever.
+        hall.tell(Event::Broken(error.to_string()));
+    }
+    report
+}
+
+fn conduct_open(
+    conduct: Conduct<'_>,
+    watch: &mut dyn FnMut(&Metric),
+) -> Result<RunReport, ConductError> {
+    let Conduct {
+        config,
+        prepared,
+        folder,
+        clock,
+        ledger,
+        connections,
+        traffic,
+    } = conduct;
+    let Prepared {
+        plan,
+        hall,
+        mut classifier,
+        public,
+        device,
+    } = prepared;
+    let (began, started) = (clock.elapsed(), clock.unix_seconds());
+    folder.write("plan.json", &plan.to_json())?;
+    let own_ledger = folder.path().join("ledger.jsonl");
+    let ledger_path = ledger.unwrap_or_else(|| own_ledger.clone());
+    let spending = open_ledger(config, &plan, &ledger_path)?;
+    let initial = classifier.parameters();
+    let driver = Driver::new(plan.clone(), config.clone(), hall.clone(), spending, initial, clock)?;
+    let mut recorder = Recorder::new(
+        folder,
+        clock,
+        &config.evaluation,
+        config.run.rounds,
+        &public,
+        &mut classifier,
+        watch,
+    );
+    let outcome = driver.drive(&mut recorder)?;
+    let metrics = recorder.into_metrics();
+    classifier.set_parameters(&outcome.parameters)?;
+    let evaluation = if public.is_empty() {
+        None
+    } else {
+        Some(public.evaluate(&classifier, 0)?)
+    };
+    classifier.save(&folder.model(), Precision::F32)?;
+    if plan.is_private() && ledger_path != own_ledger {
+        std::fs::copy(&ledger_path, &own_ledger).map_err(|source| ConductError::Copy {
+            path: ledger_path,
+            source,
+        })?;
+    }
+    let facts = Facts {
+        config,
+        plan: &plan,
+        outcome: &outcome,
+        evaluation: evaluation.as_ref(),
+        metrics: &metrics,
+        attendance: &hall.attendance(),
+        traffic: traffic.map_or_else(|| hall.traffic(), |traffic| traffic()),
+        device,
+        connections,
+        started: readable_time(started),
+        finished: readable_time(clock.unix_seconds()),
+        seconds: (clock.elapsed() - began).as_secs_f64(),
+        model_hash: weights_digest(&folder.model()).ok().map(|digest| digest.to_string()),
+    };
+    let summary = summarise(&facts);
+    folder.write("report.html", report::render(&summary).as_bytes())?;
+    let report = RunReport::new(summary, folder.path().to_owned());
+    folder.write_json("result.json", &report.as_json())?;
+    Ok(report)
+}
+
+/// The ledger of a run with privacy; a run without has none.
+fn open_ledger(
+    config: &RunConfig,
+    plan: &Plan,
+    path: &std::path::Path,
+) -> Result<Option<Spending<FileLedgerStorage>>, ConductError> {
+    if !plan.is_private() {
+        return Ok(None);
+    }
+    let ledger = Ledger::open(FileLedgerStorage::open(path)?).map_err(|source| {
+        ConductError::LedgerDamaged {
+            path: path.to_owned(),
+            source,
+        }
+    })?;
+    let data_set = config.privacy.data_set.clone();
+    let data_set = data_set.unwrap_or_else(|| config.run.name.clone());
+    let budget = (plan.privacy.epsilon, plan.privacy.delta);
+    let spending = Spending::open(ledger, data_set, budget, plan)?;
+    if let Some(bytes) = spending.repaired() {
+        tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
+    }
+    Ok(Some(spending))
+}

@@ -1,0 +1,81 @@
+//! How to check what a report says, without believing the software that wrote it.
+
+use umbel_privacy::unit::{Adjacency, PrivacyUnit};
+
+use super::html::Html;
+use super::layout::section;
+use super::run_summary::RunSummary;
+
+/// The section.
+pub(super) fn section_of(run: &RunSummary) -> Html {
+    let hash = |hash: &str| Html::with("code", &[("class", "hash")], hash);
+    let mut steps = Vec::new();
+    if let Some(model) = &run.model_hash {
+        steps.push(Html::from([
+            Html::text("The model is the one that this page speaks of if the SHA-256 of "),
+            Html::element("code", "model/model.safetensors"),
+            Html::text(" is "),
+            hash(model),
+            Html::text("."),
+        ]));
+    }
+    if let Some(head) = &run.ledger_head {
+        steps.push(Html::from([
+            Html::text(
+                "Each entry of the ledger holds the hash of the one before, and the last one's \
+                 was ",
+            ),
+            hash(head),
+            Html::text(
+                " when this page was written. An entry that was changed or removed since breaks \
+                 that chain.",
+            ),
+        ]));
+    }
+    if let Some(command) = &run.account_command {
+        steps.push(Html::from([
+            Html::text("Epsilon of this run alone follows from the parameters above:"),
+            Html::element("pre", Html::element("code", command)),
+        ]));
+    }
+    steps.extend(independent_accountant(run));
+    let steps: Html = steps
+        .into_iter()
+        .map(|step| Html::element("li", step))
+        .collect();
+    if steps.is_empty() {
+        return section(
+            "How to verify",
+            Html::element("p", "This run left neither a model nor a ledger to check."),
+        );
+    }
+    section("How to verify", Html::element("ol", steps))
+}
+
+/// The same computation by another project's accountant.
+fn independent_accountant(run: &RunSummary) -> Option<Html> {
+    let p = &run.privacy;
+    let comparable = p.adjacency == Adjacency::AddOrRemove;
+    let (sigma, delta) = (p.noise_multiplier?, p.delta?);
+    if p.unit == PrivacyUnit::None || !comparable {
+        return None;
+    }
+    let draws = u64::from(run.training.rounds_done).saturating_mul(u64::from(p.draws_per_round));
+    // `{:?}` writes the shortest digits that read back as the same number.
+    let code = format!(
+        "import dp_accounting\n\
+         from dp_accounting import rdp\n\n\
+         noise = dp_accounting.GaussianDpEvent({sigma:?})\n\
+         draw = dp_accounting.PoissonSampledDpEvent({:?}, noise)\n\
+         accountant = rdp.RdpAccountant()\n\
+         accountant.compose(draw, {draws})\n\
+         print(accountant.get_epsilon({delta:?}))",
+        p.accounted_sampling_rate
+    );
+    Some(Html::from([
+        Html::text("So it does with an accountant of other makers, Google's "),
+        Html::element("code", "dp_accounting"),
+        Html::text(" for Python:"),
+        Html::element("pre", Html::element("code", code)),
+    ]))
+}

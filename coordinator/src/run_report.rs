@@ -1,0 +1,370 @@
+//! What a run ends with: the numbers behind the report, the closing table and the JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use umbel_privacy::combination::Summed;
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::{ClientId, Ending};
+use umbel_proto::plan::Plan;
+
+use crate::config::{RunConfig, ServerOptimiserName};
+use crate::evaluation::{Evaluation, Scores};
+use crate::hall::{Attendance, Traffic};
+use crate::recorder::Metric;
+use crate::report::{
+    self, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results, RunSummary, Statement,
+    TrainingSummary,
+};
+use crate::run::Outcome;
+
+/// All that is known at the end of a run.
+pub(crate) struct Facts<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) plan: &'a Plan,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) evaluation: Option<&'a Evaluation>,
+    pub(crate) metrics: &'a [Metric],
+    pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
+    pub(crate) traffic: Traffic,
+    pub(crate) device: String,
+    pub(crate) connections: Vec<String>,
+    pub(crate) started: String,
+    pub(crate) finished: String,
+    pub(crate) seconds: f64,
+    pub(crate) model_hash: Option<String>,
+}
+
+/// A run that has ended, and where its folder is.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    summary: RunSummary,
+    folder: PathBuf,
+}
+
+impl RunReport {
+    pub(crate) fn new(summary: RunSummary, folder: PathBuf) -> Self {
+        Self { summary, folder }
+    }
+
+    /// All that the report tells.
+    pub fn summary(&self) -> &RunSummary {
+        &self.summary
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the run ended before its last round, for another reason than its budget.
+    pub fn failed(&self) -> bool {
+        matches!(self.summary.ending, report::Ending::Failed { .. })
+    }
+
+    /// The exit code that tells the ending.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self.summary.ending {
+            report::Ending::Complete => ExitKind::Success,
+            report::Ending::BudgetExhausted => ExitKind::BudgetExhausted,
+            report::Ending::Failed { .. } => ExitKind::RunFailed,
+        }
+    }
+
+    /// One object for machines.
+    pub fn as_json(&self) -> Value {
+        let run = &self.summary;
+        let overall = run.results.as_ref().map(|results| &results.overall);
+        let files: serde_json::Map<String, Value> = run
+            .results
+            .iter()
+            .flat_map(|results| &results.files)
+            .map(|file| (file.name.clone(), json!(file.scores)))
+            .collect();
+        let (ending, reason) = match &run.ending {
+            report::Ending::Complete => ("complete", None),
+            report::Ending::BudgetExhausted => ("budget-exhausted", None),
+            report::Ending::Failed { reason } => ("failed", Some(reason)),
+        };
+        json!({
+            "accuracy": overall.map(|scores| scores.accuracy),
+            "macro_f1": overall.map(|scores| scores.macro_f1),
+            "loss": overall.map(|scores| scores.loss),
+            "examples": overall.map(|scores| scores.examples),
+            "files": files,
+            "epsilon": run.privacy.epsilon_spent,
+            "epsilon_budget": run.privacy.epsilon_budget,
+            "delta": run.privacy.delta,
+            "unit": run.privacy.unit,
+            "adjacency": run.privacy.adjacency,
+            "noise": run.privacy.placement,
+            "noise_multiplier": run.privacy.noise_multiplier,
+            "sampling_rate": run.privacy.sampling_rate,
+            "clipping_norm": run.privacy.clipping_norm,
+            "seeded": run.privacy.seeded,
+            "rounds": run.training.rounds_done,
+            "rounds_planned": run.training.rounds_planned,
+            "clients": run.clients.len(),
+            "participation": run.clients,
+            "bytes_up": run.traffic.bytes_up,
+            "bytes_down": run.traffic.bytes_down,
+            "seconds": run.seconds,
+            "device": run.training.device,
+            "ending": ending,
+            "reason": reason,
+            "ledger_head": run.ledger_head,
+            "model_sha256": run.model_hash,
+            "run_dir": self.folder,
+        })
+    }
+
+    /// The closing table for people.
+    pub fn table(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = self.write_table(&mut text);
+        text
+    }
+
+    fn write_table(&self, out: &mut String) -> std::fmt::Result {
+        let run = &self.summary;
+        for line in Statement::of(&run.privacy).lines() {
+            writeln!(out, "{line}")?;
+        }
+        match &run.ending {
+            report::Ending::Complete => {}
+            report::Ending::BudgetExhausted => writeln!(
+                out,
+                "\nPrivacy budget exhausted: the run stopped before a round that would have \
+                 cost more than is left. The last model is kept."
+            )?,
+            report::Ending::Failed { reason } => writeln!(out, "\nThe run failed: {reason}.")?,
+        }
+        if let Some(results) = &run.results {
+            writeln!(out, "\n{:<16}{:>9}{:>9}{:>9}{:>10}", "", "accuracy", "macro-F1", "loss", "rows")?;
+            let overall = NamedScores {
+                name: "overall".into(),
+                scores: results.overall,
+            };
+            for file in std::iter::once(&overall).chain(&results.files) {
+                let s = &file.scores;
+                let (name, rows) = (&file.name, s.examples);
+                writeln!(
+                    out,
+                    "{name:<16}{:>9.4}{:>9.4}{:>9.4}{rows:>10}",
+                    s.accuracy, s.macro_f1, s.loss
+                )?;
+            }
+        }
+        writeln!(out)?;
+        for (name, value) in self.rows() {
+            writeln!(out, "{name:<16}{value}")?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let run = &self.summary;
+        let privacy = &run.privacy;
+        let mut rows = Vec::new();
+        if let (Some(spent), Some(budget), Some(delta)) =
+            (privacy.epsilon_spent, privacy.epsilon_budget, privacy.delta)
+        {
+            let (unit, adjacency) = (privacy.unit, privacy.adjacency);
+            rows.push(("epsilon", format!("{spent:.4} of {budget}")));
+            rows.push(("delta", format!("{delta:e}")));
+            rows.push(("unit", format!("{unit}, adjacency {adjacency}")));
+        } else {
+            rows.push(("epsilon", "none: nobody is protected".into()));
+        }
+        let done = run.training.rounds_done;
+        rows.push(("rounds", format!("{done} of {}", run.training.rounds_planned)));
+        for client in &run.clients {
+            let mut line = format!("{}: {} rounds", client.name, client.rounds_taken_part);
+            if client.refused_updates > 0 {
+                line += &format!(", {} updates refused", client.refused_updates);
+            }
+            if let Some(reason) = &client.left_out_reason {
+                line += &format!(", {reason}");
+            }
+            rows.push(("client", line));
+        }
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        rows.push((
+            "moved",
+            format!(
+                "{:.1} MB up, {:.1} MB down",
+                megabytes(run.traffic.bytes_up),
+                megabytes(run.traffic.bytes_down)
+            ),
+        ));
+        rows.push(("time", format!("{:.1} s on {}", run.seconds, run.training.device)));
+        rows.push(("run folder", self.folder.display().to_string()));
+        rows
+    }
+}
+
+/// Puts the facts into the report's form.
+pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
+    RunSummary {
+        name: facts.config.run.name.clone(),
+        software: concat!("Umbel ", env!("CARGO_PKG_VERSION")).into(),
+        started: facts.started.clone(),
+        finished: facts.finished.clone(),
+        seconds: facts.seconds,
+        ending: match &facts.outcome.ending {
+            Ending::Complete => report::Ending::Complete,
+            Ending::BudgetExhausted { .. } => report::Ending::BudgetExhausted,
+            Ending::Failed { reason } => report::Ending::Failed {
+                reason: reason.clone(),
+            },
+        },
+        privacy: privacy_summary(facts),
+        training: training_summary(facts),
+        connections: facts.connections.clone(),
+        clients: facts
+            .attendance
+            .iter()
+            .map(|(client, attendance)| client_summary(client, attendance))
+            .collect(),
+        traffic: report::Traffic {
+            bytes_up: facts.traffic.up,
+            bytes_down: facts.traffic.down,
+        },
+        results: facts.evaluation.map(results),
+        curve: curve(facts),
+        ledger_head: facts.outcome.ledger_head.clone(),
+        model_hash: facts.model_hash.clone(),
+        account_command: account_command(facts),
+    }
+}
+
+fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
+    let privacy = &facts.plan.privacy;
+    let promised = |value: f64| facts.plan.is_private().then_some(value);
+    PrivacySummary {
+        unit: privacy.unit,
+        adjacency: privacy.adjacency,
+        placement: privacy.placement,
+        group_column: facts.config.data.group.clone(),
+        rows_per_group: privacy.rows_per_group,
+        epsilon_spent: facts.outcome.epsilon,
+        epsilon_budget: promised(privacy.epsilon),
+        delta: promised(privacy.delta),
+        noise_multiplier: promised(privacy.noise_multiplier),
+        sampling_rate: privacy.sampling_rate,
+        accounted_sampling_rate: facts.plan.accounted_sampling_rate(),
+        draws_per_round: facts.plan.events_per_round(),
+        clipping_norm: promised(privacy.clipping_norm),
+        seeded: facts.plan.seed.is_some(),
+    }
+}
+
+fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
+    let server = &facts.config.server;
+    let optimiser = match server.optimiser {
+        ServerOptimiserName::Sgd => "SGD",
+        ServerOptimiserName::Momentum => "SGD with momentum",
+        ServerOptimiserName::Adam => "Adam",
+    };
+    let mut settings = vec![
+        ("server optimiser".to_owned(), optimiser.to_owned()),
+        ("learning rate".into(), server.learning_rate.to_string()),
+        ("pooling".into(), facts.plan.classifier.pooling.clone()),
+        ("tokens".into(), facts.plan.classifier.max_tokens.to_string()),
+    ];
+    match (facts.plan.summed, facts.config.training.expected_batch, &facts.plan.local.optimisation) {
+        (Summed::Gradients, Some(batch), _) => {
+            settings.push(("expected batch".into(), batch.to_string()));
+        }
+        (_, _, Some(local)) => {
+            let text = format!("{} of {} rows", local.steps, local.batch);
+            settings.push(("local steps".into(), text));
+        }
+        _ => {}
+    }
+    TrainingSummary {
+        summed: facts.plan.summed,
+        rounds_done: facts.outcome.rounds,
+        rounds_planned: facts.plan.rounds,
+        base_model: facts.config.model.base.display().to_string(),
+        trainable: facts.plan.classifier.train.clone(),
+        trainable_parameters: facts.plan.classifier.parameters,
+        device: facts.device.clone(),
+        settings,
+    }
+}
+
+fn client_summary(client: &ClientId, attendance: &Attendance) -> ClientSummary {
+    let left_out = if !attendance.joined {
+        Some("never joined".to_owned())
+    } else if attendance.left {
+        Some("left before the end".into())
+    } else if attendance.missed > 0 {
+        Some(format!("missing in {} rounds", attendance.missed))
+    } else {
+        attendance.last_refusal.clone()
+    };
+    ClientSummary {
+        name: client.to_string(),
+        rounds_taken_part: attendance.counted,
+        refused_updates: attendance.refused,
+        left_out_reason: left_out,
+    }
+}
+
+fn results(evaluation: &Evaluation) -> Results {
+    let scores = |scores: &Scores| report::Scores {
+        accuracy: scores.accuracy,
+        macro_f1: scores.macro_f1,
+        loss: scores.loss,
+        examples: scores.examples,
+    };
+    Results {
+        overall: scores(&evaluation.overall),
+        files: evaluation
+            .files
+            .iter()
+            .map(|(name, file)| NamedScores {
+                name: name.clone(),
+                scores: scores(file),
+            })
+            .collect(),
+    }
+}
+
+/// The rounds, the last one with the scores of the final evaluation.
+fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
+    let mut curve: Vec<CurvePoint> = facts
+        .metrics
+        .iter()
+        .map(|metric| CurvePoint {
+            round: metric.round,
+            loss: metric.loss,
+            accuracy: metric.accuracy,
+            epsilon: metric.epsilon,
+        })
+        .collect();
+    if let (Some(last), Some(evaluation)) = (curve.last_mut(), facts.evaluation) {
+        last.loss = Some(evaluation.overall.loss);
+        last.accuracy = Some(evaluation.overall.accuracy);
+    }
+    curve
+}
+
+fn account_command(facts: &Facts<'_>) -> Option<String> {
+    let privacy = &facts.plan.privacy;
+    facts.plan.is_private().then(|| {
+        format!(
+            "umbel account epsilon --noise-multiplier {} --sampling-rate {} --steps {} --delta {} \
+             --adjacency {}",
+            privacy.noise_multiplier,
+            facts.plan.accounted_sampling_rate(),
+            u64::from(facts.outcome.rounds) * u64::from(facts.plan.events_per_round()),
+            privacy.delta,
+            privacy.adjacency,
+        )
+    })
+}

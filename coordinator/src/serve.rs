@@ -1,0 +1,192 @@
+//! A run over the network: the service in the background, the driver in front.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use umbel_model::DeviceChoice;
+use umbel_model::data::{DataError, LabelSet};
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::federation::Federation;
+
+use crate::clock::{Clock, SystemClock};
+use crate::conduct::{Conduct, ConductError, conduct};
+use crate::config::{self, ConfigError, RunConfig};
+use crate::grpc::{
+    self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
+};
+use crate::hall::{Hall, Traffic};
+use crate::prepare::{PrepareError, prepare};
+use crate::run_folder::{RunFolder, RunFolderError};
+use crate::run_report::RunReport;
+
+/// What `umbel-coordinator serve` was asked for.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// `key=value` overrides.
+    pub overrides: Vec<String>,
+    /// A seed, for tests.
+    pub seed: Option<u64>,
+    /// Where to evaluate.
+    pub device: DeviceChoice,
+}
+
+/// Why a run couldn't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeRunError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Model, data or plan.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The label set.
+    #[error("data.labels: {0}")]
+    Labels(#[from] DataError),
+    /// The service can't be offered.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The run's folder.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// The run itself.
+    #[error(transparent)]
+    Conduct(#[from] ConductError),
+    /// The operating system gave no threads.
+    #[error("can't start the service: {0}")]
+    Runtime(std::io::Error),
+}
+
+impl ServeRunError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Config(_) | Self::Labels(_) => ExitKind::Configuration,
+            Self::Prepare(error) => error.exit_kind(),
+            Self::Serve(_) => ExitKind::Network,
+            Self::Folder(_) => ExitKind::RunFailed,
+            Self::Conduct(error) => error.exit_kind(),
+            Self::Runtime(_) => ExitKind::Internal,
+        }
+    }
+}
+
+/// How long the coordinator stays for clients to learn that the run is over.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// Serves a run from its configuration to its report.
+///
+/// # Errors
+/// [`ServeRunError`]. The run's ending, whatever it is, is no error.
+pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
+    let config = config::load(&options.config, &options.overrides, options.seed)?.config;
+    let section = config.serve.clone().ok_or_else(|| {
+        wrong("serve", "is missing; over the network the coordinator needs [serve] listen")
+    })?;
+    if config.data.labels.is_empty() {
+        let reason = "is missing; over the network it must be given, since sites don't tell theirs";
+        return Err(wrong("data.labels", reason).into());
+    }
+    let security = security(&config)?;
+    let connections = vec![match &security {
+        Security::MutualTls { .. } => {
+            "Every connection used TLS with certificates on both sides.".to_owned()
+        }
+        Security::LoopbackOnly => {
+            "Connections were not encrypted and stayed on one machine.".to_owned()
+        }
+    }];
+    let clock = SystemClock::new();
+    let prepared = prepare(&config, LabelSet::new(config.data.labels.clone())?, &options.device)?;
+    let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())?;
+    let hall = Arc::clone(&prepared.hall);
+    let meter = Arc::new(TrafficMeter::default());
+    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
+    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, folder = %folder.path().display(), "waiting for clients");
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let federation: Arc<dyn Federation> = hall.clone();
+    let service = runtime.spawn(grpc::serve(
+        federation,
+        security,
+        listener,
+        ServiceLimits::default(),
+        Arc::clone(&meter),
+        async move { drop(stopped.await) },
+    ));
+    let ledger = config.privacy.ledger.clone().unwrap_or_else(|| {
+        let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
+        beside.join("ledger.jsonl")
+    });
+    let report = conduct(
+        Conduct {
+            config: &config,
+            prepared,
+            folder: &mut folder,
+            clock: &clock,
+            ledger: Some(ledger),
+            connections,
+            traffic: Some(&|| Traffic {
+                up: meter.received(),
+                down: meter.sent(),
+            }),
+        },
+        &mut |metric| {
+            let (loss, epsilon) = (metric.loss, metric.epsilon);
+            tracing::info!(round = metric.round, loss, epsilon, clients = metric.clients, "round done");
+        },
+    );
+    farewell(&hall, &clock);
+    drop(stop);
+    if let Ok(Err(error)) = runtime.block_on(service) {
+        tracing::error!("the service ended early: {error}");
+    }
+    Ok(report?)
+}
+
+/// Lets clients fetch the news that the run is over, before the service closes.
+fn farewell(hall: &Hall, clock: &dyn Clock) {
+    let until = clock.elapsed() + FAREWELL;
+    while !hall.everyone_left() && clock.elapsed() < until {
+        hall.wait_for_change(Duration::from_millis(200));
+    }
+}
+
+fn wrong(key: &str, reason: &str) -> ConfigError {
+    ConfigError::Check {
+        key: key.into(),
+        reason: reason.into(),
+    }
+}
+
+fn security(config: &RunConfig) -> Result<Security, ServeRunError> {
+    let Some(section) = config.serve.as_ref().filter(|section| section.tls) else {
+        return Ok(Security::LoopbackOnly);
+    };
+    let mut clients = Vec::new();
+    for client in &config.clients {
+        let fingerprint = client.fingerprint.ok_or_else(|| {
+            wrong(
+                "clients",
+                &format!(
+                    "client {} has no `fingerprint`; over the network its certificate is its \
+                     identity (umbel-coordinator init writes it)",
+                    client.name
+                ),
+            )
+        })?;
+        clients.push((fingerprint, client.name.clone()));
+    }
+    let clients =
+        ClientDirectory::new(clients).map_err(|e| wrong("clients", &e.to_string()))?;
+    Ok(Security::MutualTls {
+        tls: TlsSettings::read(&section.certificate, &section.key, &section.ca)?,
+        clients,
+    })
+}

@@ -1,0 +1,220 @@
+//! `umbel account`: what mechanisms cost, and how much noise a target takes.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use umbel::failure::Failure;
+use umbel_privacy::accountant::event::{MechanismEvent, NoiseMultiplier};
+use umbel_privacy::accountant::{Accountant, Delta, RdpAccountant, calibrate};
+use umbel_privacy::budget::Budget;
+use umbel_privacy::poisson::SamplingRate;
+use umbel_privacy::unit::Adjacency;
+use umbel_proto::exit_code::ExitKind;
+
+use super::print_json;
+
+/// Compute epsilon, or the noise that a target epsilon takes
+///
+/// Needs no run and no data: a privacy officer can check with it what a report claims.
+#[derive(Args)]
+pub struct Account {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Subcommand)]
+enum Question {
+    Epsilon(EpsilonQuestion),
+    Calibrate(CalibrateQuestion),
+}
+
+/// Which accountant computes.
+#[derive(Clone, Copy, ValueEnum)]
+enum AccountantName {
+    /// Rényi differential privacy; closed form where nothing is sampled.
+    Rdp,
+}
+
+/// What neighbouring data sets are.
+#[derive(Clone, Copy, ValueEnum)]
+enum AdjacencyName {
+    /// One unit more or less.
+    AddRemove,
+    /// The same, as configurations and ledgers write it.
+    AddOrRemove,
+    /// One unit in another's place: twice the sensitivity.
+    ReplaceOne,
+}
+
+impl From<AdjacencyName> for Adjacency {
+    fn from(name: AdjacencyName) -> Self {
+        match name {
+            AdjacencyName::AddRemove | AdjacencyName::AddOrRemove => Self::AddOrRemove,
+            AdjacencyName::ReplaceOne => Self::ReplaceOne,
+        }
+    }
+}
+
+/// Epsilon of a (sampled) Gaussian mechanism repeated, or of a list of events
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  umbel account epsilon --noise-multiplier 1.1 --sampling-rate 0.01 --steps 1000 --delta 1e-5
+  umbel account epsilon --events events.json --delta 1e-5 --json
+
+events.json is a JSON list such as
+  [{\"type\": \"poisson_gaussian\", \"noise_multiplier\": 1.1, \"sampling_probability\": 0.01, \"count\": 1000}]")]
+struct EpsilonQuestion {
+    /// Standard deviation of the noise over the clipping norm.
+    #[arg(long, required_unless_present = "events")]
+    noise_multiplier: Option<f64>,
+    /// Poisson sampling rate; 1 for none.
+    #[arg(long, default_value_t = 1.0, conflicts_with = "events")]
+    sampling_rate: f64,
+    /// How often the mechanism runs.
+    #[arg(long, default_value_t = 1, conflicts_with = "events")]
+    steps: u64,
+    /// The probability with which the guarantee may fail.
+    #[arg(long)]
+    delta: f64,
+    /// A file with a JSON list of events.
+    #[arg(long, conflicts_with = "noise_multiplier")]
+    events: Option<PathBuf>,
+    /// Which accountant computes.
+    #[arg(long, value_enum, default_value = "rdp")]
+    accountant: AccountantName,
+    /// What neighbouring data sets are.
+    #[arg(long, value_enum, default_value = "add-remove")]
+    adjacency: AdjacencyName,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The least noise multiplier that keeps all steps within epsilon
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  umbel account calibrate --epsilon 8 --delta 1e-5 --sampling-rate 0.01 --steps 1000")]
+struct CalibrateQuestion {
+    /// The target, never overshot.
+    #[arg(long)]
+    epsilon: f64,
+    /// The probability with which the guarantee may fail.
+    #[arg(long)]
+    delta: f64,
+    /// Poisson sampling rate; 1 for none.
+    #[arg(long, default_value_t = 1.0)]
+    sampling_rate: f64,
+    /// How often the mechanism runs.
+    #[arg(long)]
+    steps: u64,
+    /// What neighbouring data sets are.
+    #[arg(long, value_enum, default_value = "add-remove")]
+    adjacency: AdjacencyName,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct EpsilonAnswer {
+    epsilon: f64,
+    delta: f64,
+    accountant: &'static str,
+    adjacency: Adjacency,
+    elapsed_ms: f64,
+}
+
+#[derive(Serialize)]
+struct CalibrateAnswer {
+    noise_multiplier: f64,
+    epsilon: f64,
+    delta: f64,
+    accountant: &'static str,
+    adjacency: Adjacency,
+    elapsed_ms: f64,
+}
+
+/// Runs the command.
+pub fn run(command: &Account) -> Result<ExitKind, Failure> {
+    match &command.question {
+        Question::Epsilon(question) => epsilon(question)?,
+        Question::Calibrate(question) => calibrate(question)?,
+    }
+    Ok(ExitKind::Success)
+}
+
+fn wrong(reason: impl ToString) -> Failure {
+    Failure::new(ExitKind::Configuration, reason)
+}
+
+fn epsilon(question: &EpsilonQuestion) -> Result<(), Failure> {
+    let delta = Delta::try_from(question.delta).map_err(wrong)?;
+    let adjacency = question.adjacency.into();
+    let events = events(question)?;
+    let AccountantName::Rdp = question.accountant;
+    let start = Instant::now();
+    let mut accountant = RdpAccountant::new(adjacency);
+    for event in &events {
+        accountant.compose(event, 1).map_err(wrong)?;
+    }
+    let epsilon = accountant.epsilon(delta).get();
+    let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+    if question.json {
+        return print_json(&EpsilonAnswer {
+            epsilon,
+            delta: delta.get(),
+            accountant: "rdp",
+            adjacency,
+            elapsed_ms,
+        });
+    }
+    println!("epsilon {epsilon:.6} at delta {delta} (accountant rdp, adjacency {adjacency})");
+    Ok(())
+}
+
+fn events(question: &EpsilonQuestion) -> Result<Vec<MechanismEvent>, Failure> {
+    if let Some(path) = &question.events {
+        let place = |e: String| wrong(format!("{}: {e}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| place(e.to_string()))?;
+        return serde_json::from_str(&text).map_err(|e| place(e.to_string()));
+    }
+    let sigma = question.noise_multiplier.unwrap_or_default();
+    let sigma = NoiseMultiplier::try_from(sigma).map_err(wrong)?;
+    let rate = SamplingRate::try_from(question.sampling_rate).map_err(wrong)?;
+    Ok(vec![MechanismEvent::poisson_gaussian(rate, sigma).times(question.steps)])
+}
+
+fn calibrate(question: &CalibrateQuestion) -> Result<(), Failure> {
+    let budget = Budget::new(question.epsilon, question.delta).map_err(wrong)?;
+    let rate = SamplingRate::try_from(question.sampling_rate).map_err(wrong)?;
+    let adjacency = question.adjacency.into();
+    let start = Instant::now();
+    let sigma = calibrate::noise_multiplier(&budget, rate, question.steps, adjacency)
+        .map_err(wrong)?;
+    let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+    let event = MechanismEvent::poisson_gaussian(rate, sigma);
+    let epsilon = calibrate::epsilon_of(&event, question.steps, budget.delta(), adjacency)
+        .map_err(wrong)?
+        .get();
+    if question.json {
+        return print_json(&CalibrateAnswer {
+            noise_multiplier: sigma.get(),
+            epsilon,
+            delta: question.delta,
+            accountant: "rdp",
+            adjacency,
+            elapsed_ms,
+        });
+    }
+    println!(
+        "noise multiplier {:.6} gives epsilon {epsilon:.6} at delta {} (accountant rdp, \
+         adjacency {adjacency})",
+        sigma.get(),
+        budget.delta()
+    );
+    Ok(())
+}
