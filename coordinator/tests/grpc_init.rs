@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use umbel_coordinator::config::{self, RunConfig};
 use umbel_coordinator::grpc::TlsSettings;
 use umbel_coordinator::init::{InitError, InitOptions, InitReport, init};
 use umbel_proto::message::{BlobDigest, ClientId};
@@ -17,7 +18,12 @@ fn options(address: &str) -> InitOptions {
 }
 
 fn federation(dir: &Path) -> InitReport {
-    init(dir, &sites(&["north", "south"]), &options("umbel.example.org:7701")).unwrap()
+    init(
+        dir,
+        &sites(&["north", "south"]),
+        &options("umbel.example.org:7701"),
+    )
+    .unwrap()
 }
 
 fn table(path: &Path) -> toml::Table {
@@ -58,7 +64,12 @@ fn only_the_owner_can_read_a_key() {
         report.authority.join("ca.key"),
         report.coordinator.join("server.key"),
     ];
-    keys.extend(report.sites.iter().map(|site| site.folder.join("client.key")));
+    keys.extend(
+        report
+            .sites
+            .iter()
+            .map(|site| site.folder.join("client.key")),
+    );
     for key in keys {
         let mode = fs::metadata(&key).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", key.display());
@@ -79,8 +90,45 @@ fn the_configurations_name_each_other() {
         assert_eq!(client["fingerprint"].as_str(), Some(fingerprint.as_str()));
         let own = table(&site.folder.join("client.toml"));
         assert_eq!(own["name"].as_str(), Some(site.name.as_str()));
-        assert_eq!(own["coordinator"].as_str(), Some("https://umbel.example.org:7701"));
+        assert_eq!(
+            own["coordinator"].as_str(),
+            Some("https://umbel.example.org:7701")
+        );
     }
+}
+
+#[test]
+fn the_example_configuration_is_a_whole_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = federation(dir.path()).coordinator.join("coordinator.toml");
+    let config = config::load(&path, &[], None).unwrap().config;
+    assert_eq!(config.serve.unwrap().listen, "0.0.0.0:7701");
+    assert!(
+        config
+            .clients
+            .iter()
+            .all(|client| client.fingerprint.is_some())
+    );
+    // Every key behind a `#` is a key, too.
+    let text = fs::read_to_string(&path).unwrap();
+    let keys = uncommented(&text);
+    assert!(keys.lines().count() == text.lines().count() && keys != text);
+    let all: RunConfig = toml::from_str(&keys).unwrap();
+    assert!(all.training.local.is_some() && all.run.seed.is_some());
+}
+
+/// The text with every comment that is a key or a section made one.
+fn uncommented(text: &str) -> String {
+    let is_key = |comment: &str| {
+        let word = comment.split_once(" = ").map_or("", |(word, _)| word);
+        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+        comment.starts_with('[') || (!word.is_empty() && word.chars().all(plain))
+    };
+    let line = |line: &str| match line.strip_prefix("# ") {
+        Some(comment) if is_key(comment) => format!("{comment}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 #[test]
@@ -88,7 +136,10 @@ fn a_fingerprint_is_the_hash_of_the_certificate_that_was_written() {
     let dir = tempfile::tempdir().unwrap();
     for site in federation(dir.path()).sites {
         let pem = fs::read_to_string(site.folder.join("client.pem")).unwrap();
-        let base64: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+        let base64: String = pem
+            .lines()
+            .filter(|line| !line.starts_with("---"))
+            .collect();
         assert_eq!(BlobDigest::of(&decode_base64(&base64)), site.fingerprint);
     }
 }
@@ -134,7 +185,10 @@ fn nothing_is_written_for_a_wrong_wish() {
             days,
             ..good.clone()
         };
-        assert!(matches!(init(&new, &sites(&["north"]), &wrong), Err(InitError::Days(_))));
+        assert!(matches!(
+            init(&new, &sites(&["north"]), &wrong),
+            Err(InitError::Days(_))
+        ));
     }
     for now in [
         SystemTime::UNIX_EPOCH - Duration::from_secs(1),
@@ -144,13 +198,19 @@ fn nothing_is_written_for_a_wrong_wish() {
             now,
             ..good.clone()
         };
-        assert!(matches!(init(&new, &sites(&["north"]), &wrong), Err(InitError::Clock)));
+        assert!(matches!(
+            init(&new, &sites(&["north"]), &wrong),
+            Err(InitError::Clock)
+        ));
     }
     let wrong = InitOptions {
         other_names: vec!["not a name".into()],
         ..good
     };
-    assert!(matches!(init(&new, &sites(&["north"]), &wrong), Err(InitError::Address(_))));
+    assert!(matches!(
+        init(&new, &sites(&["north"]), &wrong),
+        Err(InitError::Address(_))
+    ));
     assert!(!new.exists());
 }
 

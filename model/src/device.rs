@@ -84,6 +84,11 @@ fn cpu() -> (Device, String) {
     (Device::flex(), "CPU".into())
 }
 
+/// Whether a device is the CPU itself, where a tensor's memory is within reach.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    format!("{device:?}").contains("Flex")
+}
+
 /// A graphics adapter that can compute.
 struct Adapter {
     device: Device,

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::message::{
-    BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome,
-};
+use crate::message::{BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome};
 use crate::wire;
 
 /// A message that breaks the rules of `umbel.proto`.

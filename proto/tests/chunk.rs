@@ -59,7 +59,10 @@ proptest! {
 fn an_empty_rest_is_one_empty_chunk() {
     assert_eq!(chunks(&[], 0).collect::<Vec<_>>(), [(0, &[][..])]);
     assert_eq!(chunks(&[1, 2], 2).collect::<Vec<_>>(), [(2, &[][..])]);
-    assert_eq!(chunks(&[1, 2], u64::MAX).collect::<Vec<_>>(), [(2, &[][..])]);
+    assert_eq!(
+        chunks(&[1, 2], u64::MAX).collect::<Vec<_>>(),
+        [(2, &[][..])]
+    );
 }
 
 #[test]
@@ -108,5 +111,8 @@ fn a_message_longer_than_a_chunk_is_refused() {
 fn altered_bytes_are_refused() {
     let mut assembler = BlobAssembler::new(BlobDigest::of(b"abc"), 3, 3).unwrap();
     assembler.push(b"abd").unwrap();
-    assert!(matches!(assembler.finish().unwrap_err(), ChunkError::Altered { .. }));
+    assert!(matches!(
+        assembler.finish().unwrap_err(),
+        ChunkError::Altered { .. }
+    ));
 }

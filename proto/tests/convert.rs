@@ -5,9 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use prost::Message as _;
 use umbel_proto::convert::{BlobWish, UpdateAnnouncement, WireError};
-use umbel_proto::message::{
-    BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome,
-};
+use umbel_proto::message::{BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome};
 use umbel_proto::wire;
 
 fn any_digest() -> impl Strategy<Value = BlobDigest> {
@@ -39,7 +37,11 @@ fn any_receipt() -> impl Strategy<Value = Receipt> {
 }
 
 fn any_welcome() -> impl Strategy<Value = Welcome> {
-    let file = ("[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}", any_digest(), any::<u64>());
+    let file = (
+        "[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}",
+        any_digest(),
+        any::<u64>(),
+    );
     (vec(any::<u8>(), 0..200), vec(file, 0..5)).prop_map(|(plan, files)| Welcome {
         plan,
         files: files
@@ -157,9 +159,14 @@ fn model_file(name: &str) -> wire::ModelFile {
 #[test]
 fn a_file_name_that_leads_elsewhere_is_refused() {
     let long = "n".repeat(129);
-    for name in ["", ".", "..", ".hidden", "../up", "a/b", "a\\b", "C:x", "a b", "é", &long] {
+    for name in [
+        "", ".", "..", ".hidden", "../up", "a/b", "a\\b", "C:x", "a b", "é", &long,
+    ] {
         let error = ModelFile::try_from(model_file(name)).unwrap_err();
-        assert!(matches!(error, WireError::FileName { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, WireError::FileName { .. }),
+            "{name}: {error}"
+        );
     }
     for name in ["config.json", "model.safetensors", "a..b", &"n".repeat(128)] {
         assert!(ModelFile::try_from(model_file(name)).is_ok(), "{name}");
@@ -173,7 +180,10 @@ fn two_files_of_one_name_are_refused() {
         files: vec![model_file("config.json"), model_file("config.json")],
     };
     let error = Welcome::try_from(reply).unwrap_err();
-    assert_eq!(error.to_string(), "the base model has two files called config.json");
+    assert_eq!(
+        error.to_string(),
+        "the base model has two files called config.json"
+    );
 }
 
 #[test]

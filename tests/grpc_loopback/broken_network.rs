@@ -81,7 +81,11 @@ fn patience_with_a_coordinator_that_stays_away_ends() {
     let dir = tempfile::tempdir().unwrap();
     let report = certificates(dir.path(), 0);
     // A port that is free: nobody answers there.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let folder = &report.sites[0].folder;
     let mut settings = dialling(port, folder, folder);
     settings.retry.patience = Duration::from_millis(50);

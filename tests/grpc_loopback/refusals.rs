@@ -38,7 +38,10 @@ fn join_error(security: Security, own: &Path, trusted: &Path) -> TransportError 
     let script = Arc::new(Script::default());
     let coordinator = Coordinator::start(&script, security);
     let settings = dialling(coordinator.address.port(), own, trusted);
-    let error = GrpcTransport::connect(settings).unwrap().join(&hello()).unwrap_err();
+    let error = GrpcTransport::connect(settings)
+        .unwrap()
+        .join(&hello())
+        .unwrap_err();
     assert_eq!(script.calls(), [], "nothing may reach the federation");
     error
 }
@@ -61,7 +64,10 @@ fn a_site_that_is_not_in_the_run_learns_what_to_do() {
             assert_eq!(kind, RefusalKind::Foreign);
             let fingerprint = south.fingerprint.to_string();
             assert!(reason.contains(&fingerprint), "{reason}");
-            assert!(reason.contains("ask the coordinator's operator"), "{reason}");
+            assert!(
+                reason.contains("ask the coordinator's operator"),
+                "{reason}"
+            );
         }
         other => panic!("{other}"),
     }
@@ -74,7 +80,10 @@ fn a_coordinator_of_an_unknown_authority_is_not_spoken_to() {
     let trusted = &f.other.sites[0].folder;
     let reason = unreachable_reason(join_error(security(&f.ours, &f.ours), own, trusted));
     let ca = trusted.join("ca.pem").display().to_string();
-    assert!(reason.contains("wasn't signed by the authority"), "{reason}");
+    assert!(
+        reason.contains("wasn't signed by the authority"),
+        "{reason}"
+    );
     assert!(reason.contains(&ca), "{reason}");
 }
 
@@ -84,7 +93,10 @@ fn a_coordinator_whose_certificate_expired_is_not_spoken_to() {
     let own = &f.ours.sites[0].folder;
     let trusted = &f.expired.sites[0].folder;
     let reason = unreachable_reason(join_error(security(&f.expired, &f.ours), own, trusted));
-    assert!(reason.contains("coordinator's certificate has expired"), "{reason}");
+    assert!(
+        reason.contains("coordinator's certificate has expired"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -103,7 +115,10 @@ fn a_site_of_another_authority_learns_which_file_to_check() {
     let trusted = &f.ours.sites[0].folder;
     let reason = unreachable_reason(join_error(security(&f.ours, &f.ours), own, trusted));
     let certificate = own.join("client.pem").display().to_string();
-    assert!(reason.contains("doesn't accept this site's certificate"), "{reason}");
+    assert!(
+        reason.contains("doesn't accept this site's certificate"),
+        "{reason}"
+    );
     assert!(reason.contains(&certificate), "{reason}");
 }
 
@@ -159,16 +174,27 @@ fn files_that_cannot_be_used_are_named() {
     assert!(missing.starts_with("tls.ca: "), "{missing}");
     assert!(missing.contains("none.pem"), "{missing}");
     let swapped = read(&ca, &key, &certificate).unwrap_err();
-    assert!(swapped.contains("client.key: it holds no PEM section `CERTIFICATE`"), "{swapped}");
+    assert!(
+        swapped.contains("client.key: it holds no PEM section `CERTIFICATE`"),
+        "{swapped}"
+    );
     // A key that isn't the certificate's.
-    let tls = read(&ca, &certificate, &f.other.sites[0].folder.join("client.key")).unwrap();
+    let tls = read(
+        &ca,
+        &certificate,
+        &f.other.sites[0].folder.join("client.key"),
+    )
+    .unwrap();
     let identity = ClientIdentity::Certificate {
         tls,
         server_name: None,
     };
     let settings = ConnectionSettings::new(address, identity);
     let reason = unreachable_reason(GrpcTransport::connect(settings).err().unwrap());
-    assert!(reason.contains("the key must be the certificate's"), "{reason}");
+    assert!(
+        reason.contains("the key must be the certificate's"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -182,7 +208,9 @@ fn what_the_coordinator_refuses_is_not_tried_again() {
         ..hello()
     };
     let mismatch = client.join(&other_protocol).unwrap_err();
-    let missing = client.blob(&BlobDigest::of(b"what nobody has")).unwrap_err();
+    let missing = client
+        .blob(&BlobDigest::of(b"what nobody has"))
+        .unwrap_err();
     for (error, expected) in [
         (mismatch, RefusalKind::Mismatch),
         (missing, RefusalKind::Missing),
@@ -204,7 +232,9 @@ fn a_blob_that_is_not_what_was_asked_for_is_refused() {
         ..Script::default()
     });
     let coordinator = Coordinator::start(&script, security(&f.ours, &f.ours));
-    let error = north(coordinator.address.port(), &f.ours).blob(&asked).unwrap_err();
+    let error = north(coordinator.address.port(), &f.ours)
+        .blob(&asked)
+        .unwrap_err();
     assert!(matches!(error, TransportError::Garbled { .. }), "{error}");
     assert!(error.to_string().contains("altered"), "{error}");
 }

@@ -1,12 +1,10 @@
 //! Telling failures that pass from failures that stay.
 
 use std::error::Error;
-use std::io;
 
 use tonic::{Code, Status};
 use umbel_proto::federation::RefusalKind;
 
-use super::ClientTls;
 use crate::transport::TransportError;
 
 /// How one attempt at a call failed.
@@ -40,19 +38,10 @@ impl Failure {
     }
 
     /// What a call's status means.
-    pub(super) fn of(status: &Status, address: &str, tls: Option<&ClientTls>) -> Self {
+    pub(super) fn of(status: &Status) -> Self {
         // A status with a cause was made on this side, out of an error on the way.
         if let Some(cause) = status.source() {
-            let explained = tls
-                .zip(tls_error(cause))
-                .and_then(|(tls, error)| tls.explain(error));
-            return match explained {
-                Some(reason) => Self::Final(TransportError::Unreachable {
-                    address: address.to_owned(),
-                    reason,
-                }),
-                None => Self::passing(chain(cause)),
-            };
+            return Self::passing(chain(cause));
         }
         let refused = |kind| {
             Self::Final(TransportError::Refused {
@@ -76,26 +65,6 @@ impl Failure {
             code => Self::passing(format!("{code}: {}", status.message())),
         }
     }
-}
-
-/// The TLS error among the causes, if there is one.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        // An I/O error hides the error inside it from its chain of causes.
-        let inside = error
-            .downcast_ref::<io::Error>()
-            .and_then(|e| e.get_ref())
-            .map(|e| e as &(dyn Error + 'static));
-        if let Some(found) = inside.and_then(tls_error) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// An error with all that caused it, in one line.

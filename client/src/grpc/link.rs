@@ -1,5 +1,6 @@
 //! One attempt at each call.
 
+use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ use umbel_proto::wire::federation_client::FederationClient;
 use umbel_proto::wire::update_chunk::Part;
 
 use super::failure::Failure;
-use super::{ClientIdentity, ClientTls, ConnectionSettings, Traffic};
+use super::probe::Probe;
+use super::{ConnectionSettings, Traffic};
+use crate::transport::TransportError;
 
 /// The longest message from a coordinator: the plan, with a long list of labels.
 const MOST_MESSAGE_BYTES: usize = 16 << 20;
@@ -31,7 +34,7 @@ const WAITING: usize = 2;
 pub(super) struct Link {
     calls: FederationClient<Channel>,
     address: String,
-    tls: Option<ClientTls>,
+    probe: Option<Probe>,
     header: Option<MetadataValue<Ascii>>,
     stall: Duration,
     sent: AtomicU64,
@@ -41,15 +44,12 @@ pub(super) struct Link {
 impl Link {
     /// A link that hasn't dialled yet, or why the settings can't be used.
     pub(super) fn new(settings: &ConnectionSettings) -> Result<Self, String> {
+        let probe = settings.probe()?;
         let channel = settings.endpoint()?.connect_lazy();
-        let tls = match &settings.identity {
-            ClientIdentity::Certificate { tls, .. } => Some(tls.clone()),
-            ClientIdentity::Name(_) => None,
-        };
         Ok(Self {
             calls: FederationClient::new(channel).max_decoding_message_size(MOST_MESSAGE_BYTES),
             address: settings.address.clone(),
-            tls,
+            probe,
             header: settings.header(),
             stall: settings.stall,
             sent: AtomicU64::new(0),
@@ -68,7 +68,9 @@ impl Link {
     /// Introduces the client.
     pub(super) async fn join(&self, hello: &Hello) -> Result<Welcome, Failure> {
         let request = self.request(wire::JoinRequest::from(hello.clone()));
-        let reply = self.answer(self.calls.clone().join(request), self.stall).await?;
+        let reply = self
+            .answer(self.calls.clone().join(request), self.stall)
+            .await?;
         Welcome::try_from(reply).map_err(Failure::garbled)
     }
 
@@ -77,7 +79,9 @@ impl Link {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
         let request = self.request(wire::TaskRequest { wait_ms });
         let patience = wait.saturating_add(self.stall);
-        let reply = self.answer(self.calls.clone().next_task(request), patience).await?;
+        let reply = self
+            .answer(self.calls.clone().next_task(request), patience)
+            .await?;
         Option::<Task>::try_from(reply).map_err(Failure::garbled)
     }
 
@@ -120,9 +124,10 @@ impl Link {
         let request = self.request(wire::BlobRequest::from(wish));
         let mut calls = self.calls.clone();
         let answer = timeout(self.stall, calls.fetch_blob(request)).await;
-        let mut stream = self.in_time(answer)?.into_inner();
+        let mut stream = self.in_time(answer).await?.into_inner();
         loop {
-            let Some(chunk) = self.in_time(timeout(self.stall, stream.message()).await)? else {
+            let chunk = timeout(self.stall, stream.message()).await;
+            let Some(chunk) = self.in_time(chunk).await? else {
                 return Err(Failure::passing("the download broke off"));
             };
             self.count_received(&chunk);
@@ -160,8 +165,8 @@ impl Link {
             }
         };
         let reply = match early {
-            Some(reply) => reply.map_err(|status| self.failure(&status))?,
-            None => self.in_time(timeout(self.stall, answer).await)?,
+            Some(reply) => self.in_time(Ok(reply)).await?,
+            None => self.in_time(timeout(self.stall, answer).await).await?,
         };
         let reply = reply.into_inner();
         self.count_received(&reply);
@@ -195,7 +200,9 @@ impl Link {
     /// Says goodbye; whether it arrives doesn't matter.
     pub(super) async fn leave(&self) {
         let request = self.request(wire::LeaveRequest {});
-        let _ = self.answer(self.calls.clone().leave(request), GOODBYE).await;
+        let _ = self
+            .answer(self.calls.clone().leave(request), GOODBYE)
+            .await;
     }
 
     fn request<T: Message>(&self, message: T) -> Request<T> {
@@ -207,7 +214,9 @@ impl Link {
     fn request_stream<T>(&self, stream: T) -> Request<T> {
         let mut request = Request::new(stream);
         if let Some(name) = &self.header {
-            request.metadata_mut().insert(wire::CLIENT_HEADER, name.clone());
+            request
+                .metadata_mut()
+                .insert(wire::CLIENT_HEADER, name.clone());
         }
         request
     }
@@ -217,28 +226,47 @@ impl Link {
         call: impl Future<Output = Result<Response<T>, Status>>,
         patience: Duration,
     ) -> Result<T, Failure> {
-        let reply = self.in_time(timeout(patience, call).await)?.into_inner();
+        let reply = self
+            .in_time(timeout(patience, call).await)
+            .await?
+            .into_inner();
         self.count_received(&reply);
         Ok(reply)
     }
 
-    fn in_time<T>(
+    async fn in_time<T>(
         &self,
         answer: Result<Result<T, Status>, tokio::time::error::Elapsed>,
     ) -> Result<T, Failure> {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(status)) => Err(self.failure(&status)),
+            Ok(Err(status)) => Err(self.failure(&status).await),
             Err(_) => Err(self.stalled()),
         }
     }
 
-    fn failure(&self, status: &Status) -> Failure {
-        Failure::of(status, &self.address, self.tls.as_ref())
+    /// What a failed call means; where TLS may be to blame, a probe finds out.
+    async fn failure(&self, status: &Status) -> Failure {
+        let failure = Failure::of(status);
+        match (&failure, &self.probe, status.source()) {
+            (Failure::Passing { .. }, Some(probe), Some(_)) => {
+                let explanation = probe.explanation().await;
+                explanation.map_or(failure, |reason| {
+                    Failure::Final(TransportError::Unreachable {
+                        address: self.address.clone(),
+                        reason,
+                    })
+                })
+            }
+            _ => failure,
+        }
     }
 
     fn stalled(&self) -> Failure {
-        Failure::passing(format!("nothing moved for {} seconds", self.stall.as_secs_f64()))
+        Failure::passing(format!(
+            "nothing moved for {} seconds",
+            self.stall.as_secs_f64()
+        ))
     }
 
     fn count_received(&self, message: &impl Message) {

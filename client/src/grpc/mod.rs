@@ -6,6 +6,7 @@
 
 mod failure;
 mod link;
+mod probe;
 mod retry;
 mod settings;
 mod tls;

@@ -102,7 +102,11 @@ impl Retry {
             if failing_for.saturating_add(pause) > self.policy.patience {
                 return Err(self.given_up(&reason));
             }
-            tracing::warn!(reason, ?pause, "the coordinator can't be reached; trying again");
+            tracing::warn!(
+                reason,
+                ?pause,
+                "the coordinator can't be reached; trying again"
+            );
             timer.sleep(pause).await;
         }
     }
@@ -163,7 +167,9 @@ mod tests {
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(future)
     }
 
@@ -172,7 +178,10 @@ mod tests {
         let retry = retry("north", Duration::MAX);
         for (failures, whole) in [(0, 0.5), (1, 1.0), (5, 16.0), (6, 30.0), (u32::MAX, 30.0)] {
             let pause = retry.pause(failures).as_secs_f64();
-            assert!((whole / 2.0..=whole).contains(&pause), "{failures}: {pause}");
+            assert!(
+                (whole / 2.0..=whole).contains(&pause),
+                "{failures}: {pause}"
+            );
         }
     }
 
@@ -215,9 +224,16 @@ mod tests {
         let result: Result<(), _> =
             run(retry.persist(&time, async || Err(Failure::passing("connection refused"))));
         // The pause that would have led beyond it isn't made; none is longer than 30 seconds.
-        assert!((30..=60).contains(&time.now().as_secs()), "{:?}", time.now());
+        assert!(
+            (30..=60).contains(&time.now().as_secs()),
+            "{:?}",
+            time.now()
+        );
         let error = result.unwrap_err().to_string();
-        assert!(error.contains("connection refused; tried for 60 seconds"), "{error}");
+        assert!(
+            error.contains("connection refused; tried for 60 seconds"),
+            "{error}"
+        );
     }
 
     #[test]

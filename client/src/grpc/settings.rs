@@ -7,6 +7,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Endpoint, Uri};
 use umbel_proto::message::ClientId;
 
+use super::probe::Probe;
 use super::{ClientTls, RetryPolicy};
 
 /// HTTP/2 windows: what may be under way before the other side answers.
@@ -60,12 +61,23 @@ impl ConnectionSettings {
         }
     }
 
+    /// What finds out why TLS fails, where there is TLS.
+    pub(super) fn probe(&self) -> Result<Option<Probe>, String> {
+        let uri = self.uri()?;
+        match &self.identity {
+            ClientIdentity::Name(_) => Ok(None),
+            ClientIdentity::Certificate { tls, server_name } => {
+                let host = bare_host(&uri);
+                let name = server_name.as_deref().unwrap_or(host);
+                let port = uri.port_u16().unwrap_or(443);
+                Probe::new(tls.clone(), host.to_owned(), port, name).map(Some)
+            }
+        }
+    }
+
     /// The endpoint to dial, or why there can't be one.
     pub(super) fn endpoint(&self) -> Result<Endpoint, String> {
-        let uri: Uri = self.address.parse().map_err(|e| {
-            format!("the address isn't a URL ({e}); write it as https://host:7700")
-        })?;
-        self.check_scheme(&uri)?;
+        let uri = self.uri()?;
         let endpoint = Endpoint::from(uri)
             .connect_timeout(DIAL)
             .tcp_nodelay(true)
@@ -84,6 +96,15 @@ impl ConnectionSettings {
                 endpoint.tls_config(config).map_err(|e| tls.unusable(&e))
             }
         }
+    }
+
+    fn uri(&self) -> Result<Uri, String> {
+        let uri = self
+            .address
+            .parse()
+            .map_err(|e| format!("the address isn't a URL ({e}); write it as https://host:7700"))?;
+        self.check_scheme(&uri)?;
+        Ok(uri)
     }
 
     fn check_scheme(&self, uri: &Uri) -> Result<(), String> {
@@ -119,9 +140,14 @@ impl ConnectionSettings {
     }
 }
 
-fn is_loopback(uri: &Uri) -> bool {
+/// The host, an IPv6 address without its brackets.
+fn bare_host(uri: &Uri) -> &str {
     let host = uri.host().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let bare = bare_host(uri);
     match bare.parse::<IpAddr>() {
         Ok(ip) => ip.is_loopback(),
         Err(_) => bare.eq_ignore_ascii_case("localhost"),
@@ -143,8 +169,15 @@ mod tests {
             assert!(by_name(address).is_ok(), "{address}");
         }
         for address in [
-            "http://192.0.2.7:1", "https://127.0.0.1:1", "http://localhost.example:1",
-            "127.0.0.1:1", "localhost", "unix:/tmp/x", "", "http://", "x y",
+            "http://192.0.2.7:1",
+            "https://127.0.0.1:1",
+            "http://localhost.example:1",
+            "127.0.0.1:1",
+            "localhost",
+            "unix:/tmp/x",
+            "",
+            "http://",
+            "x y",
         ] {
             assert!(by_name(address).is_err(), "{address}");
         }

@@ -70,9 +70,19 @@ impl ClientTls {
             .identity(Identity::from_pem(&self.certificate.bytes, &self.key.bytes))
     }
 
-    /// The certificate's file.
+    /// The authority's certificate, as PEM.
+    pub(super) fn ca(&self) -> &[u8] {
+        &self.ca.bytes
+    }
+
+    /// This site's certificate, as PEM.
     pub(super) fn certificate(&self) -> &[u8] {
         &self.certificate.bytes
+    }
+
+    /// This site's key, as PEM.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key.bytes
     }
 
     /// Says that the three files don't go together.

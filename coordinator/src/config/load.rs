@@ -74,6 +74,9 @@ pub fn load(
     for text in overrides {
         set(&mut table, text)?;
     }
+    if overrides.iter().any(|text| text.replace([' ', '"'], "") == "privacy.unit=none") {
+        drop_promise(&mut table);
+    }
     // Without overrides the text itself is parsed again, for errors that show line and column.
     let mut config: RunConfig = if overrides.is_empty() {
         toml::from_str(&text).map_err(|e| invalid(e.to_string()))?
@@ -137,6 +140,15 @@ fn set(table: &mut toml::Table, text: &str) -> Result<(), ConfigError> {
     }
     here.insert(last.to_owned(), value);
     Ok(())
+}
+
+/// Whoever switches privacy off on the command line needs not remove the promise from the
+/// file first. In a file, unit `none` beside an epsilon stays an error.
+fn drop_promise(table: &mut toml::Table) {
+    if let Some(privacy) = table.get_mut("privacy").and_then(toml::Value::as_table_mut) {
+        privacy.remove("epsilon");
+        privacy.remove("noise_multiplier");
+    }
 }
 
 fn parse_value(text: &str) -> toml::Value {

@@ -142,9 +142,16 @@ mod tests {
         let mut request = Request::new(());
         let missing = Identities::Header.client_of(&request).unwrap_err();
         assert_eq!(missing.code(), tonic::Code::Unauthenticated);
-        request.metadata_mut().insert(CLIENT_HEADER, "north".parse().unwrap());
-        assert_eq!(Identities::Header.client_of(&request).unwrap(), client("north"));
-        request.metadata_mut().insert(CLIENT_HEADER, "../north".parse().unwrap());
+        request
+            .metadata_mut()
+            .insert(CLIENT_HEADER, "north".parse().unwrap());
+        assert_eq!(
+            Identities::Header.client_of(&request).unwrap(),
+            client("north")
+        );
+        request
+            .metadata_mut()
+            .insert(CLIENT_HEADER, "../north".parse().unwrap());
         let wrong = Identities::Header.client_of(&request).unwrap_err();
         assert_eq!(wrong.code(), tonic::Code::Unauthenticated);
     }
@@ -152,7 +159,9 @@ mod tests {
     #[test]
     fn with_tls_a_header_names_nobody() {
         let mut request = Request::new(());
-        request.metadata_mut().insert(CLIENT_HEADER, "north".parse().unwrap());
+        request
+            .metadata_mut()
+            .insert(CLIENT_HEADER, "north".parse().unwrap());
         let identities = Identities::Certificates(ClientDirectory::default());
         let error = identities.client_of(&request).unwrap_err();
         assert_eq!(error.code(), tonic::Code::Unauthenticated);

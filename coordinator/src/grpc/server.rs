@@ -47,7 +47,9 @@ pub async fn bind(listen: &str, security: &Security) -> Result<TcpListener, Serv
     for address in &addresses {
         check_exposure(*address, security)?;
     }
-    TcpListener::bind(addresses.as_slice()).await.map_err(refuse)
+    TcpListener::bind(addresses.as_slice())
+        .await
+        .map_err(refuse)
 }
 
 fn check_exposure(address: SocketAddr, security: &Security) -> Result<(), ServeError> {
@@ -87,9 +89,9 @@ pub async fn serve(
     let identities = match security {
         Security::MutualTls { tls, clients } => {
             let config = tls.server_config().timeout(HANDSHAKE);
-            server = server.tls_config(config).map_err(|e| ServeError::Tls {
-                reason: chain(&e),
-            })?;
+            server = server
+                .tls_config(config)
+                .map_err(|e| ServeError::Tls { reason: chain(&e) })?;
             Identities::Certificates(clients)
         }
         Security::LoopbackOnly => {

@@ -204,7 +204,8 @@ impl FederationCalls for FederationService {
         request: Request<wire::LeaveRequest>,
     ) -> Result<Response<wire::LeaveReply>, Status> {
         let (client, _) = self.open(request)?;
-        self.blocking(move |federation| federation.leave(&client)).await?;
+        self.blocking(move |federation| federation.leave(&client))
+            .await?;
         Ok(self.answer(wire::LeaveReply {}))
     }
 }

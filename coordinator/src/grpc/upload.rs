@@ -175,20 +175,29 @@ mod tests {
             .unwrap();
         let upload = runtime.block_on(receive(stream, 5, STALL, &TrafficMeter::default()));
         let reason = refusal(upload);
-        assert!(reason.contains("6 bytes are announced, but 5 is the most"), "{reason}");
+        assert!(
+            reason.contains("6 bytes are announced, but 5 is the most"),
+            "{reason}"
+        );
     }
 
     #[test]
     fn an_update_that_grows_beyond_its_announcement_is_refused() {
         let messages = vec![header(3, b"abcde"), data(b"ab"), data(b"cde")];
         let reason = refusal(received(messages, 5));
-        assert!(reason.contains("more than the announced 3 bytes"), "{reason}");
+        assert!(
+            reason.contains("more than the announced 3 bytes"),
+            "{reason}"
+        );
     }
 
     #[test]
     fn an_update_that_ends_early_is_refused() {
         let reason = refusal(received(vec![header(5, b"abcde"), data(b"ab")], 5));
-        assert!(reason.contains("only 2 of the announced 5 bytes"), "{reason}");
+        assert!(
+            reason.contains("only 2 of the announced 5 bytes"),
+            "{reason}"
+        );
     }
 
     #[test]

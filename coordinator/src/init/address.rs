@@ -7,7 +7,8 @@ use std::str::FromStr;
 /// The port of a coordinator, unless another is named.
 const DEFAULT_PORT: u16 = 7700;
 
-/// A host name or IP address with a port, such as `umbel.example.org:7700`.
+/// A host name or IP address with a port, such as `umbel.example.org:7700`; `https://` may
+/// stand before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorAddress {
     host: String,
@@ -27,7 +28,8 @@ impl FromStr for CoordinatorAddress {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let invalid = || InvalidAddress(text.to_owned());
-        let (host, port) = split(text).ok_or_else(invalid)?;
+        let bare = text.strip_prefix("https://").unwrap_or(text);
+        let (host, port) = split(bare).ok_or_else(invalid)?;
         let port = match port {
             None => DEFAULT_PORT,
             Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or_else(invalid)?,
@@ -145,6 +147,10 @@ mod tests {
         let url = |text: &str| address(text).url();
         assert_eq!(url("umbel.example.org"), "https://umbel.example.org:7700");
         assert_eq!(url("umbel.example.org:81"), "https://umbel.example.org:81");
+        assert_eq!(
+            url("https://umbel.example.org:81"),
+            "https://umbel.example.org:81"
+        );
         assert_eq!(url("192.0.2.7"), "https://192.0.2.7:7700");
         assert_eq!(url("::1"), "https://[::1]:7700");
         assert_eq!(url("[2001:db8::7]:81"), "https://[2001:db8::7]:81");
@@ -154,8 +160,27 @@ mod tests {
     #[test]
     fn what_names_no_host_is_refused() {
         for text in [
-            "", ":", ":7700", "a b", "host:", "host:0", "host:70000", "host:x", "https://host",
-            "-a", "a..b", "1.2.3", "256.0.0.1", "[::1", "[::1]x", "[::1]7700", "a\"b", "a\nb", "é",
+            "",
+            ":",
+            ":7700",
+            "a b",
+            "host:",
+            "host:0",
+            "host:70000",
+            "host:x",
+            "http://host",
+            "https://",
+            "https://host/path",
+            "-a",
+            "a..b",
+            "1.2.3",
+            "256.0.0.1",
+            "[::1",
+            "[::1]x",
+            "[::1]7700",
+            "a\"b",
+            "a\nb",
+            "é",
         ] {
             assert!(text.parse::<CoordinatorAddress>().is_err(), "{text:?}");
         }
@@ -171,7 +196,9 @@ mod tests {
 
     #[test]
     fn the_certificate_is_good_for_the_host_and_for_loopback() {
-        let names = address("localhost").certificate_names(&["10.0.0.1".into()]).unwrap();
+        let names = address("localhost")
+            .certificate_names(&["10.0.0.1".into()])
+            .unwrap();
         assert_eq!(names, ["localhost", "10.0.0.1", "127.0.0.1", "::1"]);
         assert!(address("host").certificate_names(&["a b".into()]).is_err());
     }

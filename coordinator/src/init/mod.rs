@@ -85,8 +85,15 @@ impl fmt::Display for InitReport {
         writeln!(f, "Made certificates that are good for {} days.", self.days)?;
         writeln!(f, "\n1. Edit and start the coordinator:")?;
         let configuration = self.coordinator.join("coordinator.toml");
-        writeln!(f, "     umbel-coordinator serve {}", configuration.display())?;
-        writeln!(f, "2. Bring each site its own folder, over a channel that keeps keys secret:")?;
+        writeln!(
+            f,
+            "     umbel-coordinator serve {}",
+            configuration.display()
+        )?;
+        writeln!(
+            f,
+            "2. Bring each site its own folder, over a channel that keeps keys secret:"
+        )?;
         for site in &self.sites {
             writeln!(f, "     {:<20} {}", site.name, site.folder.display())?;
         }

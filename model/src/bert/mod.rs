@@ -6,6 +6,7 @@
 
 mod batch;
 mod config;
+mod gelu;
 mod layers;
 
 pub(crate) use batch::Batch;
@@ -14,6 +15,7 @@ pub(crate) use layers::{LayerNorm, Linear, Weight};
 
 use burn::tensor::{Device, Tensor, activation};
 
+use crate::device::is_cpu;
 use crate::gradient::tape::Tape;
 use crate::parameters::{Part, Pooling};
 
@@ -49,6 +51,7 @@ pub(crate) struct Network {
     embeddings: Embeddings,
     layers: Vec<EncoderLayer>,
     pooling: Pooling,
+    on_cpu: bool,
     /// The pooler, where it is used.
     pooler: Option<Linear>,
     classifier: Linear,
@@ -94,6 +97,7 @@ impl Network {
             },
             layers: (0..config.layers).map(layer).collect(),
             pooling,
+            on_cpu: is_cpu(device),
             pooler: (pooling == Pooling::Pooler)
                 .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
             classifier: linear("classifier".into(), Part::Head, hidden, labels),
@@ -183,6 +187,7 @@ impl Network {
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
         let middle = match self.config.activation {
+            Activation::Gelu if self.on_cpu => gelu::gelu(middle),
             Activation::Gelu => activation::gelu(middle),
             Activation::GeluTanh => activation::gelu_approximate(middle),
             Activation::Relu => activation::relu(middle),

@@ -97,8 +97,8 @@ fn row_groups_codecs_and_nulls_are_read() {
             codec,
             &[
                 &[
-                    Column::Int64(vec![Some(-3), None]),
-                    Column::Bytes(vec![Some(b"a".to_vec()), None]),
+                    Column::Int64(vec![None, Some(-3)]),
+                    Column::Bytes(vec![None, Some(b"a".to_vec())]),
                     strings(["x", "y"]),
                 ],
                 &[
@@ -114,8 +114,8 @@ fn row_groups_codecs_and_nulls_are_read() {
         assert_eq!(
             table.rows,
             [
-                row(1, "a", "x", Some("-3")),
-                row(2, "", "y", None),
+                row(1, "", "x", None),
+                row(2, "a", "y", Some("-3")),
                 row(3, "c", "x", Some("9223372036854775807")),
             ]
         );
