@@ -13,15 +13,15 @@ use umbel_client::participate::{ClientError, participate};
 use umbel_client::site::SiteSettings;
 use umbel_client::transport::InProcess;
 use umbel_coordinator::clock::{Clock, SystemClock};
-use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::conduct::{Conduct, conduct};
+use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::hall::Hall;
 use umbel_coordinator::prepare::{prepare, schema_of};
 use umbel_coordinator::recorder::Metric;
-use umbel_coordinator::run_report::RunReport;
 use umbel_coordinator::run_folder::RunFolder;
+use umbel_coordinator::run_report::RunReport;
 use umbel_model::DeviceChoice;
-use umbel_model::data::{LabelSet, read_table};
+use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION};
@@ -154,7 +154,12 @@ fn label_set(config: &RunConfig) -> Result<LabelSet, Failure> {
     let schema = schema_of(config);
     let mut tables = Vec::new();
     for client in &config.clients {
-        tables.push(read_table(data_of(client)?, &schema)?);
+        let table = read_table(data_of(client)?, &schema)?;
+        tables.push(if config.data.clean {
+            clean(table).0
+        } else {
+            table
+        });
     }
     Ok(LabelSet::union(&tables)?)
 }

@@ -172,7 +172,12 @@ impl ClientConfig {
 
     /// The ledger's name for this site's data.
     pub fn data_set(&self) -> String {
-        let file = || self.data.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let file = || {
+            self.data
+                .path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
         let named = self.policy.data_set.clone().or_else(file);
         named.unwrap_or_else(|| self.name.to_string())
     }

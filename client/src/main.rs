@@ -20,9 +20,12 @@ use umbel_proto::message::Ending;
 /// A data site of a federated run: trains on its own table and sends nothing but what its
 /// own ledger has paid for.
 #[derive(Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
-5 privacy budget exhausted, 6 model, 7 run failed, 8 ledger, 9 refused by this site's policy.")]
+5 privacy budget exhausted, 6 model, 7 run failed, 8 ledger, 9 refused by this site's policy."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -59,8 +62,11 @@ fn main() -> ExitCode {
 }
 
 fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,umbel_client=info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,umbel_client=info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if json {
         log.json().init();
     } else {
@@ -86,7 +92,9 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         unix_seconds,
     };
     let bar = progress_bar();
-    let ending = participate(&mut transport, settings, &mut |progress| show(&bar, &progress));
+    let ending = participate(&mut transport, settings, &mut |progress| {
+        show(&bar, &progress)
+    });
     bar.finish_and_clear();
     match ending.map_err(failed)? {
         Ending::Complete => {
@@ -97,7 +105,9 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
             tracing::info!(rounds, "the run ended: its privacy budget is exhausted");
             Ok(ExitKind::BudgetExhausted)
         }
-        Ending::Failed { reason } => Err((ExitKind::RunFailed, format!("the run failed: {reason}"))),
+        Ending::Failed { reason } => {
+            Err((ExitKind::RunFailed, format!("the run failed: {reason}")))
+        }
     }
 }
 
@@ -118,7 +128,9 @@ fn progress_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    if let Ok(style) = ProgressStyle::with_template("round {pos}/{len} {bar:30} {msg} {eta_precise} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("round {pos}/{len} {bar:30} {msg} {eta_precise} left")
+    {
         bar.set_style(style);
     }
     bar

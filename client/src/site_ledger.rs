@@ -79,8 +79,7 @@ impl SiteLedger {
                 source: Box::new(source),
             })?;
             let budget = (policy.epsilon, policy.delta);
-            let spending =
-                Spending::open(ledger, data_set, budget, plan).map_err(Box::new)?;
+            let spending = Spending::open(ledger, data_set, budget, plan).map_err(Box::new)?;
             if let Some(bytes) = spending.repaired() {
                 tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
             }

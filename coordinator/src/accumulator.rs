@@ -23,7 +23,9 @@ pub struct UpdateRules {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadUpdate {
     /// Wrong length or encoding.
-    #[error("the update isn't {parameters} numbers of {width} bytes: {reason}; is the client's version or model another?")]
+    #[error(
+        "the update isn't {parameters} numbers of {width} bytes: {reason}; is the client's version or model another?"
+    )]
     Shape {
         /// Numbers expected.
         parameters: usize,
@@ -33,7 +35,9 @@ pub enum BadUpdate {
         reason: String,
     },
     /// A coordinate that no honest client can have.
-    #[error("coordinate {index} of the update is {found} lattice steps, more than the {largest} that the clipping norm and max_units allow")]
+    #[error(
+        "coordinate {index} of the update is {found} lattice steps, more than the {largest} that the clipping norm and max_units allow"
+    )]
     Coordinate {
         /// Which.
         index: usize,

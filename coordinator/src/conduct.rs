@@ -132,7 +132,14 @@ fn conduct_open(
     let ledger_path = ledger.unwrap_or_else(|| own_ledger.clone());
     let spending = open_ledger(config, &plan, &ledger_path)?;
     let initial = classifier.parameters();
-    let driver = Driver::new(plan.clone(), config.clone(), hall.clone(), spending, initial, clock)?;
+    let driver = Driver::new(
+        plan.clone(),
+        config.clone(),
+        hall.clone(),
+        spending,
+        initial,
+        clock,
+    )?;
     let mut recorder = Recorder::new(
         folder,
         clock,
@@ -170,7 +177,9 @@ fn conduct_open(
         started: readable_time(started),
         finished: readable_time(clock.unix_seconds()),
         seconds: (clock.elapsed() - began).as_secs_f64(),
-        model_hash: weights_digest(&folder.model()).ok().map(|digest| digest.to_string()),
+        model_hash: weights_digest(&folder.model())
+            .ok()
+            .map(|digest| digest.to_string()),
     };
     let summary = summarise(&facts);
     folder.write("report.html", report::render(&summary).as_bytes())?;

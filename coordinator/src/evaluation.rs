@@ -70,7 +70,10 @@ impl PublicData {
             Ok((file.name.clone(), tokenise(&texts, classifier)?))
         };
         Ok(Self {
-            files: files.iter().map(read).collect::<Result<_, EvaluationError>>()?,
+            files: files
+                .iter()
+                .map(read)
+                .collect::<Result<_, EvaluationError>>()?,
         })
     }
 
@@ -83,7 +86,11 @@ impl PublicData {
     ///
     /// # Errors
     /// [`ModelError`] where the device fails.
-    pub fn evaluate(&self, classifier: &Classifier, limit: usize) -> Result<Evaluation, ModelError> {
+    pub fn evaluate(
+        &self,
+        classifier: &Classifier,
+        limit: usize,
+    ) -> Result<Evaluation, ModelError> {
         let total: usize = self.files.iter().map(|(_, rows)| rows.len()).sum();
         let stride = match limit {
             0 => 1,

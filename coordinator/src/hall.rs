@@ -176,10 +176,7 @@ impl Hall {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn known<'a>(
-        state: &'a mut State,
-        client: &ClientId,
-    ) -> Result<&'a mut Attendance, Refusal> {
+    fn known<'a>(state: &'a mut State, client: &ClientId) -> Result<&'a mut Attendance, Refusal> {
         state.attendance.get_mut(client).ok_or_else(|| Refusal {
             kind: RefusalKind::Foreign,
             reason: format!(

@@ -15,10 +15,13 @@ use umbel_proto::message::ClientId;
 /// The coordinator of a federated run: sums what sites send, adds the noise, keeps the
 /// ledger.
 #[derive(Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
 5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger.")]
+round, 8 ledger."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -319,9 +319,7 @@ impl<'a> Driver<'a> {
         let clients = self.config.clients.len() as f64;
         match self.plan.summed {
             Summed::Gradients => self.config.training.expected_batch.unwrap_or(1.0),
-            Summed::Deltas if self.samples_clients() => {
-                clients * self.plan.privacy.sampling_rate
-            }
+            Summed::Deltas if self.samples_clients() => clients * self.plan.privacy.sampling_rate,
             Summed::Deltas => clients,
         }
     }

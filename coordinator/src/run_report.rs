@@ -143,7 +143,11 @@ impl RunReport {
             report::Ending::Failed { reason } => writeln!(out, "\nThe run failed: {reason}.")?,
         }
         if let Some(results) = &run.results {
-            writeln!(out, "\n{:<16}{:>9}{:>9}{:>9}{:>10}", "", "accuracy", "macro-F1", "loss", "rows")?;
+            writeln!(
+                out,
+                "\n{:<16}{:>9}{:>9}{:>9}{:>10}",
+                "", "accuracy", "macro-F1", "loss", "rows"
+            )?;
             let overall = NamedScores {
                 name: "overall".into(),
                 scores: results.overall,
@@ -180,7 +184,10 @@ impl RunReport {
             rows.push(("epsilon", "none: nobody is protected".into()));
         }
         let done = run.training.rounds_done;
-        rows.push(("rounds", format!("{done} of {}", run.training.rounds_planned)));
+        rows.push((
+            "rounds",
+            format!("{done} of {}", run.training.rounds_planned),
+        ));
         for client in &run.clients {
             let mut line = format!("{}: {} rounds", client.name, client.rounds_taken_part);
             if client.refused_updates > 0 {
@@ -200,7 +207,10 @@ impl RunReport {
                 megabytes(run.traffic.bytes_down)
             ),
         ));
-        rows.push(("time", format!("{:.1} s on {}", run.seconds, run.training.device)));
+        rows.push((
+            "time",
+            format!("{:.1} s on {}", run.seconds, run.training.device),
+        ));
         rows.push(("run folder", self.folder.display().to_string()));
         rows
     }
@@ -273,9 +283,16 @@ fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
         ("server optimiser".to_owned(), optimiser.to_owned()),
         ("learning rate".into(), server.learning_rate.to_string()),
         ("pooling".into(), facts.plan.classifier.pooling.clone()),
-        ("tokens".into(), facts.plan.classifier.max_tokens.to_string()),
+        (
+            "tokens".into(),
+            facts.plan.classifier.max_tokens.to_string(),
+        ),
     ];
-    match (facts.plan.summed, facts.config.training.expected_batch, &facts.plan.local.optimisation) {
+    match (
+        facts.plan.summed,
+        facts.config.training.expected_batch,
+        &facts.plan.local.optimisation,
+    ) {
         (Summed::Gradients, Some(batch), _) => {
             settings.push(("expected batch".into(), batch.to_string()));
         }

@@ -85,7 +85,10 @@ const FAREWELL: Duration = Duration::from_secs(30);
 pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
     let config = config::load(&options.config, &options.overrides, options.seed)?.config;
     let section = config.serve.clone().ok_or_else(|| {
-        wrong("serve", "is missing; over the network the coordinator needs [serve] listen")
+        wrong(
+            "serve",
+            "is missing; over the network the coordinator needs [serve] listen",
+        )
     })?;
     if config.data.labels.is_empty() {
         let reason = "is missing; over the network it must be given, since sites don't tell theirs";
@@ -101,7 +104,11 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         }
     }];
     let clock = SystemClock::new();
-    let prepared = prepare(&config, LabelSet::new(config.data.labels.clone())?, &options.device)?;
+    let prepared = prepare(
+        &config,
+        LabelSet::new(config.data.labels.clone())?,
+        &options.device,
+    )?;
     let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())?;
     let hall = Arc::clone(&prepared.hall);
     let meter = Arc::new(TrafficMeter::default());
@@ -139,7 +146,13 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         },
         &mut |metric| {
             let (loss, epsilon) = (metric.loss, metric.epsilon);
-            tracing::info!(round = metric.round, loss, epsilon, clients = metric.clients, "round done");
+            tracing::info!(
+                round = metric.round,
+                loss,
+                epsilon,
+                clients = metric.clients,
+                "round done"
+            );
         },
     );
     farewell(&hall, &clock);
@@ -183,8 +196,7 @@ fn security(config: &RunConfig) -> Result<Security, ServeRunError> {
         })?;
         clients.push((fingerprint, client.name.clone()));
     }
-    let clients =
-        ClientDirectory::new(clients).map_err(|e| wrong("clients", &e.to_string()))?;
+    let clients = ClientDirectory::new(clients).map_err(|e| wrong("clients", &e.to_string()))?;
     Ok(Security::MutualTls {
         tls: TlsSettings::read(&section.certificate, &section.key, &section.ca)?,
         clients,

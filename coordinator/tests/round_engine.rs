@@ -62,7 +62,10 @@ fn failure(actions: &[Action]) -> &str {
 
 #[test]
 fn the_gate_is_asked_once_everybody_has_joined() {
-    let (engine, actions) = after(settings(&["a", "b"], 1, 2), vec![Event::Joined(client("a"))]);
+    let (engine, actions) = after(
+        settings(&["a", "b"], 1, 2),
+        vec![Event::Joined(client("a"))],
+    );
     assert_eq!((engine.phase(), actions), (&Phase::Gathering, vec![]));
     let (_, actions) = engine.handle(Event::Joined(client("b")));
     assert_eq!(actions, [Action::AskGate { round: 1 }]);

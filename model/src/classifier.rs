@@ -55,7 +55,11 @@ impl Classifier {
         let (mut model, found) = Self::assemble(files, options, device)?;
         model.network.visit(&mut |name, part, weight| {
             let fresh = part == Part::Head
-                && if name.starts_with("pooler") { !found.pooler } else { !found.classifier };
+                && if name.starts_with("pooler") {
+                    !found.pooler
+                } else {
+                    !found.classifier
+                };
             if fresh {
                 initialise(weight, rng, device);
             }
@@ -95,8 +99,12 @@ impl Classifier {
         let (model, found) = Self::assemble(&files, options, device)?;
         if !(found.classifier && found.pooler) {
             return Err(ModelError::MissingTensor {
-                name: if found.classifier { "pooler.dense.weight" } else { "classifier.weight" }
-                    .into(),
+                name: if found.classifier {
+                    "pooler.dense.weight"
+                } else {
+                    "classifier.weight"
+                }
+                .into(),
             });
         }
         Ok(model)
@@ -122,7 +130,11 @@ impl Classifier {
         model.tokenizer_json = tokenizer_json.to_vec();
         model.network.visit(&mut |name, _, weight| {
             // Scales near 1 and everything else near 0, so that no gradient vanishes.
-            let centre = if name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 };
+            let centre = if name.ends_with("LayerNorm.weight") {
+                1.0
+            } else {
+                0.0
+            };
             let count = weight.shape().iter().product();
             let values = (0..count).map(|_| centre + 0.1 * normal(rng)).collect();
             put(weight, values, device);
@@ -270,7 +282,14 @@ impl Classifier {
         };
         let original: Map<String, Value> =
             serde_json::from_slice(&self.config_json).unwrap_or_default();
-        save(folder, &saved, original, &self.tokenizer_json, tensors, precision)
+        save(
+            folder,
+            &saved,
+            original,
+            &self.tokenizer_json,
+            tensors,
+            precision,
+        )
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -287,7 +306,11 @@ impl Classifier {
             let reason = if tokens.is_empty() {
                 "it has no tokens".to_owned()
             } else if tokens.len() > config.max_positions {
-                format!("its {} tokens are more than {}", tokens.len(), config.max_positions)
+                format!(
+                    "its {} tokens are more than {}",
+                    tokens.len(),
+                    config.max_positions
+                )
             } else if tokens.iter().any(|id| *id as usize >= config.vocab_size) {
                 format!("it has a token that isn't below {}", config.vocab_size)
             } else {

@@ -59,7 +59,10 @@ impl DeviceChoice {
     pub fn resolve(&self) -> Result<(Device, String), ModelError> {
         match self {
             Self::Cpu => Ok(cpu()),
-            Self::Auto => Ok(adapters().into_iter().find(|a| !a.software).map_or_else(cpu, open)),
+            Self::Auto => Ok(adapters()
+                .into_iter()
+                .find(|a| !a.software)
+                .map_or_else(cpu, open)),
             Self::Gpu(number) => {
                 let found = adapters();
                 let count = found.len();
@@ -68,7 +71,7 @@ impl DeviceChoice {
                     ModelError::Device(match (count, number) {
                         (0, _) => "no GPU was found; install a Vulkan driver, or use --device \
                                    cpu"
-                            .into(),
+                        .into(),
                         (_, number) => format!(
                             "there is no gpu:{}, only {count} in all, counted from 0",
                             number.unwrap_or(0)
@@ -100,7 +103,11 @@ fn open(adapter: Adapter) -> (Device, String) {
         .device
         .identity()
         .map_or_else(|| "GPU".into(), |identity| identity.name.to_string());
-    let kind = if adapter.software { " (software, slow)" } else { "" };
+    let kind = if adapter.software {
+        " (software, slow)"
+    } else {
+        ""
+    };
     (adapter.device, format!("{name}{kind}"))
 }
 

@@ -31,13 +31,17 @@ pub enum ModelError {
     #[error("model.safetensors: {0}; the file is damaged or cut short: fetch it again")]
     Weights(String),
     /// A tensor isn't there.
-    #[error("model.safetensors: there is no tensor `{name}` (nor `bert.{name}`); is this a BERT, and does config.json belong to it?")]
+    #[error(
+        "model.safetensors: there is no tensor `{name}` (nor `bert.{name}`); is this a BERT, and does config.json belong to it?"
+    )]
     MissingTensor {
         /// Its Hugging Face name.
         name: String,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("model.safetensors: tensor `{name}` has shape {found:?}, but config.json asks for {expected:?}; the two files don't belong together")]
+    #[error(
+        "model.safetensors: tensor `{name}` has shape {found:?}, but config.json asks for {expected:?}; the two files don't belong together"
+    )]
     TensorShape {
         /// Its Hugging Face name.
         name: String,
@@ -47,7 +51,9 @@ pub enum ModelError {
         found: Vec<usize>,
     },
     /// A tensor has a data type that can't be a weight.
-    #[error("model.safetensors: tensor `{name}` has data type {found}; weights must be F32, F16 or BF16")]
+    #[error(
+        "model.safetensors: tensor `{name}` has data type {found}; weights must be F32, F16 or BF16"
+    )]
     TensorType {
         /// Its Hugging Face name.
         name: String,
@@ -55,7 +61,9 @@ pub enum ModelError {
         found: String,
     },
     /// A weight is NaN or infinite.
-    #[error("{place} holds NaN or infinity at position {index}; the training diverged or the file is damaged")]
+    #[error(
+        "{place} holds NaN or infinity at position {index}; the training diverged or the file is damaged"
+    )]
     NotFinite {
         /// A tensor, or the parameters as a whole.
         place: String,

@@ -49,7 +49,10 @@ pub fn predict(
 ///
 /// # Errors
 /// [`ModelError`] where the tokeniser fails.
-pub fn tokenise(texts: &LabelledTexts, classifier: &Classifier) -> Result<Vec<Example>, ModelError> {
+pub fn tokenise(
+    texts: &LabelledTexts,
+    classifier: &Classifier,
+) -> Result<Vec<Example>, ModelError> {
     texts
         .texts
         .iter()

@@ -4,9 +4,6 @@
 //! State and arithmetic are f64; the parameters themselves are the f32 that travel, so
 //! every machine goes on from the same bits.
 
-/// Added to Adam's root mean square (Kingma and Ba 2015, algorithm 1).
-const ADAM_EPSILON: f64 = 1e-8;
-
 /// How an optimiser turns gradients into steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimiserConfig {
@@ -25,6 +22,8 @@ pub enum OptimiserConfig {
         beta1: f64,
         /// Decay of the squares.
         beta2: f64,
+        /// `ε`, added to the root mean square.
+        epsilon: f64,
         /// `wd`.
         weight_decay: f64,
     },
@@ -74,6 +73,7 @@ impl Optimiser {
             OptimiserConfig::Adam {
                 beta1,
                 beta2,
+                epsilon,
                 weight_decay,
             } => {
                 let mean_correction = 1.0 - beta1.powi(self.steps);
@@ -83,7 +83,7 @@ impl Optimiser {
                     let before = f64::from(*w);
                     *m = beta1 * *m + (1.0 - beta1) * g;
                     *v = beta2 * *v + (1.0 - beta2) * g * g;
-                    let root = (*v / square_correction).sqrt() + ADAM_EPSILON;
+                    let root = (*v / square_correction).sqrt() + epsilon;
                     let step = (*m / mean_correction) / root + weight_decay * before;
                     *w = (before - rate * step) as f32;
                 }
@@ -138,6 +138,7 @@ mod tests {
         let config = OptimiserConfig::Adam {
             beta1: 0.9,
             beta2: 0.999,
+            epsilon: 1e-8,
             weight_decay: 0.0,
         };
         for gradient in [1e-3, 1.0, 1e3] {
@@ -150,6 +151,7 @@ mod tests {
         let config = OptimiserConfig::Adam {
             beta1: 0.9,
             beta2: 0.999,
+            epsilon: 1e-8,
             weight_decay: 0.1,
         };
         assert!((run(config, &[0.0], 0.5) - 0.95).abs() < 1e-7);

@@ -57,7 +57,14 @@ macro_rules! words {
     };
 }
 
-words!(Pooling, "pooling", "cls, mean, pooler", Cls = "cls", Mean = "mean", Pooler = "pooler");
+words!(
+    Pooling,
+    "pooling",
+    "cls, mean, pooler",
+    Cls = "cls",
+    Mean = "mean",
+    Pooler = "pooler"
+);
 words!(
     TrainableSet,
     "trainable set",

@@ -113,7 +113,10 @@ impl Released {
     /// A sum to which every client had already added the noise that its own guarantee needs
     /// (local noise). Nothing is drawn here, but the spending is on record like any other.
     pub fn noised_by_clients(sum: LatticeVector, spent: Spent) -> Self {
-        Self { sum, event: Some(spent.event().clone()) }
+        Self {
+            sum,
+            event: Some(spent.event().clone()),
+        }
     }
 
     /// A sum without noise, for unit none.

@@ -185,7 +185,9 @@ fn events(question: &EpsilonQuestion) -> Result<Vec<MechanismEvent>, Failure> {
     let sigma = question.noise_multiplier.unwrap_or_default();
     let sigma = NoiseMultiplier::try_from(sigma).map_err(wrong)?;
     let rate = SamplingRate::try_from(question.sampling_rate).map_err(wrong)?;
-    Ok(vec![MechanismEvent::poisson_gaussian(rate, sigma).times(question.steps)])
+    Ok(vec![
+        MechanismEvent::poisson_gaussian(rate, sigma).times(question.steps),
+    ])
 }
 
 fn calibrate(question: &CalibrateQuestion) -> Result<(), Failure> {
@@ -193,8 +195,8 @@ fn calibrate(question: &CalibrateQuestion) -> Result<(), Failure> {
     let rate = SamplingRate::try_from(question.sampling_rate).map_err(wrong)?;
     let adjacency = question.adjacency.into();
     let start = Instant::now();
-    let sigma = calibrate::noise_multiplier(&budget, rate, question.steps, adjacency)
-        .map_err(wrong)?;
+    let sigma =
+        calibrate::noise_multiplier(&budget, rate, question.steps, adjacency).map_err(wrong)?;
     let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
     let event = MechanismEvent::poisson_gaussian(rate, sigma);
     let epsilon = calibrate::epsilon_of(&event, question.steps, budget.delta(), adjacency)

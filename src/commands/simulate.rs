@@ -8,9 +8,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use umbel::failure::Failure;
 use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
-use umbel_coordinator::run_report::RunReport;
 use umbel_coordinator::config;
 use umbel_coordinator::recorder::Metric;
+use umbel_coordinator::run_report::RunReport;
 use umbel_model::DeviceChoice;
 use umbel_proto::exit_code::ExitKind;
 
@@ -117,7 +117,10 @@ impl Watcher {
             } => {
                 let noise = noise_multiplier
                     .map_or_else(|| "no noise".into(), |s| format!("noise multiplier {s:.4}"));
-                self.say(&format!("{noise}, device {device}, into {}", folder.display()));
+                self.say(&format!(
+                    "{noise}, device {device}, into {}",
+                    folder.display()
+                ));
                 self.bar.reset();
             }
             SimulationProgress::Round(metric) => self.round(metric),
@@ -127,8 +130,11 @@ impl Watcher {
     fn round(&mut self, metric: &Metric) {
         self.loss = metric.loss.or(self.loss);
         let loss = self.loss.map_or_else(|| "-".into(), |l| format!("{l:.4}"));
-        let epsilon = metric.epsilon.map_or_else(|| "none".into(), |e| format!("{e:.3}"));
-        self.bar.set_message(format!("loss {loss}  epsilon {epsilon}"));
+        let epsilon = metric
+            .epsilon
+            .map_or_else(|| "none".into(), |e| format!("{e:.3}"));
+        self.bar
+            .set_message(format!("loss {loss}  epsilon {epsilon}"));
         self.bar.set_position(u64::from(metric.round));
         // Where nobody can see a bar, a line whenever there is a new loss.
         if self.lines && metric.loss.is_some() {

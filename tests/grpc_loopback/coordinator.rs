@@ -194,7 +194,7 @@ pub(crate) fn dialling(port: u16, own: &Path, trusted: &Path) -> ConnectionSetti
     let mut settings = ConnectionSettings::new(address, identity);
     settings.retry.first_pause = Duration::from_millis(20);
     settings.retry.longest_pause = Duration::from_millis(100);
-    settings.retry.patience = Duration::from_secs(5);
+    settings.retry.patience = Duration::from_secs(60);
     settings
 }
 

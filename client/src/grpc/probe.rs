@@ -75,7 +75,7 @@ impl Probe {
         let connection =
             ClientConnection::new(Arc::new(config), self.name.clone()).map_err(io::Error::other)?;
         // Reading completes the handshake first.
-        StreamOwned::new(connection, socket).read(&mut [0])?;
+        StreamOwned::new(connection, socket).read_exact(&mut [0])?;
         Ok(())
     }
 

@@ -60,8 +60,8 @@ fn private_steps(
     for step in spent.into_iter().flat_map(Spent::into_steps) {
         let sum = sampled_gradient_sum(site, Some(mechanism), &mut sampling, &mut dropout)?;
         let sum = to_lattice(round, &sum.sum, mechanism.step)?;
-        let released = release(sum, &mechanism.noise, step, &mut noise)
-            .map_err(|e| unusable(round, e))?;
+        let released =
+            release(sum, &mechanism.noise, step, &mut noise).map_err(|e| unusable(round, e))?;
         let gradient = mean(&released.to_f64(mechanism.step), local.batch);
         optimiser.step(&mut parameters, &gradient, local.learning_rate);
         site.model.set_parameters(&parameters)?;
@@ -132,6 +132,7 @@ fn optimiser_of(local: &LocalOptimisation) -> OptimiserConfig {
         LocalOptimiser::AdamW => OptimiserConfig::Adam {
             beta1: 0.9,
             beta2: 0.999,
+            epsilon: 1e-8,
             weight_decay: local.weight_decay,
         },
     }

@@ -16,20 +16,14 @@ use umbel_proto::mechanism::Mechanism;
 use crate::site::{Site, SiteError};
 
 /// Trains, charges the site's ledger, and encodes what may be sent.
-pub(crate) fn train(
-    site: &mut Site,
-    round: u32,
-    parameters: &[f32],
-) -> Result<Vec<u8>, SiteError> {
+pub(crate) fn train(site: &mut Site, round: u32, parameters: &[f32]) -> Result<Vec<u8>, SiteError> {
     site.model.set_parameters(parameters)?;
     let update = match site.plan.summed {
         Summed::Gradients => gradients::update(site, round)?,
         Summed::Deltas => deltas::update(site, round, parameters)?,
     };
     let width = site.plan.coordinate_width()?;
-    update
-        .encode(width)
-        .map_err(|e| unusable(round, e))
+    update.encode(width).map_err(|e| unusable(round, e))
 }
 
 /// Draws units by the plan's rate and sums their gradients, each clipped to slightly less

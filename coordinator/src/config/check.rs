@@ -30,11 +30,12 @@ fn require(ok: bool, key: &str, reason: &str) -> Result<(), ConfigError> {
 
 fn check_run(config: &RunConfig) -> Result<(), ConfigError> {
     // The name becomes part of a folder's name, by the same rule as a client's.
-    config
-        .run
-        .name
-        .parse::<ClientId>()
-        .map_err(|_| refuse("run.name", "must be 1 to 64 letters, digits, `.`, `_` or `-`"))?;
+    config.run.name.parse::<ClientId>().map_err(|_| {
+        refuse(
+            "run.name",
+            "must be 1 to 64 letters, digits, `.`, `_` or `-`",
+        )
+    })?;
     require(
         (1..=1_000_000).contains(&config.run.rounds),
         "run.rounds",
@@ -56,7 +57,10 @@ fn check_privacy(config: &RunConfig) -> Result<(), ConfigError> {
     if privacy.unit == PrivacyUnit::None {
         for (given, key) in [
             (privacy.epsilon.is_some(), "privacy.epsilon"),
-            (privacy.noise_multiplier.is_some(), "privacy.noise_multiplier"),
+            (
+                privacy.noise_multiplier.is_some(),
+                "privacy.noise_multiplier",
+            ),
         ] {
             require(
                 !given,
@@ -71,7 +75,11 @@ fn check_privacy(config: &RunConfig) -> Result<(), ConfigError> {
             (privacy.delta.is_some(), "privacy.delta"),
             (privacy.clipping_norm.is_some(), "privacy.clipping_norm"),
         ] {
-            require(given, key, "is missing; the unit isn't `none`, so it is needed")?;
+            require(
+                given,
+                key,
+                "is missing; the unit isn't `none`, so it is needed",
+            )?;
         }
     }
     require(
@@ -128,6 +136,11 @@ fn check_server(config: &RunConfig) -> Result<(), ConfigError> {
         fraction(server.beta1) && fraction(server.beta2),
         "server.beta1",
         "beta1 and beta2 must be at least 0 and below 1",
+    )?;
+    require(
+        server.epsilon > 0.0 && server.epsilon < 1.0,
+        "server.epsilon",
+        "must be above 0 and below 1",
     )?;
     require(
         server.warmup_rounds <= config.run.rounds,

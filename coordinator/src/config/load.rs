@@ -74,7 +74,10 @@ pub fn load(
     for text in overrides {
         set(&mut table, text)?;
     }
-    if overrides.iter().any(|text| text.replace([' ', '"'], "") == "privacy.unit=none") {
+    if overrides
+        .iter()
+        .any(|text| text.replace([' ', '"'], "") == "privacy.unit=none")
+    {
         drop_promise(&mut table);
     }
     // Without overrides the text itself is parsed again, for errors that show line and column.
@@ -101,7 +104,11 @@ pub fn load(
 fn resolve(config: &mut RunConfig, folder: &Path) {
     let at = |path: &mut PathBuf| *path = folder.join(&*path);
     at(&mut config.model.base);
-    config.evaluation.files.iter_mut().for_each(|f| at(&mut f.path));
+    config
+        .evaluation
+        .files
+        .iter_mut()
+        .for_each(|f| at(&mut f.path));
     config
         .clients
         .iter_mut()

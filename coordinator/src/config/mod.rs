@@ -202,6 +202,11 @@ pub struct ServerSection {
     /// Adam's decay of the squares.
     #[serde(default = "default_beta2")]
     pub beta2: f64,
+    /// Adam's epsilon. Default 1e-6: some parameters (the bias of attention's keys) have a
+    /// gradient of exactly zero, and with the usual 1e-8 Adam would blow up what rounding
+    /// leaves of it to whole steps.
+    #[serde(default = "default_adam_epsilon")]
+    pub epsilon: f64,
     /// Rounds over which the learning rate rises from 0 to its peak.
     #[serde(default)]
     pub warmup_rounds: u32,
@@ -225,6 +230,7 @@ impl ServerSection {
             ServerOptimiserName::Adam => OptimiserConfig::Adam {
                 beta1: self.beta1,
                 beta2: self.beta2,
+                epsilon: self.epsilon,
                 weight_decay: 0.0,
             },
         }
@@ -393,6 +399,9 @@ fn default_momentum() -> f64 {
 }
 fn default_beta2() -> f64 {
     0.999
+}
+fn default_adam_epsilon() -> f64 {
+    1e-6
 }
 fn default_certificate() -> PathBuf {
     "server.pem".into()

@@ -70,8 +70,7 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
         key: key.into(),
         reason,
     };
-    plan.check()
-        .map_err(|e| wrong("privacy", e.to_string()))?;
+    plan.check().map_err(|e| wrong("privacy", e.to_string()))?;
     if private && privacy.noise_multiplier.is_none() {
         plan.privacy.noise_multiplier = calibrated(&plan)?;
         plan.check().map_err(|e| {
@@ -92,10 +91,10 @@ fn calibrated(plan: &Plan) -> Result<f64, ConfigError> {
         key: "privacy.epsilon".into(),
         reason,
     };
-    let budget = Budget::new(plan.privacy.epsilon, plan.privacy.delta)
-        .map_err(|e| wrong(e.to_string()))?;
-    let rate = SamplingRate::try_from(plan.accounted_sampling_rate())
-        .map_err(|e| wrong(e.to_string()))?;
+    let budget =
+        Budget::new(plan.privacy.epsilon, plan.privacy.delta).map_err(|e| wrong(e.to_string()))?;
+    let rate =
+        SamplingRate::try_from(plan.accounted_sampling_rate()).map_err(|e| wrong(e.to_string()))?;
     let draws = u64::from(plan.rounds) * u64::from(plan.events_per_round());
     calibrate::noise_multiplier(&budget, rate, draws, plan.privacy.adjacency)
         .map(f64::from)

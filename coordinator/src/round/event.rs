@@ -108,6 +108,8 @@ pub enum RefusedUpdate {
     #[error("this client isn't in the round's cohort; ask for the next task")]
     NotInCohort,
     /// Another update of this client counts already.
-    #[error("another update of this client already counts in this round; an update can't be replaced")]
+    #[error(
+        "another update of this client already counts in this round; an update can't be replaced"
+    )]
     Conflicting,
 }

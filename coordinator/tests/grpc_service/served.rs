@@ -19,7 +19,7 @@ pub(crate) const MOST: u64 = 1_000;
 #[derive(Default)]
 pub(crate) struct Mock {
     pub(crate) blob: Arc<[u8]>,
-    reached: Mutex<Vec<String>>,
+    pub(crate) reached: Mutex<Vec<String>>,
 }
 
 impl Mock {

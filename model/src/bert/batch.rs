@@ -42,9 +42,8 @@ impl Batch {
             ids,
             lengths,
             width,
-            attention_bias: padded.then(|| {
-                Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device)
-            }),
+            attention_bias: padded
+                .then(|| Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device)),
             mean_weights: Tensor::from_data(TensorData::new(weights, [count, width, 1]), device),
         }
     }

@@ -141,7 +141,9 @@ impl BertConfig {
             ("type_vocab_size", self.type_vocab_size),
         ];
         if let Some((key, size)) = sizes.iter().find(|(_, s)| !(1..=LARGEST_SIZE).contains(s)) {
-            return refuse(format!("{key} is {size}; it must be from 1 to {LARGEST_SIZE}"));
+            return refuse(format!(
+                "{key} is {size}; it must be from 1 to {LARGEST_SIZE}"
+            ));
         }
         if self.hidden_size % self.heads != 0 {
             return refuse(format!(

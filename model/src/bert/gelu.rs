@@ -62,7 +62,10 @@ fn exp_of_negative(u: f32) -> f32 {
         + f * (1.0
             + f * (0.5
                 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
-    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let exponent = shifted
+        .to_bits()
+        .wrapping_sub(ROUND.to_bits())
+        .wrapping_add(127);
     series * f32::from_bits(exponent << 23)
 }
 
@@ -103,8 +106,14 @@ mod tests {
             let (value, slope) = value_and_slope(x);
             let (v, s) = exact(f64::from(x));
             let scale = f64::from(x.abs().max(1.0));
-            assert!((f64::from(value) - v).abs() < 4e-7 * scale, "value at {x}: {value} {v}");
-            assert!((f64::from(slope) - s).abs() < 8e-7 * scale, "slope at {x}: {slope} {s}");
+            assert!(
+                (f64::from(value) - v).abs() < 4e-7 * scale,
+                "value at {x}: {value} {v}"
+            );
+            assert!(
+                (f64::from(slope) - s).abs() < 8e-7 * scale,
+                "slope at {x}: {slope} {s}"
+            );
         }
     }
 

@@ -56,8 +56,16 @@ impl Linear {
 
     pub(super) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
         let name = &self.name;
-        see(&format!("{name}.weight"), self.part, Weight::Matrix(&mut self.weight))?;
-        see(&format!("{name}.bias"), self.part, Weight::Vector(&mut self.bias))
+        see(
+            &format!("{name}.weight"),
+            self.part,
+            Weight::Matrix(&mut self.weight),
+        )?;
+        see(
+            &format!("{name}.bias"),
+            self.part,
+            Weight::Vector(&mut self.bias),
+        )
     }
 }
 
@@ -92,7 +100,15 @@ impl LayerNorm {
 
     pub(super) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
         let name = &self.name;
-        see(&format!("{name}.weight"), self.part, Weight::Vector(&mut self.gamma))?;
-        see(&format!("{name}.bias"), self.part, Weight::Vector(&mut self.beta))
+        see(
+            &format!("{name}.weight"),
+            self.part,
+            Weight::Vector(&mut self.gamma),
+        )?;
+        see(
+            &format!("{name}.bias"),
+            self.part,
+            Weight::Vector(&mut self.beta),
+        )
     }
 }

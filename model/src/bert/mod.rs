@@ -67,9 +67,8 @@ impl Network {
     ) -> Self {
         let hidden = config.hidden_size;
         let table = |rows| Tensor::zeros([rows, hidden], device);
-        let linear = |name: String, part, input, output| {
-            Linear::zeros(name, part, input, output, device)
-        };
+        let linear =
+            |name: String, part, input, output| Linear::zeros(name, part, input, output, device);
         let norm = |name: String, part| {
             LayerNorm::zeros(name, part, hidden, config.layer_norm_epsilon, device)
         };
@@ -118,8 +117,14 @@ impl Network {
         let embeddings = &mut self.embeddings;
         let tables = [
             ("embeddings.word_embeddings.weight", &mut embeddings.word),
-            ("embeddings.position_embeddings.weight", &mut embeddings.position),
-            ("embeddings.token_type_embeddings.weight", &mut embeddings.token_type),
+            (
+                "embeddings.position_embeddings.weight",
+                &mut embeddings.position,
+            ),
+            (
+                "embeddings.token_type_embeddings.weight",
+                &mut embeddings.token_type,
+            ),
         ];
         for (name, table) in tables {
             see(name, Part::Embeddings, Weight::Table(table))?;

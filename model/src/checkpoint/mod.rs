@@ -6,5 +6,5 @@ mod write;
 
 pub use files::ModelFiles;
 pub(crate) use read::{HeadFound, load_weights};
-pub(crate) use write::{SavedModel, save};
 pub use write::Precision;
+pub(crate) use write::{SavedModel, save};

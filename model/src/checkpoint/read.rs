@@ -24,8 +24,7 @@ pub(crate) fn load_weights(
     bytes: &[u8],
     device: &Device,
 ) -> Result<HeadFound, ModelError> {
-    let file =
-        SafeTensors::deserialize(bytes).map_err(|e| ModelError::Weights(e.to_string()))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| ModelError::Weights(e.to_string()))?;
     let mut found = HeadFound {
         classifier: true,
         pooler: true,

@@ -51,8 +51,12 @@ impl SavedModel {
             .ok_or_else(|| refuse("there is no id2label: this isn't a trained classifier"))?;
         let mut labels = BTreeMap::new();
         for (id, label) in names {
-            let id: usize = id.parse().map_err(|_| refuse("id2label has a key that isn't a number"))?;
-            let label = label.as_str().ok_or_else(|| refuse("id2label has a label that isn't a text"))?;
+            let id: usize = id
+                .parse()
+                .map_err(|_| refuse("id2label has a key that isn't a number"))?;
+            let label = label
+                .as_str()
+                .ok_or_else(|| refuse("id2label has a label that isn't a text"))?;
             labels.insert(id, label.to_owned());
         }
         if labels.is_empty() || labels.keys().copied().ne(0..labels.len()) {

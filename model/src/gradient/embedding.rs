@@ -43,7 +43,11 @@ pub(super) fn add_sums(
     sum: &mut [f64],
 ) {
     let [rows, tokens, width] = gradient.dims();
-    let tables = ["word_embeddings", "position_embeddings", "token_type_embeddings"];
+    let tables = [
+        "word_embeddings",
+        "position_embeddings",
+        "token_type_embeddings",
+    ];
     let [Some(words), Some(positions), Some(types)] = tables.map(offset) else {
         return;
     };
@@ -52,9 +56,16 @@ pub(super) fn add_sums(
         for (position, id) in batch.row(row).iter().enumerate() {
             let start = (row * tokens + position) * width;
             let g = &values[start..start + width];
-            for begin in [words + *id as usize * width, positions + position * width, types] {
+            for begin in [
+                words + *id as usize * width,
+                positions + position * width,
+                types,
+            ] {
                 let place = &mut sum[begin..begin + width];
-                place.iter_mut().zip(g).for_each(|(s, x)| *s += f64::from(*x));
+                place
+                    .iter_mut()
+                    .zip(g)
+                    .for_each(|(s, x)| *s += f64::from(*x));
             }
         }
     }

@@ -38,7 +38,12 @@ impl<'a> MicroBatch<'a> {
         units: &[&[usize]],
         rng: &mut R,
     ) -> Result<Self, ModelError> {
-        let rows: Vec<&Example> = units.iter().copied().flatten().map(|r| &examples[*r]).collect();
+        let rows: Vec<&Example> = units
+            .iter()
+            .copied()
+            .flatten()
+            .map(|r| &examples[*r])
+            .collect();
         let unit_of_row = units
             .iter()
             .enumerate()
@@ -53,8 +58,17 @@ impl<'a> MicroBatch<'a> {
         let labels: Vec<i32> = rows.iter().map(|row| row.label as i32).collect();
         let labels = TensorData::new(labels, [rows.len(), 1]);
         let labels = Tensor::<2, Int>::from_data(labels, model.device());
-        let loss = activation::log_softmax(logits, 1).gather(1, labels).sum().neg();
-        let value = loss.clone().inner().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
+        let loss = activation::log_softmax(logits, 1)
+            .gather(1, labels)
+            .sum()
+            .neg();
+        let value = loss
+            .clone()
+            .inner()
+            .into_data()
+            .iter::<f64>()
+            .next()
+            .unwrap_or(f64::NAN);
         let mut gradients = loss.backward();
         let layers = tape
             .into_taps()
@@ -136,7 +150,9 @@ impl<'a> MicroBatch<'a> {
                 }
                 Kept::Embedding => {
                     let offset = |table: &str| {
-                        self.model.layout().offset_of(&format!("embeddings.{table}.weight"))
+                        self.model
+                            .layout()
+                            .offset_of(&format!("embeddings.{table}.weight"))
                     };
                     embedding::add_sums(&self.batch, gradient, offset, sum);
                 }
@@ -168,9 +184,16 @@ impl<'a> MicroBatch<'a> {
         if factors.iter().all(|factor| *factor == 1.0) {
             return None;
         }
-        let rows: Vec<f32> = self.unit_of_row.iter().map(|unit| factors[*unit] as f32).collect();
+        let rows: Vec<f32> = self
+            .unit_of_row
+            .iter()
+            .map(|unit| factors[*unit] as f32)
+            .collect();
         let shape = [rows.len(), 1, 1];
-        Some(Tensor::from_data(TensorData::new(rows, shape), self.model.device()))
+        Some(Tensor::from_data(
+            TensorData::new(rows, shape),
+            self.model.device(),
+        ))
     }
 
     /// `[units, rows]` of ones and zeros that adds up the rows of each unit, or `None` where
@@ -184,7 +207,10 @@ impl<'a> MicroBatch<'a> {
         for (row, unit) in self.unit_of_row.iter().enumerate() {
             ones[unit * rows + row] = 1.0;
         }
-        Some(Tensor::from_data(TensorData::new(ones, [self.units, rows]), self.model.device()))
+        Some(Tensor::from_data(
+            TensorData::new(ones, [self.units, rows]),
+            self.model.device(),
+        ))
     }
 }
 

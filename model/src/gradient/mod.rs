@@ -92,18 +92,43 @@ pub fn gradient_sum<R: Rng>(
     for unit in order {
         let size = units[unit].len();
         if size > capacity {
-            add_large_unit(model, examples, units, unit, clipping, capacity, dropout_rng, &mut total)?;
+            add_large_unit(
+                model,
+                examples,
+                units,
+                unit,
+                clipping,
+                capacity,
+                dropout_rng,
+                &mut total,
+            )?;
             continue;
         }
         if rows + size > capacity {
-            add_batch(model, examples, units, &pending, clipping, dropout_rng, &mut total)?;
+            add_batch(
+                model,
+                examples,
+                units,
+                &pending,
+                clipping,
+                dropout_rng,
+                &mut total,
+            )?;
             pending.clear();
             rows = 0;
         }
         pending.push(unit);
         rows += size;
     }
-    add_batch(model, examples, units, &pending, clipping, dropout_rng, &mut total)?;
+    add_batch(
+        model,
+        examples,
+        units,
+        &pending,
+        clipping,
+        dropout_rng,
+        &mut total,
+    )?;
     Ok(total)
 }
 
@@ -116,7 +141,11 @@ fn check_rows(
         let reason = match examples.get(row) {
             None => format!("there are only {} rows", examples.len()),
             Some(example) if example.label >= model.labels().len() => {
-                format!("its label {} isn't below {}", example.label, model.labels().len())
+                format!(
+                    "its label {} isn't below {}",
+                    example.label,
+                    model.labels().len()
+                )
             }
             Some(_) => continue,
         };
@@ -145,8 +174,12 @@ fn add_batch<R: Rng>(
     if factors.iter().any(Option::is_none) {
         // NaN times zero is NaN: the rest is run again without the units that have it.
         let sound = |&(_, f): &(&usize, &Option<f64>)| f.is_some();
-        let kept: Vec<usize> =
-            chosen.iter().zip(&factors).filter(sound).map(|(unit, _)| *unit).collect();
+        let kept: Vec<usize> = chosen
+            .iter()
+            .zip(&factors)
+            .filter(sound)
+            .map(|(unit, _)| *unit)
+            .collect();
         for (unit, norm) in chosen.iter().zip(norms) {
             total.norms[*unit] = norm;
         }
@@ -164,7 +197,10 @@ fn add_batch<R: Rng>(
 
 /// Adds a unit of more rows than a micro-batch holds: its gradient is summed first, so that
 /// it is clipped as a whole.
-#[allow(clippy::too_many_arguments, reason = "the arguments of its only caller")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the arguments of its only caller"
+)]
 fn add_large_unit<R: Rng>(
     model: &Classifier,
     examples: &[Example],

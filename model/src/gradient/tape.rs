@@ -96,7 +96,13 @@ impl<'a> Tape<'a> {
         let keep = 1.0 - dropout.rate;
         let scale = (1.0 / keep) as f32;
         let shape = x.shape();
-        let draw = |_| if dropout.rng.random::<f64>() < keep { scale } else { 0.0 };
+        let draw = |_| {
+            if dropout.rng.random::<f64>() < keep {
+                scale
+            } else {
+                0.0
+            }
+        };
         let mask: Vec<f32> = (0..shape.num_elements()).map(draw).collect();
         let device = x.device().inner();
         x * Tensor::from_data(TensorData::new(mask, shape), &device)

@@ -45,14 +45,21 @@ pub(super) fn linear_sum(x: Tensor<3>, g: Tensor<3>) -> (Tensor<2>, Tensor<1>) {
     let [rows, tokens, inputs] = x.dims();
     let outputs = g.dims()[2];
     let flat = g.reshape([rows * tokens, outputs]);
-    let weight = x.reshape([rows * tokens, inputs]).transpose().matmul(flat.clone());
+    let weight = x
+        .reshape([rows * tokens, inputs])
+        .transpose()
+        .matmul(flat.clone());
     (weight, flat.sum_dim(0).reshape([outputs]))
 }
 
 /// Σ over all rows of ∂L/∂γ and ∂L/∂β, `[width]` each; `x` is the normalised input.
 pub(super) fn norm_sum(x: Tensor<3>, g: Tensor<3>) -> (Tensor<1>, Tensor<1>) {
     let [rows, tokens, width] = x.dims();
-    let sum = |v: Tensor<3>| v.reshape([rows * tokens, width]).sum_dim(0).reshape([width]);
+    let sum = |v: Tensor<3>| {
+        v.reshape([rows * tokens, width])
+            .sum_dim(0)
+            .reshape([width])
+    };
     (sum(x * g.clone()), sum(g))
 }
 

@@ -1,0 +1,194 @@
+//! What clients meet: valid updates count, everything else is refused with a reason, and
+//! the round goes on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use umbel_coordinator::accumulator::UpdateRules;
+use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::round::{Phase, RoundSettings};
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::federation::{Federation, RefusalKind};
+use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
+use umbel_proto::plan::{
+    ClassifierPlan, LocalOptimisation, LocalOptimiser, LocalPlan, Plan, PrivacyPlan,
+};
+
+const PARAMETERS: usize = 5;
+
+/// A plan in which each client is a unit, clipped to norm 1.
+fn plan() -> Plan {
+    Plan {
+        run: "test".into(),
+        rounds: 1,
+        summed: Summed::Deltas,
+        privacy: PrivacyPlan {
+            unit: PrivacyUnit::Client,
+            placement: NoisePlacement::Central,
+            adjacency: Adjacency::AddOrRemove,
+            epsilon: 8.0,
+            delta: 1e-5,
+            noise_multiplier: 1.0,
+            sampling_rate: 1.0,
+            clipping_norm: 1.0,
+            rows_per_group: None,
+        },
+        classifier: ClassifierPlan {
+            labels: vec!["no".into(), "yes".into()],
+            train: "head".into(),
+            pooling: "mean".into(),
+            max_tokens: 8,
+            dropout: 0.0,
+            parameters: PARAMETERS,
+            layout: BlobDigest::of(b"layout"),
+        },
+        local: LocalPlan {
+            micro_batch: 1,
+            max_units: 1,
+            clean: false,
+            optimisation: Some(LocalOptimisation {
+                optimiser: LocalOptimiser::Sgd,
+                steps: 1,
+                batch: 1,
+                learning_rate: 0.1,
+                weight_decay: 0.0,
+                momentum: 0.0,
+            }),
+        },
+        seed: None,
+    }
+}
+
+fn client(name: &str) -> ClientId {
+    name.parse().expect("a valid name")
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        software: "test".into(),
+        labels: Vec::new(),
+    }
+}
+
+fn hall() -> Hall {
+    let plan = plan();
+    let offer = Offer {
+        plan: plan.to_json(),
+        labels: plan.classifier.labels.clone(),
+        files: Vec::new(),
+    };
+    let settings = RoundSettings {
+        rounds: 1,
+        clients: [client("a"), client("b")].into(),
+        minimum: 1,
+        sampled: false,
+        attempts: 1,
+    };
+    Hall::new(
+        offer,
+        UpdateRules::of(&plan).expect("a sound plan"),
+        settings,
+    )
+}
+
+/// An update whose first coordinate is `share` of the clipping norm.
+fn update(share: f64) -> Vec<u8> {
+    let plan = plan();
+    let steps = (share / plan.submitted_step().expect("a step").get()) as i64;
+    let mut values = vec![0; PARAMETERS];
+    values[0] = steps;
+    let width = plan.coordinate_width().expect("a width");
+    LatticeVector::from_values(values)
+        .encode(width)
+        .expect("it fits")
+}
+
+/// The reason of a refusal.
+fn reason(receipt: Receipt) -> String {
+    match receipt {
+        Receipt::Refused { reason } => reason,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[test]
+fn strangers_other_versions_and_other_labels_are_refused() {
+    let hall = hall();
+    let foreign = hall
+        .join(&client("x"), &hello())
+        .expect_err("x is a stranger");
+    assert_eq!(foreign.kind, RefusalKind::Foreign);
+    let mut old = hello();
+    old.protocol = PROTOCOL_VERSION + 1;
+    let old = hall.join(&client("a"), &old).expect_err("another version");
+    assert_eq!(old.kind, RefusalKind::Mismatch);
+    let mut other = hello();
+    other.labels = vec!["yes".into(), "no".into()];
+    let other = hall.join(&client("a"), &other).expect_err("other labels");
+    assert!(other.reason.contains("yes, no"), "{other}");
+    assert_eq!(hall.phase(), Phase::Gathering);
+    let early = hall
+        .next_task(&client("a"), Duration::ZERO)
+        .expect_err("not joined");
+    assert_eq!(early.kind, RefusalKind::Mismatch);
+}
+
+#[test]
+fn an_update_outside_of_a_round_is_refused() {
+    let hall = hall();
+    hall.join(&client("a"), &hello()).expect("a is known");
+    let early = Update {
+        round: 1,
+        values: update(0.5),
+    };
+    assert!(reason(hall.submit(&client("a"), early)).contains("round 1"));
+    let stranger = Update {
+        round: 1,
+        values: update(0.5),
+    };
+    assert!(reason(hall.submit(&client("x"), stranger)).contains("isn't a client"));
+}
+
+#[test]
+fn what_counts_is_checked_on_what_was_received() {
+    let rules = UpdateRules::of(&plan()).expect("a sound plan");
+    assert!(
+        rules.read(&update(1.0)).is_ok(),
+        "exactly the clipping norm"
+    );
+    let above = rules
+        .read(&update(1.0 + 1e-7))
+        .expect_err("above the clipping norm");
+    assert!(above.to_string().contains("norm"), "{above}");
+    let short = &update(0.5)[1..];
+    let short = rules.read(short).expect_err("a byte is missing");
+    assert!(short.to_string().contains("5 numbers"), "{short}");
+    assert!(rules.read(&[]).is_err());
+    let ones = vec![0x7f; update(0.5).len()];
+    assert!(
+        rules.read(&ones).is_err(),
+        "the largest coordinates that the width holds"
+    );
+    assert_eq!(rules.bytes(), update(0.5).len() as u64);
+}
+
+#[test]
+fn attendance_counts_refusals_by_client() {
+    let hall = hall();
+    hall.join(&client("a"), &hello()).expect("a is known");
+    for _ in 0..2 {
+        let late = Update {
+            round: 7,
+            values: update(0.1),
+        };
+        reason(hall.submit(&client("a"), late));
+    }
+    let attendance: BTreeMap<_, _> = hall.attendance();
+    assert_eq!(attendance[&client("a")].refused, 2);
+    assert_eq!(attendance[&client("a")].counted, 0);
+    assert!(attendance[&client("a")].last_refusal.is_some());
+    assert!(!attendance[&client("b")].joined);
+}

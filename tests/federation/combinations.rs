@@ -1,0 +1,92 @@
+//! Every combination of unit, sum and noise that is offered runs; every other is refused.
+
+use crate::workbench::{SITES, Workbench};
+
+fn sections(unit: &str, method: &str, noise: &str) -> String {
+    let promise = match unit {
+        "none" => "",
+        _ => "epsilon = 8.0\ndelta = 1e-5\nclipping_norm = 0.5\nsampling_rate = 0.5\n",
+    };
+    let training = match method {
+        "gradients" => "expected_batch = 24\n",
+        _ => {
+            "[training.local]\noptimiser = \"adam-w\"\nsteps = 2\nbatch = 6\nlearning_rate = 1e-3\n"
+        }
+    };
+    format!(
+        "[privacy]\nunit = \"{unit}\"\nnoise = \"{noise}\"\n{promise}\n\
+         [training]\nmethod = \"{method}\"\n{training}\n\
+         [server]\noptimiser = \"sgd\"\nlearning_rate = 0.5\n"
+    )
+}
+
+#[test]
+fn every_offered_combination_runs_and_reports_its_epsilon() {
+    let bench = Workbench::new(12);
+    let offered = [
+        ("record", "gradients", "central"),
+        ("record", "gradients", "local"),
+        ("record", "deltas", "local"),
+        ("client", "deltas", "central"),
+        ("client", "deltas", "local"),
+        ("none", "gradients", "central"),
+        ("none", "deltas", "central"),
+    ];
+    for (unit, method, noise) in offered {
+        let name = format!("{unit}-{method}-{noise}");
+        let run = bench.configuration(&name, &sections(unit, method, noise), &SITES);
+        let run = bench.simulate(&run, &["--seed", "1"]);
+        assert_eq!(
+            (&run["ending"], &run["rounds"]),
+            (&"complete".into(), &2.into()),
+            "{name}"
+        );
+        match unit {
+            "none" => assert!(run["epsilon"].is_null(), "{name}"),
+            _ => {
+                let epsilon = run["epsilon"].as_f64().expect("an epsilon");
+                assert!((6.0..=8.0).contains(&epsilon), "{name}: {epsilon}");
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_are_clipped_together_and_need_their_column() {
+    let bench = Workbench::new(12);
+    for site in SITES {
+        let table =
+            std::fs::read_to_string(bench.path().join(format!("{site}.csv"))).expect("the table");
+        let mut lines = table.lines();
+        let mut grouped = lines.next().unwrap_or_default().to_owned() + ",author\r\n";
+        for (row, line) in lines.enumerate() {
+            grouped += &format!("{line},author-{}\r\n", row / 5);
+        }
+        bench.write(&format!("{site}.csv"), &grouped);
+    }
+    let run = bench.configuration("groups", &sections("group", "gradients", "central"), &SITES);
+    let refused = bench.umbel(&["simulate", run.to_str().expect("UTF-8")]);
+    assert!(!refused.status.success());
+    let run = bench.simulate(&run, &["--set", "data.group=author"]);
+    assert_eq!(run["unit"], "group");
+    assert_eq!(run["ending"], "complete");
+}
+
+#[test]
+fn other_combinations_are_refused_when_the_configuration_is_read() {
+    let bench = Workbench::new(1);
+    let refused = [
+        ("record", "deltas", "central"),
+        ("group", "deltas", "central"),
+        ("client", "gradients", "central"),
+        ("client", "gradients", "local"),
+    ];
+    for (unit, method, noise) in refused {
+        let name = format!("{unit}-{method}-{noise}");
+        let run = bench.configuration(&name, &sections(unit, method, noise), &SITES);
+        let output = bench.umbel(&["simulate", run.to_str().expect("UTF-8")]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {errors}");
+        assert!(errors.contains(unit), "{name}: {errors}");
+    }
+}

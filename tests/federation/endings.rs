@@ -1,0 +1,150 @@
+//! How runs end when they don't end well, and what they leave.
+
+use std::fs;
+
+use crate::workbench::{PRIVATE_GRADIENTS, SITES, Workbench};
+
+#[test]
+fn a_run_stops_before_the_round_that_its_budget_does_not_allow() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("budget", PRIVATE_GRADIENTS, &SITES);
+    let path = run.to_str().expect("UTF-8");
+    let output = bench.umbel(&[
+        "simulate",
+        path,
+        "--json",
+        "--set",
+        "run.rounds=50",
+        "--set",
+        "privacy.noise_multiplier=1.0",
+    ]);
+    assert_eq!(
+        output.status.code(),
+        Some(5),
+        "budget exhausted has a code of its own"
+    );
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(run["ending"], "budget-exhausted");
+    let rounds = run["rounds"].as_u64().expect("a count");
+    assert!((1..50).contains(&rounds), "{rounds}");
+    let epsilon = run["epsilon"].as_f64().expect("an epsilon");
+    assert!(epsilon <= 8.0, "{epsilon}");
+    let folder = bench
+        .path()
+        .join(run["run_dir"].as_str().expect("a folder"));
+    let entries = fs::read_to_string(folder.join("ledger.jsonl"))
+        .expect("a ledger")
+        .lines()
+        .count();
+    assert_eq!(entries as u64, rounds);
+    assert!(
+        bench.weights(&run).len() > 1_000_000,
+        "the last model is kept"
+    );
+    let report = fs::read_to_string(folder.join("report.html")).expect("a report");
+    assert!(
+        report.to_lowercase().contains("budget"),
+        "the report says why it ended"
+    );
+
+    // One more round really would have cost too much.
+    let account = |steps: u64| {
+        let steps = steps.to_string();
+        let output = bench.umbel(&[
+            "account",
+            "epsilon",
+            "--noise-multiplier",
+            "1.0",
+            "--sampling-rate",
+            "0.5",
+            "--steps",
+            &steps,
+            "--delta",
+            "1e-5",
+            "--json",
+        ]);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        answer["epsilon"].as_f64().expect("an epsilon")
+    };
+    assert!((account(rounds) - epsilon).abs() < 1e-9);
+    assert!(account(rounds + 1) > 8.0);
+}
+
+#[test]
+fn a_ledger_that_is_kept_adds_up_over_runs() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("kept", PRIVATE_GRADIENTS, &SITES);
+    let keep = [
+        "--set",
+        "privacy.ledger=kept.jsonl",
+        "--set",
+        "privacy.noise_multiplier=3.0",
+    ];
+    let first = bench.simulate(&run, &keep);
+    let second = bench.simulate(&run, &keep);
+    let epsilon = |run: &serde_json::Value| run["epsilon"].as_f64().expect("an epsilon");
+    assert!(epsilon(&second) > epsilon(&first));
+    let ledger = fs::read_to_string(bench.path().join("kept.jsonl")).expect("the ledger");
+    assert_eq!(ledger.lines().count(), 4);
+}
+
+#[test]
+fn a_damaged_ledger_stops_the_run_and_a_torn_last_line_does_not() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("torn", PRIVATE_GRADIENTS, &SITES);
+    let path = run.to_str().expect("UTF-8");
+    let keep = [
+        "--set",
+        "privacy.ledger=torn.jsonl",
+        "--set",
+        "privacy.noise_multiplier=3.0",
+    ];
+    bench.simulate(&run, &keep);
+    let ledger = fs::read_to_string(bench.path().join("torn.jsonl")).expect("the ledger");
+    bench.write("torn.jsonl", &ledger[..ledger.len() - 20]);
+    bench.simulate(&run, &keep);
+    let ledger = fs::read_to_string(bench.path().join("torn.jsonl")).expect("the ledger");
+    assert_eq!(ledger.lines().count(), 3);
+    bench.write(
+        "torn.jsonl",
+        &ledger.replacen("\"round\":1", "\"round\":9", 1),
+    );
+    let output = bench.umbel(&[&["simulate", path], keep.as_slice()].concat());
+    assert_eq!(output.status.code(), Some(8));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("line 1") || errors.contains("entry 0"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_client_that_cannot_read_its_data_is_named_and_the_run_ends() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("stray", PRIVATE_GRADIENTS, &SITES);
+    bench.write("nyt.csv", "text,label\r\n\"a stray \" quote\",positive\r\n");
+    let output = bench.umbel(&["simulate", run.to_str().expect("UTF-8")]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(
+        errors.contains("nyt.csv") && errors.contains("row 1"),
+        "{errors}"
+    );
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn a_run_goes_on_without_a_failed_client_where_its_minimum_allows() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("minimum", PRIVATE_GRADIENTS, &SITES);
+    bench.write("nyt.csv", "text,label\r\nsome text,neutral\r\n");
+    let run = bench.simulate(&run, &["--set", "federation.minimum=3"]);
+    assert_eq!(run["ending"], "complete");
+    let clients = run["participation"].as_array().expect("a list");
+    let nyt = clients
+        .iter()
+        .find(|c| c["name"] == "nyt")
+        .expect("nyt is listed");
+    assert_eq!(nyt["rounds_taken_part"], 0);
+    assert!(nyt["left_out_reason"].is_string());
+}

@@ -1,0 +1,8 @@
+//! Whole runs, in one process and over the network, as their users start them.
+
+mod combinations;
+mod command_line;
+mod endings;
+mod equality;
+mod network;
+mod workbench;

@@ -1,0 +1,169 @@
+//! One coordinator process and four client processes over mutual TLS on loopback.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::workbench::{PRIVATE_GRADIENTS, SITES, Workbench};
+
+/// A binary of the workspace, built beside `umbel`.
+fn binary(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_umbel"))
+        .parent()
+        .expect("a folder");
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "{} isn't built; run cargo test --workspace",
+        path.display()
+    );
+    path
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Kills what is still running when a test fails.
+struct Processes(Vec<Child>);
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Makes certificates by `umbel-coordinator init` and writes both sides' configurations.
+/// Returns the coordinator's.
+fn federation(bench: &Workbench, port: u16) -> PathBuf {
+    let mut init = Command::new(binary("umbel-coordinator"));
+    init.args(["init", "federation"]).current_dir(bench.path());
+    for site in SITES {
+        init.args(["--site", site]);
+    }
+    let address = format!("https://localhost:{port}");
+    let made = init
+        .args(["--address", &address])
+        .output()
+        .expect("init starts");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let folder = bench.path().join("federation");
+    let example = folder.join("coordinator/coordinator.toml");
+    let example = fs::read_to_string(example).expect("an example configuration");
+    let clients = &example[example
+        .find("[[clients]]")
+        .expect("clients with fingerprints")..];
+    let run = bench.configuration("network", PRIVATE_GRADIENTS, &[]);
+    let run = fs::read_to_string(run).expect("the configuration");
+    let serve = format!("\n[serve]\nlisten = \"127.0.0.1:{port}\"\n\n{clients}");
+    let configuration = folder.join("coordinator/run.toml");
+    fs::write(&configuration, run + &serve).expect("a configuration");
+    for site in SITES {
+        let data = bench.path().join(format!("{site}.csv"));
+        let text = format!(
+            "name = \"{site}\"\ncoordinator = \"{address}\"\n\n\
+             [tls]\nca = \"ca.pem\"\ncertificate = \"client.pem\"\nkey = \"client.key\"\n\n\
+             [data]\npath = {data:?}\n\n\
+             [policy]\nepsilon = 8.0\ndelta = 1e-5\nallow_seeded = true\n\n\
+             [device]\ndevice = \"cpu\"\n"
+        );
+        fs::write(folder.join(format!("sites/{site}/client.toml")), text).expect("a file");
+    }
+    configuration
+}
+
+fn start_clients(bench: &Workbench) -> Processes {
+    let start = |site: &&str| {
+        Command::new(binary("umbel-client"))
+            .arg("run")
+            .arg(
+                bench
+                    .path()
+                    .join(format!("federation/sites/{site}/client.toml")),
+            )
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a client starts")
+    };
+    Processes(SITES.iter().map(start).collect())
+}
+
+#[test]
+fn processes_over_tls_train_the_same_model_as_the_simulation_bit_for_bit() {
+    let bench = Workbench::new(12);
+    let configuration = federation(&bench, free_port());
+    let coordinator = Command::new(binary("umbel-coordinator"))
+        .arg("serve")
+        .arg(&configuration)
+        .args(["--seed", "11", "--json"])
+        .current_dir(bench.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the coordinator starts");
+    let clients = start_clients(&bench);
+    let output = coordinator
+        .wait_with_output()
+        .expect("the coordinator ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    drop(clients);
+    let served: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let simulated = bench.configuration("network", PRIVATE_GRADIENTS, &SITES);
+    let simulated = bench.simulate(&simulated, &["--seed", "11"]);
+    assert_eq!(served["rounds"], 2);
+    assert_eq!(served["epsilon"], simulated["epsilon"]);
+    assert_eq!(bench.weights(&served), bench.weights(&simulated));
+    for site in SITES {
+        let ledger = bench
+            .path()
+            .join(format!("federation/sites/{site}/ledger.jsonl"));
+        let ledger = fs::read_to_string(ledger).expect("each site has its own ledger");
+        assert_eq!(ledger.lines().count(), 2, "{site}");
+    }
+}
+
+#[test]
+fn a_site_refuses_what_its_policy_forbids() {
+    let bench = Workbench::new(12);
+    let configuration = federation(&bench, free_port());
+    for site in SITES {
+        let path = bench
+            .path()
+            .join(format!("federation/sites/{site}/client.toml"));
+        let text = fs::read_to_string(&path).expect("the file");
+        let stricter = text.replace("allow_seeded = true", "allow_seeded = false");
+        fs::write(&path, stricter).expect("the file");
+    }
+    let coordinator = Command::new(binary("umbel-coordinator"))
+        .arg("serve")
+        .arg(&configuration)
+        .args(["--seed", "11", "--json"])
+        .current_dir(bench.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the coordinator starts");
+    let mut clients = start_clients(&bench);
+    for client in clients.0.drain(..) {
+        let output = client.wait_with_output().expect("the client ends");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(9), "{errors}");
+        assert!(errors.contains("allow_seeded"), "{errors}");
+    }
+    // The coordinator would wait for them to come back; nothing was spent.
+    drop(Processes(vec![coordinator]));
+    let ledger = bench.path().join("federation/coordinator/ledger.jsonl");
+    assert!(!ledger.metadata().is_ok_and(|m| m.len() > 0));
+}
