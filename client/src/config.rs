@@ -63,15 +63,36 @@ pub struct DataSection {
 
 /// `[policy]`: the rules, and where the ledger is.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "toml::Table")]
 pub struct PolicySection {
     /// Where this site records what was spent.
-    #[serde(default = "ledger")]
     pub ledger: PathBuf,
     /// The ledger's name for this data; the table's file name if left out.
     pub data_set: Option<String>,
     /// The rules.
-    #[serde(flatten)]
     pub rules: SitePolicy,
+}
+
+/// Serde's own flattening would pass over unknown keys, and a mistyped rule must never be
+/// passed over: so the two keys that aren't rules are taken out, and the rest are the rules.
+impl TryFrom<toml::Table> for PolicySection {
+    type Error = String;
+
+    fn try_from(mut section: toml::Table) -> Result<Self, String> {
+        let mut text = |key: &str| match section.remove(key) {
+            None => Ok(None),
+            Some(toml::Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(format!("policy.{key} is {other}, but must be a text")),
+        };
+        let ledger = text("ledger")?.unwrap_or_else(|| "ledger.jsonl".into());
+        let data_set = text("data_set")?;
+        let rules: Result<SitePolicy, toml::de::Error> = section.try_into();
+        Ok(Self {
+            ledger: ledger.into(),
+            data_set,
+            rules: rules.map_err(|e| format!("[policy]: {}", e.message()))?,
+        })
+    }
 }
 
 /// `[device]`
@@ -95,9 +116,6 @@ fn text() -> String {
 }
 fn label() -> String {
     "label".into()
-}
-fn ledger() -> PathBuf {
-    "ledger.jsonl".into()
 }
 
 /// Why a site's configuration can't be used.
@@ -180,5 +198,29 @@ impl ClientConfig {
         };
         let named = self.policy.data_set.clone().or_else(file);
         named.unwrap_or_else(|| self.name.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(policy: &str) -> Result<ClientConfig, toml::de::Error> {
+        let head = "name = \"a\"\ncoordinator = \"https://localhost:1\"\n[data]\npath = \"t.csv\"\n";
+        toml::from_str(&format!("{head}[policy]\nepsilon = 1.0\ndelta = 1e-5\n{policy}"))
+    }
+
+    #[test]
+    fn a_mistyped_rule_is_refused_rather_than_passed_over() {
+        let error = read("allow_centra_noise = false").expect_err("an unknown key");
+        assert!(error.to_string().contains("allow_centra_noise"), "{error}");
+    }
+
+    #[test]
+    fn rules_and_ledger_are_read_from_one_section() {
+        let config = read("ledger = \"mine.jsonl\"\nallow_central_noise = false").expect("sound");
+        assert_eq!(config.policy.ledger, PathBuf::from("mine.jsonl"));
+        assert!(!config.policy.rules.allow_central_noise);
+        assert_eq!(config.policy.data_set, None);
     }
 }

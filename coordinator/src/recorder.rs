@@ -86,7 +86,7 @@ impl<'a> Recorder<'a> {
     /// the run.
     fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, String> {
         let every = self.settings.every;
-        let due = every > 0 && (summary.round % every == 0 || summary.round == 1);
+        let due = every > 0 && (summary.round.is_multiple_of(every) || summary.round == 1);
         if !due || self.public.is_empty() || summary.round == self.rounds {
             return Ok(None);
         }

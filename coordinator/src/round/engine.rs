@@ -137,10 +137,8 @@ impl Engine {
     #[must_use]
     pub fn handle(mut self, event: Event) -> (Self, Vec<Action>) {
         match event {
-            Event::Joined(ref client) => {
-                if self.settings.clients.contains(client) {
-                    self.present.insert(client.clone());
-                }
+            Event::Joined(ref client) if self.settings.clients.contains(client) => {
+                self.present.insert(client.clone());
             }
             Event::Left(ref client) => {
                 self.present.remove(client);

@@ -145,7 +145,7 @@ impl BertConfig {
                 "{key} is {size}; it must be from 1 to {LARGEST_SIZE}"
             ));
         }
-        if self.hidden_size % self.heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.heads) {
             return refuse(format!(
                 "num_attention_heads ({}) doesn't divide hidden_size ({})",
                 self.heads, self.hidden_size
