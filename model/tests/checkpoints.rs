@@ -1,0 +1,378 @@
+//! Folders in Hugging Face layout: what is saved opens again, other dialects load, and
+//! damage is an error.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use half::bf16;
+use proptest::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde_json::{Value, json};
+use support::{options, tiny};
+use umbel_model::{
+    Classifier, DeviceChoice, ModelError, ModelFiles, Pooling, Precision, TrainableSet, logits,
+};
+
+/// A classifier, and the folder that it was saved in.
+struct Saved {
+    classifier: Classifier,
+    home: tempfile::TempDir,
+}
+
+/// A tensor in `model.safetensors`.
+struct Stored {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Vec<u8>,
+}
+
+impl Saved {
+    fn new(pooling: Pooling, precision: Precision) -> Self {
+        let classifier = tiny(options(pooling, TrainableSet::Full));
+        let home = tempfile::tempdir().expect("a folder");
+        let saved = Self { classifier, home };
+        saved
+            .classifier
+            .save(&saved.folder(), precision)
+            .expect("saved");
+        saved
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.home.path().join("classifier")
+    }
+
+    fn open(&self) -> Result<Classifier, ModelError> {
+        open(&self.folder())
+    }
+
+    fn complaint(&self) -> String {
+        self.open().expect_err("an error").to_string()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder().join(name)).expect("a file")
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.folder().join(name), content).expect("a file");
+    }
+
+    /// Changes the tensors of `model.safetensors`.
+    fn change_tensors(&self, change: impl FnOnce(&mut Vec<Stored>)) {
+        let bytes = self.read("model.safetensors");
+        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let mut tensors = file
+            .iter()
+            .map(|(name, view)| Stored {
+                name: name.to_owned(),
+                dtype: view.dtype(),
+                shape: view.shape().to_vec(),
+                data: view.data().to_vec(),
+            })
+            .collect();
+        change(&mut tensors);
+        let views = tensors.iter().map(|t| {
+            let view = TensorView::new(t.dtype, t.shape.clone(), &t.data).expect("a tensor");
+            (t.name.as_str(), view)
+        });
+        let bytes = serialize(views.collect::<Vec<_>>(), None).expect("safetensors");
+        self.write("model.safetensors", &bytes);
+    }
+
+    /// Sets a key of `config.json`.
+    fn set(&self, key: &str, value: Value) {
+        let mut config: Value =
+            serde_json::from_slice(&self.read("config.json")).expect("config.json");
+        config[key] = value;
+        self.write("config.json", config.to_string().as_bytes());
+    }
+
+    /// The largest difference between the saved and the opened classifier's logits.
+    fn difference(&self) -> f32 {
+        let opened = self.open().expect("a classifier");
+        let (before, after) = (scores(&self.classifier), scores(&opened));
+        assert_eq!(before.len(), after.len());
+        let pairs = before.iter().flatten().zip(after.iter().flatten());
+        pairs.map(|(x, y)| (x - y).abs()).fold(0.0, |worst, d| {
+            assert!(!d.is_nan());
+            d.max(worst)
+        })
+    }
+}
+
+fn open(folder: &Path) -> Result<Classifier, ModelError> {
+    Classifier::open(folder, &DeviceChoice::Cpu.resolve()?.0)
+}
+
+fn scores(classifier: &Classifier) -> Vec<Vec<f32>> {
+    let texts = ["the film was good", "bad", "a cab faced the bad film"];
+    let rows: Vec<Vec<u32>> = texts
+        .iter()
+        .map(|text| classifier.encode(text).expect("token ids"))
+        .collect();
+    logits(classifier, &rows, 8).expect("logits")
+}
+
+#[test]
+fn a_saved_classifier_opens_with_the_same_logits_and_labels() {
+    for pooling in [Pooling::Cls, Pooling::Mean, Pooling::Pooler] {
+        let saved = Saved::new(pooling, Precision::F32);
+        assert_eq!(saved.difference(), 0.0, "{pooling}");
+        let opened = saved.open().expect("a classifier");
+        assert_eq!(opened.labels(), saved.classifier.labels());
+        assert_eq!(opened.options().pooling, pooling);
+    }
+}
+
+#[test]
+fn half_precision_keeps_the_logits_to_a_hundredth() {
+    let worst = Saved::new(Pooling::Mean, Precision::F16).difference();
+    println!("F16: logits differ by {worst:e} at most");
+    assert!(worst > 0.0 && worst < 1e-2, "{worst}");
+}
+
+#[test]
+fn saving_again_replaces_the_folder_whatever_its_name() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    for name in ["classifier", "v1.0", "v1.1", "classifier.draft"] {
+        let folder = saved.home.path().join(name);
+        for precision in [Precision::F16, Precision::F32] {
+            saved.classifier.save(&folder, precision).expect("saved");
+        }
+        assert_eq!(
+            scores(&open(&folder).expect("opened")),
+            scores(&saved.classifier)
+        );
+    }
+    let left = std::fs::read_dir(saved.home.path())
+        .expect("a folder")
+        .count();
+    assert_eq!(left, 4, "no draft is left behind");
+}
+
+#[test]
+fn the_dialects_of_other_checkpoints_load() {
+    type Change = fn(&mut Vec<Stored>);
+    let dialects: [(&str, Change, f32); 5] = [
+        (
+            "no prefix",
+            |tensors| {
+                for tensor in tensors {
+                    tensor.name = tensor.name.trim_start_matches("bert.").to_owned();
+                }
+            },
+            0.0,
+        ),
+        (
+            "a prefix",
+            |tensors| {
+                assert!(tensors.iter().any(|t| t.name.starts_with("bert.encoder")));
+            },
+            0.0,
+        ),
+        (
+            "gamma and beta",
+            |tensors| {
+                for tensor in tensors.iter_mut().filter(|t| t.name.contains("LayerNorm")) {
+                    let name = tensor.name.replace(".weight", ".gamma");
+                    tensor.name = name.replace(".bias", ".beta");
+                }
+            },
+            0.0,
+        ),
+        (
+            "a buffer of position ids",
+            |tensors| {
+                tensors.push(Stored {
+                    name: "bert.embeddings.position_ids".into(),
+                    dtype: Dtype::I64,
+                    shape: vec![1, 32],
+                    data: (0..32_i64).flat_map(i64::to_le_bytes).collect(),
+                });
+            },
+            0.0,
+        ),
+        (
+            "BF16",
+            |tensors| {
+                for tensor in tensors {
+                    let numbers = tensor.data.as_chunks::<4>().0.iter();
+                    let values = numbers.map(|b| bf16::from_f32(f32::from_le_bytes(*b)));
+                    tensor.data = values.flat_map(|v| v.to_le_bytes()).collect();
+                    tensor.dtype = Dtype::BF16;
+                }
+            },
+            5e-2,
+        ),
+    ];
+    for (dialect, change, tolerance) in dialects {
+        let saved = Saved::new(Pooling::Pooler, Precision::F32);
+        saved.change_tensors(change);
+        let worst = saved.difference();
+        println!("{dialect}: logits differ by {worst:e} at most");
+        assert!(worst <= tolerance, "{dialect}: {worst}");
+    }
+}
+
+const QUERY: &str = "encoder.layer.1.attention.self.query.weight";
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let missing = [
+        "embeddings.word_embeddings.weight",
+        QUERY,
+        "classifier.bias",
+    ];
+    for name in missing {
+        let saved = Saved::new(Pooling::Pooler, Precision::F32);
+        saved.change_tensors(|tensors| tensors.retain(|t| !t.name.ends_with(name)));
+        let complaint = saved.complaint();
+        let module = name.trim_end_matches(".bias");
+        assert!(
+            complaint.contains(&format!("no tensor `{module}")),
+            "{complaint}"
+        );
+    }
+}
+
+#[test]
+fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    saved.change_tensors(|tensors| {
+        let query = tensors.iter_mut().find(|t| t.name.ends_with(QUERY));
+        query.expect("a query").shape = vec![8, 32];
+    });
+    let complaint = saved.complaint();
+    for part in [QUERY, "[8, 32]", "[16, 16]"] {
+        assert!(complaint.contains(part), "{complaint}");
+    }
+}
+
+#[test]
+fn weights_that_are_no_finite_floats_are_refused_by_name() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    saved.change_tensors(|tensors| {
+        let query = tensors.iter_mut().find(|t| t.name.ends_with(QUERY));
+        query.expect("a query").data[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    assert!(saved.complaint().contains(QUERY) && saved.complaint().contains("position 1"));
+    saved.change_tensors(|tensors| {
+        let query = tensors.iter_mut().find(|t| t.name.ends_with(QUERY));
+        query.expect("a query").dtype = Dtype::I32;
+    });
+    assert!(saved.complaint().contains(QUERY) && saved.complaint().contains("I32"));
+}
+
+#[test]
+fn configurations_that_do_not_fit_are_refused() {
+    let large = 1 << 20;
+    for (key, value, expected) in [
+        ("model_type", json!("roberta"), "roberta"),
+        ("hidden_act", json!("silu"), "silu"),
+        ("is_decoder", json!(true), "is_decoder"),
+        ("num_attention_heads", json!(3), "num_attention_heads"),
+        ("hidden_size", json!(0), "hidden_size"),
+        ("hidden_size", json!(-1), "config.json"),
+        ("num_hidden_layers", json!(3), "encoder.layer.2"),
+        ("vocab_size", json!(51), "[51, 16]"),
+        ("hidden_size", json!(large), "config.json"),
+        ("vocab_size", json!(large), "config.json"),
+        ("num_hidden_layers", json!(large), "config.json"),
+        ("id2label", json!({"0": "a", "2": "b"}), "id2label"),
+        ("id2label", json!({}), "id2label"),
+        ("id2label", json!(["a"]), "id2label"),
+        ("umbel_pooling", json!("max"), "max"),
+    ] {
+        let saved = Saved::new(Pooling::Mean, Precision::F32);
+        saved.set(key, value.clone());
+        let complaint = saved.complaint();
+        assert!(complaint.contains(expected), "{key} {value}: {complaint}");
+    }
+}
+
+#[test]
+fn however_few_tokens_are_read_no_text_gives_more() {
+    for max_tokens in 0..6 {
+        let saved = Saved::new(Pooling::Mean, Precision::F32);
+        saved.set("umbel_max_tokens", json!(max_tokens));
+        match saved.open() {
+            Ok(opened) => {
+                let ids = opened.encode("a good film was the bad film").expect("ids");
+                assert!(ids.len() <= max_tokens, "{max_tokens}: {}", ids.len());
+            }
+            Err(error) => assert!(max_tokens < 3, "{max_tokens}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn files_that_are_garbage_or_not_there_are_named() {
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let saved = Saved::new(Pooling::Mean, Precision::F32);
+        for garbage in [
+            &b""[..],
+            b"{}",
+            b"[]",
+            b"null",
+            b"\xff\xfe\x00",
+            &[0xff; 64],
+        ] {
+            saved.write(name, garbage);
+            let complaint = saved.complaint();
+            assert!(complaint.contains(name), "{complaint}");
+        }
+        std::fs::remove_file(saved.folder().join(name)).expect("removed");
+        assert!(saved.complaint().contains(name));
+    }
+}
+
+#[test]
+fn a_file_cut_short_anywhere_is_an_error() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    let whole = saved.read("model.safetensors");
+    let files = ModelFiles::read(&saved.folder()).expect("files");
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    for length in (0..whole.len())
+        .step_by(97)
+        .chain([7, 8, 9, whole.len() - 1])
+    {
+        let cut = ModelFiles {
+            weights: whole[..length].to_vec(),
+            ..files.clone()
+        };
+        let options = options(Pooling::Mean, TrainableSet::Full);
+        let answer = Classifier::load_without_head(&cut, options, &device);
+        assert!(answer.is_err(), "cut to {length} of {}", whole.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn changed_bytes_are_an_error_or_a_classifier_but_no_panic(
+        file in 0..3_usize,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let saved = Saved::new(Pooling::Mean, Precision::F32);
+        let name = ["model.safetensors", "config.json", "tokenizer.json"][file];
+        let mut bytes = saved.read(name);
+        // The header says its own length in its first 8 bytes.
+        let header = bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b)) as usize;
+        let end = if file == 0 { 8 + header } else { bytes.len() };
+        for (index, value) in flips {
+            bytes[index.index(end)] = value;
+        }
+        saved.write(name, &bytes);
+        if let Ok(opened) = saved.open() {
+            for text in ["", "the film", "zebra \u{1F600}"] {
+                if let Ok(ids) = opened.encode(text) {
+                    prop_assert!(logits(&opened, &[ids], 1).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A tiny classifier of random weights, with a tokeniser of its own.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use serde_json::{Map, Value, json};
+use umbel_model::bert::{Activation, BertConfig};
+use umbel_model::{Classifier, ClassifierOptions, DeviceChoice, Pooling, TrainableSet};
+
+pub const VOCABULARY: usize = 50;
+pub const POSITIONS: usize = 32;
+
+pub fn config() -> BertConfig {
+    BertConfig {
+        vocab_size: VOCABULARY,
+        hidden_size: 16,
+        layers: 2,
+        heads: 2,
+        intermediate_size: 24,
+        max_positions: POSITIONS,
+        type_vocab_size: 2,
+        layer_norm_epsilon: 1e-12,
+        activation: Activation::Gelu,
+    }
+}
+
+pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
+    ClassifierOptions {
+        labels: ["bad", "good", "mixed"].map(str::to_owned).to_vec(),
+        pooling,
+        max_tokens: POSITIONS,
+        dropout: 0.0,
+        train,
+    }
+}
+
+pub fn tiny(options: ClassifierOptions) -> Classifier {
+    let mut rng = ChaCha12Rng::seed_from_u64(7);
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    Classifier::random(&config(), &tokenizer_json(), options, &mut rng, &device)
+        .expect("a classifier")
+}
+
+/// WordPiece over single letters, a few words and a comma.
+pub fn tokenizer_json() -> Vec<u8> {
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let words = ["film", "good", "bad", "the", "was", ",", "##s", "##ed"];
+    let letters = ('a'..='z').map(String::from);
+    let pieces = ('a'..='k').map(|letter| format!("##{letter}"));
+    let vocabulary: Map<String, Value> = special
+        .into_iter()
+        .chain(words)
+        .map(String::from)
+        .chain(letters)
+        .chain(pieces)
+        .enumerate()
+        .map(|(id, token)| (token, json!(id)))
+        .collect();
+    assert_eq!(vocabulary.len(), VOCABULARY);
+    let added: Vec<Value> = special
+        .iter()
+        .enumerate()
+        .map(|(id, token)| {
+            json!({
+                "id": id, "content": token, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true,
+            })
+        })
+        .collect();
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+            "strip_accents": null, "lowercase": true,
+        },
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2] },
+        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocabulary,
+        },
+    })
+    .to_string()
+    .into_bytes()
+}
