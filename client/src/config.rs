@@ -206,8 +206,11 @@ mod tests {
     use super::*;
 
     fn read(policy: &str) -> Result<ClientConfig, toml::de::Error> {
-        let head = "name = \"a\"\ncoordinator = \"https://localhost:1\"\n[data]\npath = \"t.csv\"\n";
-        toml::from_str(&format!("{head}[policy]\nepsilon = 1.0\ndelta = 1e-5\n{policy}"))
+        let head =
+            "name = \"a\"\ncoordinator = \"https://localhost:1\"\n[data]\npath = \"t.csv\"\n";
+        toml::from_str(&format!(
+            "{head}[policy]\nepsilon = 1.0\ndelta = 1e-5\n{policy}"
+        ))
     }
 
     #[test]
