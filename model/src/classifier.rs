@@ -149,6 +149,15 @@ impl Classifier {
         device: &Device,
     ) -> Result<(Self, crate::checkpoint::HeadFound), ModelError> {
         let config = BertConfig::from_json(&files.config)?;
+        // Before memory is asked for: a size with a digit too many would end the program.
+        if config.encoder_parameters() > files.weights.len() as u128 {
+            return Err(ModelError::Config(format!(
+                "its sizes ask for {} parameters, more than the {} bytes of model.safetensors \
+                 can hold; the two files don't belong together",
+                config.encoder_parameters(),
+                files.weights.len()
+            )));
+        }
         let max_tokens = options.max_tokens.min(config.max_positions);
         let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, config.vocab_size)?;
         let mut network = Network::zeros(&config, options.pooling, options.labels.len(), device);
@@ -301,24 +310,32 @@ impl Classifier {
     /// # Errors
     /// [`ModelError::Row`] for a row that is empty, too long or has an unknown token.
     pub(crate) fn batch(&self, rows: &[&[u32]]) -> Result<Batch, ModelError> {
-        let config = self.network.config();
         for (row, tokens) in rows.iter().enumerate() {
-            let reason = if tokens.is_empty() {
-                "it has no tokens".to_owned()
-            } else if tokens.len() > config.max_positions {
-                format!(
-                    "its {} tokens are more than {}",
-                    tokens.len(),
-                    config.max_positions
-                )
-            } else if tokens.iter().any(|id| *id as usize >= config.vocab_size) {
-                format!("it has a token that isn't below {}", config.vocab_size)
-            } else {
-                continue;
-            };
-            return Err(ModelError::Row { row, reason });
+            self.check_row(row, tokens)?;
         }
         Ok(Batch::new(rows, &self.device))
+    }
+
+    /// Checks that a row fits the model; `row` is its place in what the caller was given.
+    ///
+    /// # Errors
+    /// [`ModelError::Row`] for one that is empty, too long or has an unknown token.
+    pub(crate) fn check_row(&self, row: usize, tokens: &[u32]) -> Result<(), ModelError> {
+        let config = self.network.config();
+        let reason = if tokens.is_empty() {
+            "it has no tokens".to_owned()
+        } else if tokens.len() > config.max_positions {
+            format!(
+                "its {} tokens are more than {}",
+                tokens.len(),
+                config.max_positions
+            )
+        } else if tokens.iter().any(|id| *id as usize >= config.vocab_size) {
+            format!("it has a token that isn't below {}", config.vocab_size)
+        } else {
+            return Ok(());
+        };
+        Err(ModelError::Row { row, reason })
     }
 }
 

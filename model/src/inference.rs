@@ -18,6 +18,9 @@ pub fn logits(
     rows: &[Vec<u32>],
     batch: usize,
 ) -> Result<Vec<Vec<f32>>, ModelError> {
+    for (row, tokens) in rows.iter().enumerate() {
+        model.check_row(row, tokens)?;
+    }
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| rows[*row].len());
     let mut scores = vec![Vec::new(); rows.len()];

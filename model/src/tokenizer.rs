@@ -1,6 +1,7 @@
 //! Texts to token ids.
 
-use tokenizers::{Tokenizer as Inner, TruncationParams};
+use serde_json::Value;
+use tokenizers::{PostProcessor, Tokenizer as Inner, TruncationParams};
 
 use crate::error::ModelError;
 
@@ -25,8 +26,18 @@ impl Tokenizer {
         vocab_size: usize,
     ) -> Result<Self, ModelError> {
         let wrong = |e: tokenizers::Error| ModelError::Tokenizer(e.to_string());
+        check(json)?;
         let mut inner = Inner::from_bytes(json).map_err(wrong)?;
         inner.with_padding(None);
+        let special = inner
+            .get_post_processor()
+            .map_or(0, |processor| processor.added_tokens(false));
+        if max_tokens <= special {
+            return Err(ModelError::Tokenizer(format!(
+                "adds {special} special tokens to each text, so a limit of {max_tokens} tokens \
+                 leaves no room for the text; raise it"
+            )));
+        }
         let truncation = TruncationParams {
             max_length: max_tokens,
             ..TruncationParams::default()
@@ -67,5 +78,30 @@ impl Tokenizer {
             ))),
             None => Ok(ids),
         }
+    }
+}
+
+/// Refuses what the tokenizers library would panic at: text that isn't JSON, and
+/// `Precompiled` normalisers, which no BERT has.
+fn check(json: &[u8]) -> Result<(), ModelError> {
+    let file: Value =
+        serde_json::from_slice(json).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+    if file.get("normalizer").is_some_and(has_precompiled) {
+        return Err(ModelError::Tokenizer(
+            "has a `Precompiled` normaliser; only those of BERT are supported".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn has_precompiled(normalizer: &Value) -> bool {
+    match normalizer {
+        Value::Array(values) => values.iter().any(has_precompiled),
+        Value::Object(map) => {
+            map.contains_key("precompiled_charsmap")
+                || map.get("type").and_then(Value::as_str) == Some("Precompiled")
+                || map.values().any(has_precompiled)
+        }
+        _ => false,
     }
 }

@@ -278,6 +278,7 @@ fn configurations_that_do_not_fit_are_refused() {
         ("hidden_size", json!(-1), "config.json"),
         ("num_hidden_layers", json!(3), "encoder.layer.2"),
         ("vocab_size", json!(51), "[51, 16]"),
+        ("type_vocab_size", json!(large), "parameters"),
         ("hidden_size", json!(large), "config.json"),
         ("vocab_size", json!(large), "config.json"),
         ("num_hidden_layers", json!(large), "config.json"),
@@ -326,6 +327,26 @@ fn files_that_are_garbage_or_not_there_are_named() {
         }
         std::fs::remove_file(saved.folder().join(name)).expect("removed");
         assert!(saved.complaint().contains(name));
+    }
+}
+
+/// The tokenizers library panics at these; the program must not.
+#[test]
+fn tokenisers_that_the_library_panics_at_are_refused() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    let good = saved.read("tokenizer.json");
+    let text = String::from_utf8(good.clone()).expect("UTF-8");
+    let broken_decoder = text.replace("\"decoder\":{", "\"decoder\":{\0");
+    assert_ne!(broken_decoder, text);
+    let mut precompiled: Value = serde_json::from_slice(&good).expect("JSON");
+    precompiled["normalizer"] = json!({
+        "type": "Sequence",
+        "normalizers": [{ "type": "Precompiled", "precompiled_charsmap": "AAAA" }],
+    });
+    for content in [broken_decoder, precompiled.to_string()] {
+        saved.write("tokenizer.json", content.as_bytes());
+        let complaint = saved.complaint();
+        assert!(complaint.starts_with("tokenizer.json"), "{complaint}");
     }
 }
 

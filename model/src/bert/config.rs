@@ -125,6 +125,18 @@ impl BertConfig {
         .checked()
     }
 
+    /// Numbers in the embeddings and encoder layers.
+    pub(crate) fn encoder_parameters(&self) -> u128 {
+        let [hidden, middle, layers] =
+            [self.hidden_size, self.intermediate_size, self.layers].map(|size| size as u128);
+        let rows = [self.vocab_size, self.max_positions, self.type_vocab_size];
+        let rows: u128 = rows.into_iter().map(|size| size as u128).sum();
+        let norm = 2 * hidden;
+        let attention = 4 * (hidden * hidden + hidden);
+        let feed_forward = 2 * hidden * middle + middle + hidden;
+        rows * hidden + norm + layers * (attention + feed_forward + 2 * norm)
+    }
+
     /// Checks sizes that were put together by hand.
     ///
     /// # Errors

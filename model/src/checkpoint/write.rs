@@ -179,7 +179,9 @@ pub(crate) fn save(
     if saved.pooling != Pooling::Pooler {
         files.push(("modeling_umbel.py", MODELING.into()));
     }
-    let draft = folder.with_extension("draft");
+    // Hidden, so that no other model's name is taken.
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let draft = folder.with_file_name(format!(".{name}.being-written"));
     let unwritable = ModelError::unwritable;
     if draft.exists() {
         std::fs::remove_dir_all(&draft).map_err(unwritable(&draft))?;

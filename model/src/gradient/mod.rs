@@ -147,7 +147,10 @@ fn check_rows(
                     model.labels().len()
                 )
             }
-            Some(_) => continue,
+            Some(example) => {
+                model.check_row(row, &example.tokens)?;
+                continue;
+            }
         };
         return Err(ModelError::Row { row, reason });
     }
@@ -172,19 +175,17 @@ fn add_batch<R: Rng>(
     let norms = batch.norms();
     let factors: Vec<Option<f64>> = norms.iter().map(|norm| clipping.factor(*norm)).collect();
     if factors.iter().any(Option::is_none) {
-        // NaN times zero is NaN: the rest is run again without the units that have it.
-        let sound = |&(_, f): &(&usize, &Option<f64>)| f.is_some();
-        let kept: Vec<usize> = chosen
-            .iter()
-            .zip(&factors)
-            .filter(sound)
-            .map(|(unit, _)| *unit)
-            .collect();
-        for (unit, norm) in chosen.iter().zip(norms) {
-            total.norms[*unit] = norm;
+        if let ([unit], [norm]) = (chosen, norms.as_slice()) {
+            total.norms[*unit] = *norm;
+            total.rejected += 1;
+            return Ok(());
         }
-        total.rejected += chosen.len() - kept.len();
-        return add_batch(model, examples, units, &kept, clipping, rng, total);
+        // NaN times zero is NaN, so in a batch one unit's reaches the others. Were these
+        // rejected with it, a unit's absence would show in more than its own gradient.
+        for unit in chosen.chunks(1) {
+            add_batch(model, examples, units, unit, clipping, rng, total)?;
+        }
+        return Ok(());
     }
     let factors: Vec<f64> = factors.into_iter().flatten().collect();
     total.loss += batch.loss();
