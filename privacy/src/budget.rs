@@ -159,9 +159,9 @@ impl BudgetGate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accountant::RdpAccountant;
     use crate::accountant::calibrate::rounds_within;
     use crate::accountant::event::NoiseMultiplier;
+    use crate::accountant::{PldAccountant, RdpAccountant};
     use crate::poisson::SamplingRate;
     use crate::unit::Adjacency;
 
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_gate_opens_for_exactly_the_rounds_that_fit() {
         let budget = Budget::new(3.0, 1e-5).unwrap();
-        let mut accountant = RdpAccountant::new(Adjacency::AddOrRemove);
+        let mut accountant = PldAccountant::new(Adjacency::AddOrRemove);
         let mut rounds = 0;
         let refusal = loop {
             match BudgetGate::check(&accountant, &event(), &budget) {

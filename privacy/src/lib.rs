@@ -35,7 +35,7 @@ pub mod unit;
 mod unit_normal;
 
 pub use accountant::event::{MechanismEvent, NoiseMultiplier};
-pub use accountant::{Accountant, Delta, Epsilon, RdpAccountant};
+pub use accountant::{Accountant, Delta, Epsilon, PldAccountant, RdpAccountant};
 pub use budget::{Budget, BudgetGate, Permit};
 pub use clip::{CLIP_SLACK, ClippedUpdate, ClippingNorm, RawUpdate, clip_factor};
 pub use combination::{Summed, check_combination};

@@ -41,6 +41,8 @@ pub enum Adjacency {
     AddOrRemove,
     /// One unit replaced by another: the sum moves by at most 2 C.
     ReplaceOne,
+    /// One unit replaced by one that contributes nothing: the sum moves by at most C.
+    ZeroOut,
 }
 
 /// A word that isn't one of the choices of its key.
@@ -76,8 +78,9 @@ words!(PrivacyUnit, "privacy unit", "record, group, client, none",
     PrivacyUnit::Client => "client", PrivacyUnit::None => "none");
 words!(NoisePlacement, "noise placement", "central, local",
     NoisePlacement::Central => "central", NoisePlacement::Local => "local");
-words!(Adjacency, "adjacency", "add-or-remove, replace-one",
-    Adjacency::AddOrRemove => "add-or-remove", Adjacency::ReplaceOne => "replace-one");
+words!(Adjacency, "adjacency", "add-or-remove, replace-one, zero-out",
+    Adjacency::AddOrRemove => "add-or-remove", Adjacency::ReplaceOne => "replace-one",
+    Adjacency::ZeroOut => "zero-out");
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +104,11 @@ mod tests {
                 format!("\"{placement}\"")
             );
         }
-        for adjacency in [Adjacency::AddOrRemove, Adjacency::ReplaceOne] {
+        for adjacency in [
+            Adjacency::AddOrRemove,
+            Adjacency::ReplaceOne,
+            Adjacency::ZeroOut,
+        ] {
             assert_eq!(adjacency.to_string().parse(), Ok(adjacency));
             assert_eq!(
                 serde_json::to_string(&adjacency).unwrap(),

@@ -11,7 +11,7 @@ use umbel_privacy::ledger::{
 };
 use umbel_privacy::{
     Accountant, Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, PrivacyUnit, RdpAccountant, SamplingRate,
+    NoiseMultiplier, NoisePlacement, PldAccountant, PrivacyUnit, SamplingRate,
 };
 
 fn event() -> MechanismEvent {
@@ -115,7 +115,7 @@ fn spending_adds_up_over_runs_on_one_data_set_and_no_other() {
     let found = ledger
         .accountant_for("visits", PrivacyUnit::Group, Adjacency::AddOrRemove)
         .unwrap();
-    let mut expected = RdpAccountant::new(Adjacency::AddOrRemove);
+    let mut expected = PldAccountant::new(Adjacency::AddOrRemove);
     expected.compose(&event(), 2).unwrap();
     let delta = Delta::try_from(1e-5).unwrap();
     assert_eq!(found.epsilon(delta), expected.epsilon(delta));
@@ -159,12 +159,16 @@ fn drafts_that_record_nothing_sound_are_refused_and_leave_no_trace() {
         Err(LedgerError::Draft(InvalidDraft::NoUnit))
     ));
     let unsound = EntryDraft {
-        adjacency: Adjacency::ReplaceOne,
+        event: MechanismEvent::FixedSizeGaussian {
+            dataset_size: 100.try_into().unwrap(),
+            sample_size: 10.try_into().unwrap(),
+            noise_multiplier: NoiseMultiplier::try_from(1.0).unwrap(),
+        },
         ..draft("visits", 0)
     };
     assert!(matches!(
         ledger.spend(unsound),
-        Err(LedgerError::Accounting(AccountingError::SampledReplaceOne))
+        Err(LedgerError::Accounting(AccountingError::Unsupported { .. }))
     ));
     assert!(ledger.into_storage().bytes().is_empty());
 }

@@ -3,7 +3,7 @@
 //! Coordinator and client each hold one of these over a ledger of their own, and each
 //! enforces its own budget, whatever the other says.
 
-use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, RdpAccountant};
+use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
 use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerError, LedgerStorage, Spent};
 
@@ -16,7 +16,7 @@ pub struct Spending<S> {
     data_set: String,
     budget: Budget,
     /// Everything spent on the data set so far.
-    accountant: RdpAccountant,
+    accountant: PldAccountant,
     plan: Plan,
     mechanism: Mechanism,
 }

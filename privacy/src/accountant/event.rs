@@ -6,13 +6,22 @@
 //! ```json
 //! {"type": "gaussian", "noise_multiplier": 4.2}
 //! {"type": "poisson_gaussian", "noise_multiplier": 1.1, "sampling_probability": 0.01}
+//! {"type": "laplace", "scale_over_sensitivity": 10}
+//! {"type": "discrete_laplace", "parameter": 0.1, "integer_sensitivity": 2}
+//! {"type": "truncated_poisson_gaussian", "dataset_size": 10000, "sampling_probability": 0.01,
+//!  "truncated_batch_size": 150, "noise_multiplier": 1.1}
+//! {"type": "fixed_size_gaussian", "dataset_size": 10000, "sample_size": 100, "noise_multiplier": 4}
+//! {"type": "tree_aggregation", "noise_multiplier": 10, "step_count": 100}
+//! {"type": "banded_toeplitz", "noise_multiplier": 8, "rounds": 64, "bands": 16,
+//!  "min_separation": 16, "max_participations": 4}
 //! {"type": "self_composed", "event": {...}, "count": 20}
 //! {"type": "composed", "events": [{...}, {...}]}
 //! ```
-//! A Gaussian, sampled or not, may also carry `"count"`, and reads as self-composed; an
-//! unsampled one may carry `"sampling_probability": 1`.
+//! A single mechanism may also carry `"count"`, and reads as self-composed; an unsampled
+//! Gaussian may carry `"sampling_probability": 1`.
 
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +85,63 @@ pub enum MechanismEvent {
         /// σ.
         noise_multiplier: NoiseMultiplier,
     },
+    /// Laplace noise on a sum of L1 sensitivity 1, over a Poisson sample of the units.
+    Laplace {
+        /// The noise's scale over the sensitivity.
+        scale_over_sensitivity: NoiseMultiplier,
+        /// q; 1 for none.
+        sampling_probability: SamplingRate,
+    },
+    /// Noise P(k) ∝ e^{-a |k|} on an integer of the given sensitivity.
+    DiscreteLaplace {
+        /// a.
+        parameter: NoiseMultiplier,
+        /// By how much one unit moves the integer, at least 1.
+        integer_sensitivity: NonZeroU32,
+    },
+    /// The Gaussian mechanism over a Poisson sample of a data set of known size, cut to a
+    /// largest batch by leaving out units at random.
+    TruncatedPoissonGaussian {
+        /// Units of the data set.
+        dataset_size: NonZeroU64,
+        /// q.
+        sampling_probability: SamplingRate,
+        /// The largest batch.
+        truncated_batch_size: NonZeroU64,
+        /// σ.
+        noise_multiplier: NoiseMultiplier,
+    },
+    /// The Gaussian mechanism over a sample of fixed size without replacement.
+    FixedSizeGaussian {
+        /// Units of the data set.
+        dataset_size: NonZeroU64,
+        /// Units of the sample.
+        sample_size: NonZeroU64,
+        /// σ, the noise over the clipping norm (over half the sensitivity, that is).
+        noise_multiplier: NoiseMultiplier,
+    },
+    /// Binary-tree aggregation of prefix sums in which each unit takes part once
+    /// (Kairouz et al. 2021, "Practical and Private (Deep) Learning without Sampling").
+    TreeAggregation {
+        /// σ of every node of the tree.
+        noise_multiplier: NoiseMultiplier,
+        /// Steps of the tree.
+        step_count: NonZeroU64,
+    },
+    /// Prefix sums through the banded Toeplitz square root (Choquette-Choo et al. 2023,
+    /// "(Amplified) Banded Matrix Factorization"), without sampling.
+    BandedToeplitz {
+        /// σ of the correlated noise's source, over the clipping norm.
+        noise_multiplier: NoiseMultiplier,
+        /// Rounds.
+        rounds: NonZeroU32,
+        /// Bands that are kept.
+        bands: NonZeroU32,
+        /// Rounds between two participations of one unit, at least.
+        min_separation: NonZeroU32,
+        /// Participations of one unit, at most.
+        max_participations: NonZeroU32,
+    },
     /// One event, several times.
     SelfComposed {
         /// What was repeated.
@@ -130,7 +196,7 @@ impl MechanismEvent {
             | Self::PoissonSampledGaussian {
                 noise_multiplier, ..
             } => Some(*noise_multiplier),
-            Self::SelfComposed { .. } | Self::Composed { .. } => None,
+            _ => None,
         }
     }
 }
@@ -152,6 +218,49 @@ enum WrittenEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
     },
+    Laplace {
+        scale_over_sensitivity: NoiseMultiplier,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sampling_probability: Option<SamplingRate>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    DiscreteLaplace {
+        parameter: NoiseMultiplier,
+        integer_sensitivity: NonZeroU32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    TruncatedPoissonGaussian {
+        dataset_size: NonZeroU64,
+        sampling_probability: SamplingRate,
+        truncated_batch_size: NonZeroU64,
+        noise_multiplier: NoiseMultiplier,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    FixedSizeGaussian {
+        dataset_size: NonZeroU64,
+        sample_size: NonZeroU64,
+        noise_multiplier: NoiseMultiplier,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    TreeAggregation {
+        noise_multiplier: NoiseMultiplier,
+        step_count: NonZeroU64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    BandedToeplitz {
+        noise_multiplier: NoiseMultiplier,
+        rounds: NonZeroU32,
+        bands: NonZeroU32,
+        min_separation: NonZeroU32,
+        max_participations: NonZeroU32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
     SelfComposed {
         event: Box<WrittenEvent>,
         count: u64,
@@ -167,6 +276,16 @@ pub enum InvalidEvent {
     /// `gaussian` with a sampling probability other than 1.
     #[error("event type gaussian has sampling probability {0}; write type poisson_gaussian")]
     SampledGaussian(SamplingRate),
+    /// A fixed-size sample larger than its data set.
+    #[error(
+        "a sample of {sample_size} can't be drawn from {dataset_size} units; lower sample_size"
+    )]
+    SampleTooLarge {
+        /// Units asked for.
+        sample_size: NonZeroU64,
+        /// Units there are.
+        dataset_size: NonZeroU64,
+    },
 }
 
 impl TryFrom<WrittenEvent> for MechanismEvent {
@@ -191,6 +310,80 @@ impl TryFrom<WrittenEvent> for MechanismEvent {
             } => Self::PoissonSampledGaussian {
                 sampling_probability,
                 noise_multiplier,
+            }
+            .times(count.unwrap_or(1)),
+            WrittenEvent::Laplace {
+                scale_over_sensitivity,
+                sampling_probability,
+                count,
+            } => Self::Laplace {
+                scale_over_sensitivity,
+                sampling_probability: sampling_probability.unwrap_or(SamplingRate::ALL),
+            }
+            .times(count.unwrap_or(1)),
+            WrittenEvent::DiscreteLaplace {
+                parameter,
+                integer_sensitivity,
+                count,
+            } => Self::DiscreteLaplace {
+                parameter,
+                integer_sensitivity,
+            }
+            .times(count.unwrap_or(1)),
+            WrittenEvent::TruncatedPoissonGaussian {
+                dataset_size,
+                sampling_probability,
+                truncated_batch_size,
+                noise_multiplier,
+                count,
+            } => Self::TruncatedPoissonGaussian {
+                dataset_size,
+                sampling_probability,
+                truncated_batch_size,
+                noise_multiplier,
+            }
+            .times(count.unwrap_or(1)),
+            WrittenEvent::FixedSizeGaussian {
+                dataset_size,
+                sample_size,
+                noise_multiplier,
+                count,
+            } => {
+                if sample_size > dataset_size {
+                    return Err(InvalidEvent::SampleTooLarge {
+                        sample_size,
+                        dataset_size,
+                    });
+                }
+                Self::FixedSizeGaussian {
+                    dataset_size,
+                    sample_size,
+                    noise_multiplier,
+                }
+                .times(count.unwrap_or(1))
+            }
+            WrittenEvent::TreeAggregation {
+                noise_multiplier,
+                step_count,
+                count,
+            } => Self::TreeAggregation {
+                noise_multiplier,
+                step_count,
+            }
+            .times(count.unwrap_or(1)),
+            WrittenEvent::BandedToeplitz {
+                noise_multiplier,
+                rounds,
+                bands,
+                min_separation,
+                max_participations,
+                count,
+            } => Self::BandedToeplitz {
+                noise_multiplier,
+                rounds,
+                bands,
+                min_separation,
+                max_participations,
             }
             .times(count.unwrap_or(1)),
             WrittenEvent::SelfComposed { event, count } => Self::SelfComposed {
@@ -221,6 +414,66 @@ impl From<MechanismEvent> for WrittenEvent {
             } => Self::PoissonGaussian {
                 noise_multiplier,
                 sampling_probability,
+                count: None,
+            },
+            MechanismEvent::Laplace {
+                scale_over_sensitivity,
+                sampling_probability,
+            } => Self::Laplace {
+                scale_over_sensitivity,
+                sampling_probability: Some(sampling_probability).filter(|q| !q.is_all()),
+                count: None,
+            },
+            MechanismEvent::DiscreteLaplace {
+                parameter,
+                integer_sensitivity,
+            } => Self::DiscreteLaplace {
+                parameter,
+                integer_sensitivity,
+                count: None,
+            },
+            MechanismEvent::TruncatedPoissonGaussian {
+                dataset_size,
+                sampling_probability,
+                truncated_batch_size,
+                noise_multiplier,
+            } => Self::TruncatedPoissonGaussian {
+                dataset_size,
+                sampling_probability,
+                truncated_batch_size,
+                noise_multiplier,
+                count: None,
+            },
+            MechanismEvent::FixedSizeGaussian {
+                dataset_size,
+                sample_size,
+                noise_multiplier,
+            } => Self::FixedSizeGaussian {
+                dataset_size,
+                sample_size,
+                noise_multiplier,
+                count: None,
+            },
+            MechanismEvent::TreeAggregation {
+                noise_multiplier,
+                step_count,
+            } => Self::TreeAggregation {
+                noise_multiplier,
+                step_count,
+                count: None,
+            },
+            MechanismEvent::BandedToeplitz {
+                noise_multiplier,
+                rounds,
+                bands,
+                min_separation,
+                max_participations,
+            } => Self::BandedToeplitz {
+                noise_multiplier,
+                rounds,
+                bands,
+                min_separation,
+                max_participations,
                 count: None,
             },
             MechanismEvent::SelfComposed { event, count } => Self::SelfComposed {

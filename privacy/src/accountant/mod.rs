@@ -6,11 +6,16 @@
 //! written as [`event::MechanismEvent`]s. [`calibrate`] answers the questions the other
 //! way round. An accountant of another kind implements [`Accountant`].
 
+mod binomial;
 pub mod calibrate;
 pub mod conversion;
 pub mod event;
+mod fixed_size;
 pub mod gaussian;
+mod leaf;
 mod log_space;
+mod matrix;
+pub mod pld;
 pub mod rdp;
 mod rdp_accountant;
 mod sampled_gaussian;
@@ -19,6 +24,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use pld::{Interval, PldAccountant};
 pub use rdp_accountant::RdpAccountant;
 
 use crate::accountant::event::MechanismEvent;
@@ -50,6 +56,19 @@ pub enum AccountingError {
          bound is implemented; use adjacency add-or-remove, or sampling rate 1"
     )]
     SampledReplaceOne,
+    /// An accountant that knows no sound figure for a mechanism.
+    #[error(
+        "the {accountant} accountant has no sound figure for {mechanism} under {adjacency} \
+         adjacency; choose another accountant or adjacency"
+    )]
+    Unsupported {
+        /// Which accountant.
+        accountant: &'static str,
+        /// Which mechanism.
+        mechanism: &'static str,
+        /// Under which neighbouring relation.
+        adjacency: Adjacency,
+    },
     /// More than 2^53 runs of one mechanism.
     #[error("more than 2^53 runs of one mechanism can't be counted; the event list is damaged")]
     TooMany,

@@ -25,14 +25,29 @@ pub fn sampled_gaussian(
     noise_multiplier: NoiseMultiplier,
     order: f64,
 ) -> f64 {
-    let sigma = noise_multiplier.get();
+    sampled_gaussian_at(sampling_rate.get(), noise_multiplier.get(), order)
+}
+
+/// [`sampled_gaussian`] of plain numbers.
+pub(super) fn sampled_gaussian_at(q: f64, sigma: f64, order: f64) -> f64 {
     let unsampled = order / (2.0 * sigma * sigma);
-    if sampling_rate.is_all() {
+    if q == 1.0 {
         unsampled
     } else {
         // Sampling never costs more, which helps where the moment is only bounded.
-        (ln_moment(sampling_rate.get(), sigma, order) / (order - 1.0)).min(unsampled)
+        (ln_moment(q, sigma, order) / (order - 1.0)).min(unsampled)
     }
+}
+
+/// RDP of order α > 1 of the Laplace mechanism of a `scale` b over its sensitivity
+/// (Mironov 2017, Proposition 6):
+/// ln(α/(2α-1) e^{(α-1)/b} + (α-1)/(2α-1) e^{-α/b}) / (α - 1).
+pub(super) fn laplace(scale: f64, order: f64) -> f64 {
+    let up = (order / (2.0 * order - 1.0)).ln() + (order - 1.0) / scale;
+    let down = ((order - 1.0) / (2.0 * order - 1.0)).ln() - order / scale;
+    let sum = up.max(down) + (-(up - down).abs()).exp().ln_1p();
+    // Rounded up; never more than pure differential privacy allows.
+    (sum / (order - 1.0) * (1.0 + 1e-12) + 1e-15).min(1.0 / scale)
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::accountant::event::{MechanismEvent, NoiseMultiplier};
-use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, conversion, gaussian, rdp};
-use crate::poisson::SamplingRate;
+use crate::accountant::event::MechanismEvent;
+use crate::accountant::leaf::{Leaf, flatten};
+use crate::accountant::{
+    Accountant, AccountingError, Delta, Epsilon, conversion, fixed_size, gaussian, rdp,
+};
 use crate::unit::Adjacency;
 
-/// Adds up Gaussian mechanisms, Poisson-sampled or not, by Rényi differential privacy.
+/// Adds up mechanisms by Rényi differential privacy.
 ///
 /// Where nothing was sampled its epsilon is the exact one of the closed form, which is
 /// smaller. The order of composition makes no difference, to the last bit. A curve is
@@ -18,27 +20,15 @@ use crate::unit::Adjacency;
 pub struct RdpAccountant {
     adjacency: Adjacency,
     orders: Arc<[f64]>,
-    mechanisms: BTreeMap<MechanismKey, Mechanism>,
-}
-
-/// (q, σ) by the bits of the floats, which sort positive floats by size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct MechanismKey {
-    rate: u64,
-    sigma: u64,
+    mechanisms: BTreeMap<Leaf, Mechanism>,
 }
 
 #[derive(Clone, Debug)]
 struct Mechanism {
-    rate: SamplingRate,
-    sigma: NoiseMultiplier,
     count: u64,
     /// RDP of one run at each order.
     curve: Arc<[f64]>,
 }
-
-/// The (q, σ, count) of one mechanism to be added.
-type Leaf = (SamplingRate, NoiseMultiplier, u64);
 
 /// Counts up to here are exact as floats.
 const LARGEST_COUNT: u64 = 1 << 53;
@@ -72,27 +62,25 @@ impl RdpAccountant {
         conversion::epsilon(curve, delta)
     }
 
-    /// μ = √(Σ count · (sensitivity / (σ C))²) where nothing was sampled.
+    /// μ = √(Σ count · (sensitivity / (σ C))²) where everything was an unsampled Gaussian.
     fn gaussian_mu(&self) -> Option<f64> {
-        if self
+        let squares: Option<Vec<f64>> = self
             .mechanisms
-            .values()
-            .any(|mechanism| !mechanism.rate.is_all())
-        {
-            return None;
-        }
-        let squared: f64 = self
-            .mechanisms
-            .values()
-            .map(|m| m.count as f64 / (m.sigma.get() * m.sigma.get()))
-            .sum();
-        Some(self.sensitivity() * squared.sqrt())
+            .iter()
+            .map(|(leaf, mechanism)| match leaf {
+                Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
+                    Some(mechanism.count as f64 / (sigma.get() * sigma.get()))
+                }
+                _ => None,
+            })
+            .collect();
+        Some(self.sensitivity() * squares?.iter().sum::<f64>().sqrt())
     }
 
     /// How far the sum moves between neighbours, in clipping norms.
     fn sensitivity(&self) -> f64 {
         match self.adjacency {
-            Adjacency::AddOrRemove => 1.0,
+            Adjacency::AddOrRemove | Adjacency::ZeroOut => 1.0,
             Adjacency::ReplaceOne => 2.0,
         }
     }
@@ -103,29 +91,46 @@ impl RdpAccountant {
             .all(|mechanism| mechanism.count == 0)
     }
 
-    fn curve(&self, rate: SamplingRate, sigma: NoiseMultiplier) -> Arc<[f64]> {
-        // RDP of a Gaussian grows with the square of its sensitivity; sampled mechanisms
-        // only come here with sensitivity 1.
-        let scale = self.sensitivity() * self.sensitivity();
-        self.orders
-            .iter()
-            .map(|&order| scale * rdp::sampled_gaussian(rate, sigma, order))
-            .collect()
-    }
-
-    fn count_of(&self, key: &MechanismKey) -> u64 {
-        self.mechanisms
-            .get(key)
-            .map_or(0, |mechanism| mechanism.count)
-    }
-}
-
-impl MechanismKey {
-    fn of(rate: SamplingRate, sigma: NoiseMultiplier) -> Self {
-        Self {
-            rate: rate.get().to_bits(),
-            sigma: sigma.get().to_bits(),
+    /// RDP of one run at each order.
+    fn curve(&self, leaf: Leaf) -> Result<Arc<[f64]>, AccountingError> {
+        let replace = self.adjacency == Adjacency::ReplaceOne;
+        let at =
+            |rdp: &dyn Fn(f64) -> f64| Ok(self.orders.iter().map(|&order| rdp(order)).collect());
+        match leaf {
+            // RDP of a Gaussian grows with the square of its sensitivity.
+            Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
+                let sigma = sigma.get() / self.sensitivity();
+                at(&|order| order / (2.0 * sigma * sigma))
+            }
+            Leaf::Gaussian { .. } if replace => Err(AccountingError::SampledReplaceOne),
+            Leaf::Gaussian { q, sigma } => {
+                at(&|order| rdp::sampled_gaussian_at(q.get(), sigma.get(), order))
+            }
+            Leaf::Laplace { q, scale } if q.get() == 1.0 => {
+                let scale = scale.get() / self.sensitivity();
+                at(&|order| rdp::laplace(scale, order))
+            }
+            Leaf::FixedSize {
+                units,
+                sample,
+                sigma,
+            } if replace => {
+                // σ is in clipping norms, the theorem's over the sensitivity 2 C.
+                let sigma = sigma.get() / self.sensitivity();
+                at(&|order| fixed_size::rdp(sample as f64 / units as f64, sigma, order))
+            }
+            _ => Err(AccountingError::Unsupported {
+                accountant: "rdp",
+                mechanism: leaf.name(),
+                adjacency: self.adjacency,
+            }),
         }
+    }
+
+    fn count_of(&self, leaf: &Leaf) -> u64 {
+        self.mechanisms
+            .get(leaf)
+            .map_or(0, |mechanism| mechanism.count)
     }
 }
 
@@ -138,33 +143,23 @@ impl Accountant for RdpAccountant {
         let mut leaves = Vec::new();
         flatten(event, count, &mut leaves)?;
         let mut counts = BTreeMap::new();
-        for &(rate, sigma, count) in &leaves {
-            if self.adjacency == Adjacency::ReplaceOne && !rate.is_all() {
-                return Err(AccountingError::SampledReplaceOne);
+        let mut curves = BTreeMap::new();
+        for &(leaf, count) in &leaves {
+            if !self.mechanisms.contains_key(&leaf) && !curves.contains_key(&leaf) {
+                curves.insert(leaf, self.curve(leaf)?);
             }
-            let key = MechanismKey::of(rate, sigma);
-            let total = counts.entry(key).or_insert_with(|| self.count_of(&key));
+            let total = counts.entry(leaf).or_insert_with(|| self.count_of(&leaf));
             *total = total
                 .checked_add(count)
                 .filter(|&total| total <= LARGEST_COUNT)
                 .ok_or(AccountingError::TooMany)?;
         }
-        for (rate, sigma, _) in leaves {
-            let key = MechanismKey::of(rate, sigma);
-            let count = counts.get(&key).copied().unwrap_or_default();
-            if let Some(known) = self.mechanisms.get_mut(&key) {
-                known.count = count;
-            } else {
-                let curve = self.curve(rate, sigma);
-                self.mechanisms.insert(
-                    key,
-                    Mechanism {
-                        rate,
-                        sigma,
-                        count,
-                        curve,
-                    },
-                );
+        for (leaf, curve) in curves {
+            self.mechanisms.insert(leaf, Mechanism { count: 0, curve });
+        }
+        for (leaf, count) in counts {
+            if let Some(mechanism) = self.mechanisms.get_mut(&leaf) {
+                mechanism.count = count;
             }
         }
         Ok(())
@@ -181,41 +176,11 @@ impl Accountant for RdpAccountant {
     }
 }
 
-/// Takes an event apart into Gaussians and how often each ran.
-fn flatten(
-    event: &MechanismEvent,
-    count: u64,
-    leaves: &mut Vec<Leaf>,
-) -> Result<(), AccountingError> {
-    match event {
-        MechanismEvent::Gaussian { noise_multiplier } => {
-            leaves.push((SamplingRate::ALL, *noise_multiplier, count));
-        }
-        MechanismEvent::PoissonSampledGaussian {
-            sampling_probability,
-            noise_multiplier,
-        } => {
-            leaves.push((*sampling_probability, *noise_multiplier, count));
-        }
-        MechanismEvent::SelfComposed {
-            event,
-            count: inner,
-        } => {
-            let count = count.checked_mul(*inner).ok_or(AccountingError::TooMany)?;
-            flatten(event, count, leaves)?;
-        }
-        MechanismEvent::Composed { events } => {
-            for event in events {
-                flatten(event, count, leaves)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accountant::event::NoiseMultiplier;
+    use crate::poisson::SamplingRate;
 
     fn event(q: f64, sigma: f64) -> MechanismEvent {
         MechanismEvent::poisson_gaussian(

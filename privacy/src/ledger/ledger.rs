@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::accountant::event::MechanismEvent;
-use crate::accountant::{Accountant, AccountingError, RdpAccountant};
+use crate::accountant::{Accountant, AccountingError, PldAccountant};
 use crate::ledger::chain::{self, ChainError, Tail, VerifiedChain};
 use crate::ledger::entry::{EntryDraft, EntryHash, InvalidDraft, LedgerEntry};
 use crate::ledger::spent::Spent;
@@ -112,7 +112,7 @@ impl<S: LedgerStorage> Ledger<S> {
             return Err(LedgerError::UnknownEnd);
         }
         self.check_unit(&draft.data_set, draft.unit)?;
-        RdpAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
+        PldAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
         let (entry, mut line) = draft.into_entry(self.entries.len() as u64, self.head())?;
         line.push('\n');
         if let Err(source) = self.storage.append_and_sync(line.as_bytes()) {
@@ -165,9 +165,9 @@ impl<S> Ledger<S> {
         data_set: &str,
         unit: PrivacyUnit,
         adjacency: Adjacency,
-    ) -> Result<RdpAccountant, LedgerError> {
+    ) -> Result<PldAccountant, LedgerError> {
         self.check_unit(data_set, unit)?;
-        let mut accountant = RdpAccountant::new(adjacency);
+        let mut accountant = PldAccountant::new(adjacency);
         for event in self.events(data_set) {
             accountant.compose(event, 1)?;
         }

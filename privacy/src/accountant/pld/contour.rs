@@ -1,0 +1,462 @@
+//! δ(ε) of a composition by integrating its moment generating function along a line in
+//! the complex plane, with a bound on every error: the fast road to a certified epsilon.
+//!
+//! For the total loss S and θ > 0, the Laplace transform of δ(ε) = E((1 - e^{ε-S})⁺) gives
+//!
+//! δ(ε) = 1/(2πi) ∫_{θ-i∞}^{θ+i∞} e^{-zε} M(z) / (z(z+1)) dz,   M(z) = E(e^{zS}) = Π Mⱼ(z)^nⱼ
+//!
+//! The trapezoidal rule with spacing Δ returns exactly Σ_m e^{θmW} δ(ε + mW), W = 2π/Δ
+//! (Poisson summation): what it adds is never negative and is bounded by Chernoff's
+//! inequality. Near the saddle point a dozen points suffice (Daniels 1954; used for privacy
+//! by Alghamdi et al. 2023). `privacy/proofs/contour.md` has the argument.
+
+use std::f64::consts::PI;
+
+use super::Interval;
+use super::mechanism::Total;
+use super::mixture::TiltedMixture;
+use super::sampled_gaussian::SampledGaussian;
+use super::tilted::{Cumulants, Stretch, TiltedLaw};
+
+/// Points of the trapezoidal rule, at most, times nodes of each law.
+const MOST_WORK: f64 = 3e7;
+
+/// Points are added until the integrand has fallen to e^this.
+const LN_LAST: f64 = -36.0;
+
+/// The relative size of what is left out that is good enough.
+const GOOD_TAIL: f64 = 1e-9;
+
+/// The same where more points would take too long.
+const PASSABLE_TAIL: f64 = 1e-5;
+
+/// Bands of frequencies that the tail is bounded in.
+const MOST_BANDS: usize = 120;
+
+/// ln of the relative error in δ that aliases may make.
+const LN_ALIAS: f64 = -25.0;
+
+/// A certified interval for the epsilon at which δ(ε) of `total` is exp(`ln_delta`), or
+/// None where its mechanisms aren't all Gaussian or the integrand falls too slowly.
+pub(super) fn epsilon(total: &Total, ln_delta: f64) -> Option<Interval> {
+    let composition = Composition {
+        total,
+        laws: total.laws()?,
+        mu_squared: total.mu_squared,
+    };
+    let saddle = Saddle::of(&|theta| total.cumulants(theta), ln_delta)?;
+    Contour::new(&composition, saddle, ln_delta)?.solve(ln_delta)
+}
+
+/// The tilt that leads to the epsilon at which δ is exp(`ln_delta`), roughly, where
+/// nothing lies further than `reach` standard deviations out.
+pub(super) fn tilt(total: &Total, ln_delta: f64, reach: f64) -> Option<f64> {
+    let cumulants = |theta: f64| total.cumulants_within(theta, Some(reach));
+    Saddle::of(&cumulants, ln_delta).map(|saddle| saddle.theta)
+}
+
+/// A total of sampled Gaussians and one Gaussian.
+struct Composition<'a> {
+    total: &'a Total,
+    laws: Vec<(Components, f64)>,
+    mu_squared: f64,
+}
+
+/// A mixture of sampled Gaussians, with their probabilities.
+pub(super) type Components = Vec<(f64, SampledGaussian)>;
+
+/// θ, and the epsilon near which its line serves best.
+#[derive(Clone, Copy, Debug)]
+struct Saddle {
+    theta: f64,
+    epsilon: f64,
+    cumulants: Cumulants,
+    /// Second derivative of the exponent.
+    curvature: f64,
+}
+
+impl Saddle {
+    fn at(cumulants: &dyn Fn(f64) -> Option<Cumulants>, theta: f64) -> Option<Self> {
+        let cumulants = cumulants(theta)?;
+        let poles = 1.0 / theta + 1.0 / (1.0 + theta);
+        let curvature =
+            cumulants.variance + 1.0 / (theta * theta) + 1.0 / ((1.0 + theta) * (1.0 + theta));
+        Some(Self {
+            theta,
+            epsilon: cumulants.mean - poles,
+            cumulants,
+            curvature,
+        })
+    }
+
+    /// The saddle-point approximation of ln δ at this saddle's epsilon.
+    fn ln_delta(&self) -> f64 {
+        self.cumulants.log_moment
+            - self.theta * self.epsilon
+            - (self.theta * (1.0 + self.theta)).ln()
+            - 0.5 * (2.0 * PI * self.curvature).ln()
+    }
+
+    /// The saddle for `ln_delta`, or the one for ε = 0 where that is further out.
+    fn of(cumulants: &dyn Fn(f64) -> Option<Cumulants>, ln_delta: f64) -> Option<Self> {
+        let beyond = |saddle: &Self| saddle.ln_delta() <= ln_delta && saddle.epsilon >= 0.0;
+        let mut high = 1.0;
+        while !beyond(&Self::at(cumulants, high)?) {
+            high *= 4.0;
+        }
+        let mut low = high / 4.0;
+        while low > 1e-12 && beyond(&Self::at(cumulants, low)?) {
+            high = low;
+            low /= 4.0;
+        }
+        // Where rare large losses begin to dominate, epsilon changes fast with θ.
+        let close = |saddle: &Self| {
+            saddle.ln_delta() >= ln_delta - 1.0 || saddle.theta * saddle.epsilon <= 1.0
+        };
+        while high > low * (1.0 + 1e-9)
+            && !(high < low * 1.02 && close(&Self::at(cumulants, high)?))
+        {
+            let middle = (low * high).sqrt();
+            if beyond(&Self::at(cumulants, middle)?) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Self::at(cumulants, high)
+    }
+}
+
+/// The integrand at the points of one line.
+struct Contour {
+    saddle: Saddle,
+    spacing: f64,
+    /// e^{iku(E S - ε₀)} Π φⱼ^nⱼ / (z(z+1)) at u = kΔ, k >= 0, as (re, im).
+    points: Vec<(f64, f64)>,
+    /// Σ |F(kΔ)|, which rounding of the sum scales with.
+    magnitude: f64,
+    /// A bound on everything that `points` leave out or get wrong, in the same units.
+    error: f64,
+    /// A bound on the relative error of the factor M(θ).
+    moment_error: f64,
+    /// ln of the alias' bounds, without their dependence on epsilon.
+    left_alias: f64,
+    right_alias: RightAlias,
+}
+
+/// The aliases at ε + mW, m >= 1, sum up to at most exp(`log` - `theta` ε).
+#[derive(Clone, Copy)]
+struct RightAlias {
+    theta: f64,
+    log: f64,
+}
+
+impl Contour {
+    fn new(composition: &Composition, saddle: Saddle, ln_delta: f64) -> Option<Self> {
+        let (period, right_alias) = period(composition, &saddle, ln_delta)?;
+        let spacing = 2.0 * PI / period;
+        let decay = Decay::of(composition, saddle.theta)?;
+        let mut frequency = (80.0 / saddle.curvature).sqrt().max(8.0 * spacing);
+        loop {
+            let contour =
+                Self::up_to(composition, saddle, spacing, frequency, right_alias, &decay)?;
+            if let Some(contour) = contour {
+                return Some(contour);
+            }
+            frequency *= 2.0;
+        }
+    }
+
+    /// The line with points up to `frequency`. Some(None) where more are needed, None
+    /// where that is too much work.
+    fn up_to(
+        composition: &Composition,
+        saddle: Saddle,
+        spacing: f64,
+        frequency: f64,
+        right_alias: RightAlias,
+        decay: &Decay,
+    ) -> Option<Option<Self>> {
+        let theta = saddle.theta;
+        let count = (frequency / spacing).ceil();
+        let mut laws = Vec::with_capacity(composition.laws.len());
+        let mut work = 0.0;
+        for (law, times) in &composition.laws {
+            let tilted = TiltedMixture::new(law, |law| TiltedLaw::new(law, theta, frequency))?;
+            work += count * tilted.nodes() as f64;
+            laws.push((tilted, *times));
+        }
+        if work > MOST_WORK {
+            return None;
+        }
+        let count = count as usize;
+        // (ln |φ|, arg φ) of the product, and the most that |φ|'s errors can add.
+        let mut product: Vec<(f64, f64, f64)> = (1..=count)
+            .map(|k| {
+                let u = k as f64 * spacing;
+                (-composition.mu_squared * u * u / 2.0, 0.0, 0.0)
+            })
+            .collect();
+        let mut moment_error = 4.0 * f64::EPSILON * (1.0 + saddle.cumulants.log_moment.abs());
+        for (tilted, times) in &laws {
+            let error = tilted.error(frequency);
+            moment_error += times * error;
+            let values = tilted.characteristic(spacing, count);
+            for (total, (re, im)) in product.iter_mut().zip(values) {
+                let size = re.hypot(im);
+                total.0 += times * size.ln();
+                total.1 += times * im.atan2(re);
+                // ln((|φ| + error)^n) - ln |φ|^n, in which the phase's error is counted, too.
+                total.2 += times * (2.0 * error / size).ln_1p();
+            }
+        }
+        let offset = saddle.cumulants.mean - saddle.epsilon;
+        let mut points = vec![(1.0 / (theta * (1.0 + theta)), 0.0)];
+        let mut error = 0.0;
+        for (k, &(ln_size, phase, growth)) in product.iter().enumerate() {
+            let u = (k + 1) as f64 * spacing;
+            let (re, im) = (theta * (1.0 + theta) - u * u, u * (1.0 + 2.0 * theta));
+            let magnitude = ln_size.exp() / re.hypot(im);
+            let angle = phase + u * offset - im.atan2(re);
+            points.push((magnitude * angle.cos(), magnitude * angle.sin()));
+            error += 2.0 * magnitude * (growth.exp_m1() + 8.0 * f64::EPSILON * (1.0 + angle.abs()));
+        }
+        let scale = sum_at(&points, 0.0, spacing).abs();
+        let last = product.last().map_or(f64::NEG_INFINITY, |last| last.0);
+        if last > LN_LAST && work < MOST_WORK / 4.0 {
+            return Some(None);
+        }
+        let end = (count as f64 + 1.0) * spacing;
+        let rest = 2.0 * decay.tail(spacing, end, 1e-12 * scale);
+        if rest > GOOD_TAIL * scale && (work < MOST_WORK / 4.0 || rest > PASSABLE_TAIL * scale) {
+            return Some(None);
+        }
+        let magnitude = points.iter().map(|(re, im)| 2.0 * re.hypot(*im)).sum();
+        Some(Some(Self {
+            saddle,
+            spacing,
+            points,
+            magnitude,
+            error: error + rest,
+            moment_error: moment_error.exp_m1(),
+            left_alias: -theta * 2.0 * PI / spacing,
+            right_alias,
+        }))
+    }
+
+    /// (upper, lower) bounds on δ(ε); the lower one may be negative.
+    fn delta(&self, epsilon: f64) -> (f64, f64) {
+        let shift = self.saddle.epsilon - epsilon;
+        let sum = sum_at(&self.points, shift, self.spacing);
+        let turns = self.points.len() as f64 * self.spacing * shift.abs();
+        let error = self.error + f64::EPSILON * (80.0 + 4.0 * turns) * self.magnitude;
+        let scale = (self.saddle.cumulants.log_moment - self.saddle.theta * epsilon).exp()
+            * self.spacing
+            / (2.0 * PI);
+        let rounding = 4.0
+            * f64::EPSILON
+            * (1.0 + (self.saddle.theta * epsilon).abs() + self.saddle.cumulants.log_moment.abs());
+        let spread = (self.moment_error + rounding).min(1.0);
+        let upper = scale * (sum + error) * (1.0 + spread);
+        let left = self.left_alias.exp() / -self.left_alias.exp_m1();
+        let right = (self.right_alias.log - self.right_alias.theta * epsilon).exp();
+        (upper, scale * (sum - error) * (1.0 - spread) - left - right)
+    }
+
+    fn solve(&self, ln_delta: f64) -> Option<Interval> {
+        let delta = ln_delta.exp();
+        let enough = |epsilon: f64| self.delta(epsilon).0 <= delta;
+        let surely_too_little = |epsilon: f64| self.delta(epsilon).1 > delta;
+        if enough(0.0) {
+            return Some(Interval::ZERO);
+        }
+        let width = 1.0 / self.saddle.theta;
+        let upper = {
+            let (mut low, mut high) = (0.0, self.saddle.epsilon.max(0.0) + width);
+            let mut tries = 0;
+            while !enough(high) {
+                low = high;
+                high += width * f64::from(1 << tries);
+                tries += 1;
+                if tries > 12 {
+                    return None;
+                }
+            }
+            narrow(&mut low, &mut high, enough);
+            high
+        };
+        // What is surely too little usually lies just below.
+        let mut step = upper * 1e-11;
+        while step < upper && !surely_too_little(upper - step) {
+            step *= 4.0;
+        }
+        let (mut low, mut high) = (0.0, upper);
+        if step < upper {
+            low = upper - step;
+            narrow(&mut low, &mut high, |epsilon| !surely_too_little(epsilon));
+        }
+        (upper.is_finite() && low <= upper).then_some(Interval { lower: low, upper })
+    }
+}
+
+/// Halves [low, high] until the ends are neighbours for all practical purposes, where
+/// `holds` is false at `low` and true at `high`.
+fn narrow(low: &mut f64, high: &mut f64, holds: impl Fn(f64) -> bool) {
+    while *high - *low > 1e-13 * *high {
+        let middle = *low + (*high - *low) / 2.0;
+        if middle <= *low || middle >= *high {
+            break;
+        }
+        if holds(middle) {
+            *high = middle;
+        } else {
+            *low = middle;
+        }
+    }
+}
+
+/// F(0) + 2 Re Σ F(kΔ) e^{ikΔ shift}.
+fn sum_at(points: &[(f64, f64)], shift: f64, spacing: f64) -> f64 {
+    let (turn_sin, turn_cos) = (spacing * shift).sin_cos();
+    let (mut cos, mut sin) = (1.0, 0.0);
+    let mut sum = 0.0;
+    for (k, (re, im)) in points.iter().enumerate() {
+        if k % 32 == 0 {
+            (sin, cos) = (k as f64 * spacing * shift).sin_cos();
+        }
+        let factor = if k == 0 { 1.0 } else { 2.0 };
+        sum += factor * (re * cos - im * sin);
+        (cos, sin) = (
+            cos * turn_cos - sin * turn_sin,
+            cos * turn_sin + sin * turn_cos,
+        );
+    }
+    sum
+}
+
+/// The distance W of the aliases, wide enough that they don't matter, and a bound on
+/// those on the right.
+fn period(composition: &Composition, saddle: &Saddle, ln_delta: f64) -> Option<(f64, RightAlias)> {
+    let theta = saddle.theta;
+    let left = (-ln_delta.min(saddle.ln_delta()) - LN_ALIAS) / theta;
+    // δ(e) <= c e^{K(θ₂) - θ₂ e} for every θ₂ > 0, c = max_t (1 - e^{-t}) e^{-θ₂t}.
+    let best = [1.003, 1.01, 1.03, 1.1, 1.3, 1.6, 2.0, 2.5, 3.5, 5.0]
+        .into_iter()
+        .filter_map(|factor| {
+            let further = factor * theta;
+            let moment = composition.total.cumulants(further)?.log_moment;
+            let ln_c = further * (further / (1.0 + further)).ln() - (1.0 + further).ln();
+            let needed = (ln_c + moment - further * saddle.epsilon - saddle.ln_delta() - LN_ALIAS)
+                / (further - theta);
+            Some((needed, further, ln_c + moment))
+        })
+        .min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (needed, further, log) = best;
+    let period = left.max(needed);
+    // Σ_m e^{-(θ₂-θ)mW}, a little raised for rounding.
+    let ratio = (-(further - theta) * period).exp();
+    let log = log + (ratio / (1.0 - ratio)).ln() + 1e-9;
+    (period.is_finite() && period > 0.0).then_some((
+        period,
+        RightAlias {
+            theta: further,
+            log,
+        },
+    ))
+}
+
+/// What is proven about the decay of the integrand.
+struct Decay {
+    laws: Vec<Decaying>,
+    mu_squared: f64,
+}
+
+struct Decaying {
+    law: TiltedMixture,
+    times: f64,
+    /// For each part of the mixture, its share and what bounds |φ| at high frequencies.
+    stretches: Vec<(f64, Vec<Stretch>)>,
+}
+
+impl Decaying {
+    /// ln of a bound on |φ(u)|^n for every u >= `low`.
+    fn ln_beyond(&self, low: f64) -> f64 {
+        let bound: f64 = self
+            .stretches
+            .iter()
+            .map(|(share, stretches)| {
+                let gain: f64 = stretches.iter().map(|stretch| stretch.gain(low)).sum();
+                share * (1.0 - gain)
+            })
+            .sum();
+        self.times * (bound + 64.0 * f64::EPSILON).ln().min(0.0)
+    }
+}
+
+impl Decay {
+    fn of(composition: &Composition, theta: f64) -> Option<Self> {
+        let laws = composition
+            .laws
+            .iter()
+            .map(|(law, times)| {
+                let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta))?;
+                let stretches = law.stretches();
+                Some(Decaying {
+                    law,
+                    times: *times,
+                    stretches,
+                })
+            })
+            .collect::<Option<_>>()?;
+        Some(Self {
+            laws,
+            mu_squared: composition.mu_squared,
+        })
+    }
+
+    /// ln of a bound on the product of all |φ|^n for every u >= `low`.
+    fn ln_beyond(&self, low: f64) -> f64 {
+        let sampled: f64 = self.laws.iter().map(|law| law.ln_beyond(low)).sum();
+        sampled - self.mu_squared * low * low / 2.0
+    }
+
+    /// ln of a bound on the product for every u in [`low`, `high`].
+    fn ln_between(&self, low: f64, high: f64) -> f64 {
+        let sampled: f64 = self
+            .laws
+            .iter()
+            .map(|law| {
+                let bound = law.law.bound_between(low, high) + 64.0 * f64::EPSILON;
+                (law.times * bound.ln()).min(law.ln_beyond(low))
+            })
+            .sum();
+        sampled - self.mu_squared * low * low / 2.0
+    }
+
+    /// A bound on Σ Π |φ|^n / |z(z+1)| over the points u >= `from`, to about `goal`.
+    fn tail(&self, spacing: f64, from: f64, goal: f64) -> f64 {
+        // Σ 1/u² over points in [low, high) is at most (1/Δ)(1/(low - Δ) - 1/(high - Δ)).
+        let inverse_squares = |low: f64, high: f64| {
+            (1.0 / (low - spacing) - 1.0 / (high - spacing)).max(0.0) / spacing
+        };
+        let mut total = 0.0;
+        let mut low = from;
+        let mut ratio = 1.2;
+        for _ in 0..MOST_BANDS {
+            let rest = self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY);
+            if rest < goal {
+                return total + rest;
+            }
+            let ln_bound = self.ln_between(low, low * ratio);
+            total += ln_bound.exp() * inverse_squares(low, low * ratio);
+            low *= ratio;
+            // Wide bands where there is much to spare.
+            ratio = if ln_bound < goal.ln() - 30.0 {
+                1.5
+            } else {
+                1.2
+            };
+        }
+        total + self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY)
+    }
+}

@@ -1,0 +1,374 @@
+//! A privacy-loss law tilted by e^{θL}: its cumulants, its characteristic function, and a
+//! proven bound on how fast that falls.
+//!
+//! The law is represented by the nodes of a trapezoidal rule, whose error is
+//! exponentially small (see [`SampledGaussian::step`]): sums over the nodes *are* the
+//! moments, to rounding.
+
+use std::f64::consts::PI;
+
+use super::sampled_gaussian::SampledGaussian;
+
+/// What one mechanism contributes to the cumulant function K(θ) = ln E(e^{θL}).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Cumulants {
+    /// K(θ).
+    pub(super) log_moment: f64,
+    /// K'(θ), the mean of the tilted loss.
+    pub(super) mean: f64,
+    /// K''(θ), its variance.
+    pub(super) variance: f64,
+}
+
+impl Cumulants {
+    /// Of a discrete law tilted by e^{θL}, as (loss, ln of mass × e^{θ loss}).
+    pub(super) fn of(points: &[(f64, f64)]) -> Self {
+        let largest = points
+            .iter()
+            .fold(f64::NEG_INFINITY, |most, (_, ln)| most.max(*ln));
+        let weights = || points.iter().map(|(loss, ln)| (loss, (ln - largest).exp()));
+        let sum: f64 = weights().map(|(_, weight)| weight).sum();
+        let mean = weights().map(|(loss, weight)| weight * loss).sum::<f64>() / sum;
+        let squares: f64 = weights()
+            .map(|(loss, weight)| weight * (loss - mean) * (loss - mean))
+            .sum();
+        Self {
+            log_moment: largest + sum.ln(),
+            mean,
+            variance: squares / sum,
+        }
+    }
+
+    /// Adds `count` independent losses of cumulants `other`.
+    pub(super) fn add(&mut self, other: Self, count: f64) {
+        self.log_moment += count * other.log_moment;
+        self.mean += count * other.mean;
+        self.variance += count * other.variance;
+    }
+}
+
+/// A law at the nodes of a quadrature rule, tilted by e^{θL}.
+pub(super) struct TiltedLaw {
+    law: SampledGaussian,
+    theta: f64,
+    first: f64,
+    step: f64,
+    /// L at the nodes, increasing.
+    losses: Vec<f64>,
+    /// Tilted masses at the nodes; they add up to 1.
+    weights: Vec<f64>,
+    cumulants: Cumulants,
+    /// The largest |ln p| + |θ L| that mattered: what rounding scales with.
+    magnitude: f64,
+}
+
+/// Nodes beyond which nothing is attempted.
+const MOST_NODES: f64 = 200_000.0;
+
+/// Masses below this, relative to the largest, are dropped.
+const NEGLIGIBLE: f64 = 1e-22;
+
+impl TiltedLaw {
+    /// `law` tilted by `theta` > 0, with nodes that serve frequencies up to `frequency`.
+    /// None where that would take too many.
+    pub(super) fn new(law: SampledGaussian, theta: f64, frequency: f64) -> Option<Self> {
+        Self::with_step(law, theta, law.step(theta, frequency))
+    }
+
+    /// The law on a grid that follows its density closely, for the bounds on its decay.
+    pub(super) fn finely(law: SampledGaussian, theta: f64) -> Option<Self> {
+        let narrowest = 1.0 / (24.0 * law.concavity(theta).sqrt());
+        let smooth = 0.3 / law.convexity(theta).sqrt();
+        Self::with_step(law, theta, law.step(theta, 0.0).min(narrowest).min(smooth))
+    }
+
+    /// The law without what lies further than `reach` standard deviations out, where an
+    /// exponential tilt may find more than P ever will.
+    pub(super) fn within(law: SampledGaussian, theta: f64, reach: f64) -> Option<Self> {
+        let step = law.step(theta, 0.0).min(law.sigma / 8.0);
+        Self::on_grid(law, theta, step, law.range_within(theta, reach))
+    }
+
+    fn with_step(law: SampledGaussian, theta: f64, step: f64) -> Option<Self> {
+        Self::on_grid(law, theta, step, law.range(theta))
+    }
+
+    fn on_grid(
+        law: SampledGaussian,
+        theta: f64,
+        step: f64,
+        (low, high): (f64, f64),
+    ) -> Option<Self> {
+        let count = (high - low) / step;
+        if count.is_nan() || count >= MOST_NODES {
+            return None;
+        }
+        let mut losses = Vec::with_capacity(count as usize + 2);
+        let mut logs = Vec::with_capacity(count as usize + 2);
+        let (mut largest, mut largest_part) = (f64::NEG_INFINITY, 0.0);
+        let mut index = 0.0;
+        while low + index * step <= high {
+            let x = low + index * step;
+            let loss = law.loss(x);
+            let ln_density = law.ln_density(x, loss);
+            let log = ln_density + theta * loss;
+            if log > largest {
+                largest = log;
+                largest_part = ln_density.abs() + (theta * loss).abs();
+            }
+            losses.push(loss);
+            logs.push(log);
+            index += 1.0;
+        }
+        let threshold = largest + NEGLIGIBLE.ln();
+        let start = logs.iter().position(|&log| log >= threshold)?;
+        let end = logs.iter().rposition(|&log| log >= threshold)? + 1;
+        losses.truncate(end);
+        losses.drain(..start);
+        let mut weights: Vec<f64> = logs
+            .get(start..end)?
+            .iter()
+            .map(|log| (log - largest).exp())
+            .collect();
+        let sum: f64 = weights.iter().sum();
+        for weight in &mut weights {
+            *weight /= sum;
+        }
+        let mean = dot(&weights, &losses);
+        let variance = weights
+            .iter()
+            .zip(&losses)
+            .map(|(w, l)| w * (l - mean) * (l - mean))
+            .sum();
+        let log_moment = largest + (sum * step / (law.sigma * (2.0 * PI).sqrt())).ln();
+        Some(Self {
+            law,
+            theta,
+            first: low + start as f64 * step,
+            step,
+            losses,
+            weights,
+            cumulants: Cumulants {
+                log_moment,
+                mean,
+                variance,
+            },
+            magnitude: largest_part,
+        })
+    }
+
+    pub(super) fn cumulants(&self) -> Cumulants {
+        self.cumulants
+    }
+
+    pub(super) fn nodes(&self) -> usize {
+        self.losses.len()
+    }
+
+    /// A bound on the error of the characteristic function at frequencies up to
+    /// `frequency`, and of M(θ) relative to itself: quadrature, truncation and rounding
+    /// (privacy/proofs/contour.md, "Errors").
+    pub(super) fn error(&self, frequency: f64) -> f64 {
+        let spread = self
+            .losses
+            .first()
+            .zip(self.losses.last())
+            .map_or(0.0, |(low, high)| high - low);
+        let roundings = 16.0
+            + 4.0 * self.magnitude
+            + 4.0 * frequency * self.cumulants.variance.sqrt().min(spread)
+            + (self.nodes() as f64).sqrt()
+            + 64.0;
+        1e-17 + roundings * f64::EPSILON + self.nodes() as f64 * NEGLIGIBLE
+    }
+
+    /// The centred characteristic function E(e^{iu(L - mean)}) at u = k `spacing`,
+    /// k = 1..=`count`, as (re, im).
+    pub(super) fn characteristic(&self, spacing: f64, count: usize) -> Vec<(f64, f64)> {
+        let centred: Vec<f64> = self
+            .losses
+            .iter()
+            .map(|loss| loss - self.cumulants.mean)
+            .collect();
+        let turn: Vec<(f64, f64)> = centred
+            .iter()
+            .map(|loss| (spacing * loss).sin_cos())
+            .map(|(sin, cos)| (cos, sin))
+            .collect();
+        let mut state = vec![(0.0, 0.0); centred.len()];
+        let mut values = Vec::with_capacity(count);
+        for k in 1..=count {
+            if k % 16 == 1 {
+                // Repeated multiplication gathers rounding: start afresh now and then.
+                let u = k as f64 * spacing;
+                for ((state, loss), weight) in state.iter_mut().zip(&centred).zip(&self.weights) {
+                    let (sin, cos) = (u * loss).sin_cos();
+                    *state = (weight * cos, weight * sin);
+                }
+            } else {
+                for (state, turn) in state.iter_mut().zip(&turn) {
+                    *state = (
+                        state.0 * turn.0 - state.1 * turn.1,
+                        state.0 * turn.1 + state.1 * turn.0,
+                    );
+                }
+            }
+            values.push(
+                state
+                    .iter()
+                    .fold((0.0, 0.0), |sum, z| (sum.0 + z.0, sum.1 + z.1)),
+            );
+        }
+        values
+    }
+
+    /// A proven upper bound on |E(e^{iuL})| for every u in [`low`, `high`], by pairing
+    /// points x and x + d (privacy/proofs/contour.md, "Decay"):
+    /// |φ(u)| <= 1 - ∫_A 2 (1 - |cos(u D(x)/2)|) min(w(x), w(x+d)) dx, D(x) = L(x+d) - L(x),
+    /// over a set A that is disjoint from A + d.
+    pub(super) fn bound_between(&self, low: f64, high: f64) -> f64 {
+        let slack = (-self.law.convexity(self.theta) * self.step * self.step / 8.0).exp();
+        let overlap = [16, 40]
+            .map(|most| self.paired(most, low, high))
+            .into_iter()
+            .fold(0.0, f64::max);
+        (1.0 - slack * overlap).clamp(0.0, 1.0)
+    }
+
+    /// Σ 2 (1 - max |cos|) · (least tilted mass of the four corners) over cells that are
+    /// each paired with one further on: by as many cells as make about half a turn there,
+    /// and at most `most`.
+    fn paired(&self, most: usize, low: f64, high: f64) -> f64 {
+        let half_turn = PI / (low * high).sqrt();
+        let cell = |index: usize| {
+            let ends = index..=index + 1;
+            match (self.losses.get(ends.clone()), self.weights.get(ends)) {
+                (Some(&[l0, l1]), Some(&[w0, w1])) => Some((l0, l1, w0.min(w1))),
+                _ => None,
+            }
+        };
+        let mut overlap = 0.0;
+        let mut start = 0;
+        while let Some((l0, l1, _)) = cell(start) {
+            let shift = (half_turn / (l1 - l0)).clamp(2.0, most as f64) as usize;
+            for index in start..start + shift {
+                let (Some((l0, l1, here)), Some((l2, l3, there))) =
+                    (cell(index), cell(index + shift))
+                else {
+                    break;
+                };
+                let mass = here.min(there);
+                // D lies between L(x+d) - L(x+step) and L(x+d+step) - L(x).
+                let (least, most) = (low * (l2 - l1) / 2.0, high * (l3 - l0) / 2.0);
+                if mass > 1e-9 && most < PI {
+                    let worst = least.cos().abs().max(most.cos().abs());
+                    overlap += 2.0 * (1.0 - worst) * mass;
+                }
+            }
+            start += 2 * shift;
+        }
+        overlap
+    }
+
+    /// Stretches of x, disjoint, on each of which the slope of L stays within a factor of
+    /// two: what they say about high frequencies.
+    pub(super) fn stretches(&self) -> Vec<Stretch> {
+        let slopes: Vec<f64> = (0..self.nodes())
+            .map(|index| self.law.slope(self.first + index as f64 * self.step))
+            .collect();
+        let wiggle = self.law.slope_between_nodes(self.step);
+        let dip = (-self.law.convexity(self.theta) * self.step * self.step / 8.0).exp();
+        let bulge = (self.law.concavity(self.theta) * self.step * self.step / 8.0).exp();
+        let mut found = Vec::new();
+        let mut current: Option<Builder> = None;
+        for (weights, slopes) in self.weights.windows(2).zip(slopes.windows(2)) {
+            let ([w0, w1], [s0, s1]) = (weights, slopes) else {
+                continue;
+            };
+            let (least, most) = (s0.min(*s1) / wiggle, s0.max(*s1) * wiggle);
+            let fits = current
+                .as_ref()
+                .is_some_and(|stretch| stretch.admits(least, most));
+            if !fits {
+                found.extend(current.take().map(|stretch| stretch.finish(self.step)));
+            }
+            let stretch = current.get_or_insert_with(|| Builder::new(least, most));
+            stretch.add(least, most, w0.min(*w1), w0.max(*w1), dip, bulge);
+        }
+        found.extend(current.map(|stretch| stretch.finish(self.step)));
+        found
+    }
+}
+
+/// A stretch of x over which L has a slope between λ and 2λ. For a frequency u, shifts by
+/// d = 2π/(3uλ) keep the phase u D(x) between 2π/3 and 4π/3, where 2 (1 - |cos(u D/2)|) is
+/// at least 1; blocks of 2d tile the stretch but for its end, and in each the least
+/// density on one half falls short of the mean by its variation at most. Hence
+/// ∫_A min(w(x), w(x+d)) dx >= mass/2 - d (variation + largest density)
+/// (privacy/proofs/contour.md, "Decay").
+pub(super) struct Stretch {
+    half_mass: f64,
+    /// What is lost, times u.
+    lost: f64,
+}
+
+impl Stretch {
+    /// By how much it lowers |φ(u)|, for this and every higher frequency.
+    pub(super) fn gain(&self, u: f64) -> f64 {
+        (self.half_mass - self.lost / u).max(0.0)
+    }
+}
+
+struct Builder {
+    least: f64,
+    most: f64,
+    mass: f64,
+    variation: f64,
+    largest: f64,
+}
+
+impl Builder {
+    fn new(least: f64, most: f64) -> Self {
+        Self {
+            least,
+            most,
+            mass: 0.0,
+            variation: 0.0,
+            largest: 0.0,
+        }
+    }
+
+    fn admits(&self, least: f64, most: f64) -> bool {
+        most.max(self.most) <= 2.0 * least.min(self.least)
+    }
+
+    fn add(&mut self, least: f64, most: f64, low: f64, high: f64, dip: f64, bulge: f64) {
+        self.least = self.least.min(least);
+        self.most = self.most.max(most);
+        self.mass += low * dip;
+        self.variation += high - low + 2.0 * (high * (bulge - 1.0) + low * (1.0 - dip));
+        self.largest = self.largest.max(high * bulge);
+    }
+
+    fn finish(self, step: f64) -> Stretch {
+        // Any λ with 2λ >= the steepest slope and λ <= the least one serves. A single cell
+        // may be steeper than that; it gains nothing.
+        let slope = self.most / 2.0;
+        if slope > self.least {
+            return Stretch {
+                half_mass: 0.0,
+                lost: 0.0,
+            };
+        }
+        // Weights are densities times the step.
+        let lost_by_shift = (self.variation + self.largest) / step;
+        Stretch {
+            half_mass: self.mass / 2.0,
+            lost: lost_by_shift * 2.0 * PI / (3.0 * self.least),
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

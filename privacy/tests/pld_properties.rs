@@ -1,0 +1,88 @@
+//! What every certified interval must satisfy, over settings drawn from the whole range
+//! that runs use.
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+use umbel_privacy::accountant::{Interval, PldAccountant};
+use umbel_privacy::{
+    Accountant, Adjacency, Delta, MechanismEvent, NoiseMultiplier, RdpAccountant, SamplingRate,
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    sigma: f64,
+    q: f64,
+    rounds: u64,
+    delta: f64,
+}
+
+impl Setting {
+    fn event(&self) -> MechanismEvent {
+        MechanismEvent::poisson_gaussian(
+            SamplingRate::try_from(self.q).unwrap(),
+            NoiseMultiplier::try_from(self.sigma).unwrap(),
+        )
+    }
+
+    fn delta(&self) -> Delta {
+        Delta::try_from(self.delta).unwrap()
+    }
+
+    fn interval(&self) -> Interval {
+        let mut accountant = PldAccountant::new(Adjacency::AddOrRemove);
+        accountant.compose(&self.event(), self.rounds).unwrap();
+        accountant.interval(self.delta())
+    }
+}
+
+fn spread_evenly(range: Range<f64>) -> impl Strategy<Value = f64> {
+    (range.start.ln()..range.end.ln()).prop_map(f64::exp)
+}
+
+prop_compose! {
+    fn any_setting()(
+        sigma in spread_evenly(0.4..20.0),
+        q in spread_evenly(1e-4..1.0),
+        rounds in spread_evenly(1.0..1e5),
+        delta in spread_evenly(1e-12..1e-3),
+    ) -> Setting {
+        Setting { sigma, q, rounds: rounds as u64, delta }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn intervals_are_narrow_and_renyi_is_never_below_them(setting in any_setting()) {
+        let found = setting.interval();
+        prop_assert!(found.lower <= found.upper, "{found:?}");
+        prop_assert!(found.upper - found.lower <= 1e-3 * found.upper, "{found:?}");
+        let mut renyi = RdpAccountant::new(Adjacency::AddOrRemove);
+        renyi.compose(&setting.event(), setting.rounds).unwrap();
+        let renyi = renyi.epsilon(setting.delta()).get();
+        prop_assert!(renyi >= found.lower, "{renyi} {found:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn epsilon_falls_with_noise_and_delta_and_rises_with_sampling_and_rounds(
+        setting in any_setting(),
+    ) {
+        let found = setting.interval();
+        let larger = [
+            Setting { sigma: setting.sigma * 0.97, ..setting },
+            Setting { q: (setting.q * 1.03).min(1.0), ..setting },
+            Setting { rounds: setting.rounds + setting.rounds / 20 + 1, ..setting },
+            Setting { delta: setting.delta * 0.8, ..setting },
+        ];
+        for costlier in larger {
+            let cost = costlier.interval();
+            prop_assert!(cost.upper >= found.lower, "{found:?}, but {costlier:?} {cost:?}");
+        }
+    }
+}
