@@ -6,6 +6,7 @@ use umbel_model::{ModelError, Precision};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError};
 use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
 
@@ -127,10 +128,12 @@ fn conduct_open(
         device,
     } = prepared;
     let (began, started) = (clock.elapsed(), clock.unix_seconds());
-    folder.write("plan.json", &plan.to_json())?;
+    let plan_bytes = plan.to_json();
+    let digest = BlobDigest::of(&plan_bytes);
+    folder.write("plan.json", &plan_bytes)?;
     let own_ledger = folder.path().join("ledger.jsonl");
     let ledger_path = ledger.unwrap_or_else(|| own_ledger.clone());
-    let spending = open_ledger(config, &plan, &ledger_path)?;
+    let spending = open_ledger(config, (&plan, digest), &ledger_path)?;
     let initial = classifier.parameters();
     let driver = Driver::new(
         plan.clone(),
@@ -191,7 +194,7 @@ fn conduct_open(
 /// The ledger of a run with privacy; a run without has none.
 fn open_ledger(
     config: &RunConfig,
-    plan: &Plan,
+    (plan, digest): (&Plan, BlobDigest),
     path: &std::path::Path,
 ) -> Result<Option<Spending<FileLedgerStorage>>, ConductError> {
     if !plan.is_private() {
@@ -206,7 +209,10 @@ fn open_ledger(
     let data_set = config.privacy.data_set.clone();
     let data_set = data_set.unwrap_or_else(|| config.run.name.clone());
     let budget = (plan.privacy.epsilon, plan.privacy.delta);
-    let spending = Spending::open(ledger, data_set, budget, plan)?;
+    let spending = Spending::open(ledger, data_set, budget, plan, digest)?;
+    if spending.is_new() {
+        tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
+    }
     if let Some(bytes) = spending.repaired() {
         tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
     }

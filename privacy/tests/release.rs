@@ -28,6 +28,7 @@ fn spent(event: MechanismEvent) -> Spent {
         data_set: "visits".into(),
         run_id: "1".into(),
         round: 0,
+        plan: None,
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Local,
