@@ -161,6 +161,7 @@ fn conduct_open(
         Some(public.evaluate(&classifier, 0)?)
     };
     classifier.save(&folder.model(), Precision::F32)?;
+    folder.forget_latest_round()?;
     if plan.is_private() && ledger_path != own_ledger {
         std::fs::copy(&ledger_path, &own_ledger).map_err(|source| ConductError::Copy {
             path: ledger_path,

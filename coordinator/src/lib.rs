@@ -9,6 +9,7 @@
 //! | [`accumulator`] | what an update must be, and the streaming sum |
 //! | [`evaluation`] | accuracy and loss on public files |
 //! | [`run_folder`] | what a run leaves on disk |
+//! | [`latest_round`] | a round's result on disk, before anybody gets it |
 //! | [`recorder`], [`conduct`](mod@conduct) | metrics, evaluation and report of a run, around its driver |
 //! | [`report`] | the report for people |
 //! | [`prepare`] | from a configuration file to a run ready to be driven |
@@ -24,6 +25,7 @@ pub mod evaluation;
 pub mod grpc;
 pub mod hall;
 pub mod init;
+pub mod latest_round;
 pub mod prepare;
 pub mod recorder;
 pub mod report;

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use umbel_model::Optimiser;
 use umbel_privacy::combination::Summed;
-use umbel_privacy::lattice::LatticeStep;
+use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 use umbel_privacy::ledger::{FileLedgerStorage, Spent};
+use umbel_privacy::noised::{NoPrivacy, Noised};
 use umbel_privacy::poisson::{SamplingRate, poisson_sample};
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::release::{NoPrivacy, Released, release};
+use umbel_privacy::release::add_noise;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::{Mechanism, MechanismError};
 use umbel_proto::message::{ClientId, Ending};
@@ -39,10 +40,19 @@ pub struct RoundSummary {
     pub parameters: Arc<[f32]>,
     /// The learning rate of the round's step.
     pub learning_rate: f64,
+    /// Hash of the ledger's last entry, the round's; `None` without privacy.
+    pub ledger_head: Option<String>,
 }
 
 /// Who wants to know how the run goes: progress bars, metrics files, evaluations.
 pub trait Observer {
+    /// Stores a round's result so that it survives a crash. Nobody has seen it yet, and if
+    /// it can't be stored, nobody will: an error ends the run.
+    ///
+    /// # Errors
+    /// A sentence saying what can't be done (the disk is full, say).
+    fn store(&mut self, summary: &RoundSummary) -> Result<(), String>;
+
     /// A round's result is stored and about to be offered. An error ends the run.
     ///
     /// # Errors
@@ -265,43 +275,46 @@ impl<'a> Driver<'a> {
         participation: Participation,
         observer: &mut dyn Observer,
     ) -> Result<(), RunError> {
-        let total = self.release(round)?.to_f64(self.step);
+        let noised = self.noised_sum(round)?;
         self.hall.note_missing(&participation.missing);
-        let learning_rate = self.apply(round, total);
-        let summary = RoundSummary {
-            round,
-            epsilon: self.epsilon(),
-            participation,
-            parameters: self.parameters.clone().into(),
-            learning_rate,
-        };
-        match observer.round_done(&summary) {
+        let noised = noised.post_process(|sum| self.take_step(round, &sum, participation));
+        let outcome = noised
+            .store(|summary| observer.store(summary))
+            .and_then(|released| observer.round_done(released.value()));
+        match outcome {
             Ok(()) => self.hall.tell(Event::Released),
             Err(reason) => self.hall.tell(Event::Broken(reason)),
         }
         Ok(())
     }
 
-    fn release(&mut self, round: u32) -> Result<Released, RunError> {
+    /// The round's sum with its noise, for which the ledger's token is used up.
+    fn noised_sum(&mut self, round: u32) -> Result<Noised, RunError> {
         let sum = self.hall.take_sum();
         let Some(mechanism) = &self.mechanism else {
-            return Ok(Released::unnoised(sum, NoPrivacy));
+            return Ok(Noised::unnoised(sum, NoPrivacy));
         };
         let spent = self.spent.take().ok_or_else(|| {
             RunError::Privacy(format!("round {round} is to be released without an entry"))
         })?;
         match self.plan.privacy.placement {
-            NoisePlacement::Local => Ok(Released::noised_by_clients(sum, spent)),
+            NoisePlacement::Local => Ok(Noised::by_clients(sum, spent)),
             NoisePlacement::Central => {
                 let mut rng = self.randomness(&format!("noise/{round}"))?;
-                release(sum, &mechanism.noise, spent, &mut rng)
+                add_noise(sum, &mechanism.noise, spent, &mut rng)
                     .map_err(|e| RunError::Privacy(e.to_string()))
             }
         }
     }
 
-    /// Takes the optimiser's step on the mean of a released sum; returns its learning rate.
-    fn apply(&mut self, round: u32, mut total: Vec<f64>) -> f64 {
+    /// Takes the optimiser's step on the mean of a noised sum.
+    fn take_step(
+        &mut self,
+        round: u32,
+        sum: &LatticeVector,
+        participation: Participation,
+    ) -> RoundSummary {
+        let mut total = sum.to_f64(self.step);
         let divisor = self.divisor();
         // A sum of differences points where the parameters should go, a gradient away from it.
         let sign = match self.plan.summed {
@@ -309,9 +322,17 @@ impl<'a> Driver<'a> {
             Summed::Deltas => -1.0,
         };
         total.iter_mut().for_each(|x| *x *= sign / divisor);
-        let rate = learning_rate(&self.config.server, round, self.plan.rounds);
-        self.optimiser.step(&mut self.parameters, &total, rate);
-        rate
+        let learning_rate = learning_rate(&self.config.server, round, self.plan.rounds);
+        self.optimiser
+            .step(&mut self.parameters, &total, learning_rate);
+        RoundSummary {
+            round,
+            epsilon: self.epsilon(),
+            participation,
+            parameters: self.parameters.clone().into(),
+            learning_rate,
+            ledger_head: self.ledger.as_ref().map(Spending::head),
+        }
     }
 
     /// The public constant that a sum is divided by: never a count of who came.
