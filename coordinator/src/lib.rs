@@ -12,12 +12,15 @@
 //! | [`latest_round`] | a round's result on disk, before anybody gets it |
 //! | [`recorder`], [`conduct`](mod@conduct) | metrics, evaluation and report of a run, around its driver |
 //! | [`report`] | the report for people |
+//! | [`certify`], [`signing_key`] | the run's signed certificate, and the key that signs it |
+//! | [`verify`](mod@verify) | checking a run's folder against its certificate |
 //! | [`prepare`] | from a configuration file to a run ready to be driven |
 //! | [`grpc`] | the service, for runs over the network |
 //! | [`serve`](mod@serve) | a run over the network |
 //! | [`init`] | certificates and configurations for a new federation |
 
 pub mod accumulator;
+pub mod certify;
 pub mod clock;
 pub mod conduct;
 pub mod config;
@@ -35,3 +38,5 @@ pub mod run_folder;
 pub mod run_report;
 mod schedule;
 pub mod serve;
+pub mod signing_key;
+pub mod verify;

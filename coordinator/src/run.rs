@@ -19,7 +19,7 @@ use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::{Mechanism, MechanismError};
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
-use umbel_proto::spending::{Spending, SpendingError};
+use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
 use crate::clock::Clock;
 use crate::config::RunConfig;
@@ -73,6 +73,8 @@ pub struct Outcome {
     pub epsilon: Option<f64>,
     /// Hash of the ledger's last entry.
     pub ledger_head: Option<String>,
+    /// The ledger at the end; `None` without privacy, and where it can't be read any more.
+    pub ledger: Option<LedgerSnapshot>,
 }
 
 /// Why a run can't be driven at all.
@@ -356,8 +358,13 @@ impl<'a> Driver<'a> {
             .collect()
     }
 
-    fn outcome(self, ending: Ending) -> Outcome {
+    fn outcome(mut self, ending: Ending) -> Outcome {
+        let ledger = self.ledger.as_mut().map(Spending::snapshot);
         Outcome {
+            ledger: ledger.transpose().unwrap_or_else(|error| {
+                tracing::error!("the ledger can't be certified: {error}");
+                None
+            }),
             rounds: self.hall.rounds_done(),
             epsilon: self.epsilon(),
             ledger_head: self.ledger.as_ref().map(Spending::head),

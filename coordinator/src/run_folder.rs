@@ -105,16 +105,21 @@ impl RunFolder {
         }
     }
 
-    /// Writes a file as a whole: a reader sees the old or the new content, never a half.
+    /// Writes a file as a whole, durably: a reader sees the old or the new content, never a
+    /// half.
     ///
     /// # Errors
     /// [`RunFolderError`] where it can't be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
         let path = self.path.join(name);
         let draft = self.path.join(format!(".{name}.draft"));
-        fs::write(&draft, content)
-            .and_then(|()| fs::rename(&draft, &path))
-            .map_err(failed(&path))
+        let write = || {
+            let mut file = File::create(&draft)?;
+            file.write_all(content)?;
+            file.sync_data()?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(failed(&path))
     }
 
     /// Writes a value as indented JSON.

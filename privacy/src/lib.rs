@@ -22,6 +22,7 @@
 
 pub mod accountant;
 pub mod budget;
+pub mod certificate;
 pub mod clip;
 pub mod combination;
 pub mod digest;

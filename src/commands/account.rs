@@ -13,6 +13,7 @@ use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::Adjacency;
 use umbel_proto::exit_code::ExitKind;
 
+use super::account_events::{self, EventsQuestion};
 use super::print_json;
 
 /// Compute epsilon, or the noise that a target epsilon takes
@@ -28,6 +29,7 @@ pub struct Account {
 enum Question {
     Epsilon(EpsilonQuestion),
     Calibrate(CalibrateQuestion),
+    Events(EventsQuestion),
 }
 
 /// Which accountant computes.
@@ -143,6 +145,7 @@ pub fn run(command: &Account) -> Result<ExitKind, Failure> {
     match &command.question {
         Question::Epsilon(question) => epsilon(question)?,
         Question::Calibrate(question) => calibrate(question)?,
+        Question::Events(question) => account_events::run(question)?,
     }
     Ok(ExitKind::Success)
 }

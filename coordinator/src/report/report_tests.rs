@@ -97,6 +97,7 @@ fn run() -> RunSummary {
         }),
         curve: (1..=180).map(point).collect(),
         ledger_head: Some("3f".repeat(32)),
+        signing_key: Some("00".repeat(32)),
         model_hash: Some("a0".repeat(32)),
         account_command: Some("umbel account --noise-multiplier 0.8125 --rounds 180".into()),
     }

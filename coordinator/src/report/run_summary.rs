@@ -39,6 +39,9 @@ pub struct RunSummary {
     pub ledger_head: Option<String>,
     /// SHA-256 of the released `model.safetensors`.
     pub model_hash: Option<String>,
+    /// The public half of the key that signs the run's certificate.
+    #[serde(default)]
+    pub signing_key: Option<String>,
     /// The command that recomputes epsilon from the parameters, if there is any epsilon.
     pub account_command: Option<String>,
 }

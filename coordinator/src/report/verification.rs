@@ -10,6 +10,18 @@ use super::run_summary::RunSummary;
 pub(super) fn section_of(run: &RunSummary) -> Html {
     let hash = |hash: &str| Html::with("code", &[("class", "hash")], hash);
     let mut steps = Vec::new();
+    if let Some(key) = &run.signing_key {
+        steps.push(Html::from([
+            Html::text("All of it at once: "),
+            Html::element("code", "umbel verify RUN_DIR --key KEY"),
+            Html::text(
+                " reads the signed certificate in certificate.json and computes everything again. \
+                 The key, which you should have from the coordinator and not from here, is ",
+            ),
+            hash(key),
+            Html::text("."),
+        ]));
+    }
     if let Some(model) = &run.model_hash {
         steps.push(Html::from([
             Html::text("The model is the one that this page speaks of if the SHA-256 of "),
