@@ -69,6 +69,8 @@ pub struct Outcome {
     pub rounds: u32,
     /// The final parameters.
     pub parameters: Vec<f32>,
+    /// Drawings of noise that this run's entries pay for; 0 without privacy.
+    pub draws: u64,
     /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
     pub epsilon: Option<f64>,
     /// Hash of the ledger's last entry.
@@ -108,6 +110,8 @@ pub struct Driver<'a> {
     mechanism: Option<Mechanism>,
     step: LatticeStep,
     ledger: Option<Spending<FileLedgerStorage>>,
+    /// Rounds' worth of noise that this run's entries pay for.
+    paid_rounds: u32,
     /// The ledger's token for the round that is about to be released.
     spent: Option<Spent>,
     optimiser: Optimiser,
@@ -151,6 +155,7 @@ impl<'a> Driver<'a> {
             hall,
             clock,
             ledger,
+            paid_rounds: 0,
             spent: None,
             parameters,
             deadline: None,
@@ -231,7 +236,7 @@ impl<'a> Driver<'a> {
         let Some(ledger) = &self.ledger else {
             return Ok(Event::RoundPermitted);
         };
-        match ledger.check(u64::from(self.plan.events_per_round())) {
+        match ledger.check(self.draws(self.unpaid_rounds().saturating_add(1))) {
             Ok(()) => Ok(Event::RoundPermitted),
             Err(SpendingError::Exhausted(why)) => {
                 tracing::warn!("{why}");
@@ -261,14 +266,47 @@ impl<'a> Driver<'a> {
     /// Writes the round's entry. What it returns is kept: only with it can the sum be released.
     fn record_spend(&mut self, round: u32) {
         self.deadline = None;
+        let rounds = self.unpaid_rounds().max(1);
+        let (count, now) = (self.draws(rounds), self.clock.unix_seconds());
         if let Some(ledger) = &mut self.ledger {
-            let count = u64::from(self.plan.events_per_round());
-            match ledger.spend(round, count, self.clock.unix_seconds()) {
+            let spent = match self.plan.privacy.placement {
+                NoisePlacement::Central => ledger.spend(round, count, now),
+                NoisePlacement::Local => ledger.record(round, count, now),
+            };
+            match spent {
                 Ok(spent) => self.spent = Some(spent),
                 Err(e) => return self.hall.tell(Event::Broken(e.to_string())),
             }
+            self.paid_rounds = self.paid_rounds.saturating_add(rounds);
         }
         self.hall.tell(Event::SpendRecorded);
+    }
+
+    /// Under local noise a site spends whenever it is asked to train, so that a round which is
+    /// tried again costs it again. The run's figure is that of the site that spent most: the
+    /// one that was asked most often. This is by how much the entries are behind it.
+    fn unpaid_rounds(&self) -> u32 {
+        match self.plan.privacy.placement {
+            NoisePlacement::Central => 0,
+            NoisePlacement::Local => self.hall.most_asked().saturating_sub(self.paid_rounds),
+        }
+    }
+
+    /// Drawings of noise in so many rounds.
+    fn draws(&self, rounds: u32) -> u64 {
+        u64::from(rounds) * u64::from(self.plan.events_per_round())
+    }
+
+    /// Records what sites spent in a round that came to nothing.
+    fn record_unpaid_rounds(&mut self) {
+        let (rounds, round) = (self.unpaid_rounds(), self.hall.rounds_done() + 1);
+        let (count, now) = (self.draws(rounds), self.clock.unix_seconds());
+        if let Some(ledger) = self.ledger.as_mut().filter(|_| rounds > 0) {
+            match ledger.record(round, count, now) {
+                Ok(_) => self.paid_rounds = self.paid_rounds.saturating_add(rounds),
+                Err(e) => tracing::error!("what sites spent in vain can't be recorded: {e}"),
+            }
+        }
     }
 
     fn release_round(
@@ -359,8 +397,10 @@ impl<'a> Driver<'a> {
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {
+        self.record_unpaid_rounds();
         let ledger = self.ledger.as_mut().map(Spending::snapshot);
         Outcome {
+            draws: self.draws(self.paid_rounds),
             ledger: ledger.transpose().unwrap_or_else(|error| {
                 tracing::error!("the ledger can't be certified: {error}");
                 None

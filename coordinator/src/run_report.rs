@@ -270,6 +270,7 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
         sampling_rate: privacy.sampling_rate,
         accounted_sampling_rate: facts.plan.accounted_sampling_rate(),
         draws_per_round: facts.plan.events_per_round(),
+        draws: facts.outcome.draws,
         clipping_norm: promised(privacy.clipping_norm),
         seeded: facts.plan.seed.is_some(),
     }
@@ -382,7 +383,7 @@ fn account_command(facts: &Facts<'_>) -> Option<String> {
              --adjacency {}",
             privacy.noise_multiplier,
             facts.plan.accounted_sampling_rate(),
-            u64::from(facts.outcome.rounds) * u64::from(facts.plan.events_per_round()),
+            facts.outcome.draws,
             privacy.delta,
             privacy.adjacency,
         )

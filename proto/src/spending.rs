@@ -122,6 +122,21 @@ impl<S: LedgerStorage> Spending<S> {
         unix_time: u64,
     ) -> Result<Spent, SpendingError> {
         self.check(count)?;
+        self.record(round, count, unix_time)
+    }
+
+    /// Writes and syncs an entry as [`Spending::spend`] does, whether or not it fits the
+    /// budget: for what has happened already, at sites that add the noise themselves.
+    /// What happened has to be on record; the budget then allows no further round.
+    ///
+    /// # Errors
+    /// [`SpendingError`]; where writing failed, the entry may or may not be there.
+    pub fn record(
+        &mut self,
+        round: u32,
+        count: u64,
+        unix_time: u64,
+    ) -> Result<Spent, SpendingError> {
         let event = self.mechanism.event.clone().times(count);
         let privacy = &self.plan.privacy;
         let spent = self.ledger.spend(EntryDraft {

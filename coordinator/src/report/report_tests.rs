@@ -26,6 +26,7 @@ fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
         sampling_rate: 0.0659,
         accounted_sampling_rate: 0.0659,
         draws_per_round: 1,
+        draws: 180,
         clipping_norm: Some(0.5),
         seeded: false,
     }

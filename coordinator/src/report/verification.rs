@@ -72,7 +72,7 @@ fn independent_accountant(run: &RunSummary) -> Option<Html> {
     if p.unit == PrivacyUnit::None || !comparable {
         return None;
     }
-    let draws = u64::from(run.training.rounds_done).saturating_mul(u64::from(p.draws_per_round));
+    let draws = p.draws;
     // `{:?}` writes the shortest digits that read back as the same number.
     let code = format!(
         "import dp_accounting\n\
