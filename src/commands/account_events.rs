@@ -50,7 +50,7 @@ pub fn run(question: &EventsQuestion) -> Result<(), Failure> {
     if question.json {
         return print_json(&events);
     }
-    if let Some(last) = entries().last() {
+    if let Some(last) = entries().next_back() {
         println!(
             "data set {data_set}: {} entries, unit {}, adjacency {}, noise {}, delta {}",
             entries().count(),

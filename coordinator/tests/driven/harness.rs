@@ -1,5 +1,4 @@
-//! Under local noise a site spends whenever it is asked to train. The run's figure is that of
-//! the site that spent most, so that a round which is tried again counts again.
+//! A run with its driver in a thread, and its clients and its clock in the test's hand.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,19 +13,18 @@ use umbel_coordinator::round::RoundSettings;
 use umbel_coordinator::run::{Driver, Observer, Outcome, RoundSummary};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, chain};
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{
-    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
-};
+use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
 use umbel_proto::plan::{ClassifierPlan, LocalPlan, Plan, PrivacyPlan};
 use umbel_proto::spending::Spending;
 
-const PARAMETERS: usize = 3;
+pub const PARAMETERS: usize = 3;
 const CLIENTS: [&str; 2] = ["a", "b"];
 
-fn plan(epsilon: f64, rounds: u32) -> Plan {
+/// Two clients with a gradient each: their rows are protected by their own noise.
+pub fn plan(epsilon: f64, rounds: u32) -> Plan {
     Plan {
         run: "test".into(),
         rounds,
@@ -71,7 +69,7 @@ base = 'nowhere'
 unit = 'record'
 [training]
 method = 'gradients'
-expected_batch = 1
+expected_batch = 10
 [server]
 optimiser = 'sgd'
 learning_rate = 0.1
@@ -115,10 +113,11 @@ fn client(name: &str) -> ClientId {
 }
 
 /// The two clients' side of a run.
-struct Clients<'a> {
+pub struct Clients<'a> {
     hall: &'a Hall,
     clock: &'a HandClock,
-    update: Vec<u8>,
+    /// Bytes of a coordinate.
+    width: usize,
 }
 
 impl Clients<'_> {
@@ -133,41 +132,69 @@ impl Clients<'_> {
     }
 
     /// Is asked to train in this round.
-    fn asked(&self, name: &str, round: u32) {
+    pub fn asked(&self, name: &str, round: u32) {
         match self.task(name) {
             Task::Train { round: asked, .. } => assert_eq!(asked, round),
             Task::Finished(ending) => panic!("round {round} isn't begun: {ending:?}"),
         }
     }
 
-    fn submits(&self, name: &str, round: u32) {
-        let values = self.update.clone();
+    /// Hands in an update of these coordinates.
+    pub fn submits(&self, name: &str, round: u32, coordinates: [i64; PARAMETERS]) {
+        let vector = LatticeVector::from_values(coordinates.into());
+        let values = vector.encode(self.width).expect("it fits");
         let receipt = self.hall.submit(&client(name), Update { round, values });
         assert_eq!(receipt, Receipt::Accepted);
     }
 
     /// Both are asked, and only `a` answers in time.
-    fn miss(&self, round: u32) {
+    pub fn miss(&self, round: u32) {
         for name in CLIENTS {
             self.asked(name, round);
         }
-        self.submits("a", round);
+        self.submits("a", round, [0; PARAMETERS]);
+        self.be_late();
+    }
+
+    /// Lets the round's time pass.
+    pub fn be_late(&self) {
         self.clock.0.fetch_add(61, Ordering::SeqCst);
     }
 
+    /// Can't go on.
+    pub fn leaves(&self, name: &str) {
+        self.hall.leave(&client(name));
+    }
+
     /// Both are asked, and answer.
-    fn take_part(&self, round: u32) {
+    pub fn take_part(&self, round: u32) {
         for name in CLIENTS {
             self.asked(name, round);
         }
         for name in CLIENTS {
-            self.submits(name, round);
+            self.submits(name, round, [0; PARAMETERS]);
         }
     }
 }
 
-/// Runs a plan against what its clients do; returns the outcome and the entries' draws.
-fn run(test: &str, plan: Plan, attempts: u32, clients: fn(&Clients<'_>)) -> (Outcome, Vec<u64>) {
+/// How a run is set up.
+pub struct Setting {
+    /// A name of its own for each test.
+    pub test: &'static str,
+    pub plan: Plan,
+    /// Updates that a round needs.
+    pub minimum: usize,
+    pub attempts: u32,
+}
+
+/// Runs a plan against what its clients do.
+pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
+    let Setting {
+        test,
+        plan,
+        minimum,
+        attempts,
+    } = setting;
     let rules = UpdateRules::of(&plan).expect("a sound plan");
     let width = plan.coordinate_width().expect("a width");
     let offer = Offer {
@@ -178,30 +205,24 @@ fn run(test: &str, plan: Plan, attempts: u32, clients: fn(&Clients<'_>)) -> (Out
     let settings = RoundSettings {
         rounds: plan.rounds,
         clients: CLIENTS.map(client).into(),
-        minimum: 2,
+        minimum,
         sampled: false,
         attempts,
     };
     let hall = Arc::new(Hall::new(offer, rules, settings));
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("repeated-{test}.jsonl"));
-    let _ = std::fs::remove_file(&path);
-    let ledger = Ledger::open(FileLedgerStorage::open(&path).expect("a file")).expect("a ledger");
-    let privacy = (plan.privacy.epsilon, plan.privacy.delta);
-    let digest = BlobDigest::of(&plan.to_json());
-    let spending =
-        Spending::open(ledger, "data".into(), privacy, &plan, digest).expect("a sound plan");
+    let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
     let config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
     let driver = Driver::new(
         plan,
         config,
         Arc::clone(&hall),
-        Some(spending),
+        spending,
         vec![0.0; PARAMETERS],
         &clock,
     )
     .expect("a driver");
-    let outcome = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let driving = scope.spawn(move || driver.drive(&mut Nobody));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
@@ -211,11 +232,10 @@ fn run(test: &str, plan: Plan, attempts: u32, clients: fn(&Clients<'_>)) -> (Out
         for name in CLIENTS {
             hall.join(&client(name), &hello).expect("a known client");
         }
-        let update = LatticeVector::zeros(PARAMETERS);
         clients(&Clients {
             hall: &hall,
             clock: &clock,
-            update: update.encode(width).expect("it fits"),
+            width,
         });
         // Whoever still waits for a client now waits in vain.
         while !driving.is_finished() {
@@ -223,49 +243,14 @@ fn run(test: &str, plan: Plan, attempts: u32, clients: fn(&Clients<'_>)) -> (Out
             std::thread::sleep(Duration::from_millis(20));
         }
         driving.join().expect("no panic").expect("an ending")
-    });
-    let snapshot = outcome.ledger.clone().expect("a ledger");
-    let chain = chain::verify(&snapshot.bytes).expect("a sound ledger");
-    let draws = chain.entries.iter().map(|entry| {
-        let event = serde_json::to_value(&entry.event).expect("JSON");
-        event["count"].as_u64().unwrap_or(1)
-    });
-    (outcome, draws.collect())
+    })
 }
 
-#[test]
-fn a_round_that_is_repeated_counts_twice_for_the_site_that_spent_most() {
-    let (outcome, draws) = run("twice", plan(8.0, 2), 2, |clients| {
-        clients.miss(1);
-        clients.take_part(1);
-        clients.take_part(2);
-    });
-    assert_eq!(outcome.ending, Ending::Complete);
-    assert_eq!((outcome.rounds, outcome.draws), (2, 3));
-    assert_eq!(draws, [2, 1]);
-}
-
-#[test]
-fn a_round_that_came_to_nothing_is_on_record() {
-    let (outcome, draws) = run("nothing", plan(8.0, 2), 1, |clients| {
-        clients.take_part(1);
-        clients.miss(2);
-    });
-    assert!(
-        matches!(outcome.ending, Ending::Failed { .. }),
-        "{:?}",
-        outcome.ending
-    );
-    assert_eq!((outcome.rounds, outcome.draws), (1, 2));
-    assert_eq!(draws, [1, 1]);
-}
-
-#[test]
-fn a_round_is_not_repeated_where_the_budget_holds_only_one() {
-    // One draw costs 1.99, two cost 2.94.
-    let (outcome, draws) = run("budget", plan(2.5, 2), 2, |clients| clients.miss(1));
-    assert_eq!(outcome.ending, Ending::BudgetExhausted { rounds: 0 });
-    assert_eq!((outcome.rounds, outcome.draws), (0, 1));
-    assert_eq!(draws, [1]);
-    assert!(outcome.epsilon.is_some_and(|epsilon| epsilon <= 2.5));
+fn spending(test: &str, plan: &Plan) -> Spending<FileLedgerStorage> {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("driven-{test}.jsonl"));
+    let _ = std::fs::remove_file(&path);
+    let ledger = Ledger::open(FileLedgerStorage::open(&path).expect("a file")).expect("a ledger");
+    let budget = (plan.privacy.epsilon, plan.privacy.delta);
+    let digest = BlobDigest::of(&plan.to_json());
+    Spending::open(ledger, "data".into(), budget, plan, digest).expect("a sound plan")
 }
