@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{account, evaluate, predict, simulate};
+use commands::{account, evaluate, predict, simulate, verify};
 
 /// Federated learning with differential privacy: many sites fine-tune one text classifier
 /// together, and none of them shows its texts.
@@ -29,7 +29,7 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
 5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger, 9 refused by a site's policy.";
+round, 8 ledger, 9 refused by a site's policy, 10 not verified.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -37,6 +37,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Account(account::Account),
+    Verify(verify::Verify),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Predict(command) => predict::run(&command),
         Command::Account(command) => account::run(&command),
+        Command::Verify(command) => verify::run(&command),
     };
     match outcome {
         Ok(kind) => kind.into(),

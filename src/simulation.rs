@@ -20,6 +20,7 @@ use umbel_coordinator::prepare::{prepare, schema_of};
 use umbel_coordinator::recorder::Metric;
 use umbel_coordinator::run_folder::RunFolder;
 use umbel_coordinator::run_report::RunReport;
+use umbel_coordinator::signing_key;
 use umbel_model::DeviceChoice;
 use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_proto::exit_code::ExitKind;
@@ -81,6 +82,8 @@ pub fn simulate(
     let sites = sites(config, options, &folder)?;
     join_all(&prepared.hall, config)?;
     let hall = Arc::clone(&prepared.hall);
+    let signing_key = config.run.signing_key.clone();
+    let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(signing_key::DEFAULT_NAME));
     thread::scope(|scope| {
         let (failed, failures) = mpsc::channel();
         for settings in sites {
@@ -96,6 +99,7 @@ pub fn simulate(
                 folder: &mut folder,
                 clock: &clock,
                 ledger: config.privacy.ledger.clone(),
+                signing_key: &signing_key,
                 connections: vec![
                     "Clients were threads of one process: nothing crossed a network.".into(),
                 ],

@@ -1,7 +1,7 @@
 //! A client's part in a run, from introduction to end. The same for every transport.
 
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::{Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::message::{BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
 use umbel_proto::plan::{Plan, PlanError};
 
 use crate::policy::PolicyViolation;
@@ -93,7 +93,7 @@ fn take_part(
     for file in &welcome.files {
         files.push((file.name.clone(), transport.blob(&file.digest)?));
     }
-    let mut site = Site::open(settings, plan, &files)?;
+    let mut site = Site::open(settings, plan, BlobDigest::of(&welcome.plan), &files)?;
     drop(files);
     progress(Progress::Ready {
         rounds: site.plan().rounds,

@@ -111,13 +111,15 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the site's data and the base model, and opens the ledger.
+    /// Reads the site's data and the base model, and opens the ledger. `digest` is that of
+    /// the plan's bytes as they were received.
     ///
     /// # Errors
     /// [`SiteError`] says what can't be read or doesn't fit.
     pub fn open(
         settings: SiteSettings,
         plan: Plan,
+        digest: BlobDigest,
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
         let policy = settings.policy_for(&plan);
@@ -139,7 +141,7 @@ impl Site {
             &settings.ledger,
             settings.data_set,
             &policy,
-            &plan,
+            (&plan, digest),
             settings.unix_seconds,
         )?;
         Ok(Self {

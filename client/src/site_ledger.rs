@@ -6,6 +6,7 @@ use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError, Spent};
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
 
@@ -61,7 +62,8 @@ enum Charge {
 }
 
 impl SiteLedger {
-    /// Opens the ledger file and holds it against the site's budget.
+    /// Opens the ledger file and holds it against the site's budget. The plan comes with
+    /// the digest of its bytes as they were received, which the entries name.
     ///
     /// # Errors
     /// [`SiteLedgerError`] where the file can't be used.
@@ -69,7 +71,7 @@ impl SiteLedger {
         path: &Path,
         data_set: String,
         policy: &SitePolicy,
-        plan: &Plan,
+        (plan, digest): (&Plan, BlobDigest),
         unix_seconds: fn() -> u64,
     ) -> Result<Self, SiteLedgerError> {
         let spending = if plan.is_private() {
@@ -79,7 +81,11 @@ impl SiteLedger {
                 source: Box::new(source),
             })?;
             let budget = (policy.epsilon, policy.delta);
-            let spending = Spending::open(ledger, data_set, budget, plan).map_err(Box::new)?;
+            let spending =
+                Spending::open(ledger, data_set, budget, plan, digest).map_err(Box::new)?;
+            if spending.is_new() {
+                tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
+            }
             if let Some(bytes) = spending.repaired() {
                 tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
             }

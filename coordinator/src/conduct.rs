@@ -6,9 +6,11 @@ use umbel_model::{ModelError, Precision};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError};
 use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
 
+use crate::certify::{CertifyError, Ended, certify};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::hall::Traffic;
@@ -19,6 +21,7 @@ use crate::round::Event;
 use crate::run::{Driver, RunError};
 use crate::run_folder::{RunFolder, RunFolderError, readable_time};
 use crate::run_report::{Facts, RunReport, summarise};
+use crate::signing_key::{self, SigningKeyError};
 
 /// What a run is conducted with.
 pub struct Conduct<'a> {
@@ -32,6 +35,8 @@ pub struct Conduct<'a> {
     pub clock: &'a dyn Clock,
     /// The run's ledger: this file, or `ledger.jsonl` in the run's folder.
     pub ledger: Option<PathBuf>,
+    /// The key that signs the run's certificate; made where there is none.
+    pub signing_key: &'a std::path::Path,
     /// How connections are secured, a sentence each, for the report.
     pub connections: Vec<String>,
     /// Bytes moved, where the transport knows better than the hall.
@@ -64,21 +69,20 @@ pub enum ConductError {
     /// The accounting failed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The ledger can't be copied into the run's folder.
-    #[error("can't copy the ledger {}: {source}", path.display())]
-    Copy {
-        /// The ledger.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The key that signs.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The certificate.
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
 }
 
 impl ConductError {
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {
-            Self::Folder(_) | Self::Copy { .. } => ExitKind::RunFailed,
+            Self::Folder(_) | Self::Certify(_) => ExitKind::RunFailed,
+            Self::SigningKey(_) => ExitKind::Configuration,
             Self::Model(_) => ExitKind::Model,
             Self::LedgerFile(_) | Self::LedgerDamaged { .. } | Self::Spending(_) => {
                 ExitKind::Ledger
@@ -89,7 +93,7 @@ impl ConductError {
 }
 
 /// Drives a run to its end and writes its folder: `model/`, `metrics.jsonl`, `ledger.jsonl`,
-/// `plan.json`, `result.json` and `report.html`. `watch` is called after every round.
+/// `plan.json`, `result.json`, `report.html`, `certificate.json` and `certificate.html`. `watch` is called after every round.
 ///
 /// # Errors
 /// [`ConductError`]. The run's ending, whatever it is, is no error.
@@ -116,9 +120,11 @@ fn conduct_open(
         folder,
         clock,
         ledger,
+        signing_key,
         connections,
         traffic,
     } = conduct;
+    let signing_key = signing_key::load_or_make(signing_key)?;
     let Prepared {
         plan,
         hall,
@@ -127,10 +133,12 @@ fn conduct_open(
         device,
     } = prepared;
     let (began, started) = (clock.elapsed(), clock.unix_seconds());
-    folder.write("plan.json", &plan.to_json())?;
+    let plan_bytes = plan.to_json();
+    let digest = BlobDigest::of(&plan_bytes);
+    folder.write("plan.json", &plan_bytes)?;
     let own_ledger = folder.path().join("ledger.jsonl");
     let ledger_path = ledger.unwrap_or_else(|| own_ledger.clone());
-    let spending = open_ledger(config, &plan, &ledger_path)?;
+    let spending = open_ledger(config, (&plan, digest), &ledger_path)?;
     let initial = classifier.parameters();
     let driver = Driver::new(
         plan.clone(),
@@ -158,40 +166,56 @@ fn conduct_open(
         Some(public.evaluate(&classifier, 0)?)
     };
     classifier.save(&folder.model(), Precision::F32)?;
-    if plan.is_private() && ledger_path != own_ledger {
-        std::fs::copy(&ledger_path, &own_ledger).map_err(|source| ConductError::Copy {
-            path: ledger_path,
-            source,
-        })?;
+    folder.forget_latest_round()?;
+    if let Some(ledger) = &outcome.ledger
+        && ledger_path != own_ledger
+    {
+        folder.write("ledger.jsonl", &ledger.bytes)?;
     }
+    let ended = clock.unix_seconds();
+    let attendance = hall.attendance();
     let facts = Facts {
         config,
         plan: &plan,
         outcome: &outcome,
         evaluation: evaluation.as_ref(),
         metrics: &metrics,
-        attendance: &hall.attendance(),
+        attendance: &attendance,
         traffic: traffic.map_or_else(|| hall.traffic(), |traffic| traffic()),
         device,
         connections,
         started: readable_time(started),
-        finished: readable_time(clock.unix_seconds()),
+        finished: readable_time(ended),
         seconds: (clock.elapsed() - began).as_secs_f64(),
         model_hash: weights_digest(&folder.model())
             .ok()
             .map(|digest| digest.to_string()),
+        signing_key: signing_key.public_key().to_string(),
     };
     let summary = summarise(&facts);
     folder.write("report.html", report::render(&summary).as_bytes())?;
     let report = RunReport::new(summary, folder.path().to_owned());
     folder.write_json("result.json", &report.as_json())?;
+    if plan.is_private() && outcome.ledger.is_none() {
+        tracing::error!("no certificate is written: the ledger's end isn't known");
+        return Ok(report);
+    }
+    let ended = Ended {
+        plan: &plan,
+        outcome: &outcome,
+        attendance: &attendance,
+        summary: report.summary(),
+        began: started,
+        ended,
+    };
+    certify(folder, &ended, &signing_key)?;
     Ok(report)
 }
 
 /// The ledger of a run with privacy; a run without has none.
 fn open_ledger(
     config: &RunConfig,
-    plan: &Plan,
+    (plan, digest): (&Plan, BlobDigest),
     path: &std::path::Path,
 ) -> Result<Option<Spending<FileLedgerStorage>>, ConductError> {
     if !plan.is_private() {
@@ -206,7 +230,10 @@ fn open_ledger(
     let data_set = config.privacy.data_set.clone();
     let data_set = data_set.unwrap_or_else(|| config.run.name.clone());
     let budget = (plan.privacy.epsilon, plan.privacy.delta);
-    let spending = Spending::open(ledger, data_set, budget, plan)?;
+    let spending = Spending::open(ledger, data_set, budget, plan, digest)?;
+    if spending.is_new() {
+        tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
+    }
     if let Some(bytes) = spending.repaired() {
         tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
     }

@@ -33,6 +33,9 @@ pub struct Offer {
 pub struct Attendance {
     /// Updates that count.
     pub counted: u32,
+    /// Tasks to train that it was given. It spends for each before it trains, whatever
+    /// becomes of the update.
+    pub asked: u32,
     /// Updates that were refused.
     pub refused: u32,
     /// The last refusal.
@@ -150,6 +153,13 @@ impl Hall {
     /// Who took part in what so far.
     pub fn attendance(&self) -> BTreeMap<ClientId, Attendance> {
         self.lock().attendance.clone()
+    }
+
+    /// How often the client that was asked most often was asked to train.
+    pub(crate) fn most_asked(&self) -> u32 {
+        let state = self.lock();
+        let asked = state.attendance.values().map(|attendance| attendance.asked);
+        asked.max().unwrap_or(0)
     }
 
     /// Bytes moved so far.
@@ -305,9 +315,16 @@ impl Federation for Hall {
             .wait_timeout_while(state, wait, |state| state.task_for(client).is_none())
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let task = state.task_for(client);
-        if let Some(Task::Finished(_)) = task {
-            state.handle(Event::Left(client.clone()));
-            self.changed.notify_all();
+        match task {
+            Some(Task::Finished(_)) => {
+                state.handle(Event::Left(client.clone()));
+                self.changed.notify_all();
+            }
+            Some(Task::Train { .. }) => {
+                let attendance = Self::known(&mut state, client)?;
+                attendance.asked = attendance.asked.saturating_add(1);
+            }
+            None => {}
         }
         Ok(task)
     }

@@ -9,14 +9,18 @@
 //! | [`accumulator`] | what an update must be, and the streaming sum |
 //! | [`evaluation`] | accuracy and loss on public files |
 //! | [`run_folder`] | what a run leaves on disk |
+//! | [`latest_round`] | a round's result on disk, before anybody gets it |
 //! | [`recorder`], [`conduct`](mod@conduct) | metrics, evaluation and report of a run, around its driver |
 //! | [`report`] | the report for people |
+//! | [`certify`], [`signing_key`] | the run's signed certificate, and the key that signs it |
+//! | [`verify`](mod@verify) | checking a run's folder against its certificate |
 //! | [`prepare`] | from a configuration file to a run ready to be driven |
 //! | [`grpc`] | the service, for runs over the network |
 //! | [`serve`](mod@serve) | a run over the network |
 //! | [`init`] | certificates and configurations for a new federation |
 
 pub mod accumulator;
+pub mod certify;
 pub mod clock;
 pub mod conduct;
 pub mod config;
@@ -24,6 +28,7 @@ pub mod evaluation;
 pub mod grpc;
 pub mod hall;
 pub mod init;
+pub mod latest_round;
 pub mod prepare;
 pub mod recorder;
 pub mod report;
@@ -33,3 +38,5 @@ pub mod run_folder;
 pub mod run_report;
 mod schedule;
 pub mod serve;
+pub mod signing_key;
+pub mod verify;

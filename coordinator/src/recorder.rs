@@ -8,6 +8,7 @@ use umbel_model::Classifier;
 use crate::clock::Clock;
 use crate::config::EvaluationSection;
 use crate::evaluation::{Evaluation, PublicData};
+use crate::latest_round::LatestRound;
 use crate::run::{Observer, RoundSummary};
 use crate::run_folder::RunFolder;
 
@@ -99,6 +100,15 @@ impl<'a> Recorder<'a> {
 }
 
 impl Observer for Recorder<'_> {
+    fn store(&mut self, summary: &RoundSummary) -> Result<(), String> {
+        let round = LatestRound {
+            round: summary.round,
+            parameters: &summary.parameters,
+            ledger_head: summary.ledger_head.as_deref(),
+        };
+        self.folder.store(&round).map_err(|e| e.to_string())
+    }
+
     fn round_done(&mut self, summary: &RoundSummary) -> Result<(), String> {
         let scores = self.evaluate(summary)?.map(|e| e.overall);
         let metric = Metric {

@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use umbel_model::Optimiser;
 use umbel_privacy::combination::Summed;
-use umbel_privacy::lattice::LatticeStep;
+use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 use umbel_privacy::ledger::{FileLedgerStorage, Spent};
+use umbel_privacy::noised::{NoPrivacy, Noised};
 use umbel_privacy::poisson::{SamplingRate, poisson_sample};
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::release::{NoPrivacy, Released, release};
+use umbel_privacy::release::add_noise;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::{Mechanism, MechanismError};
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
-use umbel_proto::spending::{Spending, SpendingError};
+use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
 use crate::clock::Clock;
 use crate::config::RunConfig;
@@ -39,10 +40,19 @@ pub struct RoundSummary {
     pub parameters: Arc<[f32]>,
     /// The learning rate of the round's step.
     pub learning_rate: f64,
+    /// Hash of the ledger's last entry, the round's; `None` without privacy.
+    pub ledger_head: Option<String>,
 }
 
 /// Who wants to know how the run goes: progress bars, metrics files, evaluations.
 pub trait Observer {
+    /// Stores a round's result so that it survives a crash. Nobody has seen it yet, and if
+    /// it can't be stored, nobody will: an error ends the run.
+    ///
+    /// # Errors
+    /// A sentence saying what can't be done (the disk is full, say).
+    fn store(&mut self, summary: &RoundSummary) -> Result<(), String>;
+
     /// A round's result is stored and about to be offered. An error ends the run.
     ///
     /// # Errors
@@ -59,10 +69,14 @@ pub struct Outcome {
     pub rounds: u32,
     /// The final parameters.
     pub parameters: Vec<f32>,
+    /// Drawings of noise that this run's entries pay for; 0 without privacy.
+    pub draws: u64,
     /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
     pub epsilon: Option<f64>,
     /// Hash of the ledger's last entry.
     pub ledger_head: Option<String>,
+    /// The ledger at the end; `None` without privacy, and where it can't be read any more.
+    pub ledger: Option<LedgerSnapshot>,
 }
 
 /// Why a run can't be driven at all.
@@ -96,6 +110,8 @@ pub struct Driver<'a> {
     mechanism: Option<Mechanism>,
     step: LatticeStep,
     ledger: Option<Spending<FileLedgerStorage>>,
+    /// Rounds' worth of noise that this run's entries pay for.
+    paid_rounds: u32,
     /// The ledger's token for the round that is about to be released.
     spent: Option<Spent>,
     optimiser: Optimiser,
@@ -139,6 +155,7 @@ impl<'a> Driver<'a> {
             hall,
             clock,
             ledger,
+            paid_rounds: 0,
             spent: None,
             parameters,
             deadline: None,
@@ -219,7 +236,7 @@ impl<'a> Driver<'a> {
         let Some(ledger) = &self.ledger else {
             return Ok(Event::RoundPermitted);
         };
-        match ledger.check(u64::from(self.plan.events_per_round())) {
+        match ledger.check(self.draws(self.unpaid_rounds().saturating_add(1))) {
             Ok(()) => Ok(Event::RoundPermitted),
             Err(SpendingError::Exhausted(why)) => {
                 tracing::warn!("{why}");
@@ -249,14 +266,47 @@ impl<'a> Driver<'a> {
     /// Writes the round's entry. What it returns is kept: only with it can the sum be released.
     fn record_spend(&mut self, round: u32) {
         self.deadline = None;
+        let rounds = self.unpaid_rounds().max(1);
+        let (count, now) = (self.draws(rounds), self.clock.unix_seconds());
         if let Some(ledger) = &mut self.ledger {
-            let count = u64::from(self.plan.events_per_round());
-            match ledger.spend(round, count, self.clock.unix_seconds()) {
+            let spent = match self.plan.privacy.placement {
+                NoisePlacement::Central => ledger.spend(round, count, now),
+                NoisePlacement::Local => ledger.record(round, count, now),
+            };
+            match spent {
                 Ok(spent) => self.spent = Some(spent),
                 Err(e) => return self.hall.tell(Event::Broken(e.to_string())),
             }
+            self.paid_rounds = self.paid_rounds.saturating_add(rounds);
         }
         self.hall.tell(Event::SpendRecorded);
+    }
+
+    /// Under local noise a site spends whenever it is asked to train, so that a round which is
+    /// tried again costs it again. The run's figure is that of the site that spent most: the
+    /// one that was asked most often. This is by how much the entries are behind it.
+    fn unpaid_rounds(&self) -> u32 {
+        match self.plan.privacy.placement {
+            NoisePlacement::Central => 0,
+            NoisePlacement::Local => self.hall.most_asked().saturating_sub(self.paid_rounds),
+        }
+    }
+
+    /// Drawings of noise in so many rounds.
+    fn draws(&self, rounds: u32) -> u64 {
+        u64::from(rounds) * u64::from(self.plan.events_per_round())
+    }
+
+    /// Records what sites spent in a round that came to nothing.
+    fn record_unpaid_rounds(&mut self) {
+        let (rounds, round) = (self.unpaid_rounds(), self.hall.rounds_done() + 1);
+        let (count, now) = (self.draws(rounds), self.clock.unix_seconds());
+        if let Some(ledger) = self.ledger.as_mut().filter(|_| rounds > 0) {
+            match ledger.record(round, count, now) {
+                Ok(_) => self.paid_rounds = self.paid_rounds.saturating_add(rounds),
+                Err(e) => tracing::error!("what sites spent in vain can't be recorded: {e}"),
+            }
+        }
     }
 
     fn release_round(
@@ -265,43 +315,46 @@ impl<'a> Driver<'a> {
         participation: Participation,
         observer: &mut dyn Observer,
     ) -> Result<(), RunError> {
-        let total = self.release(round)?.to_f64(self.step);
+        let noised = self.noised_sum(round)?;
         self.hall.note_missing(&participation.missing);
-        let learning_rate = self.apply(round, total);
-        let summary = RoundSummary {
-            round,
-            epsilon: self.epsilon(),
-            participation,
-            parameters: self.parameters.clone().into(),
-            learning_rate,
-        };
-        match observer.round_done(&summary) {
+        let noised = noised.post_process(|sum| self.take_step(round, &sum, participation));
+        let outcome = noised
+            .store(|summary| observer.store(summary))
+            .and_then(|released| observer.round_done(released.value()));
+        match outcome {
             Ok(()) => self.hall.tell(Event::Released),
             Err(reason) => self.hall.tell(Event::Broken(reason)),
         }
         Ok(())
     }
 
-    fn release(&mut self, round: u32) -> Result<Released, RunError> {
+    /// The round's sum with its noise, for which the ledger's token is used up.
+    fn noised_sum(&mut self, round: u32) -> Result<Noised, RunError> {
         let sum = self.hall.take_sum();
         let Some(mechanism) = &self.mechanism else {
-            return Ok(Released::unnoised(sum, NoPrivacy));
+            return Ok(Noised::unnoised(sum, NoPrivacy));
         };
         let spent = self.spent.take().ok_or_else(|| {
             RunError::Privacy(format!("round {round} is to be released without an entry"))
         })?;
         match self.plan.privacy.placement {
-            NoisePlacement::Local => Ok(Released::noised_by_clients(sum, spent)),
+            NoisePlacement::Local => Ok(Noised::by_clients(sum, spent)),
             NoisePlacement::Central => {
                 let mut rng = self.randomness(&format!("noise/{round}"))?;
-                release(sum, &mechanism.noise, spent, &mut rng)
+                add_noise(sum, &mechanism.noise, spent, &mut rng)
                     .map_err(|e| RunError::Privacy(e.to_string()))
             }
         }
     }
 
-    /// Takes the optimiser's step on the mean of a released sum; returns its learning rate.
-    fn apply(&mut self, round: u32, mut total: Vec<f64>) -> f64 {
+    /// Takes the optimiser's step on the mean of a noised sum.
+    fn take_step(
+        &mut self,
+        round: u32,
+        sum: &LatticeVector,
+        participation: Participation,
+    ) -> RoundSummary {
+        let mut total = sum.to_f64(self.step);
         let divisor = self.divisor();
         // A sum of differences points where the parameters should go, a gradient away from it.
         let sign = match self.plan.summed {
@@ -309,9 +362,17 @@ impl<'a> Driver<'a> {
             Summed::Deltas => -1.0,
         };
         total.iter_mut().for_each(|x| *x *= sign / divisor);
-        let rate = learning_rate(&self.config.server, round, self.plan.rounds);
-        self.optimiser.step(&mut self.parameters, &total, rate);
-        rate
+        let learning_rate = learning_rate(&self.config.server, round, self.plan.rounds);
+        self.optimiser
+            .step(&mut self.parameters, &total, learning_rate);
+        RoundSummary {
+            round,
+            epsilon: self.epsilon(),
+            participation,
+            parameters: self.parameters.clone().into(),
+            learning_rate,
+            ledger_head: self.ledger.as_ref().map(Spending::head),
+        }
     }
 
     /// The public constant that a sum is divided by: never a count of who came.
@@ -335,8 +396,15 @@ impl<'a> Driver<'a> {
             .collect()
     }
 
-    fn outcome(self, ending: Ending) -> Outcome {
+    fn outcome(mut self, ending: Ending) -> Outcome {
+        self.record_unpaid_rounds();
+        let ledger = self.ledger.as_mut().map(Spending::snapshot);
         Outcome {
+            draws: self.draws(self.paid_rounds),
+            ledger: ledger.transpose().unwrap_or_else(|error| {
+                tracing::error!("the ledger can't be certified: {error}");
+                None
+            }),
             rounds: self.hall.rounds_done(),
             epsilon: self.epsilon(),
             ledger_head: self.ledger.as_ref().map(Spending::head),

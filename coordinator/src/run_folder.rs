@@ -8,6 +8,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use crate::latest_round::LatestRound;
+
 /// The folder of one run.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -73,16 +75,51 @@ impl RunFolder {
         self.metrics.write_all(&text).map_err(failed(&file))
     }
 
-    /// Writes a file as a whole: a reader sees the old or the new content, never a half.
+    /// Stores a round's result in place of the one before, durably, and atomically: after a
+    /// crash one of the two is there, whole.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn store(&self, round: &LatestRound<'_>) -> Result<(), RunFolderError> {
+        let path = self.path.join(LatestRound::FILE);
+        let draft = self.path.join(format!(".{}.draft", LatestRound::FILE));
+        let write = || {
+            let mut file = File::create(&draft)?;
+            round.write(&mut file)?;
+            file.sync_data()?;
+            fs::rename(&draft, &path)?;
+            sync_folder(&self.path)
+        };
+        write().map_err(failed(&path))
+    }
+
+    /// Removes the last round's result, once the model is saved.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be removed.
+    pub fn forget_latest_round(&self) -> Result<(), RunFolderError> {
+        let path = self.path.join(LatestRound::FILE);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file as a whole, durably: a reader sees the old or the new content, never a
+    /// half.
     ///
     /// # Errors
     /// [`RunFolderError`] where it can't be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
         let path = self.path.join(name);
         let draft = self.path.join(format!(".{name}.draft"));
-        fs::write(&draft, content)
-            .and_then(|()| fs::rename(&draft, &path))
-            .map_err(failed(&path))
+        let write = || {
+            let mut file = File::create(&draft)?;
+            file.write_all(content)?;
+            file.sync_data()?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(failed(&path))
     }
 
     /// Writes a value as indented JSON.
@@ -93,6 +130,18 @@ impl RunFolder {
         let text = to_json(value, true).map_err(failed(&self.path.join(name)))?;
         self.write(name, &text)
     }
+}
+
+/// Makes new names in a folder survive a crash.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Other systems have no way to sync a folder.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn to_json(value: &impl Serialize, pretty: bool) -> io::Result<Vec<u8>> {

@@ -35,6 +35,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) finished: String,
     pub(crate) seconds: f64,
     pub(crate) model_hash: Option<String>,
+    pub(crate) signing_key: String,
 }
 
 /// A run that has ended, and where its folder is.
@@ -116,6 +117,7 @@ impl RunReport {
             "reason": reason,
             "ledger_head": run.ledger_head,
             "model_sha256": run.model_hash,
+            "public_key": run.signing_key,
             "run_dir": self.folder,
         })
     }
@@ -247,6 +249,7 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
         curve: curve(facts),
         ledger_head: facts.outcome.ledger_head.clone(),
         model_hash: facts.model_hash.clone(),
+        signing_key: Some(facts.signing_key.clone()),
         account_command: account_command(facts),
     }
 }
@@ -267,6 +270,7 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
         sampling_rate: privacy.sampling_rate,
         accounted_sampling_rate: facts.plan.accounted_sampling_rate(),
         draws_per_round: facts.plan.events_per_round(),
+        draws: facts.outcome.draws,
         clipping_norm: promised(privacy.clipping_norm),
         seeded: facts.plan.seed.is_some(),
     }
@@ -379,7 +383,7 @@ fn account_command(facts: &Facts<'_>) -> Option<String> {
              --adjacency {}",
             privacy.noise_multiplier,
             facts.plan.accounted_sampling_rate(),
-            u64::from(facts.outcome.rounds) * u64::from(facts.plan.events_per_round()),
+            facts.outcome.draws,
             privacy.delta,
             privacy.adjacency,
         )

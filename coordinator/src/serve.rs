@@ -21,6 +21,7 @@ use crate::hall::{Hall, Traffic};
 use crate::prepare::{PrepareError, prepare};
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::run_report::RunReport;
+use crate::signing_key;
 
 /// What `umbel-coordinator serve` was asked for.
 #[derive(Clone, Debug)]
@@ -127,10 +128,11 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         Arc::clone(&meter),
         async move { drop(stopped.await) },
     ));
-    let ledger = config.privacy.ledger.clone().unwrap_or_else(|| {
-        let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
-        beside.join("ledger.jsonl")
-    });
+    let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
+    let ledger = config.privacy.ledger.clone();
+    let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
+    let signing_key = config.run.signing_key.clone();
+    let signing_key = signing_key.unwrap_or_else(|| beside.join(signing_key::DEFAULT_NAME));
     let report = conduct(
         Conduct {
             config: &config,
@@ -138,6 +140,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
             folder: &mut folder,
             clock: &clock,
             ledger: Some(ledger),
+            signing_key: &signing_key,
             connections,
             traffic: Some(&|| Traffic {
                 up: meter.received(),

@@ -174,6 +174,8 @@ fn a_round_below_its_minimum_is_repeated_and_then_fails_the_run() {
     let two = ["a", "b"];
     let late = [update("a", 1), Event::DeadlinePassed];
     let (engine, actions) = after(settings(&two, 1, 2), opened(&two, late));
+    assert_eq!(actions, [Action::AskGate { round: 1 }]);
+    let (engine, actions) = engine.handle(Event::RoundPermitted);
     let again = Action::DrawCohort {
         round: 1,
         attempt: 1,
@@ -183,6 +185,19 @@ fn a_round_below_its_minimum_is_repeated_and_then_fails_the_run() {
     let (_, actions) = engine.handle(Event::DeadlinePassed);
     let reason = failure(&actions);
     assert!(reason.contains("missing: a, b"), "{reason}");
+}
+
+#[test]
+fn a_round_is_not_repeated_if_the_budget_does_not_allow_it() {
+    let two = ["a", "b"];
+    let late = [
+        update("a", 1),
+        Event::DeadlinePassed,
+        Event::BudgetExhausted,
+    ];
+    let (_, actions) = after(settings(&two, 1, 2), opened(&two, late));
+    let ending = Ending::BudgetExhausted { rounds: 0 };
+    assert_eq!(actions, [Action::Finish(ending)]);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //! a noisy sum that may be published, and the bookkeeping of what it cost.
 //!
 //! The private path is a chain of types, so that no step can be left out:
-//! [`RawUpdate`] → [`ClippedUpdate`] → [`LatticeVector`] → [`Released`]. The last
-//! arrow, [`release()`], consumes a [`Spent`] token, which only a [`Ledger`] that
-//! has already written and synced the spending hands out.
+//! [`RawUpdate`] → [`ClippedUpdate`] → [`LatticeVector`] → [`Noised`] → [`Released`]. The
+//! arrow to [`Noised`], [`add_noise`], consumes a [`Spent`] token, which only a [`Ledger`]
+//! that has already written and synced the spending hands out; the last one, that the
+//! result is stored.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -13,7 +14,7 @@
 //! | [`rounded_gaussian`], [`poisson`] | exact samplers: the noise, and who takes part |
 //! | [`accountant`], [`budget`] | what a mechanism costs, and whether it still fits |
 //! | [`ledger`] | the append-only, hash-chained record of all spending |
-//! | [`release()`] | the only way to a noised sum |
+//! | [`mod@release`], [`noised`] | the only way to a noised sum, and from there to a published one |
 //! | [`private_rng`] | the cryptographic generators that noise is drawn from |
 //!
 //! Pure but for [`ledger::file`], the one module that touches a disk: no clock,
@@ -21,12 +22,15 @@
 
 pub mod accountant;
 pub mod budget;
+pub mod certificate;
 pub mod clip;
 pub mod combination;
+pub mod digest;
 mod dyadic;
 pub mod lattice;
 mod lazy_uniform;
 pub mod ledger;
+pub mod noised;
 pub mod poisson;
 pub mod private_rng;
 pub mod release;
@@ -39,10 +43,12 @@ pub use accountant::{Accountant, Delta, Epsilon, PldAccountant, RdpAccountant};
 pub use budget::{Budget, BudgetGate, Permit};
 pub use clip::{CLIP_SLACK, ClippedUpdate, ClippingNorm, RawUpdate, clip_factor};
 pub use combination::{Summed, check_combination};
+pub use digest::Sha256Digest;
 pub use lattice::{LatticeStep, LatticeVector};
 pub use ledger::{EntryDraft, Ledger, Spent};
+pub use noised::{NoPrivacy, Noised, Released};
 pub use poisson::{SamplingRate, poisson_sample};
 pub use private_rng::NoiseSource;
-pub use release::{NoPrivacy, Released, release};
+pub use release::{add_noise, release};
 pub use rounded_gaussian::RoundedGaussian;
 pub use unit::{Adjacency, NoisePlacement, PrivacyUnit};

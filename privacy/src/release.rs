@@ -1,55 +1,299 @@
-//! The last step of the private path: the one place where noise is added to a sum, and
+//! The last steps of the private path: the one place where noise is added to a sum, and
 //! only for spending that a ledger has already recorded.
 //!
-//! Without a [`Spent`] token there is nothing to release, and a token pays once:
+//! Every arrow of the path is a function that takes the type before it:
 //!
-//! ```compile_fail
-//! # use umbel_privacy::{LatticeVector, RoundedGaussian, release};
-//! # fn publish(sum: LatticeVector, noise: &RoundedGaussian, rng: &mut impl rand::CryptoRng) {
-//! release(sum, noise, rng); // no token
+//! ```text
+//! RawUpdate ─clip→ ClippedUpdate ─quantize→ LatticeVector ─add_noise→ Noised ─store→ Released
+//!                                                              ↑
+//!                                     Ledger::spend → Spent ───┘
+//! ```
+//!
+//! What leaves a step out doesn't compile. Each refusal below stands after the code that is
+//! right, which differs in nothing else.
+//!
+//! The whole path:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let clipped = raw.clip(c)?;
+//! let vector = clipped.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let noised = add_noise(vector, noise, spent, rng)?;
+//! let released = noised.store(|sum| std::fs::write("sum", format!("{sum:?}")))?;
+//! println!("{:?}", released.sum());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An update that wasn't clipped has no way to the lattice:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0599
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.quantize(step)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What isn't on the lattice can't be noised:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let noised = add_noise(vector, noise, spent, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0308
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?;
+//! let spent = ledger.spend(draft)?;
+//! let noised = add_noise(vector, noise, spent, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without a token of the ledger there is no noise, hence no release:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let released = release(vector, noise, spent, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0061
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let released = release(vector, noise, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A draft isn't a token; only what the ledger has stored is:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let released = release(vector, noise, spent, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0308
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let released = release(vector, noise, draft, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A token pays once:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let first = release(vector.clone(), noise, spent, rng)?;
+//! # Ok(())
 //! # }
 //! ```
 //! ```compile_fail,E0382
-//! # use umbel_privacy::{LatticeVector, RoundedGaussian, Spent, release};
+//! # use umbel_privacy::*;
 //! # fn publish(
-//! #     sum: LatticeVector, noise: &RoundedGaussian, spent: Spent, rng: &mut impl rand::CryptoRng,
-//! # ) {
-//! let first = release(sum.clone(), noise, spent, rng);
-//! let second = release(sum, noise, spent, rng); // used up
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let first = release(vector.clone(), noise, spent, rng)?;
+//! let second = release(vector, noise, spent, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It can't be copied:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let first = release(vector, noise, spent, rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0599
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let first = release(vector, noise, spent.clone(), rng)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nobody but the ledger makes one:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let spent: Spent = ledger.spend(draft)?;
+//! let entry = spent.entry().clone();
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0624
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let spent: Spent = ledger.spend(draft)?;
+//! let entry = spent.entry().clone();
+//! let another = Spent::recorded(entry);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is noised but not stored can't be looked at:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let noised = add_noise(vector, noise, spent, rng)?;
+//! let released = noised.store(|_| std::fs::write("sum", ""))?;
+//! println!("{:?}", released.sum());
+//! # Ok(())
+//! # }
+//! ```
+//! ```compile_fail,E0599
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let spent = ledger.spend(draft)?;
+//! let noised = add_noise(vector, noise, spent, rng)?;
+//! println!("{:?}", noised.sum());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Neither a noised nor a released sum can be made of a bare one, unless it says that nobody is
+//! protected:
+//!
+//! ```no_run
+//! # use umbel_privacy::*;
+//! # fn publish(
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let released = Noised::unnoised(vector, NoPrivacy).release();
+//! # Ok(())
 //! # }
 //! ```
 //! ```compile_fail,E0451
-//! # use umbel_privacy::{LatticeVector, Released};
-//! # fn publish(sum: LatticeVector) {
-//! let published = Released { sum, event: None }; // private fields
-//! # }
-//! ```
-//! ```
-//! # use umbel_privacy::{LatticeVector, RoundedGaussian, Spent, release};
+//! # use umbel_privacy::*;
 //! # fn publish(
-//! #     sum: LatticeVector, noise: &RoundedGaussian, spent: Spent, rng: &mut impl rand::CryptoRng,
-//! # ) {
-//! let published = release(sum, noise, spent, rng);
+//! #     raw: RawUpdate, c: ClippingNorm, step: LatticeStep, noise: &RoundedGaussian,
+//! #     mut ledger: Ledger<ledger::MemoryLedgerStorage>, draft: EntryDraft,
+//! #     rng: &mut NoiseSource,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let vector = raw.clip(c)?.quantize(step)?;
+//! let released = Released { value: vector, event: None };
+//! # Ok(())
 //! # }
 //! ```
 
 use rand::CryptoRng;
 
-use crate::accountant::event::MechanismEvent;
-use crate::lattice::{LatticeError, LatticeStep, LatticeVector};
+use crate::lattice::{LatticeError, LatticeVector};
 use crate::ledger::Spent;
+use crate::noised::{Noised, Released};
 use crate::rounded_gaussian::RoundedGaussian;
-
-/// A sum that may be published, with the event that it cost.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Released {
-    sum: LatticeVector,
-    event: Option<MechanismEvent>,
-}
-
-/// Says, where it is written, that nobody is protected (unit none).
-#[derive(Clone, Copy, Debug)]
-pub struct NoPrivacy;
 
 /// Why a sum was not released. The spending stays recorded.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -76,6 +320,20 @@ pub enum ReleaseError {
     },
 }
 
+/// Adds noise as [`add_noise`] does, and lets the sum be published at once, without storing
+/// it.
+///
+/// # Errors
+/// Those of [`add_noise`].
+pub fn release<R: CryptoRng + ?Sized>(
+    sum: LatticeVector,
+    noise: &RoundedGaussian,
+    spent: Spent,
+    rng: &mut R,
+) -> Result<Released, ReleaseError> {
+    add_noise(sum, noise, spent, rng).map(Noised::release)
+}
+
 /// Adds noise to every coordinate of `sum` and uses up the token that paid for it. On an
 /// error the sum and the token are gone too: redoing the step means spending again.
 ///
@@ -83,12 +341,12 @@ pub enum ReleaseError {
 /// [`ReleaseError::TooLittleNoise`] if `noise` is weaker than the token's event says,
 /// [`ReleaseError::SeveralSteps`] if that isn't one single Gaussian, and
 /// [`ReleaseError::Overflow`].
-pub fn release<R: CryptoRng + ?Sized>(
+pub fn add_noise<R: CryptoRng + ?Sized>(
     mut sum: LatticeVector,
     noise: &RoundedGaussian,
     spent: Spent,
     rng: &mut R,
-) -> Result<Released, ReleaseError> {
+) -> Result<Noised, ReleaseError> {
     let least = spent
         .least_standard_deviation()
         .ok_or(ReleaseError::SeveralSteps)?;
@@ -103,44 +361,5 @@ pub fn release<R: CryptoRng + ?Sized>(
             // Adding noise fails in no other way.
             _ => ReleaseError::Overflow { index: 0 },
         })?;
-    Ok(Released {
-        sum,
-        event: Some(spent.event().clone()),
-    })
-}
-
-impl Released {
-    /// A sum to which every client had already added the noise that its own guarantee needs
-    /// (local noise). Nothing is drawn here, but the spending is on record like any other.
-    pub fn noised_by_clients(sum: LatticeVector, spent: Spent) -> Self {
-        Self {
-            sum,
-            event: Some(spent.event().clone()),
-        }
-    }
-
-    /// A sum without noise, for unit none.
-    pub fn unnoised(sum: LatticeVector, _: NoPrivacy) -> Self {
-        Self { sum, event: None }
-    }
-
-    /// The noisy sum in lattice steps.
-    pub fn sum(&self) -> &LatticeVector {
-        &self.sum
-    }
-
-    /// Gives the noisy sum away.
-    pub fn into_sum(self) -> LatticeVector {
-        self.sum
-    }
-
-    /// What the sum cost; `None` if it has no noise.
-    pub fn event(&self) -> Option<&MechanismEvent> {
-        self.event.as_ref()
-    }
-
-    /// The noisy sum times γ.
-    pub fn to_f64(&self, step: LatticeStep) -> Vec<f64> {
-        self.sum.to_f64(step)
-    }
+    Ok(Noised::paid_by(sum, &spent))
 }

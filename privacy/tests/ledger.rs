@@ -11,7 +11,7 @@ use umbel_privacy::ledger::{
 };
 use umbel_privacy::{
     Accountant, Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, PldAccountant, PrivacyUnit, SamplingRate,
+    NoiseMultiplier, NoisePlacement, PldAccountant, PrivacyUnit, SamplingRate, Sha256Digest,
 };
 
 fn event() -> MechanismEvent {
@@ -27,6 +27,7 @@ fn draft(data_set: &str, round: u64) -> EntryDraft {
         data_set: data_set.into(),
         run_id: "run \"1\"".into(),
         round,
+        plan: Some(Sha256Digest::of(b"a plan")),
         unit: PrivacyUnit::Group,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Central,
@@ -84,6 +85,7 @@ fn what_is_spent_is_read_back_with_every_field_and_bit() {
     assert_eq!(entry.data_set, "visits");
     assert_eq!(entry.run_id, "run \"1\"");
     assert_eq!((entry.round, entry.unit), (3, PrivacyUnit::Group));
+    assert_eq!(entry.plan, Some(Sha256Digest::of(b"a plan")));
     assert_eq!(entry.placement, NoisePlacement::Central);
     assert_eq!(entry.event, event());
     assert_eq!(entry.clipping_norm.get(), 0.3);
@@ -289,7 +291,8 @@ fn an_entry_of_a_later_version_asks_for_an_update() {
     assert!(message.contains("update"), "{message}");
 }
 
-/// Fails at its second write, after storing half of it.
+/// Fails at its third write (the second entry: content and line break are written one after
+/// the other), after storing half of it.
 #[derive(Default)]
 struct FullDisk {
     inner: MemoryLedgerStorage,
@@ -301,13 +304,17 @@ impl LedgerStorage for FullDisk {
         self.inner.read_all()
     }
 
-    fn append_and_sync(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writes += 1;
-        if self.writes == 2 {
-            self.inner.append_and_sync(&bytes[..bytes.len() / 2])?;
+        if self.writes == 3 {
+            self.inner.append(&bytes[..bytes.len() / 2])?;
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.inner.append_and_sync(bytes)
+        self.inner.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.inner.sync()
     }
 
     fn truncate_to(&mut self, len: u64) -> io::Result<()> {

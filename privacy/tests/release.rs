@@ -6,8 +6,8 @@ use umbel_privacy::ledger::MemoryLedgerStorage;
 use umbel_privacy::release::ReleaseError;
 use umbel_privacy::{
     Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, LatticeVector, Ledger, MechanismEvent,
-    NoPrivacy, NoiseMultiplier, NoisePlacement, PrivacyUnit, Released, RoundedGaussian, Spent,
-    release,
+    NoPrivacy, NoiseMultiplier, NoisePlacement, Noised, PrivacyUnit, RoundedGaussian, Spent,
+    add_noise, release,
 };
 
 fn sigma() -> NoiseMultiplier {
@@ -28,6 +28,7 @@ fn spent(event: MechanismEvent) -> Spent {
         data_set: "visits".into(),
         run_id: "1".into(),
         round: 0,
+        plan: None,
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Local,
@@ -110,6 +111,31 @@ fn a_sum_that_overflows_is_not_released() {
 #[test]
 fn without_privacy_a_sum_is_released_as_it_is() {
     let sum = LatticeVector::from_values(vec![3, -4]);
-    let released = Released::unnoised(sum.clone(), NoPrivacy);
+    let released = Noised::unnoised(sum.clone(), NoPrivacy).release();
     assert_eq!((released.sum(), released.event()), (&sum, None));
+}
+
+#[test]
+fn what_cannot_be_stored_is_not_released_and_what_is_stored_is_what_is_released() {
+    let rng = &mut ChaCha20Rng::seed_from_u64(5);
+    let event = MechanismEvent::gaussian(sigma());
+    let mut noised = || {
+        let sum = LatticeVector::zeros(8);
+        add_noise(sum, &noise(), spent(event.clone()), rng)
+            .unwrap()
+            .post_process(|sum| sum.to_f64(step()))
+    };
+    let refused = noised().store(|_| Err("the disk is full"));
+    assert_eq!(refused, Err("the disk is full"));
+    let mut stored = Vec::new();
+    let released = noised()
+        .store(|values| {
+            stored.clone_from(values);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+    assert_eq!(
+        (released.value(), released.event()),
+        (&stored, Some(&event))
+    );
 }

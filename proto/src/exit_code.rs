@@ -24,6 +24,8 @@ pub enum ExitKind {
     Ledger = 8,
     /// The site's policy refuses the run.
     Policy = 9,
+    /// Something that a certificate says doesn't hold, or there is no certificate.
+    NotVerified = 10,
 }
 
 impl From<ExitKind> for std::process::ExitCode {

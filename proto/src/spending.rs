@@ -3,11 +3,13 @@
 //! Coordinator and client each hold one of these over a ledger of their own, and each
 //! enforces its own budget, whatever the other says.
 
+use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
 use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerError, LedgerStorage, Spent};
 
 use crate::mechanism::{Mechanism, MechanismError};
+use crate::message::BlobDigest;
 use crate::plan::Plan;
 
 /// A ledger, the budget that it is held against, and the plan that spends.
@@ -18,7 +20,23 @@ pub struct Spending<S> {
     /// Everything spent on the data set so far.
     accountant: PldAccountant,
     plan: Plan,
+    /// Of the plan's bytes as they travelled.
+    digest: BlobDigest,
     mechanism: Mechanism,
+    /// Entries of the ledger when it was opened.
+    earlier: usize,
+}
+
+/// A ledger's bytes at the end of a run. The ledger was locked for all of the run, so that
+/// the entries after the earlier ones are the run's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerSnapshot {
+    /// The whole ledger.
+    pub bytes: Vec<u8>,
+    /// The data set that the run spent on.
+    pub data_set: String,
+    /// Entries that were there before the run.
+    pub earlier: usize,
 }
 
 /// Why nothing was spent.
@@ -49,7 +67,8 @@ pub enum SpendingError {
 
 impl<S: LedgerStorage> Spending<S> {
     /// Holds `ledger`'s entries for `data_set`, of whatever run, against a budget of
-    /// `epsilon` at `delta`.
+    /// `epsilon` at `delta`. `digest` is that of the plan's very bytes, which every entry
+    /// names.
     ///
     /// # Errors
     /// [`SpendingError`] for numbers that are none, and where earlier spending doesn't add up
@@ -59,18 +78,22 @@ impl<S: LedgerStorage> Spending<S> {
         data_set: String,
         (epsilon, delta): (f64, f64),
         plan: &Plan,
+        digest: BlobDigest,
     ) -> Result<Self, SpendingError> {
         let mechanism = plan.mechanism()?.ok_or(SpendingError::NoPrivacy)?;
         let budget = Budget::new(epsilon, delta)?;
         let accountant =
             ledger.accountant_for(&data_set, plan.privacy.unit, plan.privacy.adjacency)?;
+        let earlier = ledger.entries().len();
         Ok(Self {
             ledger,
             data_set,
             budget,
             accountant,
             plan: plan.clone(),
+            digest,
             mechanism,
+            earlier,
         })
     }
 
@@ -99,12 +122,28 @@ impl<S: LedgerStorage> Spending<S> {
         unix_time: u64,
     ) -> Result<Spent, SpendingError> {
         self.check(count)?;
+        self.record(round, count, unix_time)
+    }
+
+    /// Writes and syncs an entry as [`Spending::spend`] does, whether or not it fits the
+    /// budget: for what has happened already, at sites that add the noise themselves.
+    /// What happened has to be on record; the budget then allows no further round.
+    ///
+    /// # Errors
+    /// [`SpendingError`]; where writing failed, the entry may or may not be there.
+    pub fn record(
+        &mut self,
+        round: u32,
+        count: u64,
+        unix_time: u64,
+    ) -> Result<Spent, SpendingError> {
         let event = self.mechanism.event.clone().times(count);
         let privacy = &self.plan.privacy;
         let spent = self.ledger.spend(EntryDraft {
             data_set: self.data_set.clone(),
             run_id: self.plan.run.clone(),
             round: u64::from(round),
+            plan: Some(Sha256Digest::from(*self.digest.as_bytes())),
             unit: privacy.unit,
             adjacency: privacy.adjacency,
             placement: privacy.placement,
@@ -129,6 +168,23 @@ impl<S: LedgerStorage> Spending<S> {
     /// The hash of the ledger's last entry.
     pub fn head(&self) -> String {
         self.ledger.head().to_string()
+    }
+
+    /// The ledger as it is stored, while it is still locked.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it can't be read or isn't what was written.
+    pub fn snapshot(&mut self) -> Result<LedgerSnapshot, LedgerError> {
+        Ok(LedgerSnapshot {
+            bytes: self.ledger.snapshot()?,
+            data_set: self.data_set.clone(),
+            earlier: self.earlier,
+        })
+    }
+
+    /// Whether nothing at all was in the ledger when it was opened.
+    pub fn is_new(&self) -> bool {
+        self.earlier == 0
     }
 
     /// How many bytes of a torn last entry were cut off when the ledger was opened.

@@ -7,12 +7,15 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_privacy::accountant::event::{MechanismEvent, NoiseMultiplier};
-use umbel_privacy::accountant::{Accountant, Delta, RdpAccountant, calibrate};
+use umbel_privacy::accountant::{
+    Accountant, Delta, GdpAccountant, PldAccountant, RdpAccountant, ZcdpAccountant, calibrate,
+};
 use umbel_privacy::budget::Budget;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::Adjacency;
 use umbel_proto::exit_code::ExitKind;
 
+use super::account_events::{self, EventsQuestion};
 use super::print_json;
 
 /// Compute epsilon, or the noise that a target epsilon takes
@@ -28,13 +31,31 @@ pub struct Account {
 enum Question {
     Epsilon(EpsilonQuestion),
     Calibrate(CalibrateQuestion),
+    Events(EventsQuestion),
 }
 
 /// Which accountant computes.
 #[derive(Clone, Copy, ValueEnum)]
 enum AccountantName {
+    /// Privacy-loss distributions: the tightest, as a certified interval.
+    Pld,
     /// Rényi differential privacy; closed form where nothing is sampled.
     Rdp,
+    /// Zero-concentrated differential privacy; nothing sampled.
+    Zcdp,
+    /// Gaussian differential privacy, exact; nothing sampled.
+    Gdp,
+}
+
+impl AccountantName {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pld => "pld",
+            Self::Rdp => "rdp",
+            Self::Zcdp => "zcdp",
+            Self::Gdp => "gdp",
+        }
+    }
 }
 
 /// What neighbouring data sets are.
@@ -46,6 +67,8 @@ enum AdjacencyName {
     AddOrRemove,
     /// One unit in another's place: twice the sensitivity.
     ReplaceOne,
+    /// One unit replaced by one that contributes nothing.
+    ZeroOut,
 }
 
 impl From<AdjacencyName> for Adjacency {
@@ -53,6 +76,7 @@ impl From<AdjacencyName> for Adjacency {
         match name {
             AdjacencyName::AddRemove | AdjacencyName::AddOrRemove => Self::AddOrRemove,
             AdjacencyName::ReplaceOne => Self::ReplaceOne,
+            AdjacencyName::ZeroOut => Self::ZeroOut,
         }
     }
 }
@@ -83,7 +107,7 @@ struct EpsilonQuestion {
     #[arg(long, conflicts_with = "noise_multiplier")]
     events: Option<PathBuf>,
     /// Which accountant computes.
-    #[arg(long, value_enum, default_value = "rdp")]
+    #[arg(long, value_enum, default_value = "pld")]
     accountant: AccountantName,
     /// What neighbouring data sets are.
     #[arg(long, value_enum, default_value = "add-remove")]
@@ -122,6 +146,8 @@ struct CalibrateQuestion {
 #[derive(Serialize)]
 struct EpsilonAnswer {
     epsilon: f64,
+    /// The truth is no less; null where the accountant has no lower bound.
+    epsilon_lower: Option<f64>,
     delta: f64,
     accountant: &'static str,
     adjacency: Adjacency,
@@ -143,6 +169,7 @@ pub fn run(command: &Account) -> Result<ExitKind, Failure> {
     match &command.question {
         Question::Epsilon(question) => epsilon(question)?,
         Question::Calibrate(question) => calibrate(question)?,
+        Question::Events(question) => account_events::run(question)?,
     }
     Ok(ExitKind::Success)
 }
@@ -155,25 +182,65 @@ fn epsilon(question: &EpsilonQuestion) -> Result<(), Failure> {
     let delta = Delta::try_from(question.delta).map_err(wrong)?;
     let adjacency = question.adjacency.into();
     let events = events(question)?;
-    let AccountantName::Rdp = question.accountant;
     let start = Instant::now();
-    let mut accountant = RdpAccountant::new(adjacency);
-    for event in &events {
-        accountant.compose(event, 1).map_err(wrong)?;
-    }
-    let epsilon = accountant.epsilon(delta).get();
+    let (epsilon, epsilon_lower) = match question.accountant {
+        AccountantName::Pld => {
+            let accountant = composed(PldAccountant::new(adjacency), &events)?;
+            let interval = accountant.interval(delta);
+            (interval.upper, Some(interval.lower))
+        }
+        AccountantName::Rdp => (bound(RdpAccountant::new(adjacency), &events, delta)?, None),
+        AccountantName::Zcdp => (bound(ZcdpAccountant::new(adjacency), &events, delta)?, None),
+        AccountantName::Gdp => {
+            let exact = bound(GdpAccountant::new(adjacency), &events, delta)?;
+            (exact, Some(exact * (1.0 - 1e-11)))
+        }
+    };
     let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+    let accountant = question.accountant.word();
     if question.json {
         return print_json(&EpsilonAnswer {
             epsilon,
+            epsilon_lower,
             delta: delta.get(),
-            accountant: "rdp",
+            accountant,
             adjacency,
             elapsed_ms,
         });
     }
-    println!("epsilon {epsilon:.6} at delta {delta} (accountant rdp, adjacency {adjacency})");
+    let certified = epsilon_lower.map_or(String::new(), |lower| {
+        format!(", certainly above {lower:.6}")
+    });
+    println!(
+        "epsilon {epsilon:.6} at delta {delta}{certified} (accountant {accountant}, adjacency \
+         {adjacency}{})",
+        doubled(adjacency)
+    );
     Ok(())
+}
+
+/// What replacing one unit means for the noise, said beside every figure.
+fn doubled(adjacency: Adjacency) -> &'static str {
+    match adjacency {
+        Adjacency::ReplaceOne => ": the sensitivity is twice the clipping norm",
+        Adjacency::AddOrRemove | Adjacency::ZeroOut => "",
+    }
+}
+
+/// Everything composed.
+fn composed<A: Accountant>(mut accountant: A, events: &[MechanismEvent]) -> Result<A, Failure> {
+    for event in events {
+        accountant.compose(event, 1).map_err(wrong)?;
+    }
+    Ok(accountant)
+}
+
+fn bound<A: Accountant>(
+    accountant: A,
+    events: &[MechanismEvent],
+    delta: Delta,
+) -> Result<f64, Failure> {
+    Ok(composed(accountant, events)?.epsilon(delta).get())
 }
 
 fn events(question: &EpsilonQuestion) -> Result<Vec<MechanismEvent>, Failure> {
@@ -207,16 +274,17 @@ fn calibrate(question: &CalibrateQuestion) -> Result<(), Failure> {
             noise_multiplier: sigma.get(),
             epsilon,
             delta: question.delta,
-            accountant: "rdp",
+            accountant: "pld",
             adjacency,
             elapsed_ms,
         });
     }
     println!(
-        "noise multiplier {:.6} gives epsilon {epsilon:.6} at delta {} (accountant rdp, \
-         adjacency {adjacency})",
+        "noise multiplier {:.6} gives epsilon {epsilon:.6} at delta {} (accountant pld, \
+         adjacency {adjacency}{})",
         sigma.get(),
-        budget.delta()
+        budget.delta(),
+        doubled(adjacency)
     );
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! One file a subcommand.
 
 pub mod account;
+pub mod account_events;
 pub mod evaluate;
 pub mod predict;
 pub mod simulate;
+pub mod verify;
 
 use serde::Serialize;
 use umbel::failure::Failure;

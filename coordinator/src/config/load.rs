@@ -115,6 +115,7 @@ fn resolve(config: &mut RunConfig, folder: &Path) {
         .filter_map(|c| c.data.as_mut())
         .for_each(at);
     config.privacy.ledger.iter_mut().for_each(at);
+    config.run.signing_key.iter_mut().for_each(at);
     if let Some(serve) = &mut config.serve {
         at(&mut serve.certificate);
         at(&mut serve.key);

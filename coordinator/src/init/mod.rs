@@ -6,6 +6,7 @@
 //! ```text
 //! DIR/ca/                 ca.pem ca.key                              stays locked away
 //! DIR/coordinator/        coordinator.toml ca.pem server.pem server.key
+//!                         signing.key signing.pub
 //! DIR/sites/NAME/         client.toml ca.pem client.pem client.key   goes to that site
 //! ```
 //!
@@ -27,6 +28,7 @@ use std::time::{Duration, SystemTime};
 
 use umbel_proto::message::{BlobDigest, ClientId};
 
+use crate::signing_key::{self, SigningKeyError};
 use authority::{Authority, Validity};
 use folder::NewFolder;
 
@@ -63,6 +65,8 @@ pub struct InitReport {
     pub authority: PathBuf,
     /// The coordinator's folder.
     pub coordinator: PathBuf,
+    /// The public half of the key that signs certificates of runs.
+    pub public_key: PathBuf,
     /// The sites, as they were given.
     pub sites: Vec<SiteReport>,
     /// For how many days the certificates are good.
@@ -99,11 +103,13 @@ impl fmt::Display for InitReport {
         }
         writeln!(f, "   There, edit client.toml and start the client:")?;
         writeln!(f, "     umbel-client run client.toml")?;
-        write!(
+        writeln!(
             f,
             "3. Lock {} away: its key makes new certificates.",
             self.authority.display()
-        )
+        )?;
+        writeln!(f, "4. Give whoever is to verify runs the public key in")?;
+        write!(f, "     {}", self.public_key.display())
     }
 }
 
@@ -128,6 +134,9 @@ pub enum InitError {
     /// A certificate couldn't be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The key that signs runs couldn't be made.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
     /// The folder is in use. Keys are never overwritten.
     #[error("{0} exists already and keys are never overwritten; name a new folder")]
     Exists(PathBuf),
@@ -156,6 +165,7 @@ pub fn init(
     // Everything is made before anything is written.
     let authority = Authority::new(options.address.host(), validity)?;
     let server = authority.server_certificate(&names)?;
+    let signing_key = signing_key::new_key()?;
     let mut site_files = Vec::with_capacity(sites.len());
     for name in sites {
         site_files.push((name.clone(), authority.client_certificate(name)?));
@@ -185,9 +195,13 @@ pub fn init(
     coordinator.write_secret("server.key", &server.key)?;
     let configuration = template::coordinator(&options.address, &clients);
     coordinator.write("coordinator.toml", &configuration)?;
+    coordinator.write_secret(signing_key::DEFAULT_NAME, &signing_key.to_secret_text())?;
+    let public_key = format!("{}\n", signing_key.public_key());
+    coordinator.write("signing.pub", &public_key)?;
     Ok(InitReport {
         authority: ca.path().to_owned(),
         coordinator: coordinator.path().to_owned(),
+        public_key: coordinator.path().join("signing.pub"),
         sites: clients,
         days: options.days,
     })

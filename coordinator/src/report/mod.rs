@@ -5,6 +5,7 @@
 //! check it all. It holds no script and loads nothing, and every word that comes from a
 //! configuration is escaped.
 
+mod certificate_page;
 mod figures;
 mod html;
 mod layout;
@@ -17,6 +18,8 @@ mod verification;
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use umbel_privacy::certificate::Certificate;
 
 pub use protection::Statement;
 pub use run_summary::{
@@ -35,6 +38,11 @@ pub struct ReportError {
 /// The report as an HTML document.
 pub fn render(run: &RunSummary) -> String {
     page::document(run)
+}
+
+/// A run's certificate as an HTML document, for people.
+pub fn render_certificate(certificate: &Certificate, run: &RunSummary) -> String {
+    certificate_page::document(certificate, run)
 }
 
 /// Writes the report to a file.

@@ -7,14 +7,19 @@ use super::{sections, verification};
 
 /// The whole document.
 pub(super) fn document(run: &RunSummary) -> String {
-    let body = Html::element("body", [Html::element("main", main(run))]);
-    let page = Html::with("html", &[("lang", "en")], [head(run), body]);
+    framed(&format!("Run {}", run.name), main(run))
+}
+
+/// A document around its content.
+pub(super) fn framed(title: &str, main: Html) -> String {
+    let body = Html::element("body", [Html::element("main", main)]);
+    let page = Html::with("html", &[("lang", "en")], [head(title), body]);
     format!("<!DOCTYPE html>\n{}\n", page.into_string())
 }
 
 /// The policy forbids scripts and whatever would have to be loaded, so that a report can be
 /// opened anywhere without telling anybody.
-fn head(run: &RunSummary) -> Html {
+fn head(title: &str) -> Html {
     Html::element(
         "head",
         [
@@ -23,7 +28,7 @@ fn head(run: &RunSummary) -> Html {
                  content=\"default-src 'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" \
                  content=\"width=device-width, initial-scale=1\">",
             ),
-            Html::element("title", format!("Run {}", run.name)),
+            Html::element("title", title),
             Html::trusted(concat!("<style>\n", include_str!("style.css"), "</style>")),
         ],
     )
@@ -46,7 +51,8 @@ fn main(run: &RunSummary) -> Html {
     .into()
 }
 
-fn protection(statement: &Statement) -> Html {
+/// The statement in a frame of its own.
+pub(super) fn protection(statement: &Statement) -> Html {
     let class = if statement.protects {
         "protection some"
     } else {

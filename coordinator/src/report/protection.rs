@@ -92,7 +92,7 @@ impl Unit {
             one,
             secret: match privacy.adjacency {
                 Adjacency::AddOrRemove => presence,
-                Adjacency::ReplaceOne => content,
+                Adjacency::ReplaceOne | Adjacency::ZeroOut => content,
             },
         }
     }
@@ -156,6 +156,10 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
         Adjacency::ReplaceOne => (
             "replaced by another",
             "with it as with any other in its place",
+        ),
+        Adjacency::ZeroOut => (
+            "replaced by an empty one",
+            "with it as with an empty one in its place",
         ),
     };
     let worst = match privacy.placement {
@@ -229,7 +233,7 @@ fn beyond_the_guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
                 .into(),
         );
     }
-    if privacy.adjacency == Adjacency::ReplaceOne {
+    if privacy.adjacency != Adjacency::AddOrRemove {
         lines.push(format!(
             "That {} was there at all: only what it says.",
             unit.one

@@ -26,6 +26,7 @@ fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
         sampling_rate: 0.0659,
         accounted_sampling_rate: 0.0659,
         draws_per_round: 1,
+        draws: 180,
         clipping_norm: Some(0.5),
         seeded: false,
     }
@@ -97,6 +98,7 @@ fn run() -> RunSummary {
         }),
         curve: (1..=180).map(point).collect(),
         ledger_head: Some("3f".repeat(32)),
+        signing_key: Some("00".repeat(32)),
         model_hash: Some("a0".repeat(32)),
         account_command: Some("umbel account --noise-multiplier 0.8125 --rounds 180".into()),
     }

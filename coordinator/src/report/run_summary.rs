@@ -39,6 +39,9 @@ pub struct RunSummary {
     pub ledger_head: Option<String>,
     /// SHA-256 of the released `model.safetensors`.
     pub model_hash: Option<String>,
+    /// The public half of the key that signs the run's certificate.
+    #[serde(default)]
+    pub signing_key: Option<String>,
     /// The command that recomputes epsilon from the parameters, if there is any epsilon.
     pub account_command: Option<String>,
 }
@@ -85,6 +88,10 @@ pub struct PrivacySummary {
     pub accounted_sampling_rate: f64,
     /// Noise draws in a round that the accountant counts.
     pub draws_per_round: u32,
+    /// Noise draws of the whole run that the ledger counts. Under local noise those of the
+    /// site that was asked most often, rounds that were tried again included.
+    #[serde(default)]
+    pub draws: u64,
     /// L2 norm to which one unit's contribution was clipped.
     pub clipping_norm: Option<f64>,
     /// Whether randomness came from a seed.

@@ -306,6 +306,7 @@ pub(super) fn privacy_parameters(run: &RunSummary) -> Html {
     }
     if p.unit != PrivacyUnit::None {
         rows.push(("noise draws in a round", figures::count(p.draws_per_round)));
+        rows.push(("noise draws recorded", figures::count(p.draws)));
     }
     let seeded = if p.seeded {
         "a seed: predictable"

@@ -10,6 +10,18 @@ use super::run_summary::RunSummary;
 pub(super) fn section_of(run: &RunSummary) -> Html {
     let hash = |hash: &str| Html::with("code", &[("class", "hash")], hash);
     let mut steps = Vec::new();
+    if let Some(key) = &run.signing_key {
+        steps.push(Html::from([
+            Html::text("All of it at once: "),
+            Html::element("code", "umbel verify RUN_DIR --key KEY"),
+            Html::text(
+                " reads the signed certificate in certificate.json and computes everything again. \
+                 The key, which you should have from the coordinator and not from here, is ",
+            ),
+            hash(key),
+            Html::text("."),
+        ]));
+    }
     if let Some(model) = &run.model_hash {
         steps.push(Html::from([
             Html::text("The model is the one that this page speaks of if the SHA-256 of "),
@@ -60,14 +72,14 @@ fn independent_accountant(run: &RunSummary) -> Option<Html> {
     if p.unit == PrivacyUnit::None || !comparable {
         return None;
     }
-    let draws = u64::from(run.training.rounds_done).saturating_mul(u64::from(p.draws_per_round));
+    let draws = p.draws;
     // `{:?}` writes the shortest digits that read back as the same number.
     let code = format!(
         "import dp_accounting\n\
-         from dp_accounting import rdp\n\n\
+         from dp_accounting import pld\n\n\
          noise = dp_accounting.GaussianDpEvent({sigma:?})\n\
          draw = dp_accounting.PoissonSampledDpEvent({:?}, noise)\n\
-         accountant = rdp.RdpAccountant()\n\
+         accountant = pld.PLDAccountant()\n\
          accountant.compose(draw, {draws})\n\
          print(accountant.get_epsilon({delta:?}))",
         p.accounted_sampling_rate

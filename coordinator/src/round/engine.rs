@@ -31,6 +31,8 @@ pub enum Phase {
     Gate {
         /// The round.
         round: u32,
+        /// Tries before this one. Each is asked for: where sites add the noise, each costs.
+        attempt: u32,
     },
     /// Waiting for the cohort.
     Draw {
@@ -156,8 +158,8 @@ impl Engine {
         match (std::mem::replace(&mut self.phase, Phase::Gathering), event) {
             (Phase::Gathering, Event::Joined(_)) => self.begin_if_all_are_here(),
             (Phase::Gathering, Event::GatheringOver) => self.begin_if_enough_are_here(),
-            (Phase::Gate { round }, Event::RoundPermitted) => self.draw(round, 0),
-            (Phase::Gate { round }, Event::BudgetExhausted) => {
+            (Phase::Gate { round, attempt }, Event::RoundPermitted) => self.draw(round, attempt),
+            (Phase::Gate { round, .. }, Event::BudgetExhausted) => {
                 self.finish(Ending::BudgetExhausted { rounds: round - 1 })
             }
             (Phase::Draw { round, attempt }, Event::CohortDrawn(cohort)) => {
@@ -220,7 +222,7 @@ impl Engine {
             (Phase::Releasing { round }, Event::Released) => {
                 self.done = round;
                 if round < self.settings.rounds {
-                    self.ask_gate(round + 1)
+                    self.ask_gate(round + 1, 0)
                 } else {
                     self.finish(Ending::Complete)
                 }
@@ -234,7 +236,7 @@ impl Engine {
 
     fn begin_if_all_are_here(&mut self) -> Vec<Action> {
         if self.present == self.settings.clients {
-            self.ask_gate(1)
+            self.ask_gate(1, 0)
         } else {
             self.phase = Phase::Gathering;
             Vec::new()
@@ -243,7 +245,7 @@ impl Engine {
 
     fn begin_if_enough_are_here(&mut self) -> Vec<Action> {
         if self.present.len() >= self.settings.minimum.max(1) {
-            return self.ask_gate(1);
+            return self.ask_gate(1, 0);
         }
         let absent: Vec<&str> = self
             .settings
@@ -260,8 +262,8 @@ impl Engine {
         self.finish(Ending::Failed { reason })
     }
 
-    fn ask_gate(&mut self, round: u32) -> Vec<Action> {
-        self.phase = Phase::Gate { round };
+    fn ask_gate(&mut self, round: u32, attempt: u32) -> Vec<Action> {
+        self.phase = Phase::Gate { round, attempt };
         vec![Action::AskGate { round }]
     }
 
@@ -335,7 +337,7 @@ impl Engine {
             return vec![Action::RecordSpend { round }];
         }
         if attempt + 1 < self.settings.attempts && self.present.len() >= needed {
-            return self.draw(round, attempt + 1);
+            return self.ask_gate(round, attempt + 1);
         }
         let missing: Vec<String> = Participation::of(cohort, received)
             .missing

@@ -41,7 +41,7 @@ pub enum Event {
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Ask the budget gate whether this round may start.
+    /// Ask the budget gate whether this round may start, or be tried again.
     AskGate {
         /// The round, from 1.
         round: u32,

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! Gathering ─▶ Gate ─▶ Draw ─▶ Collecting ─▶ Spending ─▶ Releasing ─▶ Gate …
-//!                │                  └──▶ Draw (again, where too few took part)
+//!                │                  └──▶ Gate (again, where too few took part)
 //!                └──▶ Done
 //! ```
 

@@ -1,10 +1,12 @@
 //! Accounting: what a list of mechanisms costs together, as epsilon at a delta.
 //!
-//! [`RdpAccountant`] adds up Rényi differential privacy at a fixed list of orders
-//! ([`rdp`]) and converts the sum ([`conversion`]); where nothing was sampled it uses
-//! the exact closed form of the Gaussian mechanism ([`gaussian`]). What happened is
-//! written as [`event::MechanismEvent`]s. [`calibrate`] answers the questions the other
-//! way round. An accountant of another kind implements [`Accountant`].
+//! [`PldAccountant`], the default, composes privacy-loss distributions and gives a certified
+//! interval ([`pld`]). [`RdpAccountant`] adds up Rényi differential privacy at a fixed list
+//! of orders ([`rdp`]) and converts the sum ([`conversion`]). [`ZcdpAccountant`] and
+//! [`GdpAccountant`] serve mechanisms without sampling; the closed form of the Gaussian
+//! mechanism is in [`gaussian`]. What happened is written as [`event::MechanismEvent`]s.
+//! [`calibrate`] answers the questions the other way round. An accountant of another kind
+//! implements [`Accountant`]. What none of them has a sound figure for is refused.
 
 mod binomial;
 pub mod calibrate;
@@ -19,6 +21,7 @@ pub mod pld;
 pub mod rdp;
 mod rdp_accountant;
 mod sampled_gaussian;
+mod unsampled;
 
 use std::fmt;
 
@@ -26,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pld::{Interval, PldAccountant};
 pub use rdp_accountant::RdpAccountant;
+pub use unsampled::{GdpAccountant, ZcdpAccountant};
 
 use crate::accountant::event::MechanismEvent;
 use crate::unit::Adjacency;

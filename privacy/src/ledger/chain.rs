@@ -19,8 +19,9 @@ pub enum Tail {
     Clean,
     /// A sound entry, counted among the entries, of which only the line break is missing.
     Unterminated,
-    /// A part of an entry whose writing was interrupted. Its spending was never
-    /// acknowledged, so that it may be cut off.
+    /// A part of an entry whose writing was interrupted. The line break is written last,
+    /// after the entry is durable, so that its spending was never acknowledged, and it may
+    /// be cut off.
     Torn {
         /// Bytes before it.
         sound_bytes: u64,

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::accountant::Delta;
 use crate::accountant::event::MechanismEvent;
 use crate::clip::ClippingNorm;
+use crate::digest::{Sha256Digest, lower_case_hex};
 use crate::lattice::LatticeStep;
 use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
@@ -52,14 +53,9 @@ impl FromStr for EntryHash {
     type Err = InvalidHash;
 
     fn from_str(text: &str) -> Result<Self, InvalidHash> {
-        let mut bytes = [0; 32];
-        let read = hex::decode_to_slice(text, &mut bytes);
-        let upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if read.is_err() || upper_case {
-            Err(InvalidHash(text.into()))
-        } else {
-            Ok(Self(bytes))
-        }
+        lower_case_hex(text)
+            .map(Self)
+            .ok_or_else(|| InvalidHash(text.into()))
     }
 }
 
@@ -87,6 +83,9 @@ pub struct EntryDraft {
     pub run_id: String,
     /// The round within the run.
     pub round: u64,
+    /// SHA-256 of the plan that the run follows, in the very bytes that travelled; `None`
+    /// where there is no plan.
+    pub plan: Option<Sha256Digest>,
     /// Whom the event protects.
     pub unit: PrivacyUnit,
     /// The neighbouring relation that the run reports.
@@ -123,6 +122,9 @@ pub struct LedgerEntry {
     pub run_id: String,
     /// See [`EntryDraft::round`].
     pub round: u64,
+    /// See [`EntryDraft::plan`].
+    #[serde(default)]
+    pub plan: Option<Sha256Digest>,
     /// See [`EntryDraft::unit`].
     pub unit: PrivacyUnit,
     /// See [`EntryDraft::adjacency`].
@@ -154,6 +156,8 @@ struct HashedPart<'a> {
     data_set: &'a str,
     run_id: &'a str,
     round: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Sha256Digest>,
     unit: PrivacyUnit,
     adjacency: Adjacency,
     placement: NoisePlacement,
@@ -223,6 +227,7 @@ impl EntryDraft {
             data_set: &self.data_set,
             run_id: &self.run_id,
             round: self.round,
+            plan: self.plan,
             unit: self.unit,
             adjacency: self.adjacency,
             placement: self.placement,
@@ -245,6 +250,7 @@ impl EntryDraft {
             data_set: self.data_set,
             run_id: self.run_id,
             round: self.round,
+            plan: self.plan,
             unit: self.unit,
             adjacency: self.adjacency,
             placement: self.placement,

@@ -78,15 +78,14 @@ impl<S: LedgerStorage> Ledger<S> {
         let mut repaired = None;
         match tail {
             Tail::Clean => {}
-            Tail::Unterminated => {
-                storage.append_and_sync(b"\n").map_err(failed("repaired"))?;
-            }
+            Tail::Unterminated => end_line(&mut storage).map_err(failed("repaired"))?,
             Tail::Torn {
                 sound_bytes,
                 torn_bytes,
             } => {
                 storage
                     .truncate_to(sound_bytes)
+                    .and_then(|()| storage.sync())
                     .map_err(failed("repaired"))?;
                 repaired = Some(torn_bytes);
             }
@@ -113,9 +112,8 @@ impl<S: LedgerStorage> Ledger<S> {
         }
         self.check_unit(&draft.data_set, draft.unit)?;
         PldAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
-        let (entry, mut line) = draft.into_entry(self.entries.len() as u64, self.head())?;
-        line.push('\n');
-        if let Err(source) = self.storage.append_and_sync(line.as_bytes()) {
+        let (entry, line) = draft.into_entry(self.entries.len() as u64, self.head())?;
+        if let Err(source) = write_line(&mut self.storage, &line) {
             self.unknown_end = true;
             return Err(LedgerError::Storage {
                 action: "written",
@@ -126,10 +124,49 @@ impl<S: LedgerStorage> Ledger<S> {
         Ok(Spent::recorded(entry))
     }
 
+    /// The ledger's bytes as they are stored, checked to be exactly the entries that this
+    /// holds: what a certificate may be made of.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if they can't be read or aren't what was written.
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, LedgerError> {
+        if self.unknown_end {
+            return Err(LedgerError::UnknownEnd);
+        }
+        let bytes = self
+            .storage
+            .read_all()
+            .map_err(|source| LedgerError::Storage {
+                action: "read",
+                source,
+            })?;
+        let chain = chain::verify(&bytes)?;
+        if chain.tail == Tail::Clean && chain.entries == self.entries {
+            Ok(bytes)
+        } else {
+            self.unknown_end = true;
+            Err(LedgerError::UnknownEnd)
+        }
+    }
+
     /// Gives the storage back, e.g. to open the ledger again.
     pub fn into_storage(self) -> S {
         self.storage
     }
+}
+
+/// Stores a line in two steps: its content, durably, and only then the line break, durably.
+/// So what stands after the last line break was never acknowledged, and what stands before
+/// it was stored as a whole, however a crash tears the bytes that weren't synced.
+fn write_line(storage: &mut impl LedgerStorage, line: &str) -> io::Result<()> {
+    storage.append(line.as_bytes())?;
+    storage.sync()?;
+    end_line(storage)
+}
+
+fn end_line(storage: &mut impl LedgerStorage) -> io::Result<()> {
+    storage.append(b"\n")?;
+    storage.sync()
 }
 
 impl<S> Ledger<S> {

@@ -2,7 +2,10 @@
 
 use std::io;
 
-/// Durable, append-only storage of one ledger's bytes, with one writer at a time.
+/// Append-only storage of one ledger's bytes, with one writer at a time.
+///
+/// Writing and syncing are separate steps, so that [`crate::Ledger`] decides what must be
+/// durable before what; a crash between any two of them must leave what was synced.
 pub trait LedgerStorage {
     /// Everything that is stored.
     ///
@@ -10,17 +13,24 @@ pub trait LedgerStorage {
     /// Whatever reading fails with.
     fn read_all(&mut self) -> io::Result<Vec<u8>>;
 
-    /// Appends `bytes` and returns once they would survive a crash of the machine.
+    /// Appends `bytes`. They need not survive a crash of the machine before
+    /// [`LedgerStorage::sync`] returns.
     ///
     /// # Errors
-    /// Whatever writing or syncing fails with; none, some or all of the bytes may then
-    /// be stored.
-    fn append_and_sync(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Whatever writing fails with; none, some or all of the bytes may then be stored.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Cuts everything after the first `len` bytes off, durably.
+    /// Returns once everything that was appended or cut off would survive a crash of the
+    /// machine.
     ///
     /// # Errors
-    /// Whatever cutting or syncing fails with.
+    /// Whatever syncing fails with; what was done since the last sync may then be lost.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts everything after the first `len` bytes off.
+    ///
+    /// # Errors
+    /// Whatever cutting fails with.
     fn truncate_to(&mut self, len: u64) -> io::Result<()>;
 }
 
@@ -48,8 +58,12 @@ impl LedgerStorage for MemoryLedgerStorage {
         Ok(self.bytes.clone())
     }
 
-    fn append_and_sync(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
         Ok(())
     }
 

@@ -1,0 +1,240 @@
+//! The certificate of a run that has ended: put together from the plan, the ledger's own
+//! bytes and the files of the run's folder, and signed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use umbel_privacy::Sha256Digest;
+use umbel_privacy::accountant::Delta;
+use umbel_privacy::accountant::event::NoiseMultiplier;
+use umbel_privacy::certificate::accounting::{AccountantName, merged};
+use umbel_privacy::certificate::content::FORMAT_VERSION;
+use umbel_privacy::certificate::{
+    Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
+    SignedCertificate, SigningKey,
+};
+use umbel_privacy::ledger::{LedgerEntry, chain};
+use umbel_privacy::poisson::SamplingRate;
+use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::mechanism::Mechanism;
+use umbel_proto::message::{ClientId, Ending};
+use umbel_proto::plan::Plan;
+use umbel_proto::spending::LedgerSnapshot;
+
+use crate::hall::Attendance;
+use crate::report::{self, RunSummary};
+use crate::run::Outcome;
+use crate::run_folder::{RunFolder, RunFolderError};
+
+/// The certificate's name in a run's folder.
+pub const CERTIFICATE: &str = "certificate.json";
+/// The page that says the same to people.
+pub const PAGE: &str = "certificate.html";
+/// The run's other documents that a certificate names, if they are there.
+pub const DOCUMENTS: [&str; 5] = [
+    "plan.json",
+    "metrics.jsonl",
+    "report.html",
+    "result.json",
+    PAGE,
+];
+
+/// Why a run can't be certified.
+#[derive(Debug, thiserror::Error)]
+pub enum CertifyError {
+    /// The folder can't be written.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// A file of the run can't be read.
+    #[error("can't read {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Ledger, plan and accountant don't fit together.
+    #[error("the run can't be certified: {0}")]
+    Content(String),
+}
+
+fn content(reason: impl ToString) -> CertifyError {
+    CertifyError::Content(reason.to_string())
+}
+
+/// What a certificate is made of.
+pub(crate) struct Ended<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
+    pub(crate) summary: &'a RunSummary,
+    /// Seconds since 1970.
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+}
+
+/// Writes `certificate.html` and `certificate.json` into the run's folder, whose other files
+/// must all be there.
+///
+/// # Errors
+/// [`CertifyError`].
+pub(crate) fn certify(
+    folder: &RunFolder,
+    ended: &Ended<'_>,
+    key: &SigningKey,
+) -> Result<SignedCertificate, CertifyError> {
+    let mut certificate = certificate(folder, ended, key)?;
+    let page = report::render_certificate(&certificate, ended.summary);
+    folder.write(PAGE, page.as_bytes())?;
+    let page = FileStatement::of(PAGE, page.as_bytes());
+    certificate.files.push(page);
+    let signed = SignedCertificate::sign(certificate, key).map_err(content)?;
+    folder.write(CERTIFICATE, signed.bytes())?;
+    Ok(signed)
+}
+
+fn certificate(
+    folder: &RunFolder,
+    ended: &Ended<'_>,
+    key: &SigningKey,
+) -> Result<Certificate, CertifyError> {
+    let Ended { plan, outcome, .. } = ended;
+    let spending = match (plan.mechanism().map_err(content)?, &outcome.ledger) {
+        (Some(mechanism), Some(ledger)) => Some(spending(plan, &mechanism, ledger)?),
+        (Some(_), None) => return Err(content("its ledger's end isn't known")),
+        (None, _) => None,
+    };
+    let (guarantee, ledger) = spending.unzip();
+    Ok(Certificate {
+        version: FORMAT_VERSION,
+        run: run_statement(folder, ended),
+        protects_nobody: guarantee.is_none() || plan.seed.is_some(),
+        guarantee,
+        ledger,
+        participation: participation(plan, ended.attendance),
+        files: files(folder.path())?,
+        public_key: key.public_key(),
+    })
+}
+
+fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
+    let name = folder.path().file_name().unwrap_or_default();
+    RunStatement {
+        id: name.to_string_lossy().into_owned(),
+        name: ended.plan.run.clone(),
+        software: ended.summary.software.clone(),
+        began: ended.began,
+        ended: ended.ended,
+        ending: match ended.outcome.ending {
+            Ending::Complete => "complete",
+            Ending::BudgetExhausted { .. } => "budget-exhausted",
+            Ending::Failed { .. } => "failed",
+        }
+        .into(),
+        rounds_planned: ended.plan.rounds,
+        rounds_released: ended.outcome.rounds,
+        plan_sha256: Sha256Digest::of(&ended.plan.to_json()),
+    }
+}
+
+/// Computed from the ledger's bytes alone, just as whoever verifies does it.
+fn spending(
+    plan: &Plan,
+    mechanism: &Mechanism,
+    ledger: &LedgerSnapshot,
+) -> Result<(Guarantee, LedgerStatement), CertifyError> {
+    let chain = chain::verify(&ledger.bytes).map_err(content)?;
+    let first_of_run = ledger.earlier as u64;
+    let statement = LedgerStatement {
+        data_set: ledger.data_set.clone(),
+        bytes: ledger.bytes.len() as u64,
+        sha256: Sha256Digest::of(&ledger.bytes),
+        entries: chain.entries.len() as u64,
+        first_of_run,
+        of_run: (chain.entries.len() as u64).saturating_sub(first_of_run),
+        head: chain.head(),
+    };
+    let privacy = &plan.privacy;
+    let delta = Delta::try_from(privacy.delta).map_err(content)?;
+    let accountant = AccountantName::current();
+    let accounted = |entries: &mut dyn Iterator<Item = &LedgerEntry>| {
+        let events = merged(entries.map(|entry| &entry.event));
+        let epsilon = accountant
+            .epsilon(&events, privacy.adjacency, delta)
+            .map_err(content)?;
+        Ok::<_, CertifyError>(Accounted {
+            epsilon: epsilon.is_finite().then_some(epsilon),
+            events,
+        })
+    };
+    let on_data_set = || {
+        let ours = |entry: &&LedgerEntry| entry.data_set == ledger.data_set;
+        chain.entries.iter().filter(ours)
+    };
+    let guarantee = Guarantee {
+        unit: privacy.unit,
+        adjacency: privacy.adjacency,
+        placement: privacy.placement,
+        noise_multiplier: NoiseMultiplier::try_from(privacy.noise_multiplier).map_err(content)?,
+        sampling_rate: SamplingRate::try_from(plan.accounted_sampling_rate()).map_err(content)?,
+        draws_per_round: plan.events_per_round(),
+        mechanism: mechanism.event.clone(),
+        clipping_norm: mechanism.clipping_norm,
+        lattice_step: mechanism.step,
+        seeded: plan.seed.is_some(),
+        delta,
+        budget_epsilon: privacy.epsilon,
+        run: accounted(&mut on_data_set().filter(|entry| entry.index >= first_of_run))?,
+        data_set: accounted(&mut on_data_set())?,
+        accountant,
+    };
+    Ok((guarantee, statement))
+}
+
+/// Whose updates counted how often; nothing where that is what must be hidden.
+fn participation(
+    plan: &Plan,
+    attendance: &BTreeMap<ClientId, Attendance>,
+) -> Option<Vec<Participant>> {
+    let counted = |(client, attendance): (&ClientId, &Attendance)| Participant {
+        client: client.to_string(),
+        rounds: attendance.counted,
+    };
+    (plan.privacy.unit != PrivacyUnit::Client).then(|| attendance.iter().map(counted).collect())
+}
+
+/// The released files, in the order of their names, and the documents that are there.
+fn files(folder: &Path) -> Result<Vec<FileStatement>, CertifyError> {
+    let model = folder.join("model");
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CertifyError::File { path, source }
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(&model).map_err(unreadable(&model))? {
+        let name = entry.map_err(unreadable(&model))?.file_name();
+        paths.push(format!("model/{}", name.to_string_lossy()));
+    }
+    paths.sort();
+    let there = |name: &&str| folder.join(name).is_file();
+    paths.extend(DOCUMENTS.iter().copied().filter(there).map(String::from));
+    paths
+        .into_iter()
+        .map(|path| {
+            let content =
+                read_durably(&folder.join(&path)).map_err(unreadable(&folder.join(&path)))?;
+            Ok(FileStatement::of(path, &content))
+        })
+        .collect()
+}
+
+/// Reads a file and has it synced: what is certified should outlive a crash.
+fn read_durably(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    file.sync_all()?;
+    Ok(content)
+}

@@ -1,0 +1,245 @@
+//! A certificate as a page for people: a privacy officer should need nothing else to know
+//! what was promised, what it cost, and how to check it.
+
+use umbel_privacy::certificate::{Certificate, Guarantee};
+
+use super::figures::{self, NONE};
+use super::html::Html;
+use super::layout::{number, parameters, section, table};
+use super::page;
+use super::protection::Statement;
+use super::run_summary::RunSummary;
+use crate::run_folder::readable_time;
+
+/// The whole document.
+pub(super) fn document(certificate: &Certificate, run: &RunSummary) -> String {
+    let title = format!("Privacy certificate of run {}", certificate.run.id);
+    let main: Html = [
+        Html::element("h1", title.as_str()),
+        page::protection(&Statement::of(&run.privacy)),
+        spent(certificate),
+        mechanism(certificate),
+        participation(certificate),
+        released(certificate),
+        checking(certificate),
+        footer(certificate),
+    ]
+    .into();
+    page::framed(&title, main)
+}
+
+/// What was spent, in words.
+fn spent(certificate: &Certificate) -> Html {
+    let Some(guarantee) = &certificate.guarantee else {
+        return section(
+            "What it cost",
+            Html::element(
+                "p",
+                "Nothing was recorded, since nothing was protected: there is no epsilon.",
+            ),
+        );
+    };
+    let figure = |epsilon: Option<f64>| epsilon.map_or("unbounded".into(), figures::epsilon);
+    let data_set = certificate
+        .ledger
+        .as_ref()
+        .map_or(NONE, |ledger| ledger.data_set.as_str());
+    let rows = vec![
+        (
+            "epsilon of everything recorded on the data set",
+            format!(
+                "{} of {} allowed",
+                figure(guarantee.data_set.epsilon),
+                figures::parameter(guarantee.budget_epsilon)
+            ),
+        ),
+        ("epsilon of this run alone", figure(guarantee.run.epsilon)),
+        ("delta", figures::parameter(guarantee.delta.get())),
+        ("data set", data_set.to_owned()),
+        ("unit", guarantee.unit.to_string()),
+        ("adjacency", guarantee.adjacency.to_string()),
+        (
+            "computed by",
+            format!(
+                "accountant {} {}, an upper bound",
+                guarantee.accountant.name, guarantee.accountant.version
+            ),
+        ),
+    ];
+    let words = Html::element(
+        "p",
+        "The first figure is the one that counts: it includes what earlier runs spent on the \
+         same data, as far as this coordinator's ledger knows of them.",
+    );
+    section(
+        "What it cost",
+        [words, parameters("Epsilon, rounded up.", rows)],
+    )
+}
+
+/// How the guarantee was made.
+fn mechanism(certificate: &Certificate) -> Html {
+    let run = &certificate.run;
+    let mut rows = vec![
+        ("ending", run.ending.clone()),
+        (
+            "rounds released",
+            format!(
+                "{} of {}",
+                figures::count(run.rounds_released),
+                figures::count(run.rounds_planned)
+            ),
+        ),
+    ];
+    if let Some(guarantee) = &certificate.guarantee {
+        rows.extend(mechanism_rows(guarantee));
+    }
+    section(
+        "How it was done",
+        parameters("What the ledger's entries say, too.", rows),
+    )
+}
+
+fn mechanism_rows(guarantee: &Guarantee) -> [(&'static str, String); 6] {
+    [
+        (
+            "mechanism",
+            "Gaussian noise, rounded to a grid of integers, on sums of clipped contributions"
+                .into(),
+        ),
+        (
+            "noise added",
+            match guarantee.placement {
+                umbel_privacy::NoisePlacement::Central => "by the coordinator (central)",
+                umbel_privacy::NoisePlacement::Local => "by each site (local)",
+            }
+            .into(),
+        ),
+        (
+            "noise multiplier",
+            figures::parameter(guarantee.noise_multiplier.get()),
+        ),
+        (
+            "sampling rate that is claimed",
+            figures::parameter(guarantee.sampling_rate.get()),
+        ),
+        (
+            "clipping norm",
+            figures::parameter(guarantee.clipping_norm.get()),
+        ),
+        (
+            "randomness",
+            if guarantee.seeded {
+                "a seed: predictable, so that nobody is protected"
+            } else {
+                "the operating system"
+            }
+            .into(),
+        ),
+    ]
+}
+
+fn participation(certificate: &Certificate) -> Html {
+    const HEADING: &str = "Who took part";
+    let Some(participants) = &certificate.participation else {
+        return section(
+            HEADING,
+            Html::element(
+                "p",
+                "Not told here: each client is what this run protects, and who took part is part \
+                 of that.",
+            ),
+        );
+    };
+    let rows = participants.iter().map(|participant| {
+        let rounds = number(figures::count(participant.rounds));
+        let name = Html::with("th", &[("scope", "row")], &participant.client);
+        Html::element("tr", [name, rounds])
+    });
+    let heads = [("client", false), ("rounds that counted", true)];
+    section(
+        HEADING,
+        table("Every configured client.", &heads, rows.collect()),
+    )
+}
+
+fn released(certificate: &Certificate) -> Html {
+    let rows = certificate.files.iter().filter(|file| file.is_released());
+    let rows = rows.map(|file| {
+        let hash = Html::with("code", &[("class", "hash")], file.sha256.to_string());
+        let cells = [
+            Html::with("th", &[("scope", "row")], &file.path),
+            number(figures::count(file.bytes)),
+            Html::element("td", hash),
+        ];
+        Html::element("tr", cells)
+    });
+    let heads = [("file", false), ("bytes", true), ("SHA-256", false)];
+    section(
+        "What was released",
+        table(
+            "These files and no others, and each round's model on the way to them.",
+            &heads,
+            rows.collect(),
+        ),
+    )
+}
+
+fn checking(certificate: &Certificate) -> Html {
+    let code = |text: String| Html::with("code", &[("class", "hash")], text);
+    let mut steps = vec![Html::from([
+        Html::text("In the folder that this page lies in, run "),
+        Html::element("pre", Html::element("code", "umbel verify . --key KEY")),
+        Html::text(
+            "with the signer's public key for KEY, which you should have from the signer and not \
+             from here. If it is the right one, it is ",
+        ),
+        code(certificate.public_key.to_string()),
+        Html::text("."),
+    ])];
+    if let Some(ledger) = &certificate.ledger {
+        steps.push(Html::from([
+            Html::text(
+                "That computes epsilon again from ledger.jsonl, line by line. Keep the hash of its \
+                 last entry: a later ledger on the same data must contain it. It is ",
+            ),
+            code(ledger.head.to_string()),
+            Html::text("."),
+        ]));
+        steps.push(Html::from([
+            Html::text(
+                "To have epsilon computed by other people's software, export what happened:",
+            ),
+            Html::element(
+                "pre",
+                Html::element("code", "umbel account events . --json > events.json"),
+            ),
+            Html::text(
+                "and read it with Google's dp_accounting, as examples/recompute_epsilon.py does.",
+            ),
+        ]));
+    }
+    steps.push(Html::text(
+        "What software can't show: that the coordinator really ran this program, and kept what it \
+         was trusted with to itself.",
+    ));
+    let steps: Html = steps
+        .into_iter()
+        .map(|step| Html::element("li", step))
+        .collect();
+    section("How to check it", Html::element("ol", steps))
+}
+
+fn footer(certificate: &Certificate) -> Html {
+    let run = &certificate.run;
+    Html::element(
+        "footer",
+        format!(
+            "Written by {}. Began {}, ended {}. This page says what certificate.json says; the \
+             signature is there, and covers this page.",
+            run.software,
+            readable_time(run.began),
+            readable_time(run.ended)
+        ),
+    )
+}

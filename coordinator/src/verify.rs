@@ -1,0 +1,229 @@
+//! Verifying the folder of a run: everything is read, computed again, and compared with what
+//! its certificate says.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use umbel_privacy::Sha256Digest;
+use umbel_privacy::accountant::event::MechanismEvent;
+use umbel_privacy::certificate::accounting::TOLERANCE;
+use umbel_privacy::certificate::{
+    Certificate, Check, Evidence, Examination, FoundFile, PublicKey, examine,
+};
+use umbel_privacy::ledger::chain::{self, Tail};
+use umbel_privacy::unit::NoisePlacement;
+
+use crate::certify::{CERTIFICATE, DOCUMENTS};
+
+/// What isn't the folder of a run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The folder or a file in it can't be read.
+    #[error("can't read {}: {source}; name the folder of a run", path.display())]
+    Unreadable {
+        /// What.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no certificate.
+    #[error(
+        "{} has no {CERTIFICATE}: this isn't the folder of a run, or the run didn't come to its \
+         end; nothing is certified", path.display()
+    )]
+    NoCertificate {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> VerifyError + use<'_> {
+    |source| VerifyError::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Verifies the run in `folder`. `key` is the signer's, if it is known; `live` the ledger
+/// that the run was recorded in, if it can be seen: it must go on where the run ended.
+///
+/// # Errors
+/// [`VerifyError`] where there is nothing to verify. What doesn't hold is no error but a
+/// failed check.
+pub fn verify(
+    folder: &Path,
+    key: Option<PublicKey>,
+    live: Option<&Path>,
+) -> Result<Examination, VerifyError> {
+    fs::read_dir(folder).map_err(unreadable(folder))?;
+    let certificate =
+        read(&folder.join(CERTIFICATE))?.ok_or_else(|| VerifyError::NoCertificate {
+            path: folder.to_owned(),
+        })?;
+    let plan = read(&folder.join("plan.json"))?;
+    let ledger = read(&folder.join("ledger.jsonl"))?;
+    let mut files = Vec::new();
+    list(&folder.join("model"), "model", &mut files)?;
+    for name in DOCUMENTS {
+        let path = folder.join(name);
+        if fs::symlink_metadata(&path).is_ok() {
+            files.push(found(&path, name.into())?);
+        }
+    }
+    let mut examination = examine(&Evidence {
+        certificate: &certificate,
+        plan: plan.as_deref(),
+        ledger: ledger.as_deref(),
+        files: &files,
+        key,
+    });
+    if let Some(certificate) = &examination.certificate {
+        let sites = sites(folder, certificate)?;
+        let live = live
+            .map(|path| live_ledger(path, ledger.as_deref()))
+            .transpose()?;
+        examination.checks.extend(sites);
+        examination.checks.extend(live);
+    }
+    Ok(examination)
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
+    match fs::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(unreadable(path)),
+    }
+}
+
+/// Everything in a folder, folders in it included. A link is listed as what nobody released.
+fn list(path: &Path, name: &str, files: &mut Vec<FoundFile>) -> Result<(), VerifyError> {
+    let entries = match fs::read_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(unreadable(path))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(unreadable(path))?;
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        let kind = entry.file_type().map_err(unreadable(path))?;
+        files.push(found(&entry.path(), name.clone())?);
+        if kind.is_dir() {
+            list(&entry.path(), &name, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn found(path: &Path, name: String) -> Result<FoundFile, VerifyError> {
+    let metadata = fs::symlink_metadata(path).map_err(unreadable(path))?;
+    let sha256 = if metadata.is_file() {
+        Some(digest(path).map_err(unreadable(path))?)
+    } else {
+        None
+    };
+    Ok(FoundFile {
+        path: name,
+        bytes: metadata.len(),
+        sha256,
+    })
+}
+
+/// SHA-256 of a file, however large.
+fn digest(path: &Path) -> io::Result<Sha256Digest> {
+    let mut file = File::open(path)?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Sha256Digest::from(<[u8; 32]>::from(hash.finalize()))),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// The sites' ledgers of a simulation, which lie in the run's folder: each must be sound,
+/// and under local noise none may hold more than the certificate counts.
+fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, VerifyError> {
+    const NAME: &str = "sites";
+    let sites = folder.join("sites");
+    let mut names = match fs::read_dir(&sites) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries
+            .map_err(unreadable(&sites))?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unreadable(&sites))?,
+    };
+    names.sort();
+    let mut count = 0;
+    for name in names {
+        let Some(bytes) = read(&sites.join(&name).join("ledger.jsonl"))? else {
+            continue;
+        };
+        if let Err(why) = site(&bytes, certificate) {
+            let name = name.to_string_lossy();
+            return Ok(Some(Check::fails(NAME, format!("ledger of {name}: {why}"))));
+        }
+        count += 1;
+    }
+    Ok((count > 0).then(|| Check::holds(NAME, format!("{count} site ledgers, each sound"))))
+}
+
+fn site(bytes: &[u8], certificate: &Certificate) -> Result<(), String> {
+    let chain = chain::verify(bytes).map_err(|e| e.to_string())?;
+    if chain.tail != Tail::Clean {
+        return Err("its last line was cut off".into());
+    }
+    let Some(guarantee) = &certificate.guarantee else {
+        return Ok(());
+    };
+    if guarantee.placement != NoisePlacement::Local {
+        return Ok(());
+    }
+    let events: Vec<&MechanismEvent> = chain
+        .entries
+        .iter()
+        .filter(|entry| entry.plan == Some(certificate.run.plan_sha256))
+        .map(|entry| &entry.event)
+        .collect();
+    let spent = guarantee
+        .accountant
+        .epsilon(events, guarantee.adjacency, guarantee.delta)
+        .map_err(|e| e.to_string())?;
+    let claimed = guarantee.run.epsilon.unwrap_or(f64::INFINITY);
+    if spent <= claimed * (1.0 + TOLERANCE) {
+        Ok(())
+    } else {
+        Err(format!(
+            "it spent {spent:.4} in this run, and the certificate counts {claimed:.4}"
+        ))
+    }
+}
+
+/// Whether the ledger that is in use begins with what the run left: nothing of it was
+/// changed or taken away since.
+fn live_ledger(path: &Path, of_run: Option<&[u8]>) -> Result<Check, VerifyError> {
+    const NAME: &str = "live ledger";
+    let live = fs::read(path).map_err(unreadable(path))?;
+    let Some(of_run) = of_run else {
+        return Ok(Check::open(
+            NAME,
+            "there is no ledger of the run to compare with",
+        ));
+    };
+    Ok(match chain::verify(&live) {
+        Err(why) => Check::fails(NAME, why.to_string()),
+        Ok(_) if !live.starts_with(of_run) => Check::fails(
+            NAME,
+            "it doesn't hold this run's entries where they were: lines were removed or changed \
+             since",
+        ),
+        Ok(chain) => Check::holds(
+            NAME,
+            format!(
+                "it goes on from this run; {} entries in all",
+                chain.entries.len()
+            ),
+        ),
+    })
+}

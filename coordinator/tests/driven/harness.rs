@@ -1,0 +1,256 @@
+//! A run with its driver in a thread, and its clients and its clock in the test's hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use umbel_coordinator::accumulator::UpdateRules;
+use umbel_coordinator::clock::Clock;
+use umbel_coordinator::config::RunConfig;
+use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::run::{Driver, Observer, Outcome, RoundSummary};
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::federation::Federation;
+use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::plan::{ClassifierPlan, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::spending::Spending;
+
+pub const PARAMETERS: usize = 3;
+const CLIENTS: [&str; 2] = ["a", "b"];
+
+/// Two clients with a gradient each: their rows are protected by their own noise.
+pub fn plan(epsilon: f64, rounds: u32) -> Plan {
+    Plan {
+        run: "test".into(),
+        rounds,
+        summed: Summed::Gradients,
+        privacy: PrivacyPlan {
+            unit: PrivacyUnit::Record,
+            placement: NoisePlacement::Local,
+            adjacency: Adjacency::AddOrRemove,
+            epsilon,
+            delta: 1e-5,
+            noise_multiplier: 2.0,
+            sampling_rate: 1.0,
+            clipping_norm: 1.0,
+            rows_per_group: None,
+        },
+        classifier: ClassifierPlan {
+            labels: vec!["no".into(), "yes".into()],
+            train: "head".into(),
+            pooling: "mean".into(),
+            max_tokens: 8,
+            dropout: 0.0,
+            parameters: PARAMETERS,
+            layout: BlobDigest::of(b"layout"),
+        },
+        local: LocalPlan {
+            micro_batch: 1,
+            max_units: 4,
+            clean: false,
+            optimisation: None,
+        },
+        seed: Some(1),
+    }
+}
+
+const CONFIGURATION: &str = "
+[run]
+name = 'test'
+rounds = 1
+[model]
+base = 'nowhere'
+[privacy]
+unit = 'record'
+[training]
+method = 'gradients'
+expected_batch = 10
+[server]
+optimiser = 'sgd'
+learning_rate = 0.1
+[federation]
+gather_seconds = 60
+round_seconds = 60
+[[clients]]
+name = 'a'
+[[clients]]
+name = 'b'
+";
+
+/// A clock that moves when it is told to.
+#[derive(Default)]
+struct HandClock(AtomicU64);
+
+impl Clock for HandClock {
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        1_700_000_000
+    }
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn round_done(&mut self, _: &RoundSummary) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn client(name: &str) -> ClientId {
+    name.parse().expect("a valid name")
+}
+
+/// The two clients' side of a run.
+pub struct Clients<'a> {
+    hall: &'a Hall,
+    clock: &'a HandClock,
+    /// Bytes of a coordinate.
+    width: usize,
+}
+
+impl Clients<'_> {
+    /// Waits until this client is given something to do.
+    fn task(&self, name: &str) -> Task {
+        loop {
+            let task = self.hall.next_task(&client(name), Duration::from_secs(5));
+            if let Some(task) = task.expect("a client of the run") {
+                return task;
+            }
+        }
+    }
+
+    /// Is asked to train in this round.
+    pub fn asked(&self, name: &str, round: u32) {
+        match self.task(name) {
+            Task::Train { round: asked, .. } => assert_eq!(asked, round),
+            Task::Finished(ending) => panic!("round {round} isn't begun: {ending:?}"),
+        }
+    }
+
+    /// Hands in an update of these coordinates.
+    pub fn submits(&self, name: &str, round: u32, coordinates: [i64; PARAMETERS]) {
+        let vector = LatticeVector::from_values(coordinates.into());
+        let values = vector.encode(self.width).expect("it fits");
+        let receipt = self.hall.submit(&client(name), Update { round, values });
+        assert_eq!(receipt, Receipt::Accepted);
+    }
+
+    /// Both are asked, and only `a` answers in time.
+    pub fn miss(&self, round: u32) {
+        for name in CLIENTS {
+            self.asked(name, round);
+        }
+        self.submits("a", round, [0; PARAMETERS]);
+        self.be_late();
+    }
+
+    /// Lets the round's time pass.
+    pub fn be_late(&self) {
+        self.clock.0.fetch_add(61, Ordering::SeqCst);
+    }
+
+    /// Can't go on.
+    pub fn leaves(&self, name: &str) {
+        self.hall.leave(&client(name));
+    }
+
+    /// Both are asked, and answer.
+    pub fn take_part(&self, round: u32) {
+        for name in CLIENTS {
+            self.asked(name, round);
+        }
+        for name in CLIENTS {
+            self.submits(name, round, [0; PARAMETERS]);
+        }
+    }
+}
+
+/// How a run is set up.
+pub struct Setting {
+    /// A name of its own for each test.
+    pub test: &'static str,
+    pub plan: Plan,
+    /// Updates that a round needs.
+    pub minimum: usize,
+    pub attempts: u32,
+}
+
+/// Runs a plan against what its clients do.
+pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
+    let Setting {
+        test,
+        plan,
+        minimum,
+        attempts,
+    } = setting;
+    let rules = UpdateRules::of(&plan).expect("a sound plan");
+    let width = plan.coordinate_width().expect("a width");
+    let offer = Offer {
+        plan: plan.to_json(),
+        labels: plan.classifier.labels.clone(),
+        files: Vec::new(),
+    };
+    let settings = RoundSettings {
+        rounds: plan.rounds,
+        clients: CLIENTS.map(client).into(),
+        minimum,
+        sampled: false,
+        attempts,
+    };
+    let hall = Arc::new(Hall::new(offer, rules, settings));
+    let spending = plan.is_private().then(|| spending(test, &plan));
+    let clock = HandClock::default();
+    let config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
+    let driver = Driver::new(
+        plan,
+        config,
+        Arc::clone(&hall),
+        spending,
+        vec![0.0; PARAMETERS],
+        &clock,
+    )
+    .expect("a driver");
+    std::thread::scope(|scope| {
+        let driving = scope.spawn(move || driver.drive(&mut Nobody));
+        let hello = Hello {
+            protocol: PROTOCOL_VERSION,
+            software: "test".into(),
+            labels: Vec::new(),
+        };
+        for name in CLIENTS {
+            hall.join(&client(name), &hello).expect("a known client");
+        }
+        clients(&Clients {
+            hall: &hall,
+            clock: &clock,
+            width,
+        });
+        // Whoever still waits for a client now waits in vain.
+        while !driving.is_finished() {
+            clock.0.fetch_add(61, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        driving.join().expect("no panic").expect("an ending")
+    })
+}
+
+fn spending(test: &str, plan: &Plan) -> Spending<FileLedgerStorage> {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("driven-{test}.jsonl"));
+    let _ = std::fs::remove_file(&path);
+    let ledger = Ledger::open(FileLedgerStorage::open(&path).expect("a file")).expect("a ledger");
+    let budget = (plan.privacy.epsilon, plan.privacy.delta);
+    let digest = BlobDigest::of(&plan.to_json());
+    Spending::open(ledger, "data".into(), budget, plan, digest).expect("a sound plan")
+}

@@ -1,0 +1,5 @@
+//! Runs whose clients and clock are in the test's hand.
+
+mod harness;
+mod public_divisor;
+mod repeated_rounds;

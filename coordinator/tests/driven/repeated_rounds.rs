@@ -1,0 +1,69 @@
+//! Under local noise a site spends whenever it is asked to train. The run's figure is that of
+//! the site that spent most, so that a round which is tried again counts again.
+
+use umbel_coordinator::run::Outcome;
+use umbel_privacy::ledger::chain;
+use umbel_proto::message::Ending;
+use umbel_proto::plan::Plan;
+
+use crate::harness::{self, Clients, Setting, plan};
+
+/// Runs a plan in which every update is needed; returns the outcome and the entries' draws.
+fn run(
+    test: &'static str,
+    plan: Plan,
+    attempts: u32,
+    clients: fn(&Clients<'_>),
+) -> (Outcome, Vec<u64>) {
+    let setting = Setting {
+        test,
+        plan,
+        minimum: 2,
+        attempts,
+    };
+    let outcome = harness::run(setting, clients);
+    let snapshot = outcome.ledger.clone().expect("a ledger");
+    let chain = chain::verify(&snapshot.bytes).expect("a sound ledger");
+    let draws = chain.entries.iter().map(|entry| {
+        let event = serde_json::to_value(&entry.event).expect("JSON");
+        event["count"].as_u64().unwrap_or(1)
+    });
+    (outcome, draws.collect())
+}
+
+#[test]
+fn a_round_that_is_repeated_counts_twice_for_the_site_that_spent_most() {
+    let (outcome, draws) = run("twice", plan(8.0, 2), 2, |clients| {
+        clients.miss(1);
+        clients.take_part(1);
+        clients.take_part(2);
+    });
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert_eq!((outcome.rounds, outcome.draws), (2, 3));
+    assert_eq!(draws, [2, 1]);
+}
+
+#[test]
+fn a_round_that_came_to_nothing_is_on_record() {
+    let (outcome, draws) = run("nothing", plan(8.0, 2), 1, |clients| {
+        clients.take_part(1);
+        clients.miss(2);
+    });
+    assert!(
+        matches!(outcome.ending, Ending::Failed { .. }),
+        "{:?}",
+        outcome.ending
+    );
+    assert_eq!((outcome.rounds, outcome.draws), (1, 2));
+    assert_eq!(draws, [1, 1]);
+}
+
+#[test]
+fn a_round_is_not_repeated_where_the_budget_holds_only_one() {
+    // One draw costs 1.99, two cost 2.94.
+    let (outcome, draws) = run("budget", plan(2.5, 2), 2, |clients| clients.miss(1));
+    assert_eq!(outcome.ending, Ending::BudgetExhausted { rounds: 0 });
+    assert_eq!((outcome.rounds, outcome.draws), (0, 1));
+    assert_eq!(draws, [1]);
+    assert!(outcome.epsilon.is_some_and(|epsilon| epsilon <= 2.5));
+}

@@ -1,0 +1,26 @@
+//! The certificate of a run: what was promised, what it cost, and what was released, in one
+//! signed document that anybody can check against the run's ledger and files.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`content`] | what a certificate says |
+//! | [`document`] | its bytes: compact JSON, with a signature over exactly these bytes |
+//! | [`key`] | Ed25519 keys and signatures |
+//! | [`accounting`] | which accountant computed epsilon, and computing it again |
+//! | [`examine`](mod@examine) | comparing a certificate with ledger, plan and files |
+//!
+//! Pure: files are read and written by others. The format is described by
+//! `privacy/schema/certificate.schema.json`.
+
+pub mod accounting;
+pub mod content;
+pub mod document;
+pub mod examine;
+pub mod key;
+
+pub use content::{
+    Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
+};
+pub use document::{InvalidCertificate, SignedCertificate};
+pub use examine::{Check, Evidence, Examination, FoundFile, Outcome, examine};
+pub use key::{PublicKey, Signature, SigningKey};

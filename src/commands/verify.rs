@@ -1,0 +1,126 @@
+//! `umbel verify`: what of a run's certificate holds.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use umbel::failure::Failure;
+use umbel_coordinator::verify::{VerifyError, verify};
+use umbel_privacy::certificate::{Certificate, Check, Examination, PublicKey};
+use umbel_proto::exit_code::ExitKind;
+
+use super::print_json;
+
+/// Verify the folder of a run against its certificate
+///
+/// Reads the signed certificate, the ledger, the plan and every released file, computes
+/// epsilon again from the ledger's entries, and says what holds. It trusts nothing but the
+/// key that you give. Ends with exit code 10 if anything fails.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  umbel verify runs/sentiment-20260101-120000
+  umbel verify runs/sentiment-20260101-120000 --key coordinator/signing.pub
+  umbel verify RUN_DIR --key KEY --ledger coordinator/ledger.jsonl --json")]
+pub struct Verify {
+    /// The run's folder.
+    run: PathBuf,
+    /// The signer's public key: its 64 digits, or a file that holds them (signing.pub).
+    /// Without it, it is shown that nothing was changed, not who signed.
+    #[arg(long, value_name = "FILE|HEX")]
+    key: Option<String>,
+    /// The ledger that the run was recorded in: it must go on where the run ended.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    verified: bool,
+    protects_nobody: Option<bool>,
+    epsilon: Option<f64>,
+    delta: Option<f64>,
+    public_key: Option<PublicKey>,
+    checks: &'a [Check],
+}
+
+/// Runs the command.
+pub fn run(command: &Verify) -> Result<ExitKind, Failure> {
+    let key = command.key.as_deref().map(key).transpose()?;
+    let examination =
+        verify(&command.run, key, command.ledger.as_deref()).map_err(|error| match error {
+            VerifyError::Unreadable { .. } => Failure::new(ExitKind::Configuration, error),
+            VerifyError::NoCertificate { .. } => Failure::new(ExitKind::NotVerified, error),
+        })?;
+    if command.json {
+        print_json(&answer(&examination))?;
+    } else {
+        print(&examination);
+    }
+    Ok(match examination.holds() {
+        true => ExitKind::Success,
+        false => ExitKind::NotVerified,
+    })
+}
+
+/// A key given as digits, or as a file with them.
+fn key(text: &str) -> Result<PublicKey, Failure> {
+    let wrong = |reason: String| Failure::new(ExitKind::Configuration, format!("--key: {reason}"));
+    if let Ok(key) = text.parse() {
+        return Ok(key);
+    }
+    let content = std::fs::read_to_string(Path::new(text)).map_err(|e| {
+        wrong(format!(
+            "neither 64 hexadecimal digits nor a file ({text}: {e})"
+        ))
+    })?;
+    content
+        .trim_end()
+        .parse()
+        .map_err(|_| wrong(format!("{text} holds no public key; signing.pub does")))
+}
+
+fn answer(examination: &Examination) -> Answer<'_> {
+    let certificate = examination.certificate.as_ref();
+    let guarantee = certificate.and_then(|certificate| certificate.guarantee.as_ref());
+    Answer {
+        verified: examination.holds(),
+        protects_nobody: certificate.map(|certificate| certificate.protects_nobody),
+        epsilon: guarantee.and_then(|guarantee| guarantee.data_set.epsilon),
+        delta: guarantee.map(|guarantee| guarantee.delta.get()),
+        public_key: certificate.map(|certificate| certificate.public_key),
+        checks: &examination.checks,
+    }
+}
+
+fn print(examination: &Examination) {
+    for check in &examination.checks {
+        println!("{:<12} {:<6} {}", check.name, check.outcome, check.detail);
+    }
+    println!();
+    match &examination.certificate {
+        Some(certificate) if examination.holds() => println!("Verified. {}", claim(certificate)),
+        _ => println!("NOT VERIFIED: don't rely on this folder."),
+    }
+}
+
+/// What was verified, in a sentence.
+fn claim(certificate: &Certificate) -> String {
+    match &certificate.guarantee {
+        Some(guarantee) if !certificate.protects_nobody => format!(
+            "One {} is protected with epsilon {} at delta {} ({}, {} noise).",
+            guarantee.unit,
+            guarantee
+                .data_set
+                .epsilon
+                .map_or("unbounded".into(), |epsilon| format!("{epsilon:.4}")),
+            guarantee.delta,
+            guarantee.adjacency,
+            guarantee.placement,
+        ),
+        _ => "But this run PROTECTS NOBODY, and says so.".into(),
+    }
+}
