@@ -11,12 +11,12 @@ use crate::bert::Batch;
 /// to `squares`.
 pub(super) fn add_squares(
     batch: &Batch,
-    gradient: Tensor<3>,
+    gradient: &Tensor<3>,
     unit_of_row: &[usize],
     squares: &mut [f64],
 ) {
     let [_, tokens, width] = gradient.dims();
-    let values = host(gradient);
+    let values = host(gradient.clone());
     // Sums by (table, row of the table) within one unit; a unit's rows lie together.
     let mut sums: BTreeMap<(u8, u32), Vec<f64>> = BTreeMap::new();
     for (row, unit) in unit_of_row.iter().copied().enumerate() {

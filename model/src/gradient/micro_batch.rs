@@ -1,12 +1,14 @@
 //! One padded batch: forward, backward, norms by unit, and the scaled sum.
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData, activation, module};
 use rand::Rng;
 
 use super::Example;
 use super::embedding;
+use super::runs::Runs;
+use super::squares::Squares;
 use super::tape::{Dropout, Kept, Tape};
-use super::taps;
+use super::terms::{self, Term};
 use crate::bert::Batch;
 use crate::classifier::Classifier;
 use crate::error::ModelError;
@@ -19,6 +21,61 @@ struct Layer {
     gradient: Tensor<3>,
 }
 
+impl Layer {
+    /// The gradients of the layer's tensors, with each row of ∂L/∂(output) scaled by its
+    /// factor, `[rows, 1, 1]`, if there are any.
+    fn terms(&self, factors: Option<&Tensor<3>>) -> Vec<Term> {
+        let mut g = self.gradient.clone();
+        if let Some(factors) = factors {
+            g = g * factors.clone();
+        }
+        let tensor = |rest: &str| format!("{}.{rest}", self.name);
+        match &self.kept {
+            Kept::Linear(x) => vec![
+                Term::Product {
+                    tensor: tensor("weight"),
+                    x: x.clone(),
+                    g: g.clone(),
+                },
+                Term::Sum {
+                    tensor: tensor("bias"),
+                    g,
+                },
+            ],
+            Kept::Norm(x) => vec![
+                Term::Scaled {
+                    tensor: tensor("weight"),
+                    x: x.clone(),
+                    g: g.clone(),
+                },
+                Term::Sum {
+                    tensor: tensor("bias"),
+                    g,
+                },
+            ],
+            Kept::Bias => vec![Term::Sum {
+                tensor: tensor("bias"),
+                g,
+            }],
+            Kept::Adapter(inputs) => {
+                let a = inputs.x.iter().map(|x| Term::Product {
+                    tensor: tensor("lora_A.weight"),
+                    x: x.clone(),
+                    g: module::linear(g.clone(), inputs.scaled_b.clone(), None),
+                });
+                let mut terms: Vec<Term> = a.collect();
+                terms.push(Term::Product {
+                    tensor: tensor("lora_B.weight"),
+                    x: inputs.scaled_xa.clone(),
+                    g,
+                });
+                terms
+            }
+            Kept::Embedding => vec![Term::Tables { g }],
+        }
+    }
+}
+
 /// A batch of whole units after its backward pass.
 pub(super) struct MicroBatch<'a> {
     model: &'a Classifier,
@@ -26,6 +83,7 @@ pub(super) struct MicroBatch<'a> {
     layers: Vec<Layer>,
     /// The unit of each row, as an index into the batch's units.
     unit_of_row: Vec<usize>,
+    runs: Runs,
     units: usize,
     loss: f64,
 }
@@ -88,6 +146,7 @@ impl<'a> MicroBatch<'a> {
             batch,
             layers,
             unit_of_row,
+            runs: Runs::new(units.iter().map(|rows| rows.len())),
             units: units.len(),
             loss: value,
         })
@@ -98,70 +157,54 @@ impl<'a> MicroBatch<'a> {
         self.loss
     }
 
-    /// The norm of each unit's gradient over all trained parameters. NaN or infinity where
-    /// the gradient, or its square in f32, is.
-    pub(super) fn norms(&self) -> Vec<f64> {
-        let groups = self.grouping();
-        let mut squares = vec![0.0; self.units];
-        let mut on_device: Option<Tensor<1>> = None;
-        for layer in &self.layers {
-            let gradient = layer.gradient.clone();
-            let layer_squares = match &layer.kept {
-                Kept::Linear(x) => taps::linear_squares(x.clone(), gradient, groups.as_ref()),
-                Kept::Norm(x) => taps::norm_squares(x.clone(), gradient, groups.as_ref()),
-                Kept::Embedding => {
-                    embedding::add_squares(&self.batch, gradient, &self.unit_of_row, &mut squares);
+    /// The norm of each unit's gradient over all trained parameters, or `None` where it is no
+    /// number or can't be relied on.
+    pub(super) fn norms(&self) -> Vec<Option<f64>> {
+        let mut on_host = vec![0.0; self.units];
+        let mut on_device: Option<Squares> = None;
+        for term in self.layers.iter().flat_map(|layer| layer.terms(None)) {
+            let squares = match &term {
+                Term::Product { x, g, .. } => terms::product_squares(x, g, &self.runs),
+                Term::Sum { g, .. } => terms::sum_squares(g, &self.runs),
+                Term::Scaled { x, g, .. } => terms::scaled_squares(x, g, &self.runs),
+                Term::Tables { g } => {
+                    embedding::add_squares(&self.batch, g, &self.unit_of_row, &mut on_host);
                     continue;
                 }
             };
             on_device = Some(match on_device {
-                Some(sum) => sum + layer_squares,
-                None => layer_squares,
+                Some(sum) => sum.plus(squares),
+                None => squares,
             });
         }
-        if let Some(sum) = on_device {
-            for (square, x) in squares.iter_mut().zip(sum.into_data().iter::<f64>()) {
-                *square += x;
-            }
-        }
-        // Rounding can make a square slightly negative; NaN must stay NaN, so no `max`.
-        let root = |square: f64| if square < 0.0 { 0.0 } else { square.sqrt() };
-        squares.into_iter().map(root).collect()
+        Squares::norms(on_device, &on_host)
     }
 
     /// Adds Σ factor · gradient over the units to `sum`, which is in layout order.
     pub(super) fn add_scaled(&self, factors: &[f64], sum: &mut [f64]) {
-        let scale = self.row_factors(factors);
-        for layer in &self.layers {
-            let mut gradient = layer.gradient.clone();
-            if let Some(scale) = &scale {
-                gradient = gradient * scale.clone();
-            }
-            match &layer.kept {
-                Kept::Linear(x) => {
-                    let (weight, bias) = taps::linear_sum(x.clone(), gradient);
-                    self.add(&layer.name, "weight", weight.into_data(), sum);
-                    self.add(&layer.name, "bias", bias.into_data(), sum);
+        let factors = self.row_factors(factors);
+        let layers = self.layers.iter();
+        for term in layers.flat_map(|layer| layer.terms(factors.as_ref())) {
+            match term {
+                Term::Product { tensor, x, g } => {
+                    self.add(&tensor, terms::product_sum(x, g), sum);
                 }
-                Kept::Norm(x) => {
-                    let (gamma, beta) = taps::norm_sum(x.clone(), gradient);
-                    self.add(&layer.name, "weight", gamma.into_data(), sum);
-                    self.add(&layer.name, "bias", beta.into_data(), sum);
-                }
-                Kept::Embedding => {
+                Term::Sum { tensor, g } => self.add(&tensor, terms::sum(g), sum),
+                Term::Scaled { tensor, x, g } => self.add(&tensor, terms::sum(x * g), sum),
+                Term::Tables { g } => {
                     let offset = |table: &str| {
                         self.model
                             .layout()
                             .offset_of(&format!("embeddings.{table}.weight"))
                     };
-                    embedding::add_sums(&self.batch, gradient, offset, sum);
+                    embedding::add_sums(&self.batch, g, offset, sum);
                 }
             }
         }
     }
 
-    fn add(&self, layer: &str, tensor: &str, data: TensorData, sum: &mut [f64]) {
-        let Some(offset) = self.model.layout().offset_of(&format!("{layer}.{tensor}")) else {
+    fn add(&self, tensor: &str, data: TensorData, sum: &mut [f64]) {
+        let Some(offset) = self.model.layout().offset_of(tensor) else {
             return;
         };
         match data.as_slice::<f32>() {
@@ -195,39 +238,4 @@ impl<'a> MicroBatch<'a> {
             self.model.device(),
         ))
     }
-
-    /// `[units, rows]` of ones and zeros that adds up the rows of each unit, or `None` where
-    /// every unit has one row.
-    fn grouping(&self) -> Option<Tensor<2>> {
-        let rows = self.unit_of_row.len();
-        if rows == self.units {
-            return None;
-        }
-        let mut ones = vec![0.0_f32; self.units * rows];
-        for (row, unit) in self.unit_of_row.iter().enumerate() {
-            ones[unit * rows + row] = 1.0;
-        }
-        Some(Tensor::from_data(
-            TensorData::new(ones, [self.units, rows]),
-            self.model.device(),
-        ))
-    }
-}
-
-/// The summed gradient and loss of one unit's rows, however many there are.
-pub(super) fn unclipped<R: Rng>(
-    model: &Classifier,
-    examples: &[Example],
-    rows: &[usize],
-    capacity: usize,
-    rng: &mut R,
-) -> Result<(Vec<f64>, f64), ModelError> {
-    let mut sum = vec![0.0; model.layout().len()];
-    let mut loss = 0.0;
-    for rows in rows.chunks(capacity) {
-        let batch = MicroBatch::run(model, examples, &[rows], rng)?;
-        batch.add_scaled(&[1.0], &mut sum);
-        loss += batch.loss();
-    }
-    Ok((sum, loss))
 }
