@@ -88,7 +88,8 @@ impl ConductError {
     }
 }
 
-/// Drives a run to its end and writes its folder: `model/`, `metrics.jsonl`, `ledger.jsonl`,
+/// Drives a run to its end and writes its folder: `model/` (and `adapter/`, where adapters were trained),
+/// `metrics.jsonl`, `ledger.jsonl`,
 /// `plan.json`, `result.json` and `report.html`. `watch` is called after every round.
 ///
 /// # Errors
@@ -158,6 +159,10 @@ fn conduct_open(
         Some(public.evaluate(&classifier, 0)?)
     };
     classifier.save(&folder.model(), Precision::F32)?;
+    if classifier.options().train.lora().is_some() {
+        let base = config.model.base.display().to_string();
+        classifier.save_adapter(&folder.adapter(), &base)?;
+    }
     if plan.is_private() && ledger_path != own_ledger {
         std::fs::copy(&ledger_path, &own_ledger).map_err(|source| ConductError::Copy {
             path: ledger_path,
