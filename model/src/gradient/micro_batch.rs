@@ -4,86 +4,24 @@ use burn::tensor::{Int, Tensor, TensorData, activation, module};
 use rand::Rng;
 
 use super::Example;
-use super::embedding;
-use super::runs::Runs;
+use super::embedding::EmbeddingGradient;
+use super::parts::{Factors, Part};
+use super::runs::{Run, runs};
 use super::squares::Squares;
 use super::tape::{Dropout, Kept, Tape};
-use super::terms::{self, Term};
 use crate::bert::Batch;
 use crate::classifier::Classifier;
 use crate::error::ModelError;
-
-/// A trained layer after the backward pass.
-struct Layer {
-    name: String,
-    kept: Kept,
-    /// ∂L/∂(output), `[rows, tokens, out]`.
-    gradient: Tensor<3>,
-}
-
-impl Layer {
-    /// The gradients of the layer's tensors, with each row of ∂L/∂(output) scaled by its
-    /// factor, `[rows, 1, 1]`, if there are any.
-    fn terms(&self, factors: Option<&Tensor<3>>) -> Vec<Term> {
-        let mut g = self.gradient.clone();
-        if let Some(factors) = factors {
-            g = g * factors.clone();
-        }
-        let tensor = |rest: &str| format!("{}.{rest}", self.name);
-        match &self.kept {
-            Kept::Linear(x) => vec![
-                Term::Product {
-                    tensor: tensor("weight"),
-                    x: x.clone(),
-                    g: g.clone(),
-                },
-                Term::Sum {
-                    tensor: tensor("bias"),
-                    g,
-                },
-            ],
-            Kept::Norm(x) => vec![
-                Term::Scaled {
-                    tensor: tensor("weight"),
-                    x: x.clone(),
-                    g: g.clone(),
-                },
-                Term::Sum {
-                    tensor: tensor("bias"),
-                    g,
-                },
-            ],
-            Kept::Bias => vec![Term::Sum {
-                tensor: tensor("bias"),
-                g,
-            }],
-            Kept::Adapter(inputs) => {
-                let a = inputs.x.iter().map(|x| Term::Product {
-                    tensor: tensor("lora_A.weight"),
-                    x: x.clone(),
-                    g: module::linear(g.clone(), inputs.scaled_b.clone(), None),
-                });
-                let mut terms: Vec<Term> = a.collect();
-                terms.push(Term::Product {
-                    tensor: tensor("lora_B.weight"),
-                    x: inputs.scaled_xa.clone(),
-                    g,
-                });
-                terms
-            }
-            Kept::Embedding => vec![Term::Tables { g }],
-        }
-    }
-}
 
 /// A batch of whole units after its backward pass.
 pub(super) struct MicroBatch<'a> {
     model: &'a Classifier,
     batch: Batch,
-    layers: Vec<Layer>,
+    /// The parts of the gradient, for each run of units.
+    runs: Vec<(Run, Vec<Part>)>,
+    embedding: Option<EmbeddingGradient>,
     /// The unit of each row, as an index into the batch's units.
     unit_of_row: Vec<usize>,
-    runs: Runs,
     units: usize,
     loss: f64,
 }
@@ -128,25 +66,25 @@ impl<'a> MicroBatch<'a> {
             .next()
             .unwrap_or(f64::NAN);
         let mut gradients = loss.backward();
-        let layers = tape
-            .into_taps()
-            .into_iter()
-            .filter_map(|tap| {
-                // A layer that the loss doesn't depend on has no gradient.
-                let gradient = tap.probe.grad_remove(&mut gradients)?;
-                Some(Layer {
-                    name: tap.name,
-                    kept: tap.kept,
-                    gradient,
-                })
-            })
-            .collect();
+        let runs = runs(units.iter().map(|rows| rows.len()));
+        let mut runs: Vec<(Run, Vec<Part>)> = runs.into_iter().map(|r| (r, Vec::new())).collect();
+        let mut embedding = None;
+        for tap in tape.into_taps() {
+            // A layer that the loss doesn't depend on has no gradient.
+            let Some(g) = tap.probe.grad_remove(&mut gradients) else {
+                continue;
+            };
+            match tap.kept {
+                Kept::Embedding => embedding = Some(EmbeddingGradient::new(g)),
+                kept => add_parts(&tap.name, &kept, &g, &mut runs),
+            }
+        }
         Ok(Self {
             model,
             batch,
-            layers,
+            runs,
+            embedding,
             unit_of_row,
-            runs: Runs::new(units.iter().map(|rows| rows.len())),
             units: units.len(),
             loss: value,
         })
@@ -161,45 +99,28 @@ impl<'a> MicroBatch<'a> {
     /// number or can't be relied on.
     pub(super) fn norms(&self) -> Vec<Option<f64>> {
         let mut on_host = vec![0.0; self.units];
-        let mut on_device: Option<Squares> = None;
-        for term in self.layers.iter().flat_map(|layer| layer.terms(None)) {
-            let squares = match &term {
-                Term::Product { x, g, .. } => terms::product_squares(x, g, &self.runs),
-                Term::Sum { g, .. } => terms::sum_squares(g, &self.runs),
-                Term::Scaled { x, g, .. } => terms::scaled_squares(x, g, &self.runs),
-                Term::Tables { g } => {
-                    embedding::add_squares(&self.batch, g, &self.unit_of_row, &mut on_host);
-                    continue;
-                }
-            };
-            on_device = Some(match on_device {
-                Some(sum) => sum.plus(squares),
-                None => squares,
-            });
+        if let Some(embedding) = &self.embedding {
+            embedding.add_squares(&self.batch, &self.unit_of_row, &mut on_host);
         }
-        Squares::norms(on_device, &on_host)
+        let norms = self.runs.iter().flat_map(|(run, parts)| {
+            let squares = parts.iter().map(Part::squares).reduce(Squares::plus);
+            Squares::norms(squares, &on_host[run.units()])
+        });
+        norms.collect()
     }
 
     /// Adds Σ factor · gradient over the units to `sum`, which is in layout order.
     pub(super) fn add_scaled(&self, factors: &[f64], sum: &mut [f64]) {
-        let factors = self.row_factors(factors);
-        let layers = self.layers.iter();
-        for term in layers.flat_map(|layer| layer.terms(factors.as_ref())) {
-            match term {
-                Term::Product { tensor, x, g } => {
-                    self.add(&tensor, terms::product_sum(x, g), sum);
-                }
-                Term::Sum { tensor, g } => self.add(&tensor, terms::sum(g), sum),
-                Term::Scaled { tensor, x, g } => self.add(&tensor, terms::sum(x * g), sum),
-                Term::Tables { g } => {
-                    let offset = |table: &str| {
-                        self.model
-                            .layout()
-                            .offset_of(&format!("embeddings.{table}.weight"))
-                    };
-                    embedding::add_sums(&self.batch, g, offset, sum);
-                }
+        for (run, parts) in &self.runs {
+            let factors = Factors::new(&factors[run.units()], self.model.device());
+            for part in parts {
+                self.add(&part.tensor, part.scaled_sum(&factors), sum);
             }
+        }
+        if let Some(embedding) = &self.embedding {
+            let layout = self.model.layout();
+            let offset = |table: &str| layout.offset_of(&format!("embeddings.{table}.weight"));
+            embedding.add_scaled(&self.batch, &self.unit_of_row, factors, offset, sum);
         }
     }
 
@@ -221,21 +142,35 @@ impl<'a> MicroBatch<'a> {
             }
         }
     }
+}
 
-    /// `[rows, 1, 1]`, or `None` where every factor is 1.
-    fn row_factors(&self, factors: &[f64]) -> Option<Tensor<3>> {
-        if factors.iter().all(|factor| *factor == 1.0) {
-            return None;
+/// Adds the parts of a layer's gradient to each run's, from ∂L/∂(output) `g`.
+fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, runs: &mut [(Run, Vec<Part>)]) {
+    let tensor = |rest: &str| format!("{layer}.{rest}");
+    let mut add = |part: &dyn Fn(&Run) -> Part| {
+        for (run, parts) in runs.iter_mut() {
+            parts.push(part(run));
         }
-        let rows: Vec<f32> = self
-            .unit_of_row
-            .iter()
-            .map(|unit| factors[*unit] as f32)
-            .collect();
-        let shape = [rows.len(), 1, 1];
-        Some(Tensor::from_data(
-            TensorData::new(rows, shape),
-            self.model.device(),
-        ))
+    };
+    match kept {
+        Kept::Linear(x) => {
+            add(&|run| Part::product(tensor("weight"), x, g, run));
+            add(&|run| Part::sum(tensor("bias"), g, run));
+        }
+        Kept::Norm(x) => {
+            let scaled = x.clone() * g.clone();
+            add(&|run| Part::sum(tensor("weight"), &scaled, run));
+            add(&|run| Part::sum(tensor("bias"), g, run));
+        }
+        Kept::Bias => add(&|run| Part::sum(tensor("bias"), g, run)),
+        Kept::Adapter(inputs) => {
+            if let Some(x) = &inputs.x {
+                let g = module::linear(g.clone(), inputs.scaled_b.clone(), None);
+                add(&|run| Part::product(tensor("lora_A.weight"), x, &g, run));
+            }
+            let xa = &inputs.scaled_xa;
+            add(&|run| Part::product(tensor("lora_B.weight"), xa, g, run));
+        }
+        Kept::Embedding => {}
     }
 }

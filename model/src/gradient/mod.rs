@@ -1,21 +1,24 @@
 //! Sums of per-unit clipped gradients by book-keeping (Bu et al. 2023): one backward pass,
 //! no gradient of a single unit kept in memory where its norm can be had without.
 //!
-//! [`tape`] records a forward pass, [`terms`] has the norms and sums of each kind of tensor,
+//! [`tape`] records a forward pass, [`parts`] has the norms and sums of each kind of tensor,
 //! [`squares`] tells which norms can be relied on, [`micro_batch`] runs one padded batch, and
 //! [`gradient_sum`] adds them up.
 
 mod embedding;
 mod micro_batch;
+mod parts;
 mod runs;
 mod squares;
 pub(crate) mod tape;
-mod terms;
 
 #[cfg(test)]
 mod autodiff_tests;
 #[cfg(test)]
+mod norm_tests;
+#[cfg(test)]
 #[path = "../../tests/support/mod.rs"]
+#[allow(dead_code, reason = "tests outside of the crate use more of it")]
 mod support;
 
 use rand::Rng;

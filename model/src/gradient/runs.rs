@@ -3,15 +3,17 @@
 //! A unit's rows lie together, and units of equally many rows do, too. Such a run of units is
 //! one tensor in which each unit is a row of as many more tokens.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
 
-use super::squares::Squares;
+use burn::tensor::Tensor;
 
 /// Units of equally many rows, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     /// The first row.
     start: usize,
+    /// The first unit.
+    first: usize,
     /// How many units.
     units: usize,
     /// Rows of each.
@@ -19,6 +21,11 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Its units, by their places in the batch.
+    pub(super) fn units(&self) -> Range<usize> {
+        self.first..self.first + self.units
+    }
+
     /// `[B, T, n]` as `[units, size · T, n]`, the run's rows alone.
     pub(super) fn units_of(&self, x: &Tensor<3>) -> Tensor<3> {
         let [rows, tokens, width] = x.dims();
@@ -32,33 +39,23 @@ impl Run {
     }
 }
 
-/// All units of a batch, in the order of their rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Runs(Vec<Run>);
-
-impl Runs {
-    /// Finds the runs among units of so many rows each.
-    pub(super) fn new(sizes: impl IntoIterator<Item = usize>) -> Self {
-        let mut runs: Vec<Run> = Vec::new();
-        let mut start = 0;
-        for size in sizes {
-            match runs.last_mut() {
-                Some(run) if run.size == size => run.units += 1,
-                _ => runs.push(Run {
-                    start,
-                    units: 1,
-                    size,
-                }),
-            }
-            start += size;
+/// Finds the runs among units of so many rows each.
+pub(super) fn runs(sizes: impl IntoIterator<Item = usize>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut start = 0;
+    for (unit, size) in sizes.into_iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if run.size == size => run.units += 1,
+            _ => runs.push(Run {
+                start,
+                first: unit,
+                units: 1,
+                size,
+            }),
         }
-        Self(runs)
+        start += size;
     }
-
-    /// Squares of each run, put together in the order of the units.
-    pub(super) fn map(&self, squares: impl Fn(&Run) -> Squares) -> Squares {
-        Squares::concatenated(self.0.iter().map(squares).collect())
-    }
+    runs
 }
 
 #[cfg(test)]
@@ -67,12 +64,22 @@ mod tests {
 
     #[test]
     fn units_of_one_size_make_one_run() {
-        let run = |start, units, size| Run { start, units, size };
-        assert_eq!(Runs::new([1, 1, 1]).0, [run(0, 3, 1)]);
+        let run = |start, first, units, size| Run {
+            start,
+            first,
+            units,
+            size,
+        };
+        assert_eq!(runs([1, 1, 1]), [run(0, 0, 3, 1)]);
         assert_eq!(
-            Runs::new([1, 3, 3, 2, 1]).0,
-            [run(0, 1, 1), run(1, 2, 3), run(7, 1, 2), run(9, 1, 1)]
+            runs([1, 3, 3, 2, 1]),
+            [
+                run(0, 0, 1, 1),
+                run(1, 1, 2, 3),
+                run(7, 3, 1, 2),
+                run(9, 4, 1, 1)
+            ]
         );
-        assert_eq!(Runs::new([]).0, []);
+        assert_eq!(runs([]), []);
     }
 }

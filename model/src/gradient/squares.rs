@@ -24,9 +24,9 @@ const MAGNITUDE: f64 = 1e10;
 pub(super) struct Squares(Tensor<2>);
 
 impl Squares {
-    /// ‖·‖² of each unit's gradient, which is there: `[units, n, m]`.
-    pub(super) fn of(gradient: Tensor<3>) -> Self {
-        let norm = total(gradient.powi_scalar(2));
+    /// ‖·‖² of each unit's gradient, `[units, n]`.
+    pub(super) fn of(gradient: Tensor<2>) -> Self {
+        let norm = gradient.powi_scalar(2).sum_dim(1);
         let none = Tensor::zeros([norm.dims()[0], 2], &norm.device());
         Self(Tensor::cat(vec![norm, none], 1))
     }
@@ -43,27 +43,20 @@ impl Squares {
         Self(Tensor::cat(vec![total(product), diagonal, magnitude], 1))
     }
 
-    /// The units of several runs, one after the other.
-    pub(super) fn concatenated(runs: Vec<Self>) -> Self {
-        let runs: Vec<Tensor<2>> = runs.into_iter().map(|run| run.0).collect();
-        Self(Tensor::cat(runs, 0))
-    }
-
     /// The same units' squares over more tensors.
     pub(super) fn plus(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }
 
-    /// Each unit's norm, where it can be relied on. `more` is added to the squares.
+    /// Each unit's norm, where it can be relied on. `more`, one number a unit, is added to
+    /// the squares.
     pub(super) fn norms(squares: Option<Self>, more: &[f64]) -> Vec<Option<f64>> {
         let Some(Self(squares)) = squares else {
             return more.iter().map(|square| norm(*square, 0.0, 0.0)).collect();
         };
         let values: Vec<f64> = squares.into_data().iter::<f64>().collect();
-        let units = values.as_chunks::<3>().0;
+        let units = values.as_chunks::<3>().0.iter().zip(more);
         units
-            .iter()
-            .zip(more)
             .map(|([square, diagonal, magnitude], more)| norm(square + more, *diagonal, *magnitude))
             .collect()
     }

@@ -48,6 +48,7 @@ pub fn tiny_on(device: &DeviceChoice, options: ClassifierOptions) -> Result<Clas
 }
 
 /// The trainable set `lora` with these targets.
+#[allow(dead_code, reason = "not every test has adapters")]
 pub fn lora(targets: &[&str], freeze_a: bool) -> TrainableSet {
     let targets = LoraTargets::parse(targets).expect("targets");
     TrainableSet::Lora(LoraConfig::new(3, 6.0, targets, freeze_a, 11).expect("adapters"))
