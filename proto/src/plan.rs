@@ -161,6 +161,10 @@ pub enum LocalOptimiser {
     AdamW,
 }
 
+/// Rows of a micro-batch, at most. Its sum is formed in single precision, and what that rounds
+/// has to stay within the clipping slack (`privacy/proofs/lattice.md`).
+const LARGEST_MICRO_BATCH: usize = 256;
+
 /// Why a plan can't be followed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlanError {
@@ -316,10 +320,10 @@ impl Plan {
         )?;
         let l = &self.local;
         range(
-            (1..=65_536).contains(&l.micro_batch),
+            (1..=LARGEST_MICRO_BATCH).contains(&l.micro_batch),
             "micro_batch",
             l.micro_batch.to_string(),
-            "from 1 to 65,536",
+            "from 1 to 256: what is added up in single precision at a time bounds its rounding",
         )?;
         range(
             (1..=1 << 32).contains(&l.max_units),
