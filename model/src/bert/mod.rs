@@ -227,8 +227,7 @@ impl Network {
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
         let middle = match self.config.activation {
-            Activation::Gelu if self.on_cpu => gelu::gelu(middle),
-            Activation::Gelu => activation::gelu(middle),
+            Activation::Gelu => gelu::gelu(middle, self.on_cpu),
             Activation::GeluTanh => activation::gelu_approximate(middle),
             Activation::Relu => activation::relu(middle),
         };

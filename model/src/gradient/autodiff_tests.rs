@@ -124,7 +124,9 @@ impl<'a> Plain<'a> {
         let attention_norm = format!("{name}.attention.output.LayerNorm");
         let hidden = self.norm(&attention_norm, hidden + attended);
         let middle = self.linear(&format!("{name}.intermediate.dense"), hidden.clone());
-        let output = self.linear(&format!("{name}.output.dense"), activation::gelu(middle));
+        // The library's own GELU has no exact slope on every device.
+        let phi = (middle.clone() / 2.0_f64.sqrt()).erf().add_scalar(1.0) * 0.5;
+        let output = self.linear(&format!("{name}.output.dense"), middle * phi);
         self.norm(&format!("{name}.output.LayerNorm"), hidden + output)
     }
 
