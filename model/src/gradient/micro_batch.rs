@@ -1,6 +1,6 @@
 //! One padded batch: forward, backward, norms by unit, and the scaled sum.
 
-use burn::tensor::{Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 use rand::Rng;
 
 use super::Example;
@@ -8,7 +8,7 @@ use super::embedding::EmbeddingGradient;
 use super::parts::{Factors, Part};
 use super::runs::{Run, runs};
 use super::squares::Squares;
-use super::tape::{Dropout, Kept, Tape};
+use super::tape::{Dropout, Kept, Tape, linear};
 use crate::bert::Batch;
 use crate::classifier::Classifier;
 use crate::error::ModelError;
@@ -165,7 +165,7 @@ fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, runs: &mut [(Run, Vec<Part
         Kept::Bias => add(&|run| Part::sum(tensor("bias"), g, run)),
         Kept::Adapter(inputs) => {
             if let Some(x) = &inputs.x {
-                let g = module::linear(g.clone(), inputs.scaled_b.clone(), None);
+                let g = linear(g.clone(), &inputs.scaled_b, None);
                 add(&|run| Part::product(tensor("lora_A.weight"), x, &g, run));
             }
             let xa = &inputs.scaled_xa;

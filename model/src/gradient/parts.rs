@@ -17,6 +17,10 @@ pub(super) struct Part {
     gradient: Gradient,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "handles of tensors, of which a batch has a few dozen"
+)]
 enum Gradient {
     /// Of each unit, `[units, n]`.
     Each(Tensor<2>),

@@ -20,7 +20,7 @@ pub(crate) enum Kept {
     /// A bias alone, of either kind of layer: nothing.
     Bias,
     /// An adapter.
-    Adapter(AdapterInputs),
+    Adapter(Box<AdapterInputs>),
     /// The embedding tables: nothing, the token ids are known.
     Embedding,
 }
@@ -85,7 +85,7 @@ impl<'a> Tape<'a> {
     }
 
     pub(crate) fn linear(&mut self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-        let y = module::linear(x.clone(), layer.weight.clone(), Some(layer.bias.clone()));
+        let y = linear(x.clone(), &layer.weight, Some(&layer.bias));
         if let Some(adapter) = &layer.adapter {
             return self.adapter(layer, adapter, x, y);
         }
@@ -106,8 +106,8 @@ impl<'a> Tape<'a> {
         x: Tensor<3>,
         y: Tensor<3>,
     ) -> Tensor<3> {
-        let xa = module::linear(x.clone(), adapter.a.clone(), None).mul_scalar(adapter.scale);
-        let y = y + module::linear(xa.clone(), adapter.b.clone(), None);
+        let xa = linear(x.clone(), &adapter.a, None).mul_scalar(adapter.scale);
+        let y = y + linear(xa.clone(), &adapter.b, None);
         if !self.trains(layer.part, Role::AdapterB) {
             return y;
         }
@@ -116,7 +116,7 @@ impl<'a> Tape<'a> {
             scaled_xa: xa.inner(),
             scaled_b: adapter.b.clone().transpose().mul_scalar(adapter.scale),
         };
-        self.tap(&layer.name, y, Kept::Adapter(kept))
+        self.tap(&layer.name, y, Kept::Adapter(Box::new(kept)))
     }
 
     pub(crate) fn norm(&mut self, layer: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
@@ -167,7 +167,7 @@ impl<'a> Tape<'a> {
 
     fn tap(&mut self, name: &str, y: Tensor<3>, kept: Kept) -> Tensor<3> {
         let device = y.device().autodiff();
-        let probe = Tensor::<3>::zeros(y.dims(), &device).require_grad();
+        let probe = Tensor::<3>::full(y.dims(), 0.0, &device).require_grad();
         self.taps.push(Tap {
             name: name.to_owned(),
             kept,
@@ -175,4 +175,13 @@ impl<'a> Tape<'a> {
         });
         y + probe
     }
+}
+
+/// x W + b for `[rows, tokens, in]`, as one product over all rows and tokens: a product for
+/// each row would prepare the weight's memory anew each time, forward and backward.
+pub(crate) fn linear(x: Tensor<3>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<3> {
+    let [rows, tokens, inputs] = x.dims();
+    let [_, outputs] = weight.dims();
+    let flat = x.reshape([rows * tokens, inputs]);
+    module::linear(flat, weight.clone(), bias.cloned()).reshape([rows, tokens, outputs])
 }
