@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, Example, ModelError, ModelFiles, tokenise,
+    Classifier, ClassifierOptions, DeviceChoice, Example, LoraConfig, LoraTargets, ModelError,
+    ModelFiles, TrainableSet, tokenise,
 };
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::mechanism::MechanismError;
 use umbel_proto::message::{BlobDigest, ClientId};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::{LoraPlan, Plan};
 
 use crate::compute::ComputeSlots;
 use crate::policy::SitePolicy;
@@ -209,7 +210,7 @@ fn open_model(
         pooling: plan.classifier.pooling.parse().map_err(wrong)?,
         max_tokens: plan.classifier.max_tokens,
         dropout: plan.classifier.dropout,
-        train: plan.classifier.train.parse().map_err(wrong)?,
+        train: trainable_set(plan).map_err(wrong)?,
     };
     // A fresh head needs no randomness here: the first round's parameters replace it.
     let model = Classifier::load_without_head(&files, options, &device)?;
@@ -225,6 +226,16 @@ fn open_model(
         )));
     }
     Ok(model)
+}
+
+/// Which parameters a plan trains.
+fn trainable_set(plan: &Plan) -> Result<TrainableSet, ModelError> {
+    let adapters = |lora: &LoraPlan| {
+        let targets = LoraTargets::parse(&lora.targets)?;
+        LoraConfig::new(lora.rank, lora.alpha, targets, lora.freeze_a, lora.seed)
+    };
+    let lora = plan.classifier.lora.as_ref().map(adapters).transpose()?;
+    TrainableSet::named(&plan.classifier.train, lora)
 }
 
 fn read_parameters(bytes: &[u8]) -> Result<Vec<f32>, SiteError> {

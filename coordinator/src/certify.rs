@@ -10,7 +10,7 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::Delta;
 use umbel_privacy::accountant::event::NoiseMultiplier;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
-use umbel_privacy::certificate::content::FORMAT_VERSION;
+use umbel_privacy::certificate::content::{FORMAT_VERSION, RELEASED};
 use umbel_privacy::certificate::{
     Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
     SignedCertificate, SigningKey,
@@ -207,15 +207,21 @@ fn participation(
 
 /// The released files, in the order of their names, and the documents that are there.
 fn files(folder: &Path) -> Result<Vec<FileStatement>, CertifyError> {
-    let model = folder.join("model");
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| CertifyError::File { path, source }
     };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(&model).map_err(unreadable(&model))? {
-        let name = entry.map_err(unreadable(&model))?.file_name();
-        paths.push(format!("model/{}", name.to_string_lossy()));
+    for name in RELEASED {
+        let released = folder.join(name);
+        // Only runs that train adapters leave a folder of them.
+        if name != "model" && !released.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(&released).map_err(unreadable(&released))? {
+            let file = entry.map_err(unreadable(&released))?.file_name();
+            paths.push(format!("{name}/{}", file.to_string_lossy()));
+        }
     }
     paths.sort();
     let there = |name: &&str| folder.join(name).is_file();

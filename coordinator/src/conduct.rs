@@ -92,8 +92,9 @@ impl ConductError {
     }
 }
 
-/// Drives a run to its end and writes its folder: `model/`, `metrics.jsonl`, `ledger.jsonl`,
-/// `plan.json`, `result.json`, `report.html`, `certificate.json` and `certificate.html`. `watch` is called after every round.
+/// Drives a run to its end and writes its folder: `model/` (and `adapter/`, where adapters
+/// were trained), `metrics.jsonl`, `ledger.jsonl`, `plan.json`, `result.json`, `report.html`,
+/// `certificate.json` and `certificate.html`. `watch` is called after every round.
 ///
 /// # Errors
 /// [`ConductError`]. The run's ending, whatever it is, is no error.
@@ -166,6 +167,10 @@ fn conduct_open(
         Some(public.evaluate(&classifier, 0)?)
     };
     classifier.save(&folder.model(), Precision::F32)?;
+    if classifier.options().train.lora().is_some() {
+        let base = config.model.base.display().to_string();
+        classifier.save_adapter(&folder.adapter(), &base)?;
+    }
     folder.forget_latest_round()?;
     if let Some(ledger) = &outcome.ledger
         && ledger_path != own_ledger

@@ -80,7 +80,7 @@ pub fn prepare(
         pooling: config.model.pooling.parse().map_err(key)?,
         max_tokens: config.model.max_tokens,
         dropout: config.model.dropout,
-        train: config.model.train.parse().map_err(key)?,
+        train: config.trainable_set()?,
     };
     // The fresh head is public, so its randomness need not be secret: a fixed stream makes
     // every run of one configuration start from the same model.

@@ -64,6 +64,11 @@ impl RunFolder {
         self.path.join("model")
     }
 
+    /// Where adapters go.
+    pub fn adapter(&self) -> PathBuf {
+        self.path.join("adapter")
+    }
+
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors

@@ -292,6 +292,19 @@ fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
             facts.plan.classifier.max_tokens.to_string(),
         ),
     ];
+    if let Some(lora) = &facts.plan.classifier.lora {
+        let frozen = if lora.freeze_a { ", A frozen" } else { "" };
+        let text = format!(
+            "rank {}, alpha {}, {}{frozen}",
+            lora.rank,
+            lora.alpha,
+            lora.targets.join(", ")
+        );
+        settings.push(("adapters".into(), text));
+    }
+    if facts.plan.is_private() {
+        settings.push(("clipping".into(), facts.plan.privacy.clipping.to_string()));
+    }
     match (
         facts.plan.summed,
         facts.config.training.expected_batch,

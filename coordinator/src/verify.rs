@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::TOLERANCE;
+use umbel_privacy::certificate::content::RELEASED;
 use umbel_privacy::certificate::{
     Certificate, Check, Evidence, Examination, FoundFile, PublicKey, examine,
 };
@@ -65,7 +66,9 @@ pub fn verify(
     let plan = read(&folder.join("plan.json"))?;
     let ledger = read(&folder.join("ledger.jsonl"))?;
     let mut files = Vec::new();
-    list(&folder.join("model"), "model", &mut files)?;
+    for name in RELEASED {
+        list(&folder.join(name), name, &mut files)?;
+    }
     for name in DOCUMENTS {
         let path = folder.join(name);
         if fs::symlink_metadata(&path).is_ok() {

@@ -13,7 +13,7 @@ use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::{Federation, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
 use umbel_proto::plan::{
-    ClassifierPlan, LocalOptimisation, LocalOptimiser, LocalPlan, Plan, PrivacyPlan,
+    ClassifierPlan, ClippingRule, LocalOptimisation, LocalOptimiser, LocalPlan, Plan, PrivacyPlan,
 };
 
 const PARAMETERS: usize = 5;
@@ -33,11 +33,13 @@ fn plan() -> Plan {
             noise_multiplier: 1.0,
             sampling_rate: 1.0,
             clipping_norm: 1.0,
+            clipping: ClippingRule::Flat,
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
             labels: vec!["no".into(), "yes".into()],
             train: "head".into(),
+            lora: None,
             pooling: "mean".into(),
             max_tokens: 8,
             dropout: 0.0,

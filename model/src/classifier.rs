@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::{Rng, RngExt};
-use serde_json::{Map, Value};
 
 use crate::bert::{Batch, BertConfig, Network, Weight};
-use crate::checkpoint::{ModelFiles, Precision, SavedModel, load_weights, save};
+use crate::checkpoint::{
+    ModelFiles, NamedWeight, Precision, SavedModel, Saving, load_weights, write_folder,
+};
 use crate::error::ModelError;
-use crate::parameters::{ParameterLayout, Part, Pooling, TrainableSet};
+use crate::parameters::{ParameterLayout, Part, Pooling, Role, TrainableSet};
 use crate::tokenizer::Tokenizer;
 
 /// What turns a pretrained encoder into a classifier.
@@ -53,7 +54,7 @@ impl Classifier {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let (mut model, found) = Self::assemble(files, options, device)?;
-        model.network.visit(&mut |name, part, weight| {
+        model.network.visit(&mut |name, (part, _), weight| {
             let fresh = part == Part::Head
                 && if name.starts_with("pooler") {
                     !found.pooler
@@ -123,7 +124,10 @@ impl Classifier {
     ) -> Result<Self, ModelError> {
         let tokenizer =
             Tokenizer::from_json(tokenizer_json, options.max_tokens, config.vocab_size)?;
-        let network = Network::zeros(config, options.pooling, options.labels.len(), device);
+        let mut network = Network::zeros(config, options.pooling, options.labels.len(), device);
+        if let Some(lora) = options.train.lora() {
+            network.adapt(&lora);
+        }
         let config_json = SavedModel::config_of(config);
         let mut model = Self::of_parts(network, tokenizer, options, device);
         model.config_json = config_json;
@@ -137,7 +141,7 @@ impl Classifier {
             };
             let count = weight.shape().iter().product();
             let values = (0..count).map(|_| centre + 0.1 * normal(rng)).collect();
-            put(weight, values, device);
+            weight.put(values, device);
             Ok::<(), ModelError>(())
         })?;
         Ok(model)
@@ -162,6 +166,16 @@ impl Classifier {
         let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, config.vocab_size)?;
         let mut network = Network::zeros(&config, options.pooling, options.labels.len(), device);
         let found = load_weights(&mut network, &files.weights, device)?;
+        if let Some(lora) = options.train.lora() {
+            if lora.rank() > config.hidden_size {
+                return Err(ModelError::Lora(format!(
+                    "rank is {}, more than this model's hidden size {}; choose a smaller one",
+                    lora.rank(),
+                    config.hidden_size
+                )));
+            }
+            network.adapt(&lora);
+        }
         let mut model = Self::of_parts(network, tokenizer, options, device);
         model.config_json.clone_from(&files.config);
         model.tokenizer_json.clone_from(&files.tokenizer);
@@ -175,8 +189,8 @@ impl Classifier {
         device: &Device,
     ) -> Self {
         let mut trained = Vec::new();
-        let Ok(()) = network.visit(&mut |name, part, weight| {
-            if options.train.trains(part) {
+        let Ok(()) = network.visit(&mut |name, (part, role), weight| {
+            if options.train.trains(part, role) {
                 trained.push((name.to_owned(), weight.shape()));
             }
             Ok::<(), std::convert::Infallible>(())
@@ -230,9 +244,9 @@ impl Classifier {
         let mut flat = Vec::with_capacity(self.layout.len());
         let set = self.options.train;
         // Clones share the tensors' memory.
-        let Ok(()) = self.network.clone().visit(&mut |_, part, weight| {
-            if set.trains(part) {
-                flat.extend(host_values(weight));
+        let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
+            if set.trains(part, role) {
+                flat.extend(weight.host_values());
             }
             Ok::<(), std::convert::Infallible>(())
         });
@@ -259,11 +273,11 @@ impl Classifier {
         let set = self.options.train;
         let device = self.device.clone();
         let mut rest = parameters;
-        let Ok(()) = self.network.visit(&mut |_, part, weight| {
-            if set.trains(part) {
+        let Ok(()) = self.network.visit(&mut |_, (part, role), weight| {
+            if set.trains(part, role) {
                 let (values, after) = rest.split_at(weight.shape().iter().product());
                 rest = after;
-                put(weight, values.to_vec(), &device);
+                weight.put(values.to_vec(), &device);
             }
             Ok::<(), std::convert::Infallible>(())
         });
@@ -271,34 +285,53 @@ impl Classifier {
     }
 
     /// Saves the classifier in Hugging Face layout: `config.json`, `model.safetensors`,
-    /// `tokenizer.json`, and where transformers needs it, the code that reads it. The folder
-    /// is written beside and moved into place, so that it is there whole or not at all.
+    /// `tokenizer.json`, and where transformers needs it, the code that reads it. Adapters are
+    /// merged into the weights. The folder is written beside and moved into place, so that it
+    /// is there whole or not at all.
     ///
     /// # Errors
     /// [`ModelError::Unwritable`] naming the file.
     pub fn save(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
-        let mut tensors = Vec::new();
-        let Ok(()) = self.network.clone().visit(&mut |name, _, weight| {
-            let matrix = matches!(weight, Weight::Matrix(_));
-            let shape = weight.shape();
-            tensors.push((name.to_owned(), shape, matrix, host_values(weight)));
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let saved = SavedModel {
-            labels: self.options.labels.clone(),
-            pooling: self.options.pooling,
-            max_tokens: self.tokenizer.max_tokens(),
+        let mut network = self.network.clone();
+        network.merge();
+        let tensors = named_weights(&mut network, |_, _| true);
+        let files = self.saving().files(tensors, precision)?;
+        write_folder(folder, &files)
+    }
+
+    /// Saves the adapters and the head as PEFT does: `adapter_config.json` and
+    /// `adapter_model.safetensors`, and the files besides that turn the base model into a
+    /// classifier. `base` is where Python finds the base model. Written like
+    /// [`Classifier::save`].
+    ///
+    /// # Errors
+    /// [`ModelError::Lora`] where there are no adapters; [`ModelError::Unwritable`] naming
+    /// the file.
+    pub fn save_adapter(&self, folder: &Path, base: &str) -> Result<(), ModelError> {
+        let Some(lora) = self.options.train.lora() else {
+            return Err(ModelError::Lora(format!(
+                "there are no adapters to save: the trainable set is `{}`",
+                self.options.train
+            )));
         };
-        let original: Map<String, Value> =
-            serde_json::from_slice(&self.config_json).unwrap_or_default();
-        save(
-            folder,
-            &saved,
-            original,
-            &self.tokenizer_json,
-            tensors,
-            precision,
-        )
+        // A frozen A belongs to the adapter, too.
+        let chosen =
+            |part, role| part == Part::Head || matches!(role, Role::AdapterA | Role::AdapterB);
+        let tensors = named_weights(&mut self.network.clone(), chosen);
+        let files = self.saving().adapter_files(&lora, base, tensors)?;
+        write_folder(folder, &files)
+    }
+
+    fn saving(&self) -> Saving<'_> {
+        Saving {
+            model: SavedModel {
+                labels: self.options.labels.clone(),
+                pooling: self.options.pooling,
+                max_tokens: self.tokenizer.max_tokens(),
+            },
+            original: serde_json::from_slice(&self.config_json).unwrap_or_default(),
+            tokenizer: &self.tokenizer_json,
+        }
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -339,6 +372,23 @@ impl Classifier {
     }
 }
 
+/// The chosen weights of a network with their names and numbers.
+fn named_weights(network: &mut Network, chosen: impl Fn(Part, Role) -> bool) -> Vec<NamedWeight> {
+    let mut tensors = Vec::new();
+    let Ok(()) = network.visit(&mut |name, (part, role), weight| {
+        if chosen(part, role) {
+            tensors.push(NamedWeight {
+                name: name.to_owned(),
+                shape: weight.shape(),
+                transposed: matches!(weight, Weight::Matrix(_)),
+                values: weight.host_values(),
+            });
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+    tensors
+}
+
 /// BERT's own initialisation: matrices normal with deviation 0.02, biases 0, scales 1.
 fn initialise<R: Rng>(weight: Weight<'_>, rng: &mut R, device: &Device) {
     let shape = weight.shape();
@@ -347,7 +397,7 @@ fn initialise<R: Rng>(weight: Weight<'_>, rng: &mut R, device: &Device) {
         Weight::Matrix(_) | Weight::Table(_) => (0..count).map(|_| 0.02 * normal(rng)).collect(),
         Weight::Vector(_) => vec![0.0; count],
     };
-    put(weight, values, device);
+    weight.put(values, device);
 }
 
 /// A standard normal deviate by Box and Muller: good enough to initialise weights, and no
@@ -356,25 +406,4 @@ fn normal<R: Rng>(rng: &mut R) -> f32 {
     let (u, v): (f64, f64) = (rng.random(), rng.random());
     let radius = (-2.0 * (1.0 - u).ln()).sqrt();
     (radius * (std::f64::consts::TAU * v).cos()) as f32
-}
-
-/// Puts numbers in memory order into a weight.
-fn put(weight: Weight<'_>, values: Vec<f32>, device: &Device) {
-    match weight {
-        Weight::Matrix(tensor) | Weight::Table(tensor) => {
-            *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), device);
-        }
-        Weight::Vector(tensor) => {
-            *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), device);
-        }
-    }
-}
-
-/// A weight's numbers in memory order.
-fn host_values(weight: Weight<'_>) -> Vec<f32> {
-    let data = match weight {
-        Weight::Matrix(tensor) | Weight::Table(tensor) => tensor.clone().into_data(),
-        Weight::Vector(tensor) => tensor.clone().into_data(),
-    };
-    data.iter::<f32>().collect()
 }

@@ -88,6 +88,9 @@ pub enum ModelError {
         /// What it may be.
         expected: &'static str,
     },
+    /// Adapters that can't be.
+    #[error("LoRA: {0}")]
+    Lora(String),
     /// A row that doesn't fit the model.
     #[error("row {row}: {reason}")]
     Row {

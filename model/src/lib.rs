@@ -5,10 +5,15 @@
 //! |---|---|
 //! | [`Classifier`], [`bert`] | the network, its tokeniser and labels, on a device |
 //! | [`ModelFiles`] | Hugging Face folders, in and out |
+//! | [`TrainableSet`], [`LoraConfig`] | which parameters are trained |
 //! | [`gradient_sum`], [`gradient`] | sums of clipped per-unit gradients |
 //! | [`Optimiser`], [`optimiser`] | steps over flat parameters |
 //! | [`data`], [`metrics`] | labelled tables, and how good predictions are |
 //! | [`DeviceChoice`] | CPU or GPU, chosen at run time |
+
+// Tests inside of the crate share the ones outside's small classifier.
+#[cfg(test)]
+extern crate self as umbel_model;
 
 pub mod bert;
 mod checkpoint;
@@ -18,6 +23,7 @@ mod device;
 mod error;
 pub mod gradient;
 mod inference;
+mod lora;
 pub mod metrics;
 pub mod optimiser;
 mod parameters;
@@ -29,6 +35,7 @@ pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use gradient::{Clipping, Example, GradientSum, gradient_sum};
 pub use inference::{last_hidden_state, logits, predict, tokenise};
+pub use lora::{LoraConfig, LoraTarget, LoraTargets};
 pub use optimiser::{Optimiser, OptimiserConfig};
-pub use parameters::{LayoutEntry, ParameterLayout, Part, Pooling, TrainableSet};
+pub use parameters::{LayoutEntry, ParameterLayout, Part, Pooling, Role, TrainableSet};
 pub use tokenizer::Tokenizer;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::ModelError;
+use crate::lora::LoraConfig;
 
 /// How the hidden states become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,13 +22,17 @@ pub enum Pooling {
 }
 
 /// Which parameters are trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TrainableSet {
     /// All of them.
     Full,
     /// All but the embeddings and their layer normalisation.
     Encoder,
+    /// Low-rank adapters beside frozen layers, and the whole head.
+    Lora(LoraConfig),
+    /// Every bias, those of layer normalisations (β, not γ) among them, and the whole head
+    /// (BitFit; Ben Zaken et al. 2022).
+    Bias,
     /// The classifier's last layer, and the pooler where one is used.
     Head,
 }
@@ -65,14 +70,18 @@ words!(
     Mean = "mean",
     Pooler = "pooler"
 );
-words!(
-    TrainableSet,
-    "trainable set",
-    "full, encoder, head",
-    Full = "full",
-    Encoder = "encoder",
-    Head = "head"
-);
+
+impl fmt::Display for TrainableSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Full => "full",
+            Self::Encoder => "encoder",
+            Self::Lora(_) => "lora",
+            Self::Bias => "bias",
+            Self::Head => "head",
+        })
+    }
+}
 
 /// The part of a model that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +94,78 @@ pub enum Part {
     Head,
 }
 
+/// What a tensor is to its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A linear layer's weight W.
+    Weight,
+    /// The bias of a linear layer, or of a layer normalisation (β).
+    Bias,
+    /// The scale of a layer normalisation (γ).
+    Scale,
+    /// An embedding table.
+    Table,
+    /// An adapter's A.
+    AdapterA,
+    /// An adapter's B.
+    AdapterB,
+}
+
 impl TrainableSet {
-    /// Whether a part is trained.
-    pub fn trains(self, part: Part) -> bool {
+    /// The set of this name; `lora` are the adapters of the set `lora`.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownWord`], and [`ModelError::Lora`] where adapters are given for
+    /// another set, or none for `lora`.
+    pub fn named(word: &str, lora: Option<LoraConfig>) -> Result<Self, ModelError> {
+        let set = match (word, lora) {
+            ("lora", Some(lora)) => return Ok(Self::Lora(lora)),
+            ("lora", None) => {
+                return Err(ModelError::Lora(
+                    "the trainable set `lora` needs adapters: rank, alpha and targets".into(),
+                ));
+            }
+            ("full", _) => Self::Full,
+            ("encoder", _) => Self::Encoder,
+            ("bias", _) => Self::Bias,
+            ("head", _) => Self::Head,
+            _ => {
+                return Err(ModelError::UnknownWord {
+                    what: "trainable set",
+                    found: word.to_owned(),
+                    expected: "full, encoder, lora, bias, head",
+                });
+            }
+        };
+        match lora {
+            None => Ok(set),
+            Some(_) => Err(ModelError::Lora(format!(
+                "adapters are given, but the trainable set is `{set}`; take them away, or train \
+                 `lora`"
+            ))),
+        }
+    }
+
+    /// Whether tensors of this role are trained in this part of the model.
+    pub fn trains(self, part: Part, role: Role) -> bool {
         match self {
             Self::Full => true,
             Self::Encoder => part != Part::Embeddings,
+            Self::Lora(lora) => match role {
+                Role::AdapterA => !lora.freeze_a(),
+                Role::AdapterB => true,
+                _ => part == Part::Head,
+            },
+            Self::Bias => role == Role::Bias || part == Part::Head,
             Self::Head => part == Part::Head,
+        }
+    }
+
+    /// The adapters, where there are any.
+    pub fn lora(self) -> Option<LoraConfig> {
+        match self {
+            Self::Lora(lora) => Some(lora),
+            _ => None,
         }
     }
 }

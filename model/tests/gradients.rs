@@ -12,6 +12,8 @@ use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, GradientSum, ModelError,
     Pooling, TrainableSet, gradient_sum, logits,
 };
+use umbel_privacy::clip::ClippingNorm;
+use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 
 fn example(tokens: &[u32], label: usize) -> Example {
     Example {
@@ -302,6 +304,90 @@ fn a_unit_whose_gradient_is_no_number_counts_as_zero_and_leaves_the_others_alone
         assert!(found.loss.is_finite());
         assert_close(&found.sum, &sound.sum, "beside a rejected unit");
     }
+}
+
+/// A trainable set of each kind.
+fn any_set() -> impl Strategy<Value = TrainableSet> {
+    prop::sample::select(vec![
+        TrainableSet::Full,
+        TrainableSet::Encoder,
+        TrainableSet::Bias,
+        TrainableSet::Head,
+        support::lora(&["all"], false),
+        support::lora(&["all"], true),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// What the receiver of one unit's sum would find, whatever the model's weights are.
+    #[test]
+    fn a_clipped_unit_is_within_the_clipping_norm_on_the_lattice_whatever_the_weights(
+        train in any_set(),
+        examples in prop::collection::vec(any_example(), 1..4),
+        scales in prop::collection::vec((any::<prop::sample::Index>(), -30.0..30.0_f64), 0..6),
+        power in -6.0..6.0_f64,
+        micro_batch in 1..5_usize,
+    ) {
+        let mut model = tiny(options(Pooling::Pooler, train));
+        let mut parameters = model.parameters();
+        for (index, power) in scales {
+            let entry = index.get(model.layout().entries());
+            let count = entry.shape.iter().product::<usize>();
+            for x in &mut parameters[entry.offset..entry.offset + count] {
+                let scaled = (f64::from(*x) * 10_f64.powf(power)) as f32;
+                *x = scaled.clamp(f32::MIN, f32::MAX);
+            }
+        }
+        model.set_parameters(&parameters)?;
+        let c = ClippingNorm::try_from(10_f64.powf(power))?;
+        let step = LatticeStep::for_sum(c, parameters.len());
+        let unit: Vec<usize> = (0..examples.len()).collect();
+        for clipping in [Clipping::Flat(c.with_slack()), Clipping::Automatic(c.with_slack())] {
+            let units = std::slice::from_ref(&unit);
+            let found = sum_with(&model, &examples, units, clipping, micro_batch)?;
+            prop_assert_eq!(found.rejected > 0, !found.norms[0].is_finite());
+            let vector = LatticeVector::quantize(&found.sum, step)?;
+            prop_assert!(vector.check_norm(c, step).is_ok(), "{:?} {:?}", clipping, found.norms);
+        }
+    }
+}
+
+#[test]
+fn automatic_clipping_gives_every_unit_nearly_the_clipping_norm() {
+    let model = tiny(options(Pooling::Mean, TrainableSet::Full));
+    let examples = examples();
+    for row in 0..examples.len() {
+        let units = [vec![row]];
+        let plain = sum(&model, &examples, &units, Clipping::None);
+        let clipped = sum(&model, &examples, &units, Clipping::Automatic(2.0));
+        let expected = 2.0 * plain.norms[0] / (plain.norms[0] + 0.01);
+        assert!((norm(&clipped.sum) - expected).abs() < 1e-5 * expected);
+        assert!(norm(&clipped.sum) < 2.0);
+    }
+}
+
+#[test]
+fn weights_outside_of_the_trainable_set_are_not_among_the_parameters() {
+    let names = |train| -> Vec<String> {
+        let model = tiny(options(Pooling::Mean, train));
+        let entries = model.layout().entries().iter();
+        entries.map(|entry| entry.name.clone()).collect()
+    };
+    let bias = names(TrainableSet::Bias);
+    assert!(
+        bias.iter()
+            .all(|name| name.ends_with(".bias") || name == "classifier.weight")
+    );
+    // Six linear layers and two normalisations in each of two layers, one before them, and
+    // the head's two.
+    assert_eq!(bias.len(), 2 * 8 + 1 + 2);
+    let lora = names(support::lora(&["query", "output"], false));
+    assert_eq!(lora.len(), 2 * 2 * 2 + 2);
+    let frozen = names(support::lora(&["query", "output"], true));
+    assert_eq!(frozen.len(), 2 * 2 + 2);
+    assert!(frozen.iter().all(|name| !name.contains("lora_A")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
-use umbel_model::{Pooling, Precision, TrainableSet, logits};
+use umbel_model::{Classifier, DeviceChoice, ModelFiles, Pooling, Precision, TrainableSet, logits};
 
 const TEXTS: [&str; 3] = [
     "the film was good",
@@ -35,6 +35,62 @@ fn a_classifier_with_a_pooler_gives_the_same_logits_in_transformers() {
     compare(Pooling::Pooler);
 }
 
+#[test]
+fn a_merged_classifier_and_its_adapter_on_the_base_give_the_same_logits_in_python() {
+    for (pooling, targets) in [
+        (Pooling::Mean, &["query", "value"][..]),
+        (Pooling::Pooler, &["all"]),
+        (Pooling::Cls, &["attention-output", "output"]),
+    ] {
+        compare_adapter(pooling, targets);
+    }
+}
+
+/// Merged, and as an adapter that `peft` puts onto the base model.
+fn compare_adapter(pooling: Pooling, targets: &[&str]) {
+    let home = tempfile::tempdir().expect("a folder");
+    if let Err(reason) = python(home.path(), &["-c", "import torch, transformers, peft"]) {
+        let last = reason.lines().last().unwrap_or_default();
+        return println!("skipped: Python has no torch, transformers and peft: {last}");
+    }
+    let [base, merged, adapter] = ["base", "merged", "adapter"].map(|name| home.path().join(name));
+    let pretrained = support::tiny(support::options(pooling, TrainableSet::Full));
+    pretrained.save(&base, Precision::F32).expect("saved");
+    let classifier = adapted(&base, pooling, targets);
+    classifier.save(&merged, Precision::F32).expect("saved");
+    let base = base.to_str().expect("a path in UTF-8");
+    classifier.save_adapter(&adapter, base).expect("saved");
+
+    let merged = merged.to_str().expect("a path in UTF-8");
+    let adapter = adapter.to_str().expect("a path in UTF-8");
+    let ours = compare_logits(home.path(), &classifier, &[merged], "merged");
+    compare_logits(
+        home.path(),
+        &classifier,
+        &[base, adapter],
+        "base and adapter",
+    );
+    let before = logits(&pretrained, &rows(&pretrained), 8).expect("logits");
+    assert_ne!(
+        ours, before,
+        "an adapter that changes nothing shows nothing"
+    );
+}
+
+/// The model in a folder with adapters and a head of other numbers than it began with.
+fn adapted(base: &Path, pooling: Pooling, targets: &[&str]) -> Classifier {
+    let files = ModelFiles::read(base).expect("the model's files");
+    let options = support::options(pooling, support::lora(targets, false));
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    let mut classifier =
+        Classifier::load_without_head(&files, options, &device).expect("a classifier");
+    let parameters = classifier.parameters();
+    let moved = parameters.iter().enumerate();
+    let moved: Vec<f32> = moved.map(|(i, x)| x + 0.2 * (i as f32).sin()).collect();
+    classifier.set_parameters(&moved).expect("parameters");
+    classifier
+}
+
 fn compare(pooling: Pooling) {
     let home = tempfile::tempdir().expect("a folder");
     if let Err(reason) = python(home.path(), &["-c", "import torch, transformers"]) {
@@ -44,16 +100,27 @@ fn compare(pooling: Pooling) {
     let classifier = support::tiny(support::options(pooling, TrainableSet::Full));
     let folder = home.path().join("classifier");
     classifier.save(&folder, Precision::F32).expect("saved");
-    let rows: Vec<Vec<u32>> = TEXTS
-        .iter()
-        .map(|text| classifier.encode(text).expect("token ids"))
-        .collect();
-    let ours = logits(&classifier, &rows, 8).expect("logits");
+    let folder = folder.to_str().expect("a path in UTF-8");
+    compare_logits(home.path(), &classifier, &[folder], &pooling.to_string());
+}
 
+fn rows(classifier: &Classifier) -> Vec<Vec<u32>> {
+    let encode = |text: &&str| classifier.encode(text).expect("token ids");
+    TEXTS.iter().map(encode).collect()
+}
+
+/// Compares a classifier with what Python makes of folders, and returns its logits.
+fn compare_logits(
+    home: &Path,
+    classifier: &Classifier,
+    folders: &[&str],
+    what: &str,
+) -> Vec<Vec<f32>> {
+    let ours = logits(classifier, &rows(classifier), 8).expect("logits");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transformers_check.py");
     let texts = serde_json::to_string(&TEXTS).expect("JSON");
-    let folder = folder.to_str().expect("a path in UTF-8");
-    let printed = python(home.path(), &[script, folder, &texts]).expect("the script runs");
+    let arguments = [&[script, texts.as_str()], folders].concat();
+    let printed = python(home, &arguments).expect("the script runs");
     let theirs: Answer = serde_json::from_str(printed.trim()).expect("the script's JSON");
 
     assert_eq!(theirs.labels, classifier.labels());
@@ -62,11 +129,12 @@ fn compare(pooling: Pooling) {
     for (ours, theirs) in ours.iter().zip(&theirs.logits) {
         assert_eq!(ours.len(), theirs.len());
         for (x, y) in ours.iter().zip(theirs) {
-            assert!((x - y).abs() <= 1e-4, "{pooling}: {x}, {y}");
+            assert!((x - y).abs() <= 1e-4, "{what}: {x}, {y}");
             worst = worst.max((x - y).abs());
         }
     }
-    println!("{pooling}: logits differ by {worst:e} at most");
+    println!("{what}: logits differ by {worst:e} at most");
+    ours
 }
 
 /// Standard output, or what was wrong.

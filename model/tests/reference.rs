@@ -122,18 +122,31 @@ fn minilm_has_the_hidden_states_of_pytorch_on_a_gpu() {
 }
 
 #[test]
-fn bert_tiny_has_the_losses_and_gradients_of_pytorch() {
-    compare_gradients(TINY);
+fn bert_tiny_has_the_losses_and_gradients_of_pytorch_on_the_cpu() {
+    compare_gradients(TINY, &DeviceChoice::Cpu);
 }
 
 #[test]
-fn minilm_has_the_losses_and_gradients_of_pytorch() {
-    compare_gradients(MINILM);
+fn minilm_has_the_losses_and_gradients_of_pytorch_on_the_cpu() {
+    compare_gradients(MINILM, &DeviceChoice::Cpu);
 }
 
-fn compare_gradients(model: &str) {
+#[test]
+fn bert_tiny_has_the_losses_and_gradients_of_pytorch_on_a_gpu() {
+    compare_gradients(TINY, &DeviceChoice::Gpu(None));
+}
+
+#[test]
+fn minilm_has_the_losses_and_gradients_of_pytorch_on_a_gpu() {
+    compare_gradients(MINILM, &DeviceChoice::Gpu(None));
+}
+
+fn compare_gradients(model: &str, device: &DeviceChoice) {
     let Some(folder) = folder(model) else { return };
-    let mut classifier = load(&folder, &DeviceChoice::Cpu).expect("the CPU");
+    let mut classifier = match load(&folder, device) {
+        Ok(classifier) => classifier,
+        Err(reason) => return println!("skipped: {reason}"),
+    };
     set_head(&mut classifier);
     let reference: GradientReference = read(&folder, "reference_grad.json");
     let mut examples = Vec::new();
@@ -171,7 +184,7 @@ fn compare_gradients(model: &str) {
             }
         }
     }
-    println!("{model}: relative errors: losses {loss_error:e}, norms {norm_error:e}");
+    println!("{model} on {device}: relative errors: losses {loss_error:e}, norms {norm_error:e}");
 }
 
 /// The head of the reference: W[i][j] = sin(i H + j + 1) / 20 and b = (0.1, -0.1, 0).

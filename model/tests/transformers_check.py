@@ -1,19 +1,39 @@
-"""Prints the logits of a folder's classifier for texts, as transformers computes them.
+"""Prints the logits of a classifier for texts, as transformers computes them.
 
-Called with the folder and a JSON list of texts; prints JSON.
+Called with a JSON list of texts and a folder, or a base model's folder and that of an adapter,
+which peft puts onto it. Prints JSON.
 """
 
 import json
 import sys
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-folder, texts = sys.argv[1], json.loads(sys.argv[2])
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
+
+def with_adapter(base, adapter):
+    from peft import PeftModel
+    from transformers import BertForSequenceClassification
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    config = AutoConfig.from_pretrained(adapter)
+    kind = BertForSequenceClassification
+    if config.umbel_pooling != "pooler":
+        name = f"modeling_umbel.{config.architectures[0]}"
+        kind = get_class_from_dynamic_module(name, adapter)
+    model = kind.from_pretrained(base, config=config)
+    return PeftModel.from_pretrained(model, adapter), config
+
+
+texts, folders = json.loads(sys.argv[1]), sys.argv[2:]
+tokenizer = AutoTokenizer.from_pretrained(folders[-1])
+if len(folders) == 1:
+    model = AutoModelForSequenceClassification.from_pretrained(folders[0], trust_remote_code=True)
+    config = model.config
+else:
+    model, config = with_adapter(*folders)
 batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
 with torch.no_grad():
     logits = model.eval()(**batch).logits
-labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+labels = [config.id2label[i] for i in range(config.num_labels)]
 print(json.dumps({"labels": labels, "logits": logits.tolist()}))

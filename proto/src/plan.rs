@@ -51,6 +51,9 @@ pub struct PrivacyPlan {
     pub sampling_rate: f64,
     /// The L2 norm to which one unit's contribution is clipped.
     pub clipping_norm: f64,
+    /// How a unit's gradient is clipped.
+    #[serde(default)]
+    pub clipping: ClippingRule,
     /// Rows of one group that take part, at most; the first ones count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_per_group: Option<usize>,
@@ -62,8 +65,11 @@ pub struct PrivacyPlan {
 pub struct ClassifierPlan {
     /// The label set, in the order of the classifier's outputs.
     pub labels: Vec<String>,
-    /// Trainable set: `full`, `encoder` or `head`.
+    /// Trainable set: `full`, `encoder`, `lora`, `bias` or `head`.
     pub train: String,
+    /// The adapters of the trainable set `lora`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraPlan>,
     /// Pooling: `cls`, `mean` or `pooler`.
     pub pooling: String,
     /// Tokens of a text that are read, special tokens included.
@@ -74,6 +80,42 @@ pub struct ClassifierPlan {
     pub parameters: usize,
     /// Digest of their layout (names, shapes, order), which a site recomputes.
     pub layout: BlobDigest,
+}
+
+/// Low-rank adapters: `y = x W + b + (alpha / rank) x A B` with W and b frozen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraPlan {
+    /// Columns of A and rows of B.
+    pub rank: usize,
+    /// The adapters' output is multiplied by alpha / rank.
+    pub alpha: f64,
+    /// The layers that get an adapter, in the model crate's words.
+    pub targets: Vec<String>,
+    /// Whether A keeps its random start, so that B alone is trained.
+    pub freeze_a: bool,
+    /// Draws A: public, so that every client starts from the same.
+    pub seed: u64,
+}
+
+/// How a unit's gradient is brought to the clipping norm C, or below.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClippingRule {
+    /// Scaled by min(1, C/norm) (Abadi et al. 2016).
+    #[default]
+    Flat,
+    /// Scaled by C/(norm + 0.01) (Bu et al. 2023): short gradients are scaled up.
+    Automatic,
+}
+
+impl std::fmt::Display for ClippingRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Flat => "flat",
+            Self::Automatic => "automatic",
+        })
+    }
 }
 
 /// How a site trains.
@@ -118,6 +160,10 @@ pub enum LocalOptimiser {
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     AdamW,
 }
+
+/// Rows of a micro-batch, at most. Its sum is formed in single precision, and what that rounds
+/// has to stay within the clipping slack (`privacy/proofs/lattice.md`).
+const LARGEST_MICRO_BATCH: usize = 256;
 
 /// Why a plan can't be followed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -221,7 +267,39 @@ impl Plan {
             "0".into(),
             "at least 1",
         )?;
+        let by_unit = matches!(p.unit, PrivacyUnit::Record | PrivacyUnit::Group);
+        range(
+            p.clipping == ClippingRule::Flat || by_unit,
+            "clipping",
+            p.clipping.to_string(),
+            "`flat` unless the unit is `record` or `group`: only gradients are clipped \
+             automatically",
+        )?;
         let c = &self.classifier;
+        range(
+            c.lora.is_some() == (c.train == "lora"),
+            "lora",
+            if c.lora.is_some() {
+                "given".into()
+            } else {
+                "missing".into()
+            },
+            "given for the trainable set `lora`, and only for it",
+        )?;
+        if let Some(lora) = &c.lora {
+            range(
+                (1..=65_536).contains(&lora.rank) && positive(lora.alpha),
+                "lora",
+                format!("rank {}, alpha {}", lora.rank, lora.alpha),
+                "a rank from 1 to 65,536 and an alpha above 0",
+            )?;
+            range(
+                !lora.targets.is_empty(),
+                "lora.targets",
+                "empty".into(),
+                "at least one kind of layer",
+            )?;
+        }
         range(
             c.labels.len() >= 2,
             "labels",
@@ -242,10 +320,10 @@ impl Plan {
         )?;
         let l = &self.local;
         range(
-            (1..=65_536).contains(&l.micro_batch),
+            (1..=LARGEST_MICRO_BATCH).contains(&l.micro_batch),
             "micro_batch",
             l.micro_batch.to_string(),
-            "from 1 to 65,536",
+            "from 1 to 256: what is added up in single precision at a time bounds its rounding",
         )?;
         range(
             (1..=1 << 32).contains(&l.max_units),

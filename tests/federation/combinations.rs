@@ -2,7 +2,8 @@
 
 use crate::workbench::{SITES, Workbench};
 
-fn sections(unit: &str, method: &str, noise: &str) -> String {
+/// The sections of a run with this unit, sum and noise.
+pub fn sections(unit: &str, method: &str, noise: &str) -> String {
     let promise = match unit {
         "none" => "",
         _ => "epsilon = 8.0\ndelta = 1e-5\nclipping_norm = 0.5\nsampling_rate = 0.5\n",

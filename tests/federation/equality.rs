@@ -3,7 +3,7 @@
 use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, SITES, Workbench};
 
 /// The largest difference between two files' weights.
-fn largest_difference(one: &[u8], other: &[u8]) -> f32 {
+pub fn largest_difference(one: &[u8], other: &[u8]) -> f32 {
     let numbers = |bytes: &[u8]| -> Vec<f32> {
         let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
         let (floats, _) = bytes[8 + header as usize..].as_chunks::<4>();

@@ -6,4 +6,5 @@ mod command_line;
 mod endings;
 mod equality;
 mod network;
+mod trainable_sets;
 mod workbench;

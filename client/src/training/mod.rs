@@ -6,12 +6,12 @@ mod gradients;
 
 use rand::RngExt;
 use umbel_model::{Clipping, GradientSum, gradient_sum};
-use umbel_privacy::clip::CLIP_SLACK;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::poisson::{SamplingRate, poisson_sample};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::mechanism::Mechanism;
+use umbel_proto::plan::ClippingRule;
 
 use crate::site::{Site, SiteError};
 
@@ -41,9 +41,10 @@ fn sampled_gradient_sum(
         .into_iter()
         .map(|unit| site.units[unit].clone())
         .collect();
-    let clipping = match mechanism {
-        None => Clipping::None,
-        Some(m) => Clipping::Flat(m.clipping_norm.get() * (1.0 - CLIP_SLACK)),
+    let clipping = match (mechanism, site.plan.privacy.clipping) {
+        (None, _) => Clipping::None,
+        (Some(m), ClippingRule::Flat) => Clipping::Flat(m.clipping_norm.with_slack()),
+        (Some(m), ClippingRule::Automatic) => Clipping::Automatic(m.clipping_norm.with_slack()),
     };
     Ok(gradient_sum(
         &site.model,

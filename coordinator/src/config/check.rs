@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use umbel_privacy::combination::{Summed, check_combination};
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::ClientId;
+use umbel_proto::plan::ClippingRule;
 
 use super::{ConfigError, RunConfig, ServerOptimiserName};
 
 /// Checks keys against each other.
 pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
     check_run(config)?;
+    config.trainable_set()?;
     check_privacy(config)?;
     check_training(config)?;
     check_server(config)?;
@@ -82,6 +84,13 @@ fn check_privacy(config: &RunConfig) -> Result<(), ConfigError> {
             )?;
         }
     }
+    let by_unit = matches!(privacy.unit, PrivacyUnit::Record | PrivacyUnit::Group);
+    require(
+        privacy.clipping == ClippingRule::Flat || by_unit,
+        "privacy.clipping",
+        "`automatic` only goes with the units `record` and `group`, whose gradients are clipped \
+         one by one; use `flat`",
+    )?;
     require(
         privacy.rows_per_group.is_none() || privacy.unit == PrivacyUnit::Group,
         "privacy.rows_per_group",

@@ -7,6 +7,7 @@
 mod check;
 mod load;
 mod plan;
+mod trainable;
 
 pub use load::{ConfigError, LoadedConfig, load};
 pub use plan::{ModelFacts, plan};
@@ -18,7 +19,7 @@ use umbel_model::OptimiserConfig;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::message::{BlobDigest, ClientId};
-use umbel_proto::plan::LocalOptimiser;
+use umbel_proto::plan::{ClippingRule, LocalOptimiser};
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,9 +78,13 @@ pub struct RunSection {
 pub struct ModelSection {
     /// Folder of a pretrained BERT in Hugging Face layout.
     pub base: PathBuf,
-    /// Trainable set: `full`, `encoder` (all but the embeddings) or `head`.
+    /// Trainable set: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters
+    /// and the head), `bias` (all biases and the head) or `head`.
     #[serde(default = "default_train")]
     pub train: String,
+    /// The adapters of the set `lora`. Left out, they have the defaults of their keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraSection>,
     /// Pooling: `cls`, `mean` or `pooler`.
     #[serde(default = "default_pooling")]
     pub pooling: String,
@@ -89,6 +94,24 @@ pub struct ModelSection {
     /// Dropout rate in training. Default 0: under noise there is little to overfit.
     #[serde(default)]
     pub dropout: f64,
+}
+
+/// `[model.lora]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraSection {
+    /// Columns of A and rows of B.
+    pub rank: usize,
+    /// The adapters' output is multiplied by alpha / rank.
+    pub alpha: f64,
+    /// Layers with an adapter: `query`, `key`, `value`, `attention-output`, `intermediate`,
+    /// `output`, or `all`.
+    pub targets: Vec<String>,
+    /// Train B alone, and leave A as it was drawn (FFA-LoRA).
+    pub freeze_a: bool,
+    /// Draws A; public. Default: `run.seed`, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// `[data]`
@@ -130,6 +153,9 @@ pub struct PrivacySection {
     /// L2 norm to which one unit's contribution is clipped. Needed unless the unit is `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipping_norm: Option<f64>,
+    /// How a unit's gradient is clipped: `flat` or `automatic`.
+    #[serde(default)]
+    pub clipping: ClippingRule,
     /// Poisson sampling rate of units (of clients for the unit `client`). Default 1.
     #[serde(default = "one")]
     pub sampling_rate: f64,
@@ -334,6 +360,18 @@ pub struct ClientSection {
     /// SHA-256 of its certificate, for a run over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<BlobDigest>,
+}
+
+impl Default for LoraSection {
+    fn default() -> Self {
+        Self {
+            rank: 8,
+            alpha: 16.0,
+            targets: ["query", "value"].map(str::to_owned).to_vec(),
+            freeze_a: false,
+            seed: None,
+        }
+    }
 }
 
 impl Default for DataSection {

@@ -40,11 +40,13 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
             noise_multiplier: privacy.noise_multiplier.unwrap_or(1.0),
             sampling_rate: privacy.sampling_rate,
             clipping_norm: privacy.clipping_norm.unwrap_or(0.0),
+            clipping: privacy.clipping,
             rows_per_group: privacy.rows_per_group,
         },
         classifier: ClassifierPlan {
             labels: facts.labels.clone(),
             train: config.model.train.clone(),
+            lora: config.lora_plan(),
             pooling: config.model.pooling.clone(),
             max_tokens: config.model.max_tokens,
             dropout: config.model.dropout,

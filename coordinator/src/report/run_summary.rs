@@ -109,7 +109,7 @@ pub struct TrainingSummary {
     pub rounds_planned: u32,
     /// The pretrained model.
     pub base_model: String,
-    /// Which parameters were trained: `full`, `encoder` or `head`.
+    /// Which parameters were trained: `full`, `encoder`, `lora`, `bias` or `head`.
     pub trainable: String,
     /// How many numbers these are.
     pub trainable_parameters: usize,

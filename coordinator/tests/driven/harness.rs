@@ -17,7 +17,7 @@ use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
-use umbel_proto::plan::{ClassifierPlan, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::{ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
 use umbel_proto::spending::Spending;
 
 pub const PARAMETERS: usize = 3;
@@ -38,11 +38,13 @@ pub fn plan(epsilon: f64, rounds: u32) -> Plan {
             noise_multiplier: 2.0,
             sampling_rate: 1.0,
             clipping_norm: 1.0,
+            clipping: ClippingRule::Flat,
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
             labels: vec!["no".into(), "yes".into()],
             train: "head".into(),
+            lora: None,
             pooling: "mean".into(),
             max_tokens: 8,
             dropout: 0.0,

@@ -1,33 +1,25 @@
 //! Layers as plain tensors with their names.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::parameters::Part;
-
-/// A weight, as it is laid out in memory.
-pub(crate) enum Weight<'a> {
-    /// A linear layer's, `[in, out]`: transposed against Hugging Face's `[out, in]`.
-    Matrix(&'a mut Tensor<2>),
-    /// An embedding's, `[rows, hidden]`, as in Hugging Face's files.
-    Table(&'a mut Tensor<2>),
-    /// A bias or a normalisation's.
-    Vector(&'a mut Tensor<1>),
-}
-
-impl Weight<'_> {
-    /// Its shape in memory.
-    pub(crate) fn shape(&self) -> Vec<usize> {
-        match self {
-            Self::Matrix(tensor) | Self::Table(tensor) => tensor.dims().to_vec(),
-            Self::Vector(tensor) => tensor.dims().to_vec(),
-        }
-    }
-}
+use super::weight::Weight;
+use crate::lora::LoraConfig;
+use crate::parameters::{Part, Role};
 
 /// What a visitor is called with.
-type See<'a, E> = dyn FnMut(&str, Part, Weight<'_>) -> Result<(), E> + 'a;
+pub(super) type See<'a, E> = dyn FnMut(&str, (Part, Role), Weight<'_>) -> Result<(), E> + 'a;
 
-/// `y = x W + b`.
+/// What low-rank adaptation adds to a linear layer's output: `scale · (x A) B`.
+#[derive(Clone, Debug)]
+pub(crate) struct Adapter {
+    /// `[in, rank]`
+    pub(crate) a: Tensor<2>,
+    /// `[rank, out]`
+    pub(crate) b: Tensor<2>,
+    pub(crate) scale: f64,
+}
+
+/// `y = x W + b`, and an adapter's part where there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
     pub(crate) name: String,
@@ -36,6 +28,7 @@ pub(crate) struct Linear {
     pub(crate) weight: Tensor<2>,
     /// `[out]`
     pub(crate) bias: Tensor<1>,
+    pub(crate) adapter: Option<Adapter>,
 }
 
 impl Linear {
@@ -51,20 +44,54 @@ impl Linear {
             part,
             weight: Tensor::zeros([input, output], device),
             bias: Tensor::zeros([output], device),
+            adapter: None,
+        }
+    }
+
+    /// Adds an adapter at its start.
+    pub(super) fn adapt(&mut self, lora: &LoraConfig) {
+        let device = self.weight.device();
+        let [input, output] = self.weight.dims();
+        let a = lora.initial_a(&self.name, input);
+        let shape = [input, lora.rank()];
+        self.adapter = Some(Adapter {
+            a: Tensor::from_data(TensorData::new(a, shape), &device),
+            b: Tensor::zeros([lora.rank(), output], &device),
+            scale: lora.scale(),
+        });
+    }
+
+    /// Adds the adapter's product to the weight, and takes the adapter away.
+    pub(super) fn merge(&mut self) {
+        if let Some(Adapter { a, b, scale }) = self.adapter.take() {
+            self.weight = self.weight.clone() + a.matmul(b).mul_scalar(scale);
         }
     }
 
     pub(super) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
-        let name = &self.name;
+        let (name, part) = (&self.name, self.part);
         see(
             &format!("{name}.weight"),
-            self.part,
+            (part, Role::Weight),
             Weight::Matrix(&mut self.weight),
         )?;
         see(
             &format!("{name}.bias"),
-            self.part,
+            (part, Role::Bias),
             Weight::Vector(&mut self.bias),
+        )?;
+        let Some(adapter) = &mut self.adapter else {
+            return Ok(());
+        };
+        see(
+            &format!("{name}.lora_A.weight"),
+            (part, Role::AdapterA),
+            Weight::Matrix(&mut adapter.a),
+        )?;
+        see(
+            &format!("{name}.lora_B.weight"),
+            (part, Role::AdapterB),
+            Weight::Matrix(&mut adapter.b),
         )
     }
 }
@@ -102,12 +129,12 @@ impl LayerNorm {
         let name = &self.name;
         see(
             &format!("{name}.weight"),
-            self.part,
+            (self.part, Role::Scale),
             Weight::Vector(&mut self.gamma),
         )?;
         see(
             &format!("{name}.bias"),
-            self.part,
+            (self.part, Role::Bias),
             Weight::Vector(&mut self.beta),
         )
     }

@@ -8,16 +8,20 @@ mod batch;
 mod config;
 mod gelu;
 mod layers;
+mod weight;
 
 pub(crate) use batch::Batch;
 pub use config::{Activation, BertConfig};
-pub(crate) use layers::{LayerNorm, Linear, Weight};
+pub(crate) use layers::{Adapter, LayerNorm, Linear};
+pub(crate) use weight::Weight;
 
 use burn::tensor::{Device, Tensor, activation};
+use layers::See;
 
 use crate::device::is_cpu;
 use crate::gradient::tape::Tape;
-use crate::parameters::{Part, Pooling};
+use crate::lora::{LoraConfig, LoraTarget};
+use crate::parameters::{Part, Pooling, Role};
 
 /// Embeddings of words, positions and segments, and their normalisation.
 #[derive(Clone, Debug)]
@@ -42,6 +46,19 @@ struct EncoderLayer {
     intermediate: Linear,
     output: Linear,
     output_norm: LayerNorm,
+}
+
+impl EncoderLayer {
+    fn target(&mut self, target: LoraTarget) -> &mut Linear {
+        match target {
+            LoraTarget::Query => &mut self.query,
+            LoraTarget::Key => &mut self.key,
+            LoraTarget::Value => &mut self.value,
+            LoraTarget::AttentionOutput => &mut self.attention_output,
+            LoraTarget::Intermediate => &mut self.intermediate,
+            LoraTarget::Output => &mut self.output,
+        }
+    }
 }
 
 /// The whole network, on one device.
@@ -74,16 +91,19 @@ impl Network {
         };
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
-            let square = |rest: &str| linear(name(rest), Part::Encoder, hidden, hidden);
+            let named = |target: LoraTarget, input, output| {
+                linear(name(target.layer()), Part::Encoder, input, output)
+            };
+            let square = |target| named(target, hidden, hidden);
             let middle = config.intermediate_size;
             EncoderLayer {
-                query: square("attention.self.query"),
-                key: square("attention.self.key"),
-                value: square("attention.self.value"),
-                attention_output: square("attention.output.dense"),
+                query: square(LoraTarget::Query),
+                key: square(LoraTarget::Key),
+                value: square(LoraTarget::Value),
+                attention_output: square(LoraTarget::AttentionOutput),
                 attention_norm: norm(name("attention.output.LayerNorm"), Part::Encoder),
-                intermediate: linear(name("intermediate.dense"), Part::Encoder, hidden, middle),
-                output: linear(name("output.dense"), Part::Encoder, middle, hidden),
+                intermediate: named(LoraTarget::Intermediate, hidden, middle),
+                output: named(LoraTarget::Output, middle, hidden),
                 output_norm: norm(name("output.LayerNorm"), Part::Encoder),
             }
         };
@@ -110,10 +130,7 @@ impl Network {
     }
 
     /// Shows every weight with its Hugging Face name, in layout order, until `see` fails.
-    pub(crate) fn visit<E>(
-        &mut self,
-        see: &mut dyn FnMut(&str, Part, Weight<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(crate) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
         let embeddings = &mut self.embeddings;
         let tables = [
             ("embeddings.word_embeddings.weight", &mut embeddings.word),
@@ -127,7 +144,7 @@ impl Network {
             ),
         ];
         for (name, table) in tables {
-            see(name, Part::Embeddings, Weight::Table(table))?;
+            see(name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
         }
         embeddings.norm.visit(see)?;
         for layer in &mut self.layers {
@@ -144,6 +161,24 @@ impl Network {
             pooler.visit(see)?;
         }
         self.classifier.visit(see)
+    }
+
+    /// Gives every layer that `lora` names an adapter at its start, which changes no output.
+    pub(crate) fn adapt(&mut self, lora: &LoraConfig) {
+        for layer in &mut self.layers {
+            for target in lora.targets().iter() {
+                layer.target(target).adapt(lora);
+            }
+        }
+    }
+
+    /// Puts the adapters into the weights.
+    pub(crate) fn merge(&mut self) {
+        for layer in &mut self.layers {
+            for target in LoraTarget::ALL {
+                layer.target(target).merge();
+            }
+        }
     }
 
     /// The last hidden states, `[batch, tokens, hidden]`.
@@ -192,8 +227,7 @@ impl Network {
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
         let middle = match self.config.activation {
-            Activation::Gelu if self.on_cpu => gelu::gelu(middle),
-            Activation::Gelu => activation::gelu(middle),
+            Activation::Gelu => gelu::gelu(middle, self.on_cpu),
             Activation::GeluTanh => activation::gelu_approximate(middle),
             Activation::Relu => activation::relu(middle),
         };

@@ -1,5 +1,6 @@
 //! Hugging Face folders, in and out.
 
+mod adapter;
 mod files;
 mod read;
 mod write;
@@ -7,4 +8,4 @@ mod write;
 pub use files::ModelFiles;
 pub(crate) use read::{HeadFound, load_weights};
 pub use write::Precision;
-pub(crate) use write::{SavedModel, save};
+pub(crate) use write::{NamedWeight, SavedModel, Saving, write_folder};

@@ -1,6 +1,6 @@
 //! Weights from `model.safetensors`, whatever their names' dialect and number format.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -29,7 +29,7 @@ pub(crate) fn load_weights(
         classifier: true,
         pooler: true,
     };
-    network.visit(&mut |name, part, weight| {
+    network.visit(&mut |name, (part, _), weight| {
         let view = match find(&file, name) {
             Some(view) => view,
             None if part == Part::Head => {
@@ -119,21 +119,11 @@ fn numbers(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, ModelError> {
 
 /// Puts numbers in the file's order into a weight.
 fn assign(weight: Weight<'_>, values: Vec<f32>, device: &Device) {
-    match weight {
-        Weight::Matrix(tensor) => {
-            let [input, output] = tensor.dims();
-            let data = TensorData::new(transposed(&values, output, input), [input, output]);
-            *tensor = Tensor::from_data(data, device);
-        }
-        Weight::Table(tensor) => {
-            let shape = tensor.dims();
-            *tensor = Tensor::from_data(TensorData::new(values, shape), device);
-        }
-        Weight::Vector(tensor) => {
-            let shape = tensor.dims();
-            *tensor = Tensor::from_data(TensorData::new(values, shape), device);
-        }
-    }
+    let values = match (&weight, weight.shape().as_slice()) {
+        (Weight::Matrix(_), &[input, output]) => transposed(&values, output, input),
+        _ => values,
+    };
+    weight.put(values, device);
 }
 
 /// The transpose of a `rows` × `columns` matrix.

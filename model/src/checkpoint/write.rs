@@ -34,8 +34,30 @@ pub(crate) struct SavedModel {
     pub(crate) max_tokens: usize,
 }
 
-/// A weight to save: name, shape in memory, whether it is a linear layer's, numbers.
-type NamedWeight = (String, Vec<usize>, bool, Vec<f32>);
+/// All that a folder is written from, but for the weights.
+pub(crate) struct Saving<'a> {
+    /// What makes it this classifier.
+    pub(crate) model: SavedModel,
+    /// `config.json` as it was read.
+    pub(crate) original: Map<String, Value>,
+    /// `tokenizer.json` as it was read.
+    pub(crate) tokenizer: &'a [u8],
+}
+
+/// A weight to save.
+pub(crate) struct NamedWeight {
+    /// Its Hugging Face name, without the `bert.` prefix.
+    pub(crate) name: String,
+    /// Its shape in memory.
+    pub(crate) shape: Vec<usize>,
+    /// Whether files have it the other way round, as they do linear layers'.
+    pub(crate) transposed: bool,
+    /// In memory order.
+    pub(crate) values: Vec<f32>,
+}
+
+/// A file's name and content.
+pub(crate) type NamedFile = (&'static str, Vec<u8>);
 
 const MODELING: &str = include_str!("modeling_umbel.py");
 
@@ -151,34 +173,57 @@ impl SavedModel {
     }
 }
 
-/// Writes the folder beside its place, then moves it there.
-pub(crate) fn save(
-    folder: &Path,
-    saved: &SavedModel,
-    original: Map<String, Value>,
-    tokenizer: &[u8],
-    tensors: Vec<NamedWeight>,
-    precision: Precision,
-) -> Result<(), ModelError> {
-    let pretty = |value: &Value| format!("{value:#}\n").into_bytes();
-    let tokenizer_config = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": saved.max_tokens,
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    });
-    let mut files: Vec<(&str, Vec<u8>)> = vec![
-        ("config.json", pretty(&saved.config(original, precision))),
-        ("tokenizer.json", tokenizer.to_vec()),
-        ("tokenizer_config.json", pretty(&tokenizer_config)),
-        ("model.safetensors", weights(tensors, precision)?),
-    ];
-    if saved.pooling != Pooling::Pooler {
-        files.push(("modeling_umbel.py", MODELING.into()));
+impl Saving<'_> {
+    /// The files of a whole model.
+    pub(crate) fn files(
+        &self,
+        tensors: Vec<NamedWeight>,
+        precision: Precision,
+    ) -> Result<Vec<NamedFile>, ModelError> {
+        let mut files = self.surroundings(precision);
+        let weights = weights(tensors, precision, hugging_face_name)?;
+        files.push(("model.safetensors", weights));
+        Ok(files)
     }
+
+    /// Everything but the weights.
+    pub(super) fn surroundings(&self, precision: Precision) -> Vec<NamedFile> {
+        let tokenizer_config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": self.model.max_tokens,
+            "pad_token": "[PAD]",
+            "unk_token": "[UNK]",
+            "cls_token": "[CLS]",
+            "sep_token": "[SEP]",
+            "mask_token": "[MASK]",
+        });
+        let config = self.model.config(self.original.clone(), precision);
+        let mut files = vec![
+            ("config.json", pretty(&config)),
+            ("tokenizer.json", self.tokenizer.to_vec()),
+            ("tokenizer_config.json", pretty(&tokenizer_config)),
+        ];
+        if self.model.pooling != Pooling::Pooler {
+            files.push(("modeling_umbel.py", MODELING.into()));
+        }
+        files
+    }
+}
+
+pub(super) fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+/// A weight's name in transformers' models for sequence classification.
+pub(super) fn hugging_face_name(name: &str) -> String {
+    match name.starts_with("classifier") {
+        true => name.to_owned(),
+        false => format!("bert.{name}"),
+    }
+}
+
+/// Writes the folder beside its place, then moves it there.
+pub(crate) fn write_folder(folder: &Path, files: &[NamedFile]) -> Result<(), ModelError> {
     // Hidden, so that no other model's name is taken.
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let draft = folder.with_file_name(format!(".{name}.being-written"));
@@ -197,21 +242,27 @@ pub(crate) fn save(
     std::fs::rename(&draft, folder).map_err(unwritable(folder))
 }
 
-/// `model.safetensors`, with the names and orientation of Hugging Face.
-fn weights(tensors: Vec<NamedWeight>, precision: Precision) -> Result<Vec<u8>, ModelError> {
+/// A `safetensors` file, with orientation as Hugging Face's and names by `rename`.
+pub(super) fn weights(
+    tensors: Vec<NamedWeight>,
+    precision: Precision,
+    rename: impl Fn(&str) -> String,
+) -> Result<Vec<u8>, ModelError> {
     let wrong = |e: safetensors::SafeTensorError| ModelError::Weights(e.to_string());
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .into_iter()
-        .map(|(name, mut shape, matrix, mut values)| {
-            if let (true, &[rows, columns]) = (matrix, shape.as_slice()) {
+        .map(|tensor| {
+            let NamedWeight {
+                name,
+                mut shape,
+                mut values,
+                ..
+            } = tensor;
+            if let (true, &[rows, columns]) = (tensor.transposed, shape.as_slice()) {
                 values = transposed(&values, rows, columns);
                 shape.reverse();
             }
-            let name = match name.starts_with("classifier") {
-                true => name,
-                false => format!("bert.{name}"),
-            };
-            (name, shape, bytes(&values, precision))
+            (rename(&name), shape, bytes(&values, precision))
         })
         .collect();
     let dtype = match precision {

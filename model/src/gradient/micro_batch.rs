@@ -4,26 +4,22 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use rand::Rng;
 
 use super::Example;
-use super::embedding;
-use super::tape::{Dropout, Kept, Tape};
-use super::taps;
+use super::embedding::EmbeddingGradient;
+use super::parts::{Factors, Part};
+use super::runs::{Run, runs};
+use super::squares::Squares;
+use super::tape::{Dropout, Kept, Tape, linear};
 use crate::bert::Batch;
 use crate::classifier::Classifier;
 use crate::error::ModelError;
-
-/// A trained layer after the backward pass.
-struct Layer {
-    name: String,
-    kept: Kept,
-    /// ∂L/∂(output), `[rows, tokens, out]`.
-    gradient: Tensor<3>,
-}
 
 /// A batch of whole units after its backward pass.
 pub(super) struct MicroBatch<'a> {
     model: &'a Classifier,
     batch: Batch,
-    layers: Vec<Layer>,
+    /// The parts of the gradient, for each run of units.
+    runs: Vec<(Run, Vec<Part>)>,
+    embedding: Option<EmbeddingGradient>,
     /// The unit of each row, as an index into the batch's units.
     unit_of_row: Vec<usize>,
     units: usize,
@@ -70,23 +66,24 @@ impl<'a> MicroBatch<'a> {
             .next()
             .unwrap_or(f64::NAN);
         let mut gradients = loss.backward();
-        let layers = tape
-            .into_taps()
-            .into_iter()
-            .filter_map(|tap| {
-                // A layer that the loss doesn't depend on has no gradient.
-                let gradient = tap.probe.grad_remove(&mut gradients)?;
-                Some(Layer {
-                    name: tap.name,
-                    kept: tap.kept,
-                    gradient,
-                })
-            })
-            .collect();
+        let runs = runs(units.iter().map(|rows| rows.len()));
+        let mut runs: Vec<(Run, Vec<Part>)> = runs.into_iter().map(|r| (r, Vec::new())).collect();
+        let mut embedding = None;
+        for tap in tape.into_taps() {
+            // A layer that the loss doesn't depend on has no gradient.
+            let Some(g) = tap.probe.grad_remove(&mut gradients) else {
+                continue;
+            };
+            match tap.kept {
+                Kept::Embedding => embedding = Some(EmbeddingGradient::new(g)),
+                kept => add_parts(&tap.name, &kept, &g, &mut runs),
+            }
+        }
         Ok(Self {
             model,
             batch,
-            layers,
+            runs,
+            embedding,
             unit_of_row,
             units: units.len(),
             loss: value,
@@ -98,70 +95,37 @@ impl<'a> MicroBatch<'a> {
         self.loss
     }
 
-    /// The norm of each unit's gradient over all trained parameters. NaN or infinity where
-    /// the gradient, or its square in f32, is.
-    pub(super) fn norms(&self) -> Vec<f64> {
-        let groups = self.grouping();
-        let mut squares = vec![0.0; self.units];
-        let mut on_device: Option<Tensor<1>> = None;
-        for layer in &self.layers {
-            let gradient = layer.gradient.clone();
-            let layer_squares = match &layer.kept {
-                Kept::Linear(x) => taps::linear_squares(x.clone(), gradient, groups.as_ref()),
-                Kept::Norm(x) => taps::norm_squares(x.clone(), gradient, groups.as_ref()),
-                Kept::Embedding => {
-                    embedding::add_squares(&self.batch, gradient, &self.unit_of_row, &mut squares);
-                    continue;
-                }
-            };
-            on_device = Some(match on_device {
-                Some(sum) => sum + layer_squares,
-                None => layer_squares,
-            });
+    /// The norm of each unit's gradient over all trained parameters, or `None` where it is no
+    /// number or can't be relied on.
+    pub(super) fn norms(&self) -> Vec<Option<f64>> {
+        let mut on_host = vec![0.0; self.units];
+        if let Some(embedding) = &self.embedding {
+            embedding.add_squares(&self.batch, &self.unit_of_row, &mut on_host);
         }
-        if let Some(sum) = on_device {
-            for (square, x) in squares.iter_mut().zip(sum.into_data().iter::<f64>()) {
-                *square += x;
-            }
-        }
-        // Rounding can make a square slightly negative; NaN must stay NaN, so no `max`.
-        let root = |square: f64| if square < 0.0 { 0.0 } else { square.sqrt() };
-        squares.into_iter().map(root).collect()
+        let norms = self.runs.iter().flat_map(|(run, parts)| {
+            let squares = parts.iter().map(Part::squares).reduce(Squares::plus);
+            Squares::norms(squares, &on_host[run.units()])
+        });
+        norms.collect()
     }
 
     /// Adds Σ factor · gradient over the units to `sum`, which is in layout order.
     pub(super) fn add_scaled(&self, factors: &[f64], sum: &mut [f64]) {
-        let scale = self.row_factors(factors);
-        for layer in &self.layers {
-            let mut gradient = layer.gradient.clone();
-            if let Some(scale) = &scale {
-                gradient = gradient * scale.clone();
+        for (run, parts) in &self.runs {
+            let factors = Factors::new(&factors[run.units()], self.model.device());
+            for part in parts {
+                self.add(&part.tensor, part.scaled_sum(&factors), sum);
             }
-            match &layer.kept {
-                Kept::Linear(x) => {
-                    let (weight, bias) = taps::linear_sum(x.clone(), gradient);
-                    self.add(&layer.name, "weight", weight.into_data(), sum);
-                    self.add(&layer.name, "bias", bias.into_data(), sum);
-                }
-                Kept::Norm(x) => {
-                    let (gamma, beta) = taps::norm_sum(x.clone(), gradient);
-                    self.add(&layer.name, "weight", gamma.into_data(), sum);
-                    self.add(&layer.name, "bias", beta.into_data(), sum);
-                }
-                Kept::Embedding => {
-                    let offset = |table: &str| {
-                        self.model
-                            .layout()
-                            .offset_of(&format!("embeddings.{table}.weight"))
-                    };
-                    embedding::add_sums(&self.batch, gradient, offset, sum);
-                }
-            }
+        }
+        if let Some(embedding) = &self.embedding {
+            let layout = self.model.layout();
+            let offset = |table: &str| layout.offset_of(&format!("embeddings.{table}.weight"));
+            embedding.add_scaled(&self.batch, &self.unit_of_row, factors, offset, sum);
         }
     }
 
-    fn add(&self, layer: &str, tensor: &str, data: TensorData, sum: &mut [f64]) {
-        let Some(offset) = self.model.layout().offset_of(&format!("{layer}.{tensor}")) else {
+    fn add(&self, tensor: &str, data: TensorData, sum: &mut [f64]) {
+        let Some(offset) = self.model.layout().offset_of(tensor) else {
             return;
         };
         match data.as_slice::<f32>() {
@@ -178,56 +142,35 @@ impl<'a> MicroBatch<'a> {
             }
         }
     }
-
-    /// `[rows, 1, 1]`, or `None` where every factor is 1.
-    fn row_factors(&self, factors: &[f64]) -> Option<Tensor<3>> {
-        if factors.iter().all(|factor| *factor == 1.0) {
-            return None;
-        }
-        let rows: Vec<f32> = self
-            .unit_of_row
-            .iter()
-            .map(|unit| factors[*unit] as f32)
-            .collect();
-        let shape = [rows.len(), 1, 1];
-        Some(Tensor::from_data(
-            TensorData::new(rows, shape),
-            self.model.device(),
-        ))
-    }
-
-    /// `[units, rows]` of ones and zeros that adds up the rows of each unit, or `None` where
-    /// every unit has one row.
-    fn grouping(&self) -> Option<Tensor<2>> {
-        let rows = self.unit_of_row.len();
-        if rows == self.units {
-            return None;
-        }
-        let mut ones = vec![0.0_f32; self.units * rows];
-        for (row, unit) in self.unit_of_row.iter().enumerate() {
-            ones[unit * rows + row] = 1.0;
-        }
-        Some(Tensor::from_data(
-            TensorData::new(ones, [self.units, rows]),
-            self.model.device(),
-        ))
-    }
 }
 
-/// The summed gradient and loss of one unit's rows, however many there are.
-pub(super) fn unclipped<R: Rng>(
-    model: &Classifier,
-    examples: &[Example],
-    rows: &[usize],
-    capacity: usize,
-    rng: &mut R,
-) -> Result<(Vec<f64>, f64), ModelError> {
-    let mut sum = vec![0.0; model.layout().len()];
-    let mut loss = 0.0;
-    for rows in rows.chunks(capacity) {
-        let batch = MicroBatch::run(model, examples, &[rows], rng)?;
-        batch.add_scaled(&[1.0], &mut sum);
-        loss += batch.loss();
+/// Adds the parts of a layer's gradient to each run's, from ∂L/∂(output) `g`.
+fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, runs: &mut [(Run, Vec<Part>)]) {
+    let tensor = |rest: &str| format!("{layer}.{rest}");
+    let mut add = |part: &dyn Fn(&Run) -> Part| {
+        for (run, parts) in runs.iter_mut() {
+            parts.push(part(run));
+        }
+    };
+    match kept {
+        Kept::Linear(x) => {
+            add(&|run| Part::product(tensor("weight"), x, g, run));
+            add(&|run| Part::sum(tensor("bias"), g, run));
+        }
+        Kept::Norm(x) => {
+            let scaled = x.clone() * g.clone();
+            add(&|run| Part::sum(tensor("weight"), &scaled, run));
+            add(&|run| Part::sum(tensor("bias"), g, run));
+        }
+        Kept::Bias => add(&|run| Part::sum(tensor("bias"), g, run)),
+        Kept::Adapter(inputs) => {
+            if let Some(x) = &inputs.x {
+                let g = linear(g.clone(), &inputs.scaled_b, None);
+                add(&|run| Part::product(tensor("lora_A.weight"), x, &g, run));
+            }
+            let xa = &inputs.scaled_xa;
+            add(&|run| Part::product(tensor("lora_B.weight"), xa, g, run));
+        }
+        Kept::Embedding => {}
     }
-    Ok((sum, loss))
 }

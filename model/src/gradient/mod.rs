@@ -1,19 +1,31 @@
 //! Sums of per-unit clipped gradients by book-keeping (Bu et al. 2023): one backward pass,
 //! no gradient of a single unit kept in memory where its norm can be had without.
 //!
-//! [`tape`] records a forward pass, [`taps`] has the norms and sums of each kind of layer,
-//! [`micro_batch`] runs one padded batch, and [`gradient_sum`] adds them up.
+//! [`tape`] records a forward pass, [`parts`] has the norms and sums of each kind of tensor,
+//! [`squares`] tells which norms can be relied on, [`micro_batch`] runs one padded batch, and
+//! [`gradient_sum`] adds them up.
 
 mod embedding;
 mod micro_batch;
+mod parts;
+mod runs;
+mod squares;
 pub(crate) mod tape;
-mod taps;
+
+#[cfg(test)]
+mod autodiff_tests;
+#[cfg(test)]
+mod norm_tests;
+#[cfg(test)]
+#[path = "../../tests/support/mod.rs"]
+#[allow(dead_code, reason = "tests outside of the crate use more of it")]
+mod support;
 
 use rand::Rng;
 
 use crate::classifier::Classifier;
 use crate::error::ModelError;
-use micro_batch::{MicroBatch, unclipped};
+use micro_batch::MicroBatch;
 
 /// A tokenised row with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +41,26 @@ pub struct Example {
 pub enum Clipping {
     /// Nothing: plain training.
     None,
-    /// It is scaled by min(1, C/norm) (Abadi et al. 2016), with this C.
+    /// It is scaled by min(1, C/norm) (Abadi et al. 2016, Algorithm 1), with this C.
     Flat(f64),
+    /// It is scaled by C/(norm + 0.01), with this C (AUTO-S of Bu et al. 2023, "Automatic
+    /// Clipping", with their γ = 0.01): every unit counts about the same, and the norm stays
+    /// below C.
+    Automatic(f64),
 }
 
+/// γ of automatic clipping: it keeps the factor finite, and gradients much smaller than it
+/// small.
+const STABILITY: f64 = 0.01;
+
 impl Clipping {
-    /// The factor of a unit whose gradient has this norm; a norm that is no number gives
-    /// `None`, and the unit counts as zero.
-    fn factor(self, norm: f64) -> Option<f64> {
+    /// The factor of a unit whose gradient has this norm, a finite number.
+    fn factor(self, norm: f64) -> f64 {
         match self {
-            _ if !norm.is_finite() => None,
-            Self::Flat(c) if norm > c => Some(c / norm),
-            Self::Flat(_) | Self::None => Some(1.0),
+            Self::None => 1.0,
+            Self::Flat(c) if norm > c => c / norm,
+            Self::Flat(_) => 1.0,
+            Self::Automatic(c) => c / (norm + STABILITY),
         }
     }
 }
@@ -72,64 +92,53 @@ pub fn gradient_sum<R: Rng>(
     micro_batch: usize,
     dropout_rng: &mut R,
 ) -> Result<GradientSum, ModelError> {
-    let mut total = GradientSum {
-        sum: vec![0.0; model.layout().len()],
-        loss: 0.0,
-        norms: vec![0.0; units.len()],
-        rejected: 0,
-    };
     check_rows(model, examples, units)?;
     let capacity = micro_batch.max(1);
-    let longest = |unit: &usize| {
-        let lengths = units[*unit].iter().map(|row| examples[*row].tokens.len());
-        lengths.max().unwrap_or(0)
+    let mut summing = Summing {
+        model,
+        examples,
+        units,
+        clipping,
+        capacity,
+        rng: dropout_rng,
+        total: GradientSum {
+            sum: vec![0.0; model.layout().len()],
+            loss: 0.0,
+            norms: vec![0.0; units.len()],
+            rejected: 0,
+        },
     };
-    // Units of one length lie together, so that little is padded.
-    let mut order: Vec<usize> = (0..units.len()).filter(|u| !units[*u].is_empty()).collect();
-    order.sort_by_key(longest);
     let mut pending: Vec<usize> = Vec::new();
     let mut rows = 0;
-    for unit in order {
+    for unit in order(examples, units) {
         let size = units[unit].len();
         if size > capacity {
-            add_large_unit(
-                model,
-                examples,
-                units,
-                unit,
-                clipping,
-                capacity,
-                dropout_rng,
-                &mut total,
-            )?;
+            summing.add_multiplied_out(unit)?;
             continue;
         }
         if rows + size > capacity {
-            add_batch(
-                model,
-                examples,
-                units,
-                &pending,
-                clipping,
-                dropout_rng,
-                &mut total,
-            )?;
+            summing.add_together(&pending)?;
             pending.clear();
             rows = 0;
         }
         pending.push(unit);
         rows += size;
     }
-    add_batch(
-        model,
-        examples,
-        units,
-        &pending,
-        clipping,
-        dropout_rng,
-        &mut total,
-    )?;
-    Ok(total)
+    summing.add_together(&pending)?;
+    Ok(summing.total)
+}
+
+/// The units that have rows, in the order in which they are added: those of equally many rows
+/// lie together, since their norms are computed together, and among them those of one length,
+/// so that little is padded.
+fn order(examples: &[Example], units: &[Vec<usize>]) -> Vec<usize> {
+    let longest = |unit: &usize| {
+        let lengths = units[*unit].iter().map(|row| examples[*row].tokens.len());
+        lengths.max().unwrap_or(0)
+    };
+    let mut order: Vec<usize> = (0..units.len()).filter(|u| !units[*u].is_empty()).collect();
+    order.sort_by_key(|unit| (units[*unit].len(), longest(unit)));
+    order
 }
 
 fn check_rows(
@@ -157,71 +166,71 @@ fn check_rows(
     Ok(())
 }
 
-/// Adds whole units that fit one micro-batch together.
-fn add_batch<R: Rng>(
-    model: &Classifier,
-    examples: &[Example],
-    units: &[Vec<usize>],
-    chosen: &[usize],
+/// A sum that is being formed.
+struct Summing<'a, R> {
+    model: &'a Classifier,
+    examples: &'a [Example],
+    units: &'a [Vec<usize>],
     clipping: Clipping,
-    rng: &mut R,
-    total: &mut GradientSum,
-) -> Result<(), ModelError> {
-    if chosen.is_empty() {
-        return Ok(());
-    }
-    let members: Vec<&[usize]> = chosen.iter().map(|unit| units[*unit].as_slice()).collect();
-    let batch = MicroBatch::run(model, examples, &members, rng)?;
-    let norms = batch.norms();
-    let factors: Vec<Option<f64>> = norms.iter().map(|norm| clipping.factor(*norm)).collect();
-    if factors.iter().any(Option::is_none) {
-        if let ([unit], [norm]) = (chosen, norms.as_slice()) {
-            total.norms[*unit] = *norm;
-            total.rejected += 1;
-            return Ok(());
-        }
-        // NaN times zero is NaN, so in a batch one unit's reaches the others. Were these
-        // rejected with it, a unit's absence would show in more than its own gradient.
-        for unit in chosen.chunks(1) {
-            add_batch(model, examples, units, unit, clipping, rng, total)?;
-        }
-        return Ok(());
-    }
-    let factors: Vec<f64> = factors.into_iter().flatten().collect();
-    total.loss += batch.loss();
-    batch.add_scaled(&factors, &mut total.sum);
-    for (unit, norm) in chosen.iter().zip(norms) {
-        total.norms[*unit] = norm;
-    }
-    Ok(())
+    /// Rows of a micro-batch, at most.
+    capacity: usize,
+    rng: &'a mut R,
+    total: GradientSum,
 }
 
-/// Adds a unit of more rows than a micro-batch holds: its gradient is summed first, so that
-/// it is clipped as a whole.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the arguments of its only caller"
-)]
-fn add_large_unit<R: Rng>(
-    model: &Classifier,
-    examples: &[Example],
-    units: &[Vec<usize>],
-    unit: usize,
-    clipping: Clipping,
-    capacity: usize,
-    rng: &mut R,
-    total: &mut GradientSum,
-) -> Result<(), ModelError> {
-    let (gradient, loss) = unclipped(model, examples, &units[unit], capacity, rng)?;
-    let norm = gradient.iter().map(|x| x * x).sum::<f64>().sqrt();
-    total.norms[unit] = norm;
-    let Some(factor) = clipping.factor(norm) else {
-        total.rejected += 1;
-        return Ok(());
-    };
-    total.loss += loss;
-    for (sum, x) in total.sum.iter_mut().zip(gradient) {
-        *sum += factor * x;
+impl<R: Rng> Summing<'_, R> {
+    /// Adds whole units that fit one micro-batch together.
+    fn add_together(&mut self, chosen: &[usize]) -> Result<(), ModelError> {
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let members: Vec<&[usize]> = chosen.iter().map(|u| self.units[*u].as_slice()).collect();
+        let batch = MicroBatch::run(self.model, self.examples, &members, self.rng)?;
+        let norms = batch.norms();
+        if norms.iter().all(Option::is_some) {
+            let norms: Vec<f64> = norms.into_iter().flatten().collect();
+            let factors: Vec<f64> = norms.iter().map(|n| self.clipping.factor(*n)).collect();
+            batch.add_scaled(&factors, &mut self.total.sum);
+            self.total.loss += batch.loss();
+            for (unit, norm) in chosen.iter().zip(norms) {
+                self.total.norms[*unit] = norm;
+            }
+            return Ok(());
+        }
+        // NaN times zero is NaN, so in this batch's sum one unit's would reach the others.
+        // Were these left out with it, a unit's absence would show in more than its own
+        // gradient.
+        let mut sound = Vec::new();
+        for (unit, norm) in chosen.iter().zip(norms) {
+            match norm {
+                Some(_) => sound.push(*unit),
+                None => self.add_multiplied_out(*unit)?,
+            }
+        }
+        self.add_together(&sound)
     }
-    Ok(())
+
+    /// Adds a unit by itself: its gradient is multiplied out, as a sum over as many
+    /// micro-batches as it takes, measured in double precision, and then clipped as a whole.
+    fn add_multiplied_out(&mut self, unit: usize) -> Result<(), ModelError> {
+        let mut gradient = vec![0.0; self.total.sum.len()];
+        let mut loss = 0.0;
+        for rows in self.units[unit].chunks(self.capacity) {
+            let batch = MicroBatch::run(self.model, self.examples, &[rows], self.rng)?;
+            batch.add_scaled(&[1.0], &mut gradient);
+            loss += batch.loss();
+        }
+        let norm = gradient.iter().map(|x| x * x).sum::<f64>().sqrt();
+        self.total.norms[unit] = norm;
+        if !norm.is_finite() {
+            self.total.rejected += 1;
+            return Ok(());
+        }
+        self.total.loss += loss;
+        let factor = self.clipping.factor(norm);
+        for (sum, x) in self.total.sum.iter_mut().zip(gradient) {
+            *sum += factor * x;
+        }
+        Ok(())
+    }
 }

@@ -7,17 +7,32 @@
 use burn::tensor::{Tensor, TensorData, module};
 use rand::{Rng, RngExt};
 
-use crate::bert::{LayerNorm, Linear};
-use crate::parameters::{Part, TrainableSet};
+use crate::bert::{Adapter, LayerNorm, Linear};
+use crate::parameters::{Part, Role, TrainableSet};
 
 /// What a trained layer's gradient is made of, beside ∂L/∂(output).
 pub(crate) enum Kept {
-    /// The inputs of a linear layer, `[rows, tokens, in]`.
+    /// Weight and bias of a linear layer: its inputs, `[rows, tokens, in]`.
     Linear(Tensor<3>),
-    /// The normalised inputs of a layer normalisation, `[rows, tokens, hidden]`.
+    /// Scale and bias of a layer normalisation: its normalised inputs,
+    /// `[rows, tokens, hidden]`.
     Norm(Tensor<3>),
-    /// Nothing: the token ids are known.
+    /// A bias alone, of either kind of layer: nothing.
+    Bias,
+    /// An adapter.
+    Adapter(Box<AdapterInputs>),
+    /// The embedding tables: nothing, the token ids are known.
     Embedding,
+}
+
+/// The inputs of an adapter's two matrices.
+pub(crate) struct AdapterInputs {
+    /// x, `[rows, tokens, in]`; `None` where A is frozen.
+    pub(crate) x: Option<Tensor<3>>,
+    /// scale · x A, `[rows, tokens, rank]`
+    pub(crate) scaled_xa: Tensor<3>,
+    /// scale · Bᵀ, `[out, rank]`
+    pub(crate) scaled_b: Tensor<2>,
 }
 
 /// One trained layer's record.
@@ -70,22 +85,60 @@ impl<'a> Tape<'a> {
     }
 
     pub(crate) fn linear(&mut self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-        let y = module::linear(x.clone(), layer.weight.clone(), Some(layer.bias.clone()));
-        self.tap(layer.part, &layer.name, y, || Kept::Linear(x.inner()))
+        let y = linear(x.clone(), &layer.weight, Some(&layer.bias));
+        if let Some(adapter) = &layer.adapter {
+            return self.adapter(layer, adapter, x, y);
+        }
+        let kept = match [Role::Weight, Role::Bias].map(|role| self.trains(layer.part, role)) {
+            [true, _] => Kept::Linear(x.inner()),
+            [false, true] => Kept::Bias,
+            [false, false] => return y,
+        };
+        self.tap(&layer.name, y, kept)
+    }
+
+    /// Adds an adapter's part to its layer's output `y`. One tap on the sum serves both of its
+    /// matrices: with G there, ∂L/∂B = (scale · x A)ᵀ G and ∂L/∂A = xᵀ (scale · G Bᵀ).
+    fn adapter(
+        &mut self,
+        layer: &Linear,
+        adapter: &Adapter,
+        x: Tensor<3>,
+        y: Tensor<3>,
+    ) -> Tensor<3> {
+        let xa = linear(x.clone(), &adapter.a, None).mul_scalar(adapter.scale);
+        let y = y + linear(xa.clone(), &adapter.b, None);
+        if !self.trains(layer.part, Role::AdapterB) {
+            return y;
+        }
+        let kept = AdapterInputs {
+            x: self.trains(layer.part, Role::AdapterA).then(|| x.inner()),
+            scaled_xa: xa.inner(),
+            scaled_b: adapter.b.clone().transpose().mul_scalar(adapter.scale),
+        };
+        self.tap(&layer.name, y, Kept::Adapter(Box::new(kept)))
     }
 
     pub(crate) fn norm(&mut self, layer: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
         let (gamma, beta) = (layer.gamma.clone(), layer.beta.clone());
         let y = module::layer_norm(x.clone(), gamma, Some(beta), layer.epsilon);
-        self.tap(layer.part, &layer.name, y, || {
-            let ones = layer.gamma.ones_like();
-            Kept::Norm(module::layer_norm(x.inner(), ones, None, layer.epsilon))
-        })
+        let kept = match [Role::Scale, Role::Bias].map(|role| self.trains(layer.part, role)) {
+            [true, _] => {
+                let ones = layer.gamma.ones_like();
+                Kept::Norm(module::layer_norm(x.inner(), ones, None, layer.epsilon))
+            }
+            [false, true] => Kept::Bias,
+            [false, false] => return y,
+        };
+        self.tap(&layer.name, y, kept)
     }
 
     /// Taps the sum of the embeddings.
     pub(crate) fn embedding(&mut self, sum: Tensor<3>) -> Tensor<3> {
-        self.tap(Part::Embeddings, "embeddings", sum, || Kept::Embedding)
+        match self.trains(Part::Embeddings, Role::Table) {
+            true => self.tap("embeddings", sum, Kept::Embedding),
+            false => sum,
+        }
     }
 
     /// Zeroes a random share of the coordinates and scales up the others, in training.
@@ -108,23 +161,27 @@ impl<'a> Tape<'a> {
         x * Tensor::from_data(TensorData::new(mask, shape), &device)
     }
 
-    fn tap(
-        &mut self,
-        part: Part,
-        name: &str,
-        y: Tensor<3>,
-        kept: impl FnOnce() -> Kept,
-    ) -> Tensor<3> {
-        if !self.set.is_some_and(|set| set.trains(part)) {
-            return y;
-        }
+    fn trains(&self, part: Part, role: Role) -> bool {
+        self.set.is_some_and(|set| set.trains(part, role))
+    }
+
+    fn tap(&mut self, name: &str, y: Tensor<3>, kept: Kept) -> Tensor<3> {
         let device = y.device().autodiff();
-        let probe = Tensor::<3>::zeros(y.dims(), &device).require_grad();
+        let probe = Tensor::<3>::full(y.dims(), 0.0, &device).require_grad();
         self.taps.push(Tap {
             name: name.to_owned(),
-            kept: kept(),
+            kept,
             probe: probe.clone(),
         });
         y + probe
     }
+}
+
+/// x W + b for `[rows, tokens, in]`, as one product over all rows and tokens: a product for
+/// each row would prepare the weight's memory anew each time, forward and backward.
+pub(crate) fn linear(x: Tensor<3>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<3> {
+    let [rows, tokens, inputs] = x.dims();
+    let [_, outputs] = weight.dims();
+    let flat = x.reshape([rows * tokens, inputs]);
+    module::linear(flat, weight.clone(), bias.cloned()).reshape([rows, tokens, outputs])
 }

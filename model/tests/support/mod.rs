@@ -4,7 +4,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use umbel_model::bert::{Activation, BertConfig};
-use umbel_model::{Classifier, ClassifierOptions, DeviceChoice, Pooling, TrainableSet};
+use umbel_model::{
+    Classifier, ClassifierOptions, DeviceChoice, LoraConfig, LoraTargets, Pooling, TrainableSet,
+};
 
 pub const VOCABULARY: usize = 50;
 pub const POSITIONS: usize = 32;
@@ -34,10 +36,22 @@ pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
 }
 
 pub fn tiny(options: ClassifierOptions) -> Classifier {
+    tiny_on(&DeviceChoice::Cpu, options).expect("the CPU")
+}
+
+/// The same on another device, or why there is none.
+pub fn tiny_on(device: &DeviceChoice, options: ClassifierOptions) -> Result<Classifier, String> {
     let mut rng = ChaCha12Rng::seed_from_u64(7);
-    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    let (device, _) = device.resolve().map_err(|e| e.to_string())?;
     Classifier::random(&config(), &tokenizer_json(), options, &mut rng, &device)
-        .expect("a classifier")
+        .map_err(|e| e.to_string())
+}
+
+/// The trainable set `lora` with these targets.
+#[allow(dead_code, reason = "not every test has adapters")]
+pub fn lora(targets: &[&str], freeze_a: bool) -> TrainableSet {
+    let targets = LoraTargets::parse(targets).expect("targets");
+    TrainableSet::Lora(LoraConfig::new(3, 6.0, targets, freeze_a, 11).expect("adapters"))
 }
 
 /// WordPiece over single letters, a few words and a comma.

@@ -148,13 +148,23 @@ pub struct Participant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileStatement {
-    /// Where it is in the run's folder, with `/` between folders. What is in `model/` was
-    /// released.
+    /// Where it is in the run's folder, with `/` between folders. What is in `model/` and
+    /// `adapter/` was released.
     pub path: String,
     /// Its length.
     pub bytes: u64,
     /// SHA-256 of its content.
     pub sha256: Sha256Digest,
+}
+
+/// The folders of a run of which every file is released: the model, and adapters where
+/// they were trained.
+pub const RELEASED: [&str; 2] = ["model", "adapter"];
+
+/// Whether a path, seen from the run's folder, is in one of the [`RELEASED`] folders.
+pub fn in_released_folder(path: &str) -> bool {
+    path.split_once('/')
+        .is_some_and(|(folder, _)| RELEASED.contains(&folder))
 }
 
 impl FileStatement {
@@ -169,6 +179,6 @@ impl FileStatement {
 
     /// Whether the file is part of the released model.
     pub fn is_released(&self) -> bool {
-        self.path.starts_with("model/")
+        in_released_folder(&self.path)
     }
 }

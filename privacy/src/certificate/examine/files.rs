@@ -1,7 +1,7 @@
 //! The released files and the run's documents.
 
 use super::{Check, FoundFile, counted, listed};
-use crate::certificate::content::FileStatement;
+use crate::certificate::content::{FileStatement, in_released_folder};
 
 /// Checks that `model/` holds exactly the released files, and that no other document of the
 /// run was changed.
@@ -22,7 +22,7 @@ fn model(stated: &[FileStatement], found: &[FoundFile]) -> Check {
     let added = listed(
         found
             .iter()
-            .filter(|found| found.path.starts_with("model/") && !is_stated(found))
+            .filter(|found| in_released_folder(&found.path) && !is_stated(found))
             .map(|found| found.path.as_str()),
     );
     let changed = listed(changed(released(), found));

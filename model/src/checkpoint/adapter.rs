@@ -1,0 +1,83 @@
+//! Adapters and head as a PEFT folder, which `PeftModel.from_pretrained` puts onto the base
+//! model.
+//!
+//! The base model's own folder says nothing of labels and pooling, so the folder also has the
+//! classifier's `config.json`, tokeniser, and for the poolings that transformers has no class
+//! for, `modeling_umbel.py`.
+
+use serde_json::{Value, json};
+
+use super::write::{NamedFile, NamedWeight, Precision, Saving, hugging_face_name, pretty, weights};
+use crate::error::ModelError;
+use crate::lora::{LoraConfig, LoraTarget};
+use crate::parameters::Pooling;
+
+impl Saving<'_> {
+    /// The files of a PEFT adapter for sequence classification. `base` is where Python finds
+    /// the base model.
+    pub(crate) fn adapter_files(
+        &self,
+        lora: &LoraConfig,
+        base: &str,
+        tensors: Vec<NamedWeight>,
+    ) -> Result<Vec<NamedFile>, ModelError> {
+        // PEFT wraps the model twice.
+        let rename = |name: &str| format!("base_model.model.{}", hugging_face_name(name));
+        let weights = weights(tensors, Precision::F32, rename)?;
+        let config = adapter_config(lora, base, self.model.pooling);
+        let mut files = self.surroundings(Precision::F32);
+        files.push(("adapter_config.json", pretty(&config)));
+        files.push(("adapter_model.safetensors", weights));
+        Ok(files)
+    }
+}
+
+/// `adapter_config.json`
+fn adapter_config(lora: &LoraConfig, base: &str, pooling: Pooling) -> Value {
+    let mut head = vec!["classifier"];
+    if pooling == Pooling::Pooler {
+        head.push("pooler");
+    }
+    json!({
+        "peft_type": "LORA",
+        "task_type": "SEQ_CLS",
+        "base_model_name_or_path": base,
+        "r": lora.rank(),
+        "lora_alpha": number(lora.alpha()),
+        "lora_dropout": 0.0,
+        "target_modules": target_modules(lora),
+        "modules_to_save": head,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "init_lora_weights": true,
+        "use_rslora": false,
+        "use_dora": false,
+        "inference_mode": true,
+    })
+}
+
+/// PEFT takes a list as ends of names, and a string as a regular expression for whole names.
+/// The ends of the three dense layers aren't told apart by a list.
+fn target_modules(lora: &LoraConfig) -> Value {
+    let targets: Vec<LoraTarget> = lora.targets().iter().collect();
+    let projection =
+        |t: &LoraTarget| matches!(t, LoraTarget::Query | LoraTarget::Key | LoraTarget::Value);
+    if targets.iter().all(projection) {
+        let names: Vec<String> = targets.iter().map(LoraTarget::to_string).collect();
+        return json!(names);
+    }
+    let names: Vec<String> = targets
+        .iter()
+        .map(|target| target.layer().replace('.', r"\."))
+        .collect();
+    json!(format!(r"bert\.encoder\.layer\.\d+\.({})", names.join("|")))
+}
+
+/// PEFT's alpha is a whole number in type; other numbers it takes as they are.
+fn number(x: f64) -> Value {
+    if x.fract() == 0.0 && x.abs() < 1e9 {
+        json!(x as i64)
+    } else {
+        json!(x)
+    }
+}

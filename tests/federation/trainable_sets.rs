@@ -1,0 +1,158 @@
+//! Trainable sets and clipping rules from the configuration to the released model.
+
+use std::path::PathBuf;
+
+use crate::combinations::sections;
+use crate::equality::largest_difference;
+use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, SITES, Workbench};
+
+fn folder(bench: &Workbench, run: &serde_json::Value) -> PathBuf {
+    bench
+        .path()
+        .join(run["run_dir"].as_str().expect("a run folder"))
+}
+
+#[test]
+fn biases_and_adapters_train_with_gradients_and_with_deltas() {
+    let bench = Workbench::new(12);
+    let sums = [
+        ("record", "gradients", "central"),
+        ("record", "deltas", "local"),
+        ("client", "deltas", "central"),
+        ("none", "gradients", "central"),
+    ];
+    for (unit, method, noise) in sums {
+        for train in ["bias", "lora"] {
+            let name = format!("{train}-{unit}-{method}-{noise}");
+            let run = bench.configuration(&name, &sections(unit, method, noise), &SITES);
+            let set = format!("model.train={train}");
+            let run = bench.simulate(&run, &["--seed", "1", "--set", &set]);
+            assert_eq!(run["ending"], "complete", "{name}");
+            let folder = folder(&bench, &run);
+            let saved = folder.join("adapter/adapter_model.safetensors").exists();
+            assert_eq!(saved, train == "lora", "{name}");
+            let model = folder.join("model");
+            let evaluated = bench.umbel(&[
+                "evaluate",
+                "--model",
+                model.to_str().expect("UTF-8"),
+                "--data",
+                "pooled.csv",
+                "--device",
+                "cpu",
+            ]);
+            assert!(evaluated.status.success(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn four_sites_train_the_adapters_that_the_pooled_rows_train() {
+    let bench = Workbench::new(12);
+    for freeze_a in ["true", "false"] {
+        let freeze = format!("model.lora.freeze_a={freeze_a}");
+        let more = [
+            "--set",
+            "model.train=lora",
+            "--set",
+            "model.lora.targets=[\"all\"]",
+            "--set",
+            &freeze,
+            "--set",
+            "run.rounds=10",
+        ];
+        let federated = bench.configuration("federated", PLAIN_GRADIENTS, &SITES);
+        let federated = bench.simulate(&federated, &more);
+        let pooled = bench.configuration("pooled", PLAIN_GRADIENTS, &["pooled"]);
+        let pooled = bench.simulate(&pooled, &more);
+        let difference = largest_difference(&bench.weights(&federated), &bench.weights(&pooled));
+        println!("A frozen: {freeze_a}: largest difference {difference:e}");
+        assert!(difference <= 1e-5, "{difference}");
+    }
+}
+
+#[test]
+fn freezing_a_halves_what_adapters_send() {
+    let bench = Workbench::new(4);
+    let run = bench.configuration("traffic", PLAIN_GRADIENTS, &SITES);
+    let sent = |train: &[&str]| {
+        let run = bench.simulate(&run, &[&["--set", "run.rounds=1"], train].concat());
+        run["bytes_up"].as_u64().expect("bytes")
+    };
+    let head = sent(&["--set", "model.train=head"]);
+    let lora = sent(&["--set", "model.train=lora"]);
+    let frozen = sent(&[
+        "--set",
+        "model.train=lora",
+        "--set",
+        "model.lora.freeze_a=true",
+    ]);
+    // On square layers A and B are of one size, and everything else is the same.
+    assert_eq!(lora - head, 2 * (frozen - head));
+}
+
+#[test]
+fn automatic_clipping_costs_what_flat_clipping_costs_and_trains_another_model() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("clipping", PRIVATE_GRADIENTS, &SITES);
+    let flat = bench.simulate(&run, &["--seed", "5"]);
+    let automatic = bench.simulate(
+        &run,
+        &["--seed", "5", "--set", "privacy.clipping=automatic"],
+    );
+    assert_eq!(flat["epsilon"], automatic["epsilon"]);
+    assert_eq!(automatic["ending"], "complete");
+    assert_ne!(bench.weights(&flat), bench.weights(&automatic));
+}
+
+#[test]
+fn adapters_and_clipping_that_can_not_be_are_refused_by_their_key() {
+    let bench = Workbench::new(2);
+    let refusals: [(&[&str], &[&str]); 8] = [
+        (
+            &["model.train=lara"],
+            &["model.train", "lara", "full, encoder, lora, bias, head"],
+        ),
+        (&["model.lora.rank=4"], &["model.lora", "encoder"]),
+        (
+            &["model.train=lora", "model.lora.rank=0"],
+            &["model.lora", "rank"],
+        ),
+        (
+            &["model.train=lora", "model.lora.rank=500"],
+            &["rank", "hidden size"],
+        ),
+        (
+            &["model.train=lora", "model.lora.alpha=-1.0"],
+            &["model.lora", "alpha"],
+        ),
+        (
+            &["model.train=lora", "model.lora.targets=[\"dense\"]"],
+            &["model.lora", "dense", "attention-output"],
+        ),
+        (&["model.train=lora", "model.lora.warmth=1"], &["warmth"]),
+        (&["privacy.clipping=automatical"], &["automatical"]),
+    ];
+    for (overrides, words) in refusals {
+        let run = bench.configuration("refused", PRIVATE_GRADIENTS, &SITES);
+        let mut arguments = vec!["simulate", run.to_str().expect("UTF-8")];
+        arguments.extend(overrides.iter().flat_map(|text| ["--set", text]));
+        let output = bench.umbel(&arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{overrides:?}");
+        assert!(!errors.contains("panicked"), "{overrides:?}: {errors}");
+        for word in words {
+            assert!(
+                errors.contains(word),
+                "{overrides:?}: no {word} in {errors}"
+            );
+        }
+    }
+    let client = sections("client", "deltas", "central");
+    let run = bench.configuration("client", &client, &SITES);
+    let run = run.to_str().expect("UTF-8");
+    let output = bench.umbel(&["simulate", run, "--set", "privacy.clipping=automatic"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("privacy.clipping"), "{errors}");
+}
