@@ -212,11 +212,17 @@ fn epsilon(question: &EpsilonQuestion) -> Result<(), Failure> {
         format!(", certainly above {lower:.6}")
     });
     println!(
-        "epsilon {epsilon:.6} at delta {delta}{certified} (accountant {accountant}, adjacency \
+        "epsilon {:.6} at delta {delta}{certified} (accountant {accountant}, adjacency \
          {adjacency}{})",
+        rounded_up(epsilon),
         doubled(adjacency)
     );
     Ok(())
+}
+
+/// To the six digits that are printed, never down.
+fn rounded_up(epsilon: f64) -> f64 {
+    (epsilon * 1e6).ceil() / 1e6
 }
 
 /// What replacing one unit means for the noise, said beside every figure.
@@ -280,9 +286,10 @@ fn calibrate(question: &CalibrateQuestion) -> Result<(), Failure> {
         });
     }
     println!(
-        "noise multiplier {:.6} gives epsilon {epsilon:.6} at delta {} (accountant pld, \
+        "noise multiplier {:.6} gives epsilon {:.6} at delta {} (accountant pld, \
          adjacency {adjacency}{})",
-        sigma.get(),
+        rounded_up(sigma.get()),
+        rounded_up(epsilon),
         budget.delta(),
         doubled(adjacency)
     );

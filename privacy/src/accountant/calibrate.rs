@@ -47,51 +47,64 @@ pub fn noise_multiplier(
     rounds: u64,
     adjacency: Adjacency,
 ) -> Result<NoiseMultiplier, CalibrationError> {
-    let fits = |sigma: f64| -> Result<Option<NoiseMultiplier>, CalibrationError> {
+    let cost = |sigma: f64| -> Result<f64, CalibrationError> {
         // Only positive finite candidates occur; anything else doesn't fit.
         let Ok(sigma) = NoiseMultiplier::try_from(sigma) else {
-            return Ok(None);
+            return Ok(f64::INFINITY);
         };
         let event = MechanismEvent::poisson_gaussian(sampling_rate, sigma);
-        let epsilon = epsilon_of(&event, rounds, budget.delta(), adjacency)?;
-        Ok((epsilon.get() <= budget.epsilon()).then_some(sigma))
+        Ok(epsilon_of(&event, rounds, budget.delta(), adjacency)?.get())
     };
-    let mut found = None;
-    let mut high = 1.0;
-    while high <= LARGEST {
-        found = fits(high)?;
-        if found.is_some() {
-            break;
-        }
+    let fits = |epsilon: f64| epsilon <= budget.epsilon();
+    let out_of_reach = || CalibrationError::OutOfReach {
+        epsilon: budget.epsilon(),
+        delta: budget.delta(),
+        rounds,
+    };
+    let (mut high, mut high_cost) = (1.0, cost(1.0)?);
+    while !fits(high_cost) {
         high *= 2.0;
-    }
-    let Some(mut least) = found else {
-        let (epsilon, delta) = (budget.epsilon(), budget.delta());
-        return Err(CalibrationError::OutOfReach {
-            epsilon,
-            delta,
-            rounds,
-        });
-    };
-    let mut low = least.get() / 2.0;
-    while low >= SMALLEST {
-        match fits(low)? {
-            Some(smaller) => least = smaller,
-            None => break,
+        if high > LARGEST {
+            return Err(out_of_reach());
         }
+        high_cost = cost(high)?;
+    }
+    let mut low = high / 2.0;
+    let mut low_cost = cost(low)?;
+    while fits(low_cost) {
+        (high, high_cost) = (low, low_cost);
         low /= 2.0;
+        if low < SMALLEST {
+            return NoiseMultiplier::try_from(high).map_err(|_| out_of_reach());
+        }
+        low_cost = cost(low)?;
     }
-    if low < SMALLEST {
-        return Ok(least);
-    }
-    while least.get() > low * (1.0 + TOLERANCE) {
-        let middle = low + (least.get() - low) / 2.0;
-        match fits(middle)? {
-            Some(smaller) => least = smaller,
-            None => low = middle,
+    let mut turn = 0;
+    while high > low * (1.0 + TOLERANCE) {
+        // ln ε is nearly linear in ln σ: where a line crosses the target, and a little to
+        // either side of it, to close in from both; now and then halfway, to be sure.
+        let slope = (high_cost / low_cost).ln() / (high / low).ln();
+        let crossing = low * ((budget.epsilon() / low_cost).ln() / slope).exp();
+        let proposed = match turn % 4 {
+            0 => crossing,
+            1 => crossing * (1.0 + 0.4 * TOLERANCE),
+            2 => crossing * (1.0 - 0.4 * TOLERANCE),
+            _ => (low * high).sqrt(),
+        };
+        turn += 1;
+        let middle = if proposed > low && proposed < high {
+            proposed
+        } else {
+            (low * high).sqrt()
+        };
+        let found = cost(middle)?;
+        if fits(found) {
+            (high, high_cost) = (middle, found);
+        } else {
+            (low, low_cost) = (middle, found);
         }
     }
-    Ok(least)
+    NoiseMultiplier::try_from(high).map_err(|_| out_of_reach())
 }
 
 /// How many runs of `event` fit in the budget when nothing was spent before; at most

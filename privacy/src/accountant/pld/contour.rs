@@ -48,6 +48,39 @@ pub(super) fn epsilon(total: &Total, ln_delta: f64) -> Option<Interval> {
     Contour::new(&composition, saddle, ln_delta)?.solve(ln_delta)
 }
 
+/// Whether δ(`epsilon`) of `total` is surely below exp(`ln_delta`), by Chernoff's
+/// inequality at the best θ. A quick look: false proves nothing.
+pub(super) fn is_below(total: &Total, epsilon: f64, ln_delta: f64) -> bool {
+    // ln c of [`period`] has the derivative ln(θ/(1+θ)); the sum is convex in θ.
+    let slope = |theta: f64, mean: f64| mean - epsilon + (theta / (1.0 + theta)).ln();
+    let (mut low, mut high) = (1e-3f64, 1e-3f64);
+    for _ in 0..48 {
+        let theta = if low == high {
+            high * 4.0
+        } else {
+            (low * high).sqrt()
+        };
+        let Some(cumulants) = total.cumulants(theta) else {
+            return false;
+        };
+        let ln_c = theta * (theta / (1.0 + theta)).ln() - (1.0 + theta).ln();
+        if cumulants.log_moment - theta * epsilon + ln_c < ln_delta - 1e-6 {
+            return true;
+        }
+        let rising = slope(theta, cumulants.mean) > 0.0;
+        match (low == high, rising) {
+            (true, false) => (low, high) = (theta, theta),
+            (true, true) => high = theta,
+            (false, true) => high = theta,
+            (false, false) => low = theta,
+        }
+        if low != high && high < low * 1.05 {
+            return false;
+        }
+    }
+    false
+}
+
 /// The tilt that leads to the epsilon at which δ is exp(`ln_delta`), roughly, where
 /// nothing lies further than `reach` standard deviations out.
 pub(super) fn tilt(total: &Total, ln_delta: f64, reach: f64) -> Option<f64> {

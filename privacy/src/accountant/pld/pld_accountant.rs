@@ -75,8 +75,10 @@ impl PldAccountant {
                     upper: epsilon,
                 };
             }
-            // The second side can't matter where its losses are all smaller.
-            if total.largest_loss() > interval.lower {
+            // The second side can't matter where its epsilon is surely smaller.
+            let smaller = total.largest_loss() <= interval.lower
+                || contour::is_below(&total, interval.lower, delta.get().ln());
+            if !(interval.lower > 0.0 && smaller) {
                 interval = interval.max(one_sided(&total, delta));
             }
         }
