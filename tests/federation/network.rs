@@ -125,13 +125,37 @@ fn processes_over_tls_train_the_same_model_as_the_simulation_bit_for_bit() {
     assert_eq!(served["rounds"], 2);
     assert_eq!(served["epsilon"], simulated["epsilon"]);
     assert_eq!(bench.weights(&served), bench.weights(&simulated));
+    let plan = verified(&bench, &served);
     for site in SITES {
         let ledger = bench
             .path()
             .join(format!("federation/sites/{site}/ledger.jsonl"));
         let ledger = fs::read_to_string(ledger).expect("each site has its own ledger");
         assert_eq!(ledger.lines().count(), 2, "{site}");
+        assert!(ledger.lines().all(|line| line.contains(&plan)), "{site}");
     }
+}
+
+/// Verifies a served run with the key and the ledger of the coordinator; returns the SHA-256
+/// of its plan.
+fn verified(bench: &Workbench, run: &serde_json::Value) -> String {
+    let folder = run["run_dir"].as_str().expect("a run folder");
+    let output = bench.umbel(&[
+        "verify",
+        folder,
+        "--key",
+        "federation/coordinator/signing.pub",
+        "--ledger",
+        "federation/coordinator/ledger.jsonl",
+    ]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("signed by the key that you gave"), "{text}");
+    let certificate = fs::read_to_string(bench.path().join(folder).join("certificate.json"));
+    let certificate: serde_json::Value =
+        serde_json::from_str(&certificate.expect("a certificate")).expect("JSON");
+    let plan = certificate["run"]["plan_sha256"].as_str();
+    plan.expect("a digest").to_owned()
 }
 
 #[test]

@@ -77,7 +77,8 @@ fn composed<'a>(
 
 /// Whether two computations of one epsilon agree.
 pub fn same_epsilon(claimed: f64, computed: f64) -> bool {
-    claimed == computed || (claimed - computed).abs() <= TOLERANCE * computed.abs()
+    claimed == computed
+        || (computed.is_finite() && (claimed - computed).abs() <= TOLERANCE * computed.abs())
 }
 
 /// Puts equal neighbours together: twenty equal rounds become one event, twenty times.
