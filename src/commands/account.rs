@@ -16,6 +16,7 @@ use umbel_privacy::unit::Adjacency;
 use umbel_proto::exit_code::ExitKind;
 
 use super::account_events::{self, EventsQuestion};
+use super::account_plot::{self, PlotQuestion};
 use super::print_json;
 
 /// Compute epsilon, or the noise that a target epsilon takes
@@ -32,6 +33,7 @@ enum Question {
     Epsilon(EpsilonQuestion),
     Calibrate(CalibrateQuestion),
     Events(EventsQuestion),
+    Plot(PlotQuestion),
 }
 
 /// Which accountant computes.
@@ -170,6 +172,7 @@ pub fn run(command: &Account) -> Result<ExitKind, Failure> {
         Question::Epsilon(question) => epsilon(question)?,
         Question::Calibrate(question) => calibrate(question)?,
         Question::Events(question) => account_events::run(question)?,
+        Question::Plot(question) => account_plot::plot(question)?,
     }
     Ok(ExitKind::Success)
 }

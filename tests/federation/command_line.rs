@@ -148,6 +148,26 @@ fn a_damaged_model_is_refused_by_name() {
 }
 
 #[test]
+fn account_draws_a_curve_for_every_noise_multiplier() {
+    let bench = Workbench::new(1);
+    let output = bench.umbel(&[
+        "account",
+        "plot",
+        "--noise-multiplier",
+        "1,2",
+        "--sampling-rate",
+        "0.05",
+        "--steps",
+        "100",
+        "--delta",
+        "1e-5",
+    ]);
+    let svg = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && svg.starts_with("<svg"), "{svg}");
+    assert_eq!(svg.matches("<polyline").count(), 2);
+}
+
+#[test]
 fn account_answers_for_machines_and_refuses_what_it_cannot_count() {
     let bench = Workbench::new(1);
     let ask = |arguments: &[&str]| -> serde_json::Value {
@@ -165,7 +185,13 @@ fn account_answers_for_machines_and_refuses_what_it_cannot_count() {
         "--delta",
         "1e-5",
     ]);
-    for key in ["epsilon", "accountant", "adjacency", "elapsed_ms"] {
+    for key in [
+        "epsilon",
+        "epsilon_lower",
+        "accountant",
+        "adjacency",
+        "elapsed_ms",
+    ] {
         assert!(epsilon.get(key).is_some(), "{key}");
     }
     let calibrated = ask(&[
@@ -205,10 +231,10 @@ fn account_answers_for_machines_and_refuses_what_it_cannot_count() {
             "0.5",
             "--delta",
             "1e-5",
-            "--adjacency",
-            "replace-one",
+            "--accountant",
+            "zcdp",
         ],
         2,
-        &["add-or-remove"],
+        &["zcdp", "Poisson-sampled"],
     );
 }
