@@ -13,10 +13,11 @@
 use std::f64::consts::PI;
 
 use super::Interval;
+use super::decay::Decay;
 use super::mechanism::Total;
 use super::mixture::TiltedMixture;
 use super::sampled_gaussian::SampledGaussian;
-use super::tilted::{Cumulants, Stretch, TiltedLaw};
+use super::tilted::{Cumulants, TiltedLaw};
 
 /// Points of the trapezoidal rule, at most, times nodes of each law.
 const MOST_WORK: f64 = 3e7;
@@ -29,9 +30,6 @@ const GOOD_TAIL: f64 = 1e-9;
 
 /// The same where more points would take too long.
 const PASSABLE_TAIL: f64 = 1e-5;
-
-/// Bands of frequencies that the tail is bounded in.
-const MOST_BANDS: usize = 120;
 
 /// ln of the relative error in δ that aliases may make.
 const LN_ALIAS: f64 = -25.0;
@@ -89,10 +87,10 @@ pub(super) fn tilt(total: &Total, ln_delta: f64, reach: f64) -> Option<f64> {
 }
 
 /// A total of sampled Gaussians and one Gaussian.
-struct Composition<'a> {
+pub(super) struct Composition<'a> {
     total: &'a Total,
-    laws: Vec<(Components, f64)>,
-    mu_squared: f64,
+    pub(super) laws: Vec<(Components, f64)>,
+    pub(super) mu_squared: f64,
 }
 
 /// A mixture of sampled Gaussians, with their probabilities.
@@ -396,100 +394,4 @@ fn period(composition: &Composition, saddle: &Saddle, ln_delta: f64) -> Option<(
             log,
         },
     ))
-}
-
-/// What is proven about the decay of the integrand.
-struct Decay {
-    laws: Vec<Decaying>,
-    mu_squared: f64,
-}
-
-struct Decaying {
-    law: TiltedMixture,
-    times: f64,
-    /// For each part of the mixture, its share and what bounds |φ| at high frequencies.
-    stretches: Vec<(f64, Vec<Stretch>)>,
-}
-
-impl Decaying {
-    /// ln of a bound on |φ(u)|^n for every u >= `low`.
-    fn ln_beyond(&self, low: f64) -> f64 {
-        let bound: f64 = self
-            .stretches
-            .iter()
-            .map(|(share, stretches)| {
-                let gain: f64 = stretches.iter().map(|stretch| stretch.gain(low)).sum();
-                share * (1.0 - gain)
-            })
-            .sum();
-        self.times * (bound + 64.0 * f64::EPSILON).ln().min(0.0)
-    }
-}
-
-impl Decay {
-    fn of(composition: &Composition, theta: f64) -> Option<Self> {
-        let laws = composition
-            .laws
-            .iter()
-            .map(|(law, times)| {
-                let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta))?;
-                let stretches = law.stretches();
-                Some(Decaying {
-                    law,
-                    times: *times,
-                    stretches,
-                })
-            })
-            .collect::<Option<_>>()?;
-        Some(Self {
-            laws,
-            mu_squared: composition.mu_squared,
-        })
-    }
-
-    /// ln of a bound on the product of all |φ|^n for every u >= `low`.
-    fn ln_beyond(&self, low: f64) -> f64 {
-        let sampled: f64 = self.laws.iter().map(|law| law.ln_beyond(low)).sum();
-        sampled - self.mu_squared * low * low / 2.0
-    }
-
-    /// ln of a bound on the product for every u in [`low`, `high`].
-    fn ln_between(&self, low: f64, high: f64) -> f64 {
-        let sampled: f64 = self
-            .laws
-            .iter()
-            .map(|law| {
-                let bound = law.law.bound_between(low, high) + 64.0 * f64::EPSILON;
-                (law.times * bound.ln()).min(law.ln_beyond(low))
-            })
-            .sum();
-        sampled - self.mu_squared * low * low / 2.0
-    }
-
-    /// A bound on Σ Π |φ|^n / |z(z+1)| over the points u >= `from`, to about `goal`.
-    fn tail(&self, spacing: f64, from: f64, goal: f64) -> f64 {
-        // Σ 1/u² over points in [low, high) is at most (1/Δ)(1/(low - Δ) - 1/(high - Δ)).
-        let inverse_squares = |low: f64, high: f64| {
-            (1.0 / (low - spacing) - 1.0 / (high - spacing)).max(0.0) / spacing
-        };
-        let mut total = 0.0;
-        let mut low = from;
-        let mut ratio = 1.2;
-        for _ in 0..MOST_BANDS {
-            let rest = self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY);
-            if rest < goal {
-                return total + rest;
-            }
-            let ln_bound = self.ln_between(low, low * ratio);
-            total += ln_bound.exp() * inverse_squares(low, low * ratio);
-            low *= ratio;
-            // Wide bands where there is much to spare.
-            ratio = if ln_bound < goal.ln() - 30.0 {
-                1.5
-            } else {
-                1.2
-            };
-        }
-        total + self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY)
-    }
 }

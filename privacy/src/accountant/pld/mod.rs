@@ -9,6 +9,7 @@ mod atoms;
 mod cells;
 mod contour;
 mod convolution;
+mod decay;
 mod discretise;
 mod mechanism;
 mod mixture;
