@@ -62,7 +62,7 @@ fn delta() -> Delta {
 }
 
 fn mechanism() -> MechanismEvent {
-    MechanismEvent::poisson_gaussian(SamplingRate::try_from(0.1).unwrap(), sigma())
+    MechanismEvent::poisson_gaussian(SamplingRate::ALL, sigma())
 }
 
 /// An earlier run's entry, one on other data, and this run's three.
@@ -110,7 +110,7 @@ fn certificate(ledger: &[u8], files: &[(String, Vec<u8>)]) -> Certificate {
             adjacency: Adjacency::AddOrRemove,
             placement: NoisePlacement::Central,
             noise_multiplier: sigma(),
-            sampling_rate: SamplingRate::try_from(0.1).unwrap(),
+            sampling_rate: SamplingRate::ALL,
             draws_per_round: 1,
             mechanism: mechanism(),
             clipping_norm: clipping_norm(),

@@ -35,6 +35,9 @@ const LARGEST_COUNT: u64 = 1 << 53;
 /// ones, until the interval is narrow.
 const CELLS: [usize; 4] = [250, 500, 1000, 2000];
 
+/// The same where the answer is wanted fast.
+const QUICK: [usize; 2] = [250, 500];
+
 /// The relative width of an interval that is narrow enough.
 const NARROW: f64 = 1.5e-4;
 
@@ -58,6 +61,11 @@ impl PldAccountant {
     /// large that they leave the range of floats, the upper one is that of RDP and the
     /// lower one zero.
     pub fn interval(&self, delta: Delta) -> Interval {
+        self.bounds(delta, &CELLS)
+    }
+
+    /// [`Self::interval`] with at most these numbers of cells.
+    fn bounds(&self, delta: Delta, cells: &[usize]) -> Interval {
         let totals: Vec<Total> = match self.adjacency {
             Adjacency::AddOrRemove | Adjacency::ZeroOut => vec![Side::Remove, Side::Add],
             Adjacency::ReplaceOne => vec![Side::Replace],
@@ -79,7 +87,7 @@ impl PldAccountant {
             let smaller = total.largest_loss() <= interval.lower
                 || contour::is_below(&total, interval.lower, delta.get().ln());
             if !(interval.lower > 0.0 && smaller) {
-                interval = interval.max(one_sided(&total, delta));
+                interval = interval.max(one_sided(&total, delta, cells));
             }
         }
         if interval.upper.is_finite() {
@@ -185,7 +193,7 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
 }
 
 /// A certified epsilon of one side.
-fn one_sided(total: &Total, delta: Delta) -> Interval {
+fn one_sided(total: &Total, delta: Delta, cells: &[usize]) -> Interval {
     let ln_delta = delta.get().ln();
     let single = total.mu_squared == 0.0 && matches!(total.runs.as_slice(), [(_, 1)]);
     if let (true, Some(&(Mechanism::Sampled { q, sigma }, _))) = (single, total.runs.first())
@@ -198,7 +206,7 @@ fn one_sided(total: &Total, delta: Delta) -> Interval {
     }
     let reach = total.reach(ln_delta);
     let theta = contour::tilt(total, ln_delta, reach).unwrap_or(FALLBACK_TILT);
-    let tries: &[usize] = if single { &[600, CELLS_OF_ONE] } else { &CELLS };
+    let tries: &[usize] = if single { &[600, CELLS_OF_ONE] } else { cells };
     let mut weighting = Weighting::Tilted(theta);
     let mut best = Interval::UNKNOWN;
     for &count in tries {
@@ -253,7 +261,11 @@ impl Accountant for PldAccountant {
         Ok(())
     }
 
+    /// The upper bound, for a gate before every round: where the convolution is needed, as
+    /// tight as few cells make it, and never above that of RDP.
     fn epsilon(&self, delta: Delta) -> Epsilon {
-        Epsilon::at_least_zero(self.interval(delta).upper)
+        let upper = self.bounds(delta, &QUICK).upper;
+        let renyi = self.fallback.as_ref().map(|rdp| rdp.epsilon(delta).get());
+        Epsilon::at_least_zero(renyi.map_or(upper, |renyi| upper.min(renyi)))
     }
 }
