@@ -2,37 +2,31 @@
 //! needs, so that every comparison is exact (Karney 2016, §2; after von Neumann and
 //! Knuth & Yao).
 //!
-//! A "digit" here has 32 bits: a comparison needs a second one with probability 2^-32.
+//! A "digit" here has 64 bits: a comparison needs a second one with probability 2^-64.
 
 use rand::CryptoRng;
 
 /// A uniform deviate whose digits are drawn when they are first looked at.
 #[derive(Debug)]
 pub(crate) struct LazyUniform {
-    first: u32,
+    first: u64,
     /// Digits after the first; empty, and so without an allocation, nearly always.
-    rest: Vec<u32>,
+    rest: Vec<u64>,
 }
 
 impl LazyUniform {
     /// A new deviate with one digit drawn.
     #[inline]
     pub(crate) fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
-        Self::starting_with(rng.next_u32())
-    }
-
-    /// A deviate whose first digit was drawn before.
-    #[inline]
-    pub(crate) fn starting_with(first: u32) -> Self {
         Self {
-            first,
+            first: rng.next_u64(),
             rest: Vec::new(),
         }
     }
 
     /// A deviate whose first digits are known.
     #[cfg(test)]
-    pub(crate) fn with_digits(first: u32, rest: Vec<u32>) -> Self {
+    pub(crate) fn with_digits(first: u64, rest: Vec<u64>) -> Self {
         Self { first, rest }
     }
 
@@ -63,54 +57,49 @@ impl LazyUniform {
     }
 
     /// The digit at `index` after the first, drawn now unless it was looked at before.
-    fn rest_digit<R: CryptoRng + ?Sized>(&mut self, index: usize, rng: &mut R) -> u32 {
+    fn rest_digit<R: CryptoRng + ?Sized>(&mut self, index: usize, rng: &mut R) -> u64 {
         while self.rest.len() <= index {
-            self.rest.push(rng.next_u32());
+            self.rest.push(rng.next_u64());
         }
         self.rest.get(index).copied().unwrap_or_default()
     }
 
-    /// All digits, one after the other: those looked at before, then new ones.
+    /// The first digit.
     #[inline]
-    pub(crate) fn into_digits(self) -> Digits {
-        Digits {
-            first: Some(self.first),
-            rest: self.rest.into_iter(),
-        }
+    pub(crate) fn first_digit(&self) -> u64 {
+        self.first
+    }
+
+    /// All digits after the first, one after the other: those looked at before, then new
+    /// ones.
+    pub(crate) fn into_later_digits(self) -> Digits {
+        Digits(self.rest.into_iter())
     }
 }
 
-/// The digits of a deviate from some place on: a uniform deviate again.
+/// The digits of a deviate after its first: a uniform deviate again.
 #[derive(Debug)]
-pub(crate) struct Digits {
-    first: Option<u32>,
-    rest: std::vec::IntoIter<u32>,
-}
+pub(crate) struct Digits(std::vec::IntoIter<u64>);
 
 impl Digits {
     /// The next digit.
-    #[inline]
-    pub(crate) fn next<R: CryptoRng + ?Sized>(&mut self, rng: &mut R) -> u32 {
-        self.first
-            .take()
-            .or_else(|| self.rest.next())
-            .unwrap_or_else(|| rng.next_u32())
+    fn next<R: CryptoRng + ?Sized>(&mut self, rng: &mut R) -> u64 {
+        self.0.next().unwrap_or_else(|| rng.next_u64())
     }
 
     /// Whether the deviate that the digits left make up is below the fraction
     /// `numerator` / `denominator`, both under 2^63.
-    #[cold]
     pub(crate) fn are_below_fraction<R: CryptoRng + ?Sized>(
         mut self,
         numerator: u64,
         denominator: u64,
         rng: &mut R,
     ) -> bool {
-        // With the next digit d and the part θ' after it, θ < n/m ⟺ θ' < (2^32 n - d m)/m.
+        // With the next digit d and the part θ' after it, θ < n/m ⟺ θ' < (2^64 n - d m)/m.
         let m = u128::from(denominator);
         let mut n = u128::from(numerator);
         loop {
-            let scaled = n << 32;
+            let scaled = n << 64;
             let taken = u128::from(self.next(rng)) * m;
             if scaled <= taken {
                 return false;
@@ -141,26 +130,26 @@ mod tests {
     #[test]
     fn a_tie_draws_digits_that_stay() {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
-        let mut known = LazyUniform::with_digits(7, vec![1 << 31]);
+        let mut known = LazyUniform::with_digits(7, vec![1 << 63]);
         let mut open = LazyUniform::with_digits(7, vec![]);
         let below = open.is_below(&mut known, rng);
         for _ in 0..10 {
             assert_eq!(open.is_below(&mut known, rng), below);
             assert_eq!(known.is_below(&mut open, rng), !below);
         }
-        let mut digits = open.into_digits();
-        assert_eq!(digits.next(rng), 7);
-        assert_eq!(digits.next(rng) < 1 << 31, below);
+        assert_eq!(open.first_digit(), 7);
+        let mut digits = open.into_later_digits();
+        assert_eq!(digits.next(rng) < 1 << 63, below);
     }
 
     #[test]
     fn a_fraction_is_compared_exactly_however_many_digits_it_takes() {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
         // 1/3 = 0.5555…₁₆, so these agree with it for two digits and then differ by one.
-        let third = 0x5555_5555;
-        let mut is_below = |last: u32| {
-            let deviate = LazyUniform::with_digits(third, vec![third, last]);
-            deviate.into_digits().are_below_fraction(1, 3, rng)
+        let third = 0x5555_5555_5555_5555;
+        let mut is_below = |last: u64| {
+            let deviate = LazyUniform::with_digits(0, vec![third, third, last]);
+            deviate.into_later_digits().are_below_fraction(1, 3, rng)
         };
         assert!(is_below(third - 1));
         assert!(!is_below(third + 1));

@@ -27,16 +27,17 @@ pub mod clip;
 pub mod combination;
 pub mod digest;
 mod dyadic;
+mod fixed_point;
 pub mod lattice;
 mod lazy_uniform;
 pub mod ledger;
 pub mod noised;
+mod normal_cells;
 pub mod poisson;
 pub mod private_rng;
 pub mod release;
 pub mod rounded_gaussian;
 pub mod unit;
-mod unit_normal;
 
 pub use accountant::event::{MechanismEvent, NoiseMultiplier};
 pub use accountant::{Accountant, Delta, Epsilon, PldAccountant, RdpAccountant};

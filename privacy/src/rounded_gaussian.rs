@@ -1,11 +1,12 @@
-//! The rounded Gaussian: `round(N(0, s²))` on the integers, drawn exactly.
+//! The rounded Gaussian: `round(N(0, s²))` on the integers, drawn exactly but for a distance
+//! in total variation that is below 2^-100 a draw.
 //!
 //! For an integer z, z + round(N) = round(z + N), so adding it to a lattice vector is
 //! post-processing of the continuous Gaussian mechanism and costs exactly what that
-//! costs. Why that is so, and why the sampler is exact, is in
+//! costs. Why that is so, and why what is drawn has that law, is in
 //! `privacy/proofs/rounded_gaussian.md`. No decision is made in floating point.
 //!
-//! A draw takes a random time, which depends on the draw: add noise to whole vectors
+//! A draw takes a random time, which may depend on the draw: add noise to whole vectors
 //! ([`RoundedGaussian::add_to`]), so that nobody can time single coordinates
 //! (Jin et al. 2022).
 
@@ -15,39 +16,41 @@ use crate::accountant::event::NoiseMultiplier;
 use crate::clip::ClippingNorm;
 use crate::dyadic::Dyadic;
 use crate::lattice::{LatticeError, LatticeStep};
-use crate::unit_normal::UnitNormal;
+use crate::lazy_uniform::LazyUniform;
+use crate::normal_cells::{CELLS_PER_DEVIATION_LOG2, NormalCells, NormalPlace};
 
 /// An exact sampler of `round(N(0, s²))`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoundedGaussian {
     standard_deviation: f64,
-    /// s = `mantissa` · 2^(64 - `shift`).
+    /// s w = `mantissa` · 2^(64 - `shift`), for the width w of the cells in which normal
+    /// deviates are drawn.
     mantissa: u64,
-    /// From 71 to 126.
+    /// From 77 to 126.
     shift: u32,
 }
 
 /// A standard deviation that the sampler doesn't take.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "the noise would have a standard deviation of {0} lattice steps; it must be from 2^-10 to 2^45: \
+    "the noise would have a standard deviation of {0} lattice steps; it must be from 2^-4 to 2^45: \
      choose a lattice step nearer to the clipping norm"
 )]
 pub struct InvalidStandardDeviation(pub f64);
 
 impl RoundedGaussian {
-    /// The sampler for standard deviation `s`, in lattice steps, 2^-10 <= s <= 2^45.
+    /// The sampler for standard deviation `s`, in lattice steps, 2^-4 <= s <= 2^45.
     ///
     /// # Errors
     /// [`InvalidStandardDeviation`] outside that range.
     pub fn new(s: f64) -> Result<Self, InvalidStandardDeviation> {
-        const SMALLEST: f64 = 1.0 / (1 << 10) as f64;
+        const SMALLEST: f64 = 1.0 / (1 << 4) as f64;
         const LARGEST: f64 = (1u64 << 45) as f64;
         let dyadic = Dyadic::of_positive(s)
             .filter(|_| (SMALLEST..=LARGEST).contains(&s))
             .ok_or(InvalidStandardDeviation(s))?;
-        // The exponent is from -62 (s = 2^-10) to -7 (s = 2^45).
-        let shift = 64 + dyadic.exponent.unsigned_abs();
+        // The exponent is from -56 (s = 2^-4) to -7 (s = 2^45).
+        let shift = 64 + dyadic.exponent.unsigned_abs() + CELLS_PER_DEVIATION_LOG2;
         Ok(Self {
             standard_deviation: s,
             mantissa: dyadic.mantissa,
@@ -59,7 +62,7 @@ impl RoundedGaussian {
     /// C on a lattice of step γ: s = σ C / γ, never rounded down.
     ///
     /// # Errors
-    /// [`InvalidStandardDeviation`] if s isn't from 2^-10 to 2^45.
+    /// [`InvalidStandardDeviation`] if s isn't from 2^-4 to 2^45.
     pub fn for_mechanism(
         noise_multiplier: NoiseMultiplier,
         clipping_norm: ClippingNorm,
@@ -80,10 +83,7 @@ impl RoundedGaussian {
     /// Draws one integer.
     #[inline]
     pub fn sample<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> i64 {
-        let normal = UnitNormal::draw(rng);
-        let negative = normal.negative;
-        let magnitude = self.round_scaled(normal, rng);
-        if negative { -magnitude } else { magnitude }
+        self.sample_from(NormalCells::shared(), rng)
     }
 
     /// Adds an independent draw to every value.
@@ -96,8 +96,9 @@ impl RoundedGaussian {
         values: &mut [i64],
         rng: &mut R,
     ) -> Result<(), LatticeError> {
+        let cells = NormalCells::shared();
         for (index, value) in values.iter_mut().enumerate() {
-            let noise = self.sample(rng);
+            let noise = self.sample_from(cells, rng);
             *value = value
                 .checked_add(noise)
                 .ok_or(LatticeError::SumOverflow { index })?;
@@ -105,31 +106,50 @@ impl RoundedGaussian {
         Ok(())
     }
 
-    /// floor(s (k + x) + 1/2) for the deviate's magnitude k + x, exactly.
+    #[inline]
+    fn sample_from<R: CryptoRng + ?Sized>(&self, cells: &NormalCells, rng: &mut R) -> i64 {
+        let place = cells.draw(rng);
+        let negative = place.negative;
+        let magnitude = self.round_scaled(place, rng);
+        if negative { -magnitude } else { magnitude }
+    }
+
+    /// floor(s (i + t) w + 1/2) for the magnitude (i + t) w of a deviate, exactly.
     ///
-    /// With X the first 64 bits of x and θ the rest of it, s (k + x) + 1/2 is
-    /// (m (k 2^64 + X + θ) + 2^(shift-1)) / 2^shift, so that only whether θ brings the
+    /// With X the first 64 bits of t and θ the rest of it, s w (i + t) + 1/2 is
+    /// (m (i 2^64 + X + θ) + 2^(shift-1)) / 2^shift, so that only whether θ brings the
     /// numerator past a multiple of 2^shift is open, and more digits decide that.
     #[inline]
-    fn round_scaled<R: CryptoRng + ?Sized>(&self, normal: UnitNormal, rng: &mut R) -> i64 {
+    fn round_scaled<R: CryptoRng + ?Sized>(&self, place: NormalPlace, rng: &mut R) -> i64 {
         let m = u128::from(self.mantissa);
-        let mut digits = normal.fraction.into_digits();
-        let start = (u64::from(digits.next(rng)) << 32) | u64::from(digits.next(rng));
-        // k < 2^10 and m < 2^53: below 2^127, and the half at most 2^125.
-        let position = (u128::from(normal.whole) << 64) | u128::from(start);
+        // i < 2^10 and m < 2^53: below 2^127, and the half at most 2^125.
+        let position = (u128::from(place.cell) << 64) | u128::from(place.fraction.first_digit());
         let lowest = m * position + (1 << (self.shift - 1));
         let floor = lowest >> self.shift;
         let highest_floor = (lowest + (m - 1)) >> self.shift;
-        let magnitude = if floor == highest_floor {
-            floor
+        // At most 2^39 · 2^10.
+        if floor == highest_floor {
+            return floor as i64;
+        }
+        // Past the multiple ⟺ m θ >= missing, where 0 < missing < m.
+        let missing = ((highest_floor << self.shift) - lowest) as u64;
+        if self.stays_below(missing, place.fraction, rng) {
+            floor as i64
         } else {
-            // Past the multiple ⟺ m θ >= missing, where 0 < missing < m.
-            let missing = ((highest_floor << self.shift) - lowest) as u64;
-            let stays = digits.are_below_fraction(missing, self.mantissa, rng);
-            if stays { floor } else { highest_floor }
-        };
-        // At most 2^45 · 2^10.
-        magnitude as i64
+            highest_floor as i64
+        }
+    }
+
+    /// Whether m θ < `missing` for the digits θ of `fraction` after its first.
+    #[cold]
+    fn stays_below<R: CryptoRng + ?Sized>(
+        &self,
+        missing: u64,
+        fraction: LazyUniform,
+        rng: &mut R,
+    ) -> bool {
+        let digits = fraction.into_later_digits();
+        digits.are_below_fraction(missing, self.mantissa, rng)
     }
 }
 
@@ -147,19 +167,18 @@ pub(crate) fn least_standard_deviation(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lazy_uniform::LazyUniform;
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
 
-    fn round(s: f64, whole: u32, digits: [u32; 5]) -> i64 {
-        let normal = UnitNormal {
+    fn round(s: f64, cell: u32, digits: [u64; 3]) -> i64 {
+        let place = NormalPlace {
             negative: false,
-            whole,
+            cell,
             fraction: LazyUniform::with_digits(digits[0], digits[1..].to_vec()),
         };
         let rng = &mut ChaCha20Rng::seed_from_u64(0);
-        RoundedGaussian::new(s).unwrap().round_scaled(normal, rng)
+        RoundedGaussian::new(s).unwrap().round_scaled(place, rng)
     }
 
     #[test]
@@ -167,24 +186,24 @@ mod tests {
         for s in [
             0.0,
             -1.0,
-            2f64.powi(-11),
+            2f64.powi(-5),
             2f64.powi(46),
             f64::NAN,
             f64::INFINITY,
         ] {
             assert!(RoundedGaussian::new(s).is_err(), "{s}");
         }
-        assert!(RoundedGaussian::new(2f64.powi(-10)).is_ok());
+        assert!(RoundedGaussian::new(2f64.powi(-4)).is_ok());
         assert!(RoundedGaussian::new(2f64.powi(45)).is_ok());
     }
 
     #[test]
     fn the_largest_deviate_and_deviation_stay_within_the_integers() {
         let largest = 2f64.powi(45);
-        assert_eq!(round(largest, 1023, [u32::MAX; 5]), 1 << 55);
-        let just_below = largest.next_down();
-        assert!(round(just_below, 1023, [u32::MAX; 5]) < 1 << 55);
-        assert_eq!(round(2f64.powi(-10), 0, [0; 5]), 0);
+        assert_eq!(round(largest, 1023, [u64::MAX; 3]), 1 << 49);
+        let just_below = largest * (1.0 - 2f64.powi(-49));
+        assert_eq!(round(just_below, 1023, [u64::MAX; 3]), (1 << 49) - 1);
+        assert_eq!(round(2f64.powi(-4), 0, [0; 3]), 0);
     }
 
     #[test]
@@ -211,33 +230,33 @@ mod tests {
     }
 
     proptest! {
-        /// Digits just below and just above a rounding boundary (j - 1/2) / s, found by
+        /// Digits just below and just above a rounding boundary (j - 1/2) / (s w), found by
         /// long division, must round to j - 1 and j, though their first 128 bits agree.
         #[test]
-        fn rounding_is_exact_beyond_the_first_bits(s in 1e9f64..3e13, whole in 0u32..8, part: f64) {
+        fn rounding_is_exact_beyond_the_first_bits(s in 1e9f64..3e13, cell in 0u32..1023, part: f64) {
             let dyadic = Dyadic::of_positive(s).unwrap();
             let m = u128::from(dyadic.mantissa);
-            // 2^(-e-1) (2j - 1) = m (whole + x)
-            let unit = 1u128 << (-dyadic.exponent - 1);
+            // 2^(6-e-1) (2j - 1) = m (cell + t)
+            let unit = 1u128 << (6 - dyadic.exponent - 1);
             let inside = part.abs().fract();
             prop_assume!(inside.is_finite());
-            let twice_j = 2 * ((f64::from(whole) + inside) * s) as u128 + 3;
+            let twice_j = 2 * ((f64::from(cell) + inside) * (s / 64.0)) as u128 + 3;
             let numerator = unit * twice_j;
-            let mut remainder = numerator.wrapping_sub(m * u128::from(whole));
-            prop_assume!(numerator > m * u128::from(whole) && remainder < m);
-            let mut digits = [0u32; 5];
+            let mut remainder = numerator.wrapping_sub(m * u128::from(cell));
+            prop_assume!(numerator > m * u128::from(cell) && remainder < m);
+            let mut digits = [0u64; 3];
             for digit in &mut digits {
-                *digit = ((remainder << 32) / m) as u32;
-                remainder = (remainder << 32) % m;
+                *digit = ((remainder << 64) / m) as u64;
+                remainder = (remainder << 64) % m;
             }
-            prop_assume!(remainder > 0 && digits[4] < u32::MAX && digits[4] > 0);
+            prop_assume!(remainder > 0 && digits[2] < u64::MAX && digits[2] > 0);
             let j = twice_j.div_ceil(2) as i64;
             // The drawn digits after these could only matter at the very last of them.
             let [.., last] = digits;
-            digits[4] = last + 1;
-            prop_assert_eq!(round(s, whole, digits), j);
-            digits[4] = last - 1;
-            prop_assert_eq!(round(s, whole, digits), j - 1);
+            digits[2] = last + 1;
+            prop_assert_eq!(round(s, cell, digits), j);
+            digits[2] = last - 1;
+            prop_assert_eq!(round(s, cell, digits), j - 1);
         }
     }
 }
