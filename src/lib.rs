@@ -12,6 +12,8 @@
 //! | [`client`] | a data site |
 //! | [`coordinator`] | rounds, server optimisers, reports, the service |
 
+#![forbid(unsafe_code)]
+
 pub mod failure;
 pub mod simulation;
 

@@ -1,5 +1,7 @@
 //! The `umbel` command.
 
+#![forbid(unsafe_code)]
+
 mod commands;
 
 use std::process::ExitCode;

@@ -10,6 +10,8 @@
 //! | [`site_ledger`] | the site's budget, enforced by the site |
 //! | [`compute`] | who may use the processor |
 
+#![forbid(unsafe_code)]
+
 pub mod compute;
 pub mod config;
 pub mod grpc;

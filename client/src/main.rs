@@ -1,5 +1,7 @@
 //! The `umbel-client` command: one data site.
 
+#![forbid(unsafe_code)]
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -19,6 +19,8 @@
 //! | [`serve`](mod@serve) | a run over the network |
 //! | [`init`] | certificates and configurations for a new federation |
 
+#![forbid(unsafe_code)]
+
 pub mod accumulator;
 pub mod certify;
 pub mod clock;

@@ -1,5 +1,7 @@
 //! The `umbel-coordinator` command.
 
+#![forbid(unsafe_code)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;

@@ -1,12 +1,15 @@
 //! Running a classifier on token ids.
 
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use crate::classifier::Classifier;
 use crate::data::LabelledTexts;
+use crate::device::is_cpu;
 use crate::error::ModelError;
 use crate::gradient::Example;
 use crate::gradient::tape::Tape;
+use crate::host::{self, HostWeights, Workspace};
 
 /// One score a label for each row, in the order of the rows. At most `batch` rows pass
 /// through the network at a time.
@@ -23,16 +26,43 @@ pub fn logits(
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| rows[*row].len());
+    let batches: Vec<Vec<&[u32]>> = order
+        .chunks(batch.max(1))
+        .map(|chosen| chosen.iter().map(|row| rows[*row].as_slice()).collect())
+        .collect();
+    let answers = if is_cpu(model.device()) {
+        logits_on_host(model, &batches)
+    } else {
+        logits_on_device(model, &batches)?
+    };
     let mut scores = vec![Vec::new(); rows.len()];
-    for chosen in order.chunks(batch.max(1)) {
-        let tokens: Vec<&[u32]> = chosen.iter().map(|row| rows[*row].as_slice()).collect();
-        let batch = model.batch(&tokens)?;
-        let answer = model.network().logits(&batch, &mut Tape::off());
-        for (row, values) in chosen.iter().zip(split(answer)) {
-            scores[*row] = values;
-        }
+    for (row, values) in order.into_iter().zip(answers) {
+        scores[row] = values;
     }
     Ok(scores)
+}
+
+fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> {
+    let weights = HostWeights::of(model);
+    let answers = batches
+        .par_iter()
+        .map_init(Workspace::default, |workspace, rows| {
+            host::logits(&weights, rows, workspace)
+        });
+    answers.flatten_iter().collect()
+}
+
+fn logits_on_device(
+    model: &Classifier,
+    batches: &[Vec<&[u32]>],
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let mut answers = Vec::new();
+    for rows in batches {
+        let batch = model.batch(rows)?;
+        let answer = model.network().logits(&batch, &mut Tape::off());
+        answers.extend(split(answer));
+    }
+    Ok(answers)
 }
 
 /// The probability of each label for each row.

@@ -22,6 +22,7 @@ pub mod data;
 mod device;
 mod error;
 pub mod gradient;
+mod host;
 mod inference;
 mod lora;
 pub mod metrics;

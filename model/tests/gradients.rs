@@ -171,6 +171,9 @@ fn gradients_with_the_first_token_are_those_of_finite_differences() {
     compare_with_finite_differences(Pooling::Cls);
 }
 
+/// Nothing is clipped, but every norm is measured.
+const MEASURED: Clipping = Clipping::Flat(f64::MAX);
+
 #[test]
 fn every_unit_is_clipped_by_its_own_norm() {
     for train in [
@@ -182,7 +185,7 @@ fn every_unit_is_clipped_by_its_own_norm() {
             let model = tiny(options(pooling, train));
             let examples = examples();
             let units = each_alone(&examples);
-            let plain = sum(&model, &examples, &units, Clipping::None);
+            let plain = sum(&model, &examples, &units, MEASURED);
             for (unit, found) in units.iter().zip(&plain.norms) {
                 let alone = sum(
                     &model,
@@ -214,7 +217,7 @@ fn a_unit_of_several_rows_is_clipped_as_one_whatever_the_micro_batch() {
         TrainableSet::Head,
     ] {
         let model = tiny(options(Pooling::Mean, train));
-        let c = 0.5 * sum(&model, &examples, &units[..1], Clipping::None).norms[0];
+        let c = 0.5 * sum(&model, &examples, &units[..1], MEASURED).norms[0];
         let expected = by_hand(&model, &examples, &units, c);
         for micro_batch in [0, 1, 2, 3, 4, 5, 64] {
             let found = sum_with(&model, &examples, &units, Clipping::Flat(c), micro_batch)
@@ -360,7 +363,7 @@ fn automatic_clipping_gives_every_unit_nearly_the_clipping_norm() {
     let examples = examples();
     for row in 0..examples.len() {
         let units = [vec![row]];
-        let plain = sum(&model, &examples, &units, Clipping::None);
+        let plain = sum(&model, &examples, &units, MEASURED);
         let clipped = sum(&model, &examples, &units, Clipping::Automatic(2.0));
         let expected = 2.0 * plain.norms[0] / (plain.norms[0] + 0.01);
         assert!((norm(&clipped.sum) - expected).abs() < 1e-5 * expected);

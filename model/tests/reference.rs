@@ -160,7 +160,15 @@ fn compare_gradients(model: &str, device: &DeviceChoice) {
     }
     let sum = |units: &[Vec<usize>]| {
         let mut rng = ChaCha12Rng::seed_from_u64(0);
-        gradient_sum(&classifier, &examples, units, Clipping::None, 8, &mut rng).expect("gradients")
+        gradient_sum(
+            &classifier,
+            &examples,
+            units,
+            Clipping::Flat(f64::MAX),
+            8,
+            &mut rng,
+        )
+        .expect("gradients")
     };
     // All in one padded batch: norms by the ghost norm.
     let units: Vec<Vec<usize>> = (0..examples.len()).map(|row| vec![row]).collect();

@@ -20,6 +20,8 @@
 //! Pure but for [`ledger::file`], the one module that touches a disk: no clock,
 //! no network, no hidden randomness.
 
+#![forbid(unsafe_code)]
+
 pub mod accountant;
 pub mod budget;
 pub mod certificate;

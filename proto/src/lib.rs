@@ -6,6 +6,8 @@
 //! has the generated protobuf types and [`convert`] their checked conversions;
 //! [`chunk`] cuts blobs for the wire and puts them together again.
 
+#![forbid(unsafe_code)]
+
 pub mod chunk;
 pub mod convert;
 pub mod exit_code;

@@ -1,5 +1,7 @@
 //! A padded batch of token ids, with what masks its padding.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Added to the attention scores of padding: `exp` of it is 0 in f32, and it is far from
@@ -65,9 +67,15 @@ impl Batch {
         self.mean_weights.clone()
     }
 
-    /// The token ids of a row, without padding.
-    pub(crate) fn row(&self, row: usize) -> &[u32] {
-        let start = row * self.width;
-        &self.ids[start..start + self.lengths[row]]
+    /// The token ids of all rows, `[rows, tokens]`, padded.
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Each row's places among them, without padding.
+    pub(crate) fn places(&self) -> Vec<Range<usize>> {
+        let lengths = self.lengths.iter().enumerate();
+        let place = |(row, length): (usize, &usize)| row * self.width..row * self.width + length;
+        lengths.map(place).collect()
     }
 }

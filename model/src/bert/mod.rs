@@ -18,7 +18,6 @@ pub(crate) use weight::Weight;
 use burn::tensor::{Device, Tensor, activation};
 use layers::See;
 
-use crate::device::is_cpu;
 use crate::gradient::tape::Tape;
 use crate::lora::{LoraConfig, LoraTarget};
 use crate::parameters::{Part, Pooling, Role};
@@ -68,7 +67,6 @@ pub(crate) struct Network {
     embeddings: Embeddings,
     layers: Vec<EncoderLayer>,
     pooling: Pooling,
-    on_cpu: bool,
     /// The pooler, where it is used.
     pooler: Option<Linear>,
     classifier: Linear,
@@ -116,7 +114,6 @@ impl Network {
             },
             layers: (0..config.layers).map(layer).collect(),
             pooling,
-            on_cpu: is_cpu(device),
             pooler: (pooling == Pooling::Pooler)
                 .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
             classifier: linear("classifier".into(), Part::Head, hidden, labels),
@@ -227,7 +224,7 @@ impl Network {
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
         let middle = match self.config.activation {
-            Activation::Gelu => gelu::gelu(middle, self.on_cpu),
+            Activation::Gelu => gelu::gelu(middle),
             Activation::GeluTanh => activation::gelu_approximate(middle),
             Activation::Relu => activation::relu(middle),
         };

@@ -40,6 +40,10 @@ impl Weight<'_> {
             Self::Matrix(tensor) | Self::Table(tensor) => tensor.clone().into_data(),
             Self::Vector(tensor) => tensor.clone().into_data(),
         };
-        data.iter::<f32>().collect()
+        match data.as_slice::<f32>() {
+            Ok(values) => values.to_vec(),
+            // Devices that compute in another format than f32.
+            Err(_) => data.iter::<f32>().collect(),
+        }
     }
 }

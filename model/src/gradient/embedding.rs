@@ -1,87 +1,107 @@
 //! Gradients of the embeddings: rows of a table, added up by token id on the host. No
 //! one-hot matrix is ever made.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ops::Range;
 
-use burn::tensor::Tensor;
-
-use crate::bert::Batch;
+use super::squares::Square;
+use crate::parameters::ParameterLayout;
 
 /// The gradient at the sum of the embeddings, on the host.
-pub(super) struct EmbeddingGradient {
-    /// `[rows, tokens, width]`
+pub(crate) struct EmbeddingGradient {
+    /// One vector of `width` numbers for each place.
     values: Vec<f32>,
-    tokens: usize,
     width: usize,
+    /// The token id at each place.
+    ids: Vec<u32>,
+    /// Each row's places.
+    rows: Vec<Range<usize>>,
+    /// Each unit's rows.
+    units: Vec<Range<usize>>,
 }
 
 impl EmbeddingGradient {
-    /// Fetches it from the device.
-    pub(super) fn new(gradient: Tensor<3>) -> Self {
-        let [_, tokens, width] = gradient.dims();
+    /// The gradient `values`, `[places, width]`, at places where the tokens `ids` are.
+    pub(crate) fn new(
+        values: Vec<f32>,
+        width: usize,
+        ids: Vec<u32>,
+        rows: Vec<Range<usize>>,
+        units: Vec<Range<usize>>,
+    ) -> Self {
         Self {
-            values: gradient.into_data().iter::<f32>().collect(),
-            tokens,
+            values,
             width,
+            ids,
+            rows,
+            units,
         }
     }
 
-    fn at(&self, row: usize, position: usize) -> &[f32] {
-        let start = (row * self.tokens + position) * self.width;
-        &self.values[start..start + self.width]
+    /// Whether all of it are numbers.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.values.iter().all(|x| x.is_finite())
     }
 
-    /// Adds the squared norm of each unit's gradient of the word, position and segment tables
-    /// to `squares`.
-    pub(super) fn add_squares(&self, batch: &Batch, unit_of_row: &[usize], squares: &mut [f64]) {
-        // Sums by (table, row of the table) within one unit; a unit's rows lie together.
-        let mut sums: BTreeMap<(u8, u32), Vec<f64>> = BTreeMap::new();
-        for (row, unit) in unit_of_row.iter().copied().enumerate() {
-            for (position, id) in batch.row(row).iter().enumerate() {
-                let g = self.at(row, position);
-                for key in [(0, *id), (1, position as u32), (2, 0)] {
+    fn at(&self, place: usize) -> &[f32] {
+        &self.values[place * self.width..(place + 1) * self.width]
+    }
+
+    /// Adds the squared norm of each unit's gradient of the word, position and segment tables.
+    pub(crate) fn add_squares(&self, squares: &mut [Square]) {
+        for (unit, square) in self.units.iter().zip(squares) {
+            square.sum += self.square(&self.rows[unit.clone()]);
+        }
+    }
+
+    /// The squared norm over a unit's rows: vectors that fall on one row of a table are added
+    /// first.
+    fn square(&self, rows: &[Range<usize>]) -> f64 {
+        let mut sums: HashMap<(u8, u32), Vec<f64>> = HashMap::new();
+        for row in rows {
+            for (position, place) in row.clone().enumerate() {
+                let g = self.at(place);
+                for key in [(0, self.ids[place]), (1, position as u32), (2, 0)] {
                     let sum = sums.entry(key).or_insert_with(|| vec![0.0; self.width]);
                     sum.iter_mut().zip(g).for_each(|(s, x)| *s += f64::from(*x));
                 }
             }
-            if unit_of_row.get(row + 1) != Some(&unit) {
-                squares[unit] += sums.values().flatten().map(|x| x * x).sum::<f64>();
-                sums.clear();
-            }
         }
+        // In one order, so that the same rows give the same bits.
+        let mut squares: Vec<_> = sums
+            .into_iter()
+            .map(|(key, sum)| (key, sum.iter().map(|x| x * x).sum::<f64>()))
+            .collect();
+        squares.sort_unstable_by_key(|(key, _)| *key);
+        squares.iter().map(|(_, square)| square).sum()
     }
 
     /// Adds the rows' gradients, each times its unit's factor, to the tables' places in `sum`.
-    pub(super) fn add_scaled(
-        &self,
-        batch: &Batch,
-        unit_of_row: &[usize],
-        factors: &[f64],
-        offset: impl Fn(&str) -> Option<usize>,
-        sum: &mut [f64],
-    ) {
+    pub(crate) fn add_scaled(&self, factors: &[f64], layout: &ParameterLayout, sum: &mut [f64]) {
         let tables = [
             "word_embeddings",
             "position_embeddings",
             "token_type_embeddings",
         ];
+        let offset = |table: &str| layout.offset_of(&format!("embeddings.{table}.weight"));
         let [Some(words), Some(positions), Some(types)] = tables.map(offset) else {
             return;
         };
-        for (row, unit) in unit_of_row.iter().enumerate() {
-            let factor = factors[*unit];
-            for (position, id) in batch.row(row).iter().enumerate() {
-                let g = self.at(row, position);
-                for begin in [
-                    words + *id as usize * self.width,
-                    positions + position * self.width,
-                    types,
-                ] {
-                    let place = &mut sum[begin..begin + self.width];
-                    place
-                        .iter_mut()
-                        .zip(g)
-                        .for_each(|(s, x)| *s += factor * f64::from(*x));
+        for (unit, factor) in self.units.iter().zip(factors) {
+            for row in &self.rows[unit.clone()] {
+                for (position, place) in row.clone().enumerate() {
+                    let g = self.at(place);
+                    for begin in [
+                        words + self.ids[place] as usize * self.width,
+                        positions + position * self.width,
+                        types,
+                    ] {
+                        let place = &mut sum[begin..begin + self.width];
+                        place
+                            .iter_mut()
+                            .zip(g)
+                            .for_each(|(s, x)| *s += factor * f64::from(*x));
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::Example;
 use super::embedding::EmbeddingGradient;
 use super::parts::{Factors, Part};
 use super::runs::{Run, runs};
-use super::squares::Squares;
+use super::squares::{Square, Squares};
 use super::tape::{Dropout, Kept, Tape, linear};
 use crate::bert::Batch;
 use crate::classifier::Classifier;
@@ -16,12 +16,9 @@ use crate::error::ModelError;
 /// A batch of whole units after its backward pass.
 pub(super) struct MicroBatch<'a> {
     model: &'a Classifier,
-    batch: Batch,
     /// The parts of the gradient, for each run of units.
     runs: Vec<(Run, Vec<Part>)>,
     embedding: Option<EmbeddingGradient>,
-    /// The unit of each row, as an index into the batch's units.
-    unit_of_row: Vec<usize>,
     units: usize,
     loss: f64,
 }
@@ -39,11 +36,6 @@ impl<'a> MicroBatch<'a> {
             .copied()
             .flatten()
             .map(|r| &examples[*r])
-            .collect();
-        let unit_of_row = units
-            .iter()
-            .enumerate()
-            .flat_map(|(unit, rows)| rows.iter().map(move |_| unit))
             .collect();
         let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
         let batch = model.batch(&tokens)?;
@@ -75,16 +67,14 @@ impl<'a> MicroBatch<'a> {
                 continue;
             };
             match tap.kept {
-                Kept::Embedding => embedding = Some(EmbeddingGradient::new(g)),
+                Kept::Embedding => embedding = Some(on_host(g, &batch, units)),
                 kept => add_parts(&tap.name, &kept, &g, &mut runs),
             }
         }
         Ok(Self {
             model,
-            batch,
             runs,
             embedding,
-            unit_of_row,
             units: units.len(),
             loss: value,
         })
@@ -98,10 +88,11 @@ impl<'a> MicroBatch<'a> {
     /// The norm of each unit's gradient over all trained parameters, or `None` where it is no
     /// number or can't be relied on.
     pub(super) fn norms(&self) -> Vec<Option<f64>> {
-        let mut on_host = vec![0.0; self.units];
+        let mut on_host = vec![Square::default(); self.units];
         if let Some(embedding) = &self.embedding {
-            embedding.add_squares(&self.batch, &self.unit_of_row, &mut on_host);
+            embedding.add_squares(&mut on_host);
         }
+        let on_host: Vec<f64> = on_host.iter().map(|square| square.sum).collect();
         let norms = self.runs.iter().flat_map(|(run, parts)| {
             let squares = parts.iter().map(Part::squares).reduce(Squares::plus);
             Squares::norms(squares, &on_host[run.units()])
@@ -118,9 +109,7 @@ impl<'a> MicroBatch<'a> {
             }
         }
         if let Some(embedding) = &self.embedding {
-            let layout = self.model.layout();
-            let offset = |table: &str| layout.offset_of(&format!("embeddings.{table}.weight"));
-            embedding.add_scaled(&self.batch, &self.unit_of_row, factors, offset, sum);
+            embedding.add_scaled(factors, self.model.layout(), sum);
         }
     }
 
@@ -142,6 +131,20 @@ impl<'a> MicroBatch<'a> {
             }
         }
     }
+}
+
+/// Fetches ∂L/∂(sum of the embeddings), `[rows, tokens, width]`.
+fn on_host(g: Tensor<3>, batch: &Batch, units: &[&[usize]]) -> EmbeddingGradient {
+    let [_, _, width] = g.dims();
+    let values = g.into_data().iter::<f32>().collect();
+    let mut next = 0;
+    let rows_of = units.iter().map(|unit| {
+        let first = next;
+        next += unit.len();
+        first..next
+    });
+    let units = rows_of.collect();
+    EmbeddingGradient::new(values, width, batch.ids().to_vec(), batch.places(), units)
 }
 
 /// Adds the parts of a layer's gradient to each run's, from ∂L/∂(output) `g`.

@@ -1,15 +1,18 @@
 //! Sums of per-unit clipped gradients by book-keeping (Bu et al. 2023): one backward pass,
 //! no gradient of a single unit kept in memory where its norm can be had without.
 //!
-//! [`tape`] records a forward pass, [`parts`] has the norms and sums of each kind of tensor,
-//! [`squares`] tells which norms can be relied on, [`micro_batch`] runs one padded batch, and
-//! [`gradient_sum`] adds them up.
+//! On the CPU, [`on_host`] has tiles of rows computed by [`crate::host`]. On a GPU, [`on_device`]
+//! has padded batches: [`tape`] records a forward pass, [`parts`] has the norms and sums of each
+//! kind of tensor, [`micro_batch`] runs one batch. [`squares`] tells which norms can be relied
+//! on.
 
-mod embedding;
+pub(crate) mod embedding;
 mod micro_batch;
+mod on_device;
+mod on_host;
 mod parts;
 mod runs;
-mod squares;
+pub(crate) mod squares;
 pub(crate) mod tape;
 
 #[cfg(test)]
@@ -24,8 +27,8 @@ mod support;
 use rand::Rng;
 
 use crate::classifier::Classifier;
+use crate::device::is_cpu;
 use crate::error::ModelError;
-use micro_batch::MicroBatch;
 
 /// A tokenised row with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ const STABILITY: f64 = 0.01;
 
 impl Clipping {
     /// The factor of a unit whose gradient has this norm, a finite number.
-    fn factor(self, norm: f64) -> f64 {
+    pub(crate) fn factor(self, norm: f64) -> f64 {
         match self {
             Self::None => 1.0,
             Self::Flat(c) if norm > c => c / norm,
@@ -72,7 +75,8 @@ pub struct GradientSum {
     pub sum: Vec<f64>,
     /// Sum of the rows' cross-entropies.
     pub loss: f64,
-    /// Each unit's norm before clipping, in the order of the units.
+    /// Each unit's norm before clipping, in the order of the units; none of them where nothing
+    /// is clipped, and so nothing was measured.
     pub norms: Vec<f64>,
     /// Units whose gradient was NaN or infinite; they count as zero.
     pub rejected: usize,
@@ -93,39 +97,94 @@ pub fn gradient_sum<R: Rng>(
     dropout_rng: &mut R,
 ) -> Result<GradientSum, ModelError> {
     check_rows(model, examples, units)?;
-    let capacity = micro_batch.max(1);
-    let mut summing = Summing {
+    let work = Work {
         model,
         examples,
         units,
         clipping,
-        capacity,
-        rng: dropout_rng,
-        total: GradientSum {
-            sum: vec![0.0; model.layout().len()],
-            loss: 0.0,
-            norms: vec![0.0; units.len()],
-            rejected: 0,
-        },
+        capacity: micro_batch.max(1),
     };
-    let mut pending: Vec<usize> = Vec::new();
-    let mut rows = 0;
-    for unit in order(examples, units) {
-        let size = units[unit].len();
-        if size > capacity {
-            summing.add_multiplied_out(unit)?;
-            continue;
-        }
-        if rows + size > capacity {
-            summing.add_together(&pending)?;
-            pending.clear();
-            rows = 0;
-        }
-        pending.push(unit);
-        rows += size;
+    if is_cpu(model.device()) {
+        Ok(on_host::sum(&work, dropout_rng))
+    } else {
+        on_device::sum(&work, dropout_rng)
     }
-    summing.add_together(&pending)?;
-    Ok(summing.total)
+}
+
+/// What is to be summed.
+struct Work<'a> {
+    model: &'a Classifier,
+    examples: &'a [Example],
+    units: &'a [Vec<usize>],
+    clipping: Clipping,
+    /// Rows that pass through the network at a time, at most.
+    capacity: usize,
+}
+
+impl Work<'_> {
+    /// A sum of nothing.
+    fn nothing(&self) -> GradientSum {
+        GradientSum {
+            sum: vec![0.0; self.model.layout().len()],
+            loss: 0.0,
+            norms: vec![0.0; self.units.len()],
+            rejected: 0,
+        }
+    }
+
+    /// Groups of whole units that pass through the network together, each of at most
+    /// `capacity` rows and, but for single units, `tokens` tokens; and the units that have more
+    /// rows than `capacity`.
+    fn groups(&self, tokens: usize) -> (Vec<Vec<usize>>, Vec<usize>) {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut large = Vec::new();
+        let (mut rows, mut filled) = (0, 0);
+        for unit in order(self.examples, self.units) {
+            let members = &self.units[unit];
+            if members.len() > self.capacity {
+                large.push(unit);
+                continue;
+            }
+            let lengths = members.iter().map(|row| self.examples[*row].tokens.len());
+            let length: usize = lengths.sum();
+            match groups.last_mut() {
+                Some(group)
+                    if rows + members.len() <= self.capacity && filled + length <= tokens =>
+                {
+                    group.push(unit);
+                    rows += members.len();
+                    filled += length;
+                }
+                _ => {
+                    groups.push(vec![unit]);
+                    (rows, filled) = (members.len(), length);
+                }
+            }
+        }
+        (groups, large)
+    }
+
+    /// Finishes a unit that was multiplied out: clips its `gradient` as a whole, measured in
+    /// double precision, and adds it.
+    fn add_multiplied_out(
+        &self,
+        unit: usize,
+        gradient: &[f64],
+        loss: f64,
+        total: &mut GradientSum,
+    ) {
+        let norm = gradient.iter().map(|x| x * x).sum::<f64>().sqrt();
+        total.norms[unit] = norm;
+        if !norm.is_finite() {
+            total.rejected += 1;
+            return;
+        }
+        total.loss += loss;
+        let factor = self.clipping.factor(norm);
+        for (sum, x) in total.sum.iter_mut().zip(gradient) {
+            *sum += factor * x;
+        }
+    }
 }
 
 /// The units that have rows, in the order in which they are added: those of equally many rows
@@ -164,73 +223,4 @@ fn check_rows(
         return Err(ModelError::Row { row, reason });
     }
     Ok(())
-}
-
-/// A sum that is being formed.
-struct Summing<'a, R> {
-    model: &'a Classifier,
-    examples: &'a [Example],
-    units: &'a [Vec<usize>],
-    clipping: Clipping,
-    /// Rows of a micro-batch, at most.
-    capacity: usize,
-    rng: &'a mut R,
-    total: GradientSum,
-}
-
-impl<R: Rng> Summing<'_, R> {
-    /// Adds whole units that fit one micro-batch together.
-    fn add_together(&mut self, chosen: &[usize]) -> Result<(), ModelError> {
-        if chosen.is_empty() {
-            return Ok(());
-        }
-        let members: Vec<&[usize]> = chosen.iter().map(|u| self.units[*u].as_slice()).collect();
-        let batch = MicroBatch::run(self.model, self.examples, &members, self.rng)?;
-        let norms = batch.norms();
-        if norms.iter().all(Option::is_some) {
-            let norms: Vec<f64> = norms.into_iter().flatten().collect();
-            let factors: Vec<f64> = norms.iter().map(|n| self.clipping.factor(*n)).collect();
-            batch.add_scaled(&factors, &mut self.total.sum);
-            self.total.loss += batch.loss();
-            for (unit, norm) in chosen.iter().zip(norms) {
-                self.total.norms[*unit] = norm;
-            }
-            return Ok(());
-        }
-        // NaN times zero is NaN, so in this batch's sum one unit's would reach the others.
-        // Were these left out with it, a unit's absence would show in more than its own
-        // gradient.
-        let mut sound = Vec::new();
-        for (unit, norm) in chosen.iter().zip(norms) {
-            match norm {
-                Some(_) => sound.push(*unit),
-                None => self.add_multiplied_out(*unit)?,
-            }
-        }
-        self.add_together(&sound)
-    }
-
-    /// Adds a unit by itself: its gradient is multiplied out, as a sum over as many
-    /// micro-batches as it takes, measured in double precision, and then clipped as a whole.
-    fn add_multiplied_out(&mut self, unit: usize) -> Result<(), ModelError> {
-        let mut gradient = vec![0.0; self.total.sum.len()];
-        let mut loss = 0.0;
-        for rows in self.units[unit].chunks(self.capacity) {
-            let batch = MicroBatch::run(self.model, self.examples, &[rows], self.rng)?;
-            batch.add_scaled(&[1.0], &mut gradient);
-            loss += batch.loss();
-        }
-        let norm = gradient.iter().map(|x| x * x).sum::<f64>().sqrt();
-        self.total.norms[unit] = norm;
-        if !norm.is_finite() {
-            self.total.rejected += 1;
-            return Ok(());
-        }
-        self.total.loss += loss;
-        let factor = self.clipping.factor(norm);
-        for (sum, x) in self.total.sum.iter_mut().zip(gradient) {
-            *sum += factor * x;
-        }
-        Ok(())
-    }
 }

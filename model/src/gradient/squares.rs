@@ -52,23 +52,50 @@ impl Squares {
     /// the squares.
     pub(super) fn norms(squares: Option<Self>, more: &[f64]) -> Vec<Option<f64>> {
         let Some(Self(squares)) = squares else {
-            return more.iter().map(|square| norm(*square, 0.0, 0.0)).collect();
+            let alone = |sum: &f64| {
+                Square {
+                    sum: *sum,
+                    ..Square::default()
+                }
+                .norm()
+            };
+            return more.iter().map(alone).collect();
         };
         let values: Vec<f64> = squares.into_data().iter::<f64>().collect();
         let units = values.as_chunks::<3>().0.iter().zip(more);
         units
-            .map(|([square, diagonal, magnitude], more)| norm(square + more, *diagonal, *magnitude))
+            .map(|([sum, diagonal, magnitude], more)| {
+                let square = Square {
+                    sum: sum + more,
+                    diagonal: *diagonal,
+                    magnitude: *magnitude,
+                };
+                square.norm()
+            })
             .collect()
     }
 }
 
-/// The norm of a squared norm, or `None` where it is no number or may be wrong.
-fn norm(square: f64, diagonal: f64, magnitude: f64) -> Option<f64> {
-    let sound = square.is_finite()
-        && square >= 0.0
-        && diagonal <= CONDITION * square
-        && magnitude <= MAGNITUDE;
-    sound.then(|| square.sqrt())
+/// One unit's squared norm, as it is added up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Square {
+    /// Σ ‖gradient‖²
+    pub(crate) sum: f64,
+    /// Of the ghost norms in it, Σₜ ‖xₜ‖²‖gₜ‖².
+    pub(crate) diagonal: f64,
+    /// And Σₜ ‖xₜ‖² + ‖gₜ‖².
+    pub(crate) magnitude: f64,
+}
+
+impl Square {
+    /// The norm, or `None` where it is no number or may be wrong.
+    pub(crate) fn norm(&self) -> Option<f64> {
+        let sound = self.sum.is_finite()
+            && self.sum >= 0.0
+            && self.diagonal <= CONDITION * self.sum
+            && self.magnitude <= MAGNITUDE;
+        sound.then(|| self.sum.sqrt())
+    }
 }
 
 /// Sums each unit's part of `[units, n, m]`: `[units, 1]`.

@@ -1,0 +1,182 @@
+//! Sums on the CPU: tiles of rows, one a thread at a time, added in one order, so that the sum
+//! has the same bits on any number of threads.
+
+use rand::Rng;
+use rayon::prelude::*;
+
+use super::{Clipping, GradientSum, Work};
+use crate::host::{HostWeights, Tile, TileResult, TileSum, Workspace, add_widely};
+
+/// A tile's tokens, about: enough for matrix products to be efficient, and few enough for
+/// several threads to have some each, and their buffers to stay small.
+const TILE_TOKENS: usize = 1024;
+
+/// Numbers of a sum that are added up at a time.
+const STRETCH: usize = 1 << 16;
+
+/// Sums the units' clipped gradients.
+pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
+    let threads = rayon::current_num_threads().max(1);
+    let mut summing = Summing {
+        work,
+        rng,
+        weights: HostWeights::of(work.model),
+        workspaces: (0..threads).map(|_| Workspace::default()).collect(),
+        total: work.nothing(),
+    };
+    let (groups, large) = work.groups(TILE_TOKENS);
+    for wave in groups.chunks(threads) {
+        summing.add_wave(wave, work.clipping != Clipping::None);
+    }
+    for unit in large {
+        summing.add_multiplied_out(unit);
+    }
+    if work.clipping == Clipping::None {
+        summing.total.norms.clear();
+    }
+    summing.total
+}
+
+/// A sum that is being formed.
+struct Summing<'a, R> {
+    work: &'a Work<'a>,
+    rng: &'a mut R,
+    weights: HostWeights,
+    /// One a thread.
+    workspaces: Vec<Workspace>,
+    total: GradientSum,
+}
+
+impl<R: Rng> Summing<'_, R> {
+    /// Adds groups of units, as many as there are threads at most, each a tile.
+    fn add_wave(&mut self, groups: &[Vec<usize>], measured: bool) {
+        let work = self.work;
+        let tiles: Vec<Tile<'_>> = groups
+            .iter()
+            .map(|group| Tile {
+                examples: work.examples,
+                units: group
+                    .iter()
+                    .map(|unit| work.units[*unit].as_slice())
+                    .collect(),
+                clipping: work.clipping,
+                measured,
+                dropout: self.seed(),
+            })
+            .collect();
+        let weights = &self.weights;
+        let results: Vec<TileResult> = tiles
+            .into_par_iter()
+            .zip(&mut self.workspaces)
+            .map(|(tile, workspace)| tile.run(weights, workspace))
+            .collect();
+        let mut sums = Vec::new();
+        let mut again = Vec::new();
+        for (group, result) in groups.iter().zip(results) {
+            match result {
+                TileResult::Summed(tile) if measured || is_finite(&tile) => {
+                    self.add_scores(group, &tile);
+                    sums.push(tile);
+                }
+                // Something isn't finite: the norms tell which units it is.
+                TileResult::Summed(_) => again.push((group.clone(), Vec::new())),
+                TileResult::Unsound(unsound) => {
+                    let (without, alone) = split(group, &unsound);
+                    again.push((without, alone));
+                }
+            }
+        }
+        self.add_sums(sums);
+        // NaN times zero is NaN, so in its tile's sum one unit's would reach the others. Were
+        // these left out with it, a unit's absence would show in more than its own gradient.
+        for (together, alone) in again {
+            if !together.is_empty() {
+                self.add_wave(&[together], true);
+            }
+            for unit in alone {
+                self.add_multiplied_out(unit);
+            }
+        }
+    }
+
+    fn seed(&mut self) -> (f64, u64) {
+        let rate = self.work.model.options().dropout;
+        let seed = if rate > 0.0 { self.rng.next_u64() } else { 0 };
+        (rate, seed)
+    }
+
+    /// Adds a unit by itself: its gradient is multiplied out, as a sum over as many tiles as it
+    /// takes, and measured and clipped as a whole.
+    fn add_multiplied_out(&mut self, unit: usize) {
+        let work = self.work;
+        let mut gradient = vec![0.0; self.total.sum.len()];
+        let mut loss = 0.0;
+        for rows in work.units[unit].chunks(work.capacity) {
+            let tile = Tile {
+                examples: work.examples,
+                units: vec![rows],
+                clipping: Clipping::None,
+                measured: false,
+                dropout: self.seed(),
+            };
+            let workspace = &mut self.workspaces[0];
+            if let TileResult::Summed(tile) = tile.run(&self.weights, workspace) {
+                loss += tile.loss;
+                add_sums(
+                    work,
+                    &self.weights,
+                    std::slice::from_ref(&tile),
+                    &mut gradient,
+                );
+                tile.give(workspace);
+            }
+        }
+        work.add_multiplied_out(unit, &gradient, loss, &mut self.total);
+    }
+
+    fn add_scores(&mut self, group: &[usize], tile: &TileSum) {
+        self.total.loss += tile.loss;
+        for (unit, norm) in group.iter().zip(&tile.norms) {
+            self.total.norms[*unit] = *norm;
+        }
+    }
+
+    fn add_sums(&mut self, tiles: Vec<TileSum>) {
+        add_sums(self.work, &self.weights, &tiles, &mut self.total.sum);
+        for (tile, workspace) in tiles.into_iter().zip(&mut self.workspaces) {
+            tile.give(workspace);
+        }
+    }
+}
+
+/// Adds tiles' sums in their order to `total`, all trained parameters.
+fn add_sums(work: &Work<'_>, weights: &HostWeights, tiles: &[TileSum], total: &mut [f64]) {
+    let (base, _) = weights.dense();
+    let stretches = total[base..].par_chunks_mut(STRETCH).enumerate();
+    stretches.for_each(|(stretch, total)| {
+        for tile in tiles {
+            add_widely(total, &tile.sum[stretch * STRETCH..]);
+        }
+    });
+    for (embedding, factors) in tiles.iter().filter_map(|tile| tile.embedding.as_ref()) {
+        embedding.add_scaled(factors, work.model.layout(), total);
+    }
+}
+
+/// Whether all of a tile's sum are numbers, as they are if each unit's gradient is finite and
+/// nothing overflows.
+fn is_finite(tile: &TileSum) -> bool {
+    let embedding = tile.embedding.as_ref();
+    // A sum of zeros, unless a number isn't finite.
+    let zeros: f32 = tile.sum.iter().map(|x| x * 0.0).sum();
+    tile.loss.is_finite()
+        && zeros == 0.0
+        && embedding.is_none_or(|(embedding, _)| embedding.is_finite())
+}
+
+/// A group's units without those at the places `unsound`, and those.
+fn split(group: &[usize], unsound: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let alone = unsound.iter().map(|place| group[*place]).collect();
+    let sound = (0..group.len()).filter(|place| !unsound.contains(place));
+    (sound.map(|place| group[place]).collect(), alone)
+}

@@ -1,0 +1,133 @@
+//! The non-linearity between the feed-forward layers, value and slope in one pass.
+
+use super::vector::{exp_of_negative, widely};
+use crate::bert::Activation;
+
+/// Adds the bias to each row of `x`, `[N, width]`, puts the activation's value in its place and
+/// its slope into `slope`.
+pub(super) fn activate(kind: Activation, x: &mut [f32], bias: &[f32], slope: &mut [f32]) {
+    match kind {
+        Activation::Gelu => apply(x, bias, slope, gelu),
+        Activation::GeluTanh => apply(x, bias, slope, gelu_tanh),
+        Activation::Relu => apply(x, bias, slope, relu),
+    }
+}
+
+#[inline(always)]
+fn apply(
+    x: &mut [f32],
+    bias: &[f32],
+    slope: &mut [f32],
+    value_and_slope: impl Fn(f32) -> (f32, f32),
+) {
+    let width = bias.len().max(1);
+    widely(
+        #[inline(always)]
+        || {
+            for (x, slope) in x.chunks_mut(width).zip(slope.chunks_mut(width)) {
+                for ((x, slope), bias) in x.iter_mut().zip(slope).zip(bias) {
+                    (*x, *slope) = value_and_slope(*x + bias);
+                }
+            }
+        },
+    );
+}
+
+/// 1/√(2π)
+const INVERSE_SQRT_TAU: f32 = 0.398_942_3;
+
+/// GELU(x) = x Φ(x) (Hendrycks and Gimpel 2016) and its derivative Φ(x) + x φ(x), to 4e-7 of
+/// max(1, |x|) and 8e-7.
+#[inline(always)]
+pub(crate) fn gelu(x: f32) -> (f32, f32) {
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let e = exp_of_negative(z * z);
+    // Half of erfc(z), by Abramowitz and Stegun 7.1.26: absolute error below 1.5e-7 / 2.
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let p = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t
+        + 0.254_829_6)
+        * t;
+    let tail = 0.5 * p * e;
+    let phi = if x < 0.0 { tail } else { 1.0 - tail };
+    (x * phi, phi + x * INVERSE_SQRT_TAU * e)
+}
+
+/// GELU's tanh approximation, x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), and its derivative.
+#[inline(always)]
+fn gelu_tanh(x: f32) -> (f32, f32) {
+    const ROOT: f32 = 0.797_884_6;
+    const CUBIC: f32 = 0.044_715;
+    let inner = ROOT * x * (1.0 + CUBIC * x * x);
+    let e = exp_of_negative(2.0 * inner.abs());
+    let size = (1.0 - e) / (1.0 + e);
+    let tanh = if inner < 0.0 { -size } else { size };
+    // 1 - tanh² without the cancellation, and zero before x² can overflow.
+    let falling = 4.0 * e / ((1.0 + e) * (1.0 + e));
+    let inner_slope = ROOT * (1.0 + 3.0 * CUBIC * (x * x).min(1e6));
+    let slope = 0.5 * (1.0 + tanh) + 0.5 * x * falling * inner_slope;
+    (0.5 * x * (1.0 + tanh), slope)
+}
+
+/// max(x, 0) and its derivative.
+#[inline(always)]
+fn relu(x: f32) -> (f32, f32) {
+    // Times zero, so that NaN stays NaN and its unit is noticed.
+    if x > 0.0 { (x, 1.0) } else { (x * 0.0, 0.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Φ and φ in double precision.
+    fn exact(x: f64) -> (f64, f64) {
+        let phi = 0.5 * libm_erfc(-x / std::f64::consts::SQRT_2);
+        let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        (x * phi, phi + x * density)
+    }
+
+    /// erfc by the integral of its density: Simpson's rule, far more exact than f32.
+    fn libm_erfc(z: f64) -> f64 {
+        let (low, high, steps) = (z, z.max(0.0) + 8.0, 20_000);
+        let width = (high - low) / f64::from(steps);
+        let weight = |i| match i {
+            0 => 1.0,
+            i if i == steps => 1.0,
+            i if i % 2 == 1 => 4.0,
+            _ => 2.0,
+        };
+        let sum: f64 = (0..=steps)
+            .map(|i| {
+                let t = low + f64::from(i) * width;
+                weight(i) * (-t * t).exp()
+            })
+            .sum();
+        sum * width / 3.0 * 2.0 / std::f64::consts::PI.sqrt()
+    }
+
+    #[test]
+    fn gelu_are_those_of_the_error_function_to_single_precision() {
+        for i in -800..=800 {
+            let x = i as f32 / 100.0;
+            let (value, slope) = gelu(x);
+            let (v, s) = exact(f64::from(x));
+            let scale = f64::from(x.abs().max(1.0));
+            assert!(
+                (f64::from(value) - v).abs() < 4e-7 * scale,
+                "value at {x}: {value} {v}"
+            );
+            assert!(
+                (f64::from(slope) - s).abs() < 8e-7 * scale,
+                "slope at {x}: {slope} {s}"
+            );
+        }
+    }
+
+    #[test]
+    fn far_out_it_is_the_identity_or_zero_and_stays_finite() {
+        for x in [30.0_f32, 1e4, 1e18] {
+            assert_eq!(gelu(x), (x, 1.0));
+            assert!(gelu(-x).0.abs() < 1e-20);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! From hidden states to the loss, and back.
+
+use super::linear::{InputGradient, LinearRecord};
+use super::packed::Packed;
+use super::vector::add;
+use super::weights::HostWeights;
+use super::workspace::Workspace;
+use crate::parameters::Pooling;
+
+/// What the head's pass leaves behind.
+pub(super) struct HeadRecord {
+    /// The pooler's inputs, `[R, hidden]`, and its outputs after tanh.
+    pub(super) pooler: Option<(Vec<f32>, Vec<f32>, LinearRecord)>,
+    /// Dropout's mask, `[R, hidden]`.
+    mask: Option<Vec<f32>>,
+    /// The classifier's inputs, `[R, hidden]`.
+    pub(super) pooled: Vec<f32>,
+    pub(super) classifier: LinearRecord,
+    /// One score a label, `[R, labels]`.
+    pub(super) logits: Vec<f32>,
+}
+
+impl HostWeights {
+    /// One score a label from the last hidden states `[N, hidden]`. `mask` is dropout's.
+    pub(super) fn score(
+        &self,
+        hidden: &[f32],
+        packed: &Packed,
+        mask: Option<Vec<f32>>,
+        workspace: &mut Workspace,
+    ) -> HeadRecord {
+        let rows = packed.rows.len();
+        let mut pooled = self.pool(hidden, packed, workspace);
+        let mut pooler = None;
+        if let Some(layer) = &self.pooler {
+            let (mut y, record) = layer.forward(&pooled, rows, workspace);
+            for row in y.chunks_mut(layer.outputs.max(1)) {
+                add(row, &layer.bias);
+            }
+            y.iter_mut().for_each(|x| *x = x.tanh());
+            let mut output = workspace.take(y.len());
+            output.copy_from_slice(&y);
+            pooler = Some((std::mem::replace(&mut pooled, y), output, record));
+        }
+        if let Some(mask) = &mask {
+            multiply_each(&mut pooled, mask);
+        }
+        let (mut logits, classifier) = self.classifier.forward(&pooled, rows, workspace);
+        for row in logits.chunks_mut(self.classifier.outputs.max(1)) {
+            add(row, &self.classifier.bias);
+        }
+        HeadRecord {
+            pooler,
+            mask,
+            pooled,
+            classifier,
+            logits,
+        }
+    }
+
+    /// `[R, hidden]`: the mean of a row's states, or the first of them.
+    fn pool(&self, hidden: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
+        let width = self.hidden;
+        let mut pooled = workspace.zeros(packed.rows.len() * width);
+        for (to, row) in pooled.chunks_mut(width.max(1)).zip(&packed.rows) {
+            let states = &hidden[row.start * width..row.end * width];
+            match self.pooling {
+                Pooling::Mean => {
+                    for state in states.chunks(width.max(1)) {
+                        add(to, state);
+                    }
+                    let share = 1.0 / row.len().max(1) as f32;
+                    to.iter_mut().for_each(|x| *x *= share);
+                }
+                Pooling::Cls | Pooling::Pooler => to.copy_from_slice(&states[..width]),
+            }
+        }
+        pooled
+    }
+
+    /// From ∂L/∂(logits) `[R, labels]` to ∂L/∂(hidden states) `[N, hidden]`, if it is `needed`.
+    pub(super) fn score_backward(
+        &self,
+        g_logits: Vec<f32>,
+        record: &mut HeadRecord,
+        packed: &Packed,
+        needed: bool,
+        workspace: &mut Workspace,
+    ) -> Option<Vec<f32>> {
+        let rows = packed.rows.len();
+        let pooler_trained = self.pooler.as_ref().is_some_and(|layer| layer.is_trained());
+        let mut g = workspace.take(rows * self.hidden);
+        let into = if needed || pooler_trained {
+            InputGradient::Written(&mut g)
+        } else {
+            InputGradient::Unneeded
+        };
+        let head = &mut record.classifier;
+        self.classifier
+            .backward(g_logits, rows, into, head, workspace);
+        if let Some(mask) = &record.mask {
+            multiply_each(&mut g, mask);
+        }
+        if let (Some(layer), Some((_, output, record))) = (&self.pooler, &mut record.pooler) {
+            for (g, y) in g.iter_mut().zip(&*output) {
+                *g *= 1.0 - y * y;
+            }
+            let mut g_first = workspace.take(rows * self.hidden);
+            let into = if needed {
+                InputGradient::Written(&mut g_first)
+            } else {
+                InputGradient::Unneeded
+            };
+            layer.backward(g, rows, into, record, workspace);
+            g = g_first;
+        }
+        let g_hidden = needed.then(|| self.unpool(&g, packed, workspace));
+        workspace.give(g);
+        g_hidden
+    }
+
+    fn unpool(&self, g: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
+        let width = self.hidden;
+        let mut g_hidden = workspace.zeros(packed.tokens() * width);
+        for (g, row) in g.chunks(width.max(1)).zip(&packed.rows) {
+            let states = &mut g_hidden[row.start * width..row.end * width];
+            match self.pooling {
+                Pooling::Mean => {
+                    let share = 1.0 / row.len().max(1) as f32;
+                    for state in states.chunks_mut(width.max(1)) {
+                        for (state, g) in state.iter_mut().zip(g) {
+                            *state = g * share;
+                        }
+                    }
+                }
+                Pooling::Cls | Pooling::Pooler => states[..width].copy_from_slice(g),
+            }
+        }
+        g_hidden
+    }
+}
+
+impl HeadRecord {
+    /// Each row's cross-entropy, and ∂(their sum)/∂(logits), `[R, labels]`.
+    pub(super) fn losses(
+        &self,
+        labels: &[usize],
+        workspace: &mut Workspace,
+    ) -> (Vec<f64>, Vec<f32>) {
+        let mut g = workspace.take(self.logits.len());
+        let count = (self.logits.len() / labels.len().max(1)).max(1);
+        let rows = self.logits.chunks(count).zip(g.chunks_mut(count));
+        let losses = rows.zip(labels).map(|((scores, g), label)| {
+            let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let exponentials = scores.iter().map(|x| f64::from(x - top).exp());
+            let total: f64 = exponentials.clone().sum();
+            for (g, e) in g.iter_mut().zip(exponentials) {
+                *g = (e / total) as f32;
+            }
+            g[*label] -= 1.0;
+            total.ln() - f64::from(scores[*label] - top)
+        });
+        let losses = losses.collect();
+        (losses, g)
+    }
+
+    /// Gives its buffers back.
+    pub(super) fn give(self, workspace: &mut Workspace) {
+        if let Some((input, output, record)) = self.pooler {
+            workspace.give(input);
+            workspace.give(output);
+            record.give(workspace);
+        }
+        if let Some(mask) = self.mask {
+            workspace.give(mask);
+        }
+        workspace.give(self.pooled);
+        self.classifier.give(workspace);
+        workspace.give(self.logits);
+    }
+}
+
+/// x ⊙= y.
+pub(super) fn multiply_each(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x *= y;
+    }
+}

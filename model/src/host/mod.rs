@@ -1,0 +1,33 @@
+//! Training on the CPU: the whole step, forward and back, written out by hand.
+//!
+//! On a GPU the network's operations are burn's, recorded on a
+//! [`Tape`](crate::gradient). On the CPU most of such a step isn't arithmetic: many small
+//! operations each read and write memory, rows are padded, and one thread waits for the
+//! other. Here rows lie one after the other without padding ([`packed`]), what follows a
+//! matrix product is done in one pass over its result ([`layer_norm`], [`activation`],
+//! [`attention`]), buffers are used again ([`workspace`]), and each thread has a tile of rows
+//! of its own ([`tile`]). [`network`] has the passes forward and back, [`squares`] the norms
+//! by unit and [`sums`] the clipped sums.
+//!
+//! Tests hold both engines against each other, and each fused operation against finite
+//! differences in double precision.
+
+mod activation;
+mod attention;
+mod head;
+mod layer_norm;
+mod linear;
+mod network;
+mod packed;
+mod product;
+mod squares;
+mod sums;
+mod tile;
+mod vector;
+mod weights;
+mod workspace;
+
+pub(crate) use tile::{Tile, TileResult, TileSum, logits};
+pub(crate) use vector::add_widely;
+pub(crate) use weights::HostWeights;
+pub(crate) use workspace::Workspace;

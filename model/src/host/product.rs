@@ -1,0 +1,249 @@
+//! Matrix products of slices, by the `gemm` crate on one thread.
+//!
+//! The only unsafe code of the project: `gemm` takes pointers and strides. A [`Matrix`] can
+//! only be made where every element that its strides reach lies in its slice.
+#![allow(unsafe_code)]
+
+use gemm::Parallelism;
+
+/// A matrix in a slice that it borrows.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    shape: Shape,
+}
+
+/// A matrix in a slice that it may write to.
+pub(super) struct MatrixMut<'a> {
+    values: &'a mut [f32],
+    shape: Shape,
+}
+
+#[derive(Clone, Copy)]
+struct Shape {
+    rows: usize,
+    columns: usize,
+    /// From one row to the next.
+    row_stride: usize,
+    /// From one column to the next.
+    column_stride: usize,
+}
+
+impl Shape {
+    /// Rows of `columns` numbers that lie `stride` apart.
+    ///
+    /// # Panics
+    /// Where a slice of `len` numbers doesn't reach as far, or rows overlap.
+    fn of_rows(len: usize, rows: usize, columns: usize, stride: usize) -> Self {
+        let needed = rows
+            .checked_sub(1)
+            .and_then(|rows| rows.checked_mul(stride))
+            .and_then(|start| start.checked_add(columns))
+            .unwrap_or(0);
+        assert!(
+            needed <= len && columns <= stride.max(1) && len <= isize::MAX as usize,
+            "{rows} rows of {columns} numbers, {stride} apart, don't fit {len} numbers"
+        );
+        Self {
+            rows,
+            columns,
+            row_stride: stride,
+            column_stride: 1,
+        }
+    }
+}
+
+impl<'a> Matrix<'a> {
+    /// The first `rows` rows of `columns` numbers each.
+    ///
+    /// # Panics
+    /// Where the slice is shorter.
+    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(values, rows, columns, columns)
+    }
+
+    /// `columns` numbers from each of `rows` rows that lie `stride` apart.
+    ///
+    /// # Panics
+    /// Where the slice is shorter.
+    pub(super) fn strided(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        Self {
+            values,
+            shape: Shape::of_rows(values.len(), rows, columns, stride),
+        }
+    }
+
+    /// Rows for columns.
+    pub(super) fn transposed(self) -> Self {
+        let Shape {
+            rows,
+            columns,
+            row_stride,
+            column_stride,
+        } = self.shape;
+        Self {
+            values: self.values,
+            shape: Shape {
+                rows: columns,
+                columns: rows,
+                row_stride: column_stride,
+                column_stride: row_stride,
+            },
+        }
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// The first `rows` rows of `columns` numbers each.
+    ///
+    /// # Panics
+    /// Where the slice is shorter.
+    pub(super) fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(values, rows, columns, columns)
+    }
+
+    /// `columns` numbers from each of `rows` rows that lie `stride` apart.
+    ///
+    /// # Panics
+    /// Where the slice is shorter.
+    pub(super) fn strided(
+        values: &'a mut [f32],
+        rows: usize,
+        columns: usize,
+        stride: usize,
+    ) -> Self {
+        let shape = Shape::of_rows(values.len(), rows, columns, stride);
+        Self { values, shape }
+    }
+}
+
+/// `to` = `scale` a b.
+pub(super) fn multiply(to: MatrixMut<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
+    product(to, scale, a, b, false);
+}
+
+/// `to` += `scale` a b.
+pub(super) fn add_product(to: MatrixMut<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
+    product(to, scale, a, b, true);
+}
+
+fn product(to: MatrixMut<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+    let MatrixMut { values, shape } = to;
+    assert!(
+        shape.rows == a.shape.rows
+            && shape.columns == b.shape.columns
+            && a.shape.columns == b.shape.rows,
+        "sizes of a product don't fit"
+    );
+    if shape.rows == 0 || shape.columns == 0 {
+        return;
+    }
+    let inner = a.shape.columns;
+    if inner == 0 {
+        if !add {
+            for row in values.chunks_mut(shape.row_stride).take(shape.rows) {
+                row[..shape.columns].fill(0.0);
+            }
+        }
+        return;
+    }
+    // SAFETY: all sizes are above zero, so by `Shape::of_rows` every element at
+    // row · row_stride + column · column_stride lies in its slice (transposing swaps both pairs),
+    // offsets fit an isize, and the elements of `values`, which is borrowed for writing and so
+    // overlaps neither `a` nor `b`, are distinct as rows don't overlap. All numbers in the
+    // slices are initialised.
+    unsafe {
+        gemm::gemm(
+            shape.rows,
+            shape.columns,
+            inner,
+            values.as_mut_ptr(),
+            shape.column_stride as isize,
+            shape.row_stride as isize,
+            add,
+            a.values.as_ptr(),
+            a.shape.column_stride as isize,
+            a.shape.row_stride as isize,
+            b.values.as_ptr(),
+            b.shape.column_stride as isize,
+            b.shape.row_stride as isize,
+            1.0_f32,
+            scale,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Numbers of either sign that sums keep exactly.
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let number = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) ^ seed) % 17;
+        (0..count).map(|i| number(i) as f32 - 8.0).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn products_are_those_of_the_definition(
+            rows in 0usize..20, inner in 0usize..20, columns in 0usize..20,
+            gap in 0usize..3, transposed: [bool; 2], add: bool, seed: u32,
+        ) {
+            let stored = |rows: usize, columns: usize, transposed: bool| {
+                if transposed { (columns, rows) } else { (rows, columns) }
+            };
+            let (ar, ac) = stored(rows, inner, transposed[0]);
+            let (br, bc) = stored(inner, columns, transposed[1]);
+            let a = numbers(ar * (ac + gap), seed);
+            let b = numbers(br * (bc + gap), seed ^ 0xabcd);
+            let view = |values, rows, columns, transposed: bool| {
+                let matrix = Matrix::strided(values, rows, columns, columns + gap);
+                if transposed { matrix.transposed() } else { matrix }
+            };
+            let before = numbers(rows * (columns + gap), seed ^ 0x1234);
+            let mut to = before.clone();
+            product(
+                MatrixMut::strided(&mut to, rows, columns, columns + gap),
+                2.0,
+                view(&a, ar, ac, transposed[0]),
+                view(&b, br, bc, transposed[1]),
+                add,
+            );
+            let at = |values: &[f32], width: usize, transposed: bool, i: usize, j: usize| {
+                let (i, j) = if transposed { (j, i) } else { (i, j) };
+                values[i * (width + gap) + j]
+            };
+            for i in 0..rows {
+                for j in 0..columns + gap {
+                    let place = i * (columns + gap) + j;
+                    let expected = if j >= columns {
+                        before[place]
+                    } else {
+                        let sum: f32 = (0..inner)
+                            .map(|k| at(&a, ac, transposed[0], i, k) * at(&b, bc, transposed[1], k, j))
+                            .sum();
+                        2.0 * sum + if add { before[place] } else { 0.0 }
+                    };
+                    prop_assert_eq!(to[place], expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "don't fit")]
+    fn a_matrix_that_reaches_beyond_its_slice_is_refused() {
+        Matrix::strided(&[0.0; 11], 3, 4, 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "don't fit")]
+    fn rows_that_overlap_are_refused() {
+        MatrixMut::strided(&mut [0.0; 12], 3, 4, 3);
+    }
+}

@@ -1,0 +1,132 @@
+//! Clipped sums over a tile's units of the gradients of trained vectors and matrices.
+
+use std::ops::Range;
+
+use super::linear::MatrixTap;
+use super::product::{Matrix, MatrixMut, multiply};
+use super::squares::sum_of_squares;
+use super::vector::{add, widely};
+use crate::gradient::squares::Square;
+
+/// A trained vector: its gradient for each unit.
+pub(super) struct VectorTap {
+    /// Its place among the trained parameters.
+    offset: usize,
+    width: usize,
+    /// `[U, width]`
+    each: Vec<f32>,
+}
+
+impl VectorTap {
+    /// Σ over each unit's rows of `g`, `[n, stride]`, of which only `columns` matter.
+    pub(super) fn sum(
+        offset: usize,
+        g: &[f32],
+        stride: usize,
+        columns: Range<usize>,
+        units: &[Range<usize>],
+    ) -> Self {
+        let width = columns.len();
+        let mut each = vec![0.0; units.len() * width];
+        widely(
+            #[inline(always)]
+            || {
+                for (to, unit) in each.chunks_mut(width.max(1)).zip(units) {
+                    for row in unit.clone() {
+                        let start = row * stride;
+                        add(to, &g[start + columns.start..start + columns.end]);
+                    }
+                }
+            },
+        );
+        Self {
+            offset,
+            width,
+            each,
+        }
+    }
+
+    /// Σ over each unit's rows of g ⊙ x, both `[n, width]`.
+    pub(super) fn products(
+        offset: usize,
+        g: &[f32],
+        x: &[f32],
+        width: usize,
+        units: &[Range<usize>],
+    ) -> Self {
+        let mut each = vec![0.0; units.len() * width];
+        widely(
+            #[inline(always)]
+            || {
+                for (to, unit) in each.chunks_mut(width.max(1)).zip(units) {
+                    for row in unit.clone() {
+                        let place = row * width..(row + 1) * width;
+                        let pairs = g[place.clone()].iter().zip(&x[place]);
+                        for (to, (g, x)) in to.iter_mut().zip(pairs) {
+                            *to += g * x;
+                        }
+                    }
+                }
+            },
+        );
+        Self {
+            offset,
+            width,
+            each,
+        }
+    }
+
+    /// Adds each unit's squared norm.
+    pub(super) fn add_squares(&self, squares: &mut [Square]) {
+        for (unit, square) in self.each.chunks(self.width.max(1)).zip(squares) {
+            square.sum += sum_of_squares(unit);
+        }
+    }
+
+    /// Writes Σ factor · gradient to its place in `sum`, which begins at `base` of the trained
+    /// parameters.
+    pub(super) fn write_sum(&self, factors: &[f32], base: usize, sum: &mut [f32]) {
+        let start = self.offset - base;
+        let to = &mut sum[start..start + self.width];
+        to.fill(0.0);
+        for (unit, factor) in self.each.chunks(self.width.max(1)).zip(factors) {
+            for (to, x) in to.iter_mut().zip(unit) {
+                *to += factor * x;
+            }
+        }
+    }
+}
+
+impl MatrixTap<'_> {
+    /// Writes XᵀG over all of the first `rows` rows, whose factors are in one of the two
+    /// already, to its places in `sum`, which begins at `base` of the trained parameters.
+    pub(super) fn write_sum(&self, rows: usize, base: usize, sum: &mut [f32]) {
+        for (offset, columns) in &self.places {
+            let to = &mut sum[offset - base..offset - base + self.x_width * columns.len()];
+            let to = MatrixMut::new(to, self.x_width, columns.len());
+            let x = Matrix::new(self.x, rows, self.x_width).transposed();
+            let start = (self.g_start + columns.start).min(self.g.len());
+            let g = Matrix::strided(&self.g[start..], rows, columns.len(), self.g_stride);
+            multiply(to, 1.0, x, g);
+        }
+    }
+}
+
+/// Multiplies each unit's rows of `values`, `[n, width]`, by its factor.
+pub(super) fn scale_units(
+    values: &mut [f32],
+    width: usize,
+    units: &[Range<usize>],
+    factors: &[f32],
+) {
+    widely(
+        #[inline(always)]
+        || {
+            for (unit, factor) in units.iter().zip(factors) {
+                for x in &mut values[unit.start * width..unit.end * width] {
+                    *x *= factor;
+                }
+            }
+        },
+    );
+}

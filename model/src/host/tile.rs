@@ -1,0 +1,173 @@
+//! A tile: the rows that one thread takes through the network at a time.
+
+use super::network::{Masks, Passed};
+use super::packed::Packed;
+use super::sums::scale_units;
+use super::weights::HostWeights;
+use super::workspace::Workspace;
+use crate::gradient::embedding::EmbeddingGradient;
+use crate::gradient::squares::Square;
+use crate::gradient::{Clipping, Example};
+
+/// Whole units, or a part of one, with what their rows need.
+pub(crate) struct Tile<'a> {
+    pub(crate) examples: &'a [Example],
+    /// Each a list of rows of `examples`.
+    pub(crate) units: Vec<&'a [usize]>,
+    pub(crate) clipping: Clipping,
+    /// Whether each unit's norm is to be found. Where it isn't, nothing is clipped.
+    pub(crate) measured: bool,
+    /// Dropout's rate, and the seed of its masks.
+    pub(crate) dropout: (f64, u64),
+}
+
+/// What came of a tile.
+pub(crate) enum TileResult {
+    /// All units' norms can be relied on.
+    Summed(TileSum),
+    /// Units, by their places in the tile, whose norms are no numbers or can't be relied on.
+    /// Nothing was summed.
+    Unsound(Vec<usize>),
+}
+
+/// The sum over a tile's units of their clipped gradients.
+pub(crate) struct TileSum {
+    /// From the first trained parameter on that isn't in an embedding table.
+    pub(crate) sum: Vec<f32>,
+    /// The tables' gradient, not yet scaled, and the units' factors.
+    pub(crate) embedding: Option<(EmbeddingGradient, Vec<f64>)>,
+    /// Sum of the rows' cross-entropies.
+    pub(crate) loss: f64,
+    /// Each unit's norm before clipping, where it was measured.
+    pub(crate) norms: Vec<f64>,
+}
+
+impl TileSum {
+    /// Gives its buffer back.
+    pub(crate) fn give(self, workspace: &mut Workspace) {
+        workspace.give(self.sum);
+    }
+}
+
+impl Tile<'_> {
+    /// Runs the tile forward and back, and sums.
+    pub(crate) fn run(&self, weights: &HostWeights, workspace: &mut Workspace) -> TileResult {
+        let packed = Packed::new(self.examples, &self.units);
+        let mut masks = Masks::new(self.dropout.0, self.dropout.1);
+        let mut passed = weights.forward(&packed, &mut masks, true, workspace);
+        let (losses, g_logits) = passed.head.losses(&packed.labels, workspace);
+        weights.backward(&mut passed, &packed, g_logits, workspace);
+        let embedding = passed.embedding.take().map(|g| {
+            let (ids, rows) = (packed.ids.clone(), packed.rows.clone());
+            EmbeddingGradient::new(g, weights.hidden, ids, rows, packed.units.clone())
+        });
+        let mut norms = Vec::new();
+        let mut factors = vec![1.0; packed.units.len()];
+        if self.measured {
+            let found = find_norms(weights, &passed, &packed, embedding.as_ref(), workspace);
+            let unsound: Vec<usize> = (0..found.len()).filter(|u| found[*u].is_none()).collect();
+            if !unsound.is_empty() {
+                passed.give(workspace);
+                return TileResult::Unsound(unsound);
+            }
+            norms = found.into_iter().flatten().collect();
+            factors = norms.iter().map(|n| self.clipping.factor(*n)).collect();
+        }
+        let sum = sum(weights, &mut passed, &packed, &factors, workspace);
+        passed.give(workspace);
+        TileResult::Summed(TileSum {
+            sum,
+            embedding: embedding.map(|embedding| (embedding, factors)),
+            loss: losses.iter().sum(),
+            norms,
+        })
+    }
+}
+
+/// Scores of rows, in training's own arithmetic but without dropout.
+pub(crate) fn logits(
+    weights: &HostWeights,
+    rows: &[&[u32]],
+    workspace: &mut Workspace,
+) -> Vec<Vec<f32>> {
+    let examples: Vec<Example> = rows
+        .iter()
+        .map(|tokens| Example {
+            tokens: tokens.to_vec(),
+            label: 0,
+        })
+        .collect();
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let packed = Packed::new(&examples, &[&all]);
+    let passed = weights.forward(&packed, &mut Masks::new(0.0, 0), false, workspace);
+    let width = weights.classifier.outputs.max(1);
+    let scores = passed.head.logits.chunks(width).map(<[f32]>::to_vec);
+    let scores = scores.collect();
+    passed.give(workspace);
+    scores
+}
+
+/// Each unit's norm over all trained parameters, or `None` where it is no number or can't be
+/// relied on.
+fn find_norms(
+    weights: &HostWeights,
+    passed: &Passed,
+    packed: &Packed,
+    embedding: Option<&EmbeddingGradient>,
+    workspace: &mut Workspace,
+) -> Vec<Option<f64>> {
+    let mut squares = vec![Square::default(); packed.units.len()];
+    let unit_tokens = packed.unit_tokens();
+    for (layer, x, record) in passed.encoder_linears(weights) {
+        for tap in layer.matrices(x, record) {
+            tap.add_squares(&unit_tokens, &mut squares, workspace);
+        }
+    }
+    for (layer, x, record) in passed.head_linears(weights) {
+        for tap in layer.matrices(x, record) {
+            tap.add_squares(&packed.units, &mut squares, workspace);
+        }
+    }
+    for tap in &passed.vectors {
+        tap.add_squares(&mut squares);
+    }
+    if let Some(embedding) = embedding {
+        embedding.add_squares(&mut squares);
+    }
+    squares.iter().map(Square::norm).collect()
+}
+
+/// Σ factor · gradient over the units.
+fn sum(
+    weights: &HostWeights,
+    passed: &mut Passed,
+    packed: &Packed,
+    factors: &[f64],
+    workspace: &mut Workspace,
+) -> Vec<f32> {
+    let factors: Vec<f32> = factors.iter().map(|factor| *factor as f32).collect();
+    let unit_tokens = packed.unit_tokens();
+    if factors.iter().any(|factor| *factor != 1.0) {
+        passed.scale(
+            weights,
+            |values, width| scale_units(values, width, &unit_tokens, &factors),
+            |values, width| scale_units(values, width, &packed.units, &factors),
+        );
+    }
+    let (base, len) = weights.dense();
+    let mut sum = workspace.zeros(len);
+    for (layer, x, record) in passed.encoder_linears(weights) {
+        for tap in layer.matrices(x, record) {
+            tap.write_sum(packed.tokens(), base, &mut sum);
+        }
+    }
+    for (layer, x, record) in passed.head_linears(weights) {
+        for tap in layer.matrices(x, record) {
+            tap.write_sum(packed.rows.len(), base, &mut sum);
+        }
+    }
+    for tap in &passed.vectors {
+        tap.write_sum(&factors, base, &mut sum);
+    }
+    sum
+}

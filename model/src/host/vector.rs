@@ -1,0 +1,152 @@
+//! Loops over slices in the widest instructions that the processor has.
+
+/// Runs `work`, compiled once for each instruction set, in the best that there is. Whatever it
+/// calls must be inlined into it.
+#[inline(always)]
+pub(super) fn widely<W: FnOnce() -> R, R>(work: W) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            return simd.vectorize(work);
+        }
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            return simd.vectorize(work);
+        }
+        work()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Partial sums that are kept side by side: enough for two of the widest registers.
+const LANES: usize = 32;
+
+/// Σ f(xᵢ, yᵢ), in [`LANES`] partial sums.
+#[inline(always)]
+fn sum_by_lanes(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (x_chunks, x_rest) = x.as_chunks::<LANES>();
+    let (y_chunks, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in x_chunks.iter().zip(y_chunks) {
+        for lane in 0..LANES {
+            lanes[lane] += f(x[lane], y[lane]);
+        }
+    }
+    for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane += f(*x, *y);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Σ xᵢ.
+#[inline(always)]
+pub(super) fn sum(x: &[f32]) -> f32 {
+    sum_by_lanes(x, x, |x, _| x)
+}
+
+/// Σ xᵢ yᵢ.
+#[inline(always)]
+pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    sum_by_lanes(x, y, |x, y| x * y)
+}
+
+/// The largest number, ignoring NaN; -∞ for none.
+#[inline(always)]
+pub(super) fn maximum(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = if chunk[lane] > lanes[lane] {
+                chunk[lane]
+            } else {
+                lanes[lane]
+            };
+        }
+    }
+    let top = lanes.iter().chain(rest);
+    top.copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// exp(-u) for u >= 0, to a relative 2e-7; 0 far out, NaN for NaN.
+#[inline(always)]
+pub(super) fn exp_of_negative(u: f32) -> f32 {
+    // 1.5 * 2^23: adding it rounds to the nearest integer, left in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LEAST: f32 = -126.0;
+    let exponent = -u * std::f32::consts::LOG2_E;
+    let power = if exponent < LEAST { LEAST } else { exponent };
+    let shifted = power + ROUND;
+    let whole = shifted - ROUND;
+    let f = (power - whole) * std::f32::consts::LN_2;
+    // Taylor's series of e^f for |f| <= ln(2) / 2.
+    let series = 1.0
+        + f * (1.0
+            + f * (0.5
+                + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
+    let exponent = shifted
+        .to_bits()
+        .wrapping_sub(ROUND.to_bits())
+        .wrapping_add(127);
+    series * f32::from_bits(exponent << 23)
+}
+
+/// x += y.
+#[inline(always)]
+pub(super) fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+/// x += y in double precision.
+pub(crate) fn add_widely(x: &mut [f64], y: &[f32]) {
+    widely(
+        #[inline(always)]
+        || {
+            for (x, y) in x.iter_mut().zip(y) {
+                *x += f64::from(*y);
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_maxima_take_every_number() {
+        for count in [0, 1, 31, 32, 33, 100] {
+            let x: Vec<f32> = (0..count).map(|i| i as f32 - 7.0).collect();
+            let expected: f32 = x.iter().sum();
+            assert_eq!(widely(|| sum(&x)), expected);
+            let squares: f32 = x.iter().map(|x| x * x).sum();
+            assert_eq!(widely(|| dot(&x, &x)), squares);
+            let top = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(maximum(&x), top);
+        }
+    }
+
+    #[test]
+    fn the_exponential_is_right_to_single_precision_and_vanishes_far_out() {
+        for i in 0..8000 {
+            let u = i as f32 / 100.0;
+            let exact = (-f64::from(u)).exp();
+            let error = (f64::from(exp_of_negative(u)) - exact).abs() / exact;
+            // The product u log2(e) is rounded, which moves the power by up to u 2^-24.
+            assert!(error < 3e-7 + f64::from(u) * 2e-7, "{u}: {error}");
+        }
+        assert!(exp_of_negative(1e9) < 1e-37);
+        assert!(exp_of_negative(f32::INFINITY) < 1e-37);
+        assert!(exp_of_negative(f32::NAN).is_nan());
+        assert_eq!(exp_of_negative(0.0), 1.0);
+    }
+}

@@ -1,0 +1,59 @@
+//! Buffers that are used again: memory that is fresh from the system costs more to touch
+//! than to compute with.
+
+/// Buffers that nobody uses at the moment.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    free: Vec<Vec<f32>>,
+}
+
+impl Workspace {
+    /// A buffer of `len` numbers, whatever they are: those of an earlier use, or zeros.
+    pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
+        // The smallest that is large enough, else the largest, which then grows.
+        let fitting = (0..self.free.len())
+            .filter(|i| self.free[*i].capacity() >= len)
+            .min_by_key(|i| self.free[*i].capacity());
+        let largest = || (0..self.free.len()).max_by_key(|i| self.free[*i].capacity());
+        let mut buffer = match fitting.or_else(largest) {
+            Some(index) => self.free.swap_remove(index),
+            None => Vec::new(),
+        };
+        if buffer.capacity() < len {
+            // Nothing worth copying to where it grows.
+            buffer.clear();
+        }
+        buffer.resize(len, 0.0);
+        buffer
+    }
+
+    /// A buffer of `len` zeros.
+    pub(super) fn zeros(&mut self, len: usize) -> Vec<f32> {
+        let mut buffer = self.take(len);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// Gives a buffer back.
+    pub(super) fn give(&mut self, buffer: Vec<f32>) {
+        if buffer.capacity() > 0 {
+            self.free.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_with_the_length_asked_for() {
+        let mut workspace = Workspace::default();
+        let buffer = vec![7.0; 10];
+        workspace.give(buffer);
+        assert_eq!(workspace.take(4).len(), 4);
+        workspace.give(vec![7.0; 4]);
+        assert_eq!(workspace.zeros(6), vec![0.0; 6]);
+        assert_eq!(workspace.take(0).len(), 0);
+    }
+}
