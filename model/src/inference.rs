@@ -42,7 +42,7 @@ pub fn logits(
     Ok(scores)
 }
 
-fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> {
+pub(crate) fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> {
     let weights = HostWeights::of(model);
     let answers = batches
         .par_iter()
@@ -52,7 +52,7 @@ fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> 
     answers.flatten_iter().collect()
 }
 
-fn logits_on_device(
+pub(crate) fn logits_on_device(
     model: &Classifier,
     batches: &[Vec<&[u32]>],
 ) -> Result<Vec<Vec<f32>>, ModelError> {

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha12Rng;
 use super::support::{lora, options, tiny_on};
 use super::{Clipping, Example, gradient_sum};
 use crate::bert::Weight;
+use crate::inference::{logits_on_device, logits_on_host};
 use crate::{Classifier, DeviceChoice, Pooling, TrainableSet};
 
 /// A classifier's weights by name, tracked by autodiff.
@@ -288,4 +289,20 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_the_cpu() {
 fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
     // A software device is slow; the pooler has the most kinds of layers.
     compare_all(&DeviceChoice::Gpu(None), &[Pooling::Pooler], &[64]);
+}
+
+#[test]
+fn scores_on_the_cpu_are_those_of_the_operations_of_any_device() {
+    let rows = rows();
+    let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
+    for pooling in [Pooling::Mean, Pooling::Pooler, Pooling::Cls] {
+        let options = options(pooling, TrainableSet::Head);
+        let model = tiny_on(&DeviceChoice::Cpu, options).expect("a model on the CPU");
+        let found = logits_on_host(&model, std::slice::from_ref(&tokens));
+        let expected = logits_on_device(&model, &[tokens.clone()]).expect("scores");
+        for (x, y) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((x - y).abs() < 1e-5 * (1.0 + y.abs()), "{pooling}: {x} {y}");
+        }
+        assert_eq!(found.len(), expected.len());
+    }
 }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn gelu_are_those_of_the_error_function_to_single_precision() {
+    fn value_and_slope_are_those_of_the_error_function_to_single_precision() {
         for i in -800..=800 {
             let x = i as f32 / 100.0;
             let (value, slope) = gelu(x);

@@ -27,6 +27,9 @@ mod vector;
 mod weights;
 mod workspace;
 
+#[cfg(test)]
+mod difference_tests;
+
 pub(crate) use tile::{Tile, TileResult, TileSum, logits};
 pub(crate) use vector::add_widely;
 pub(crate) use weights::HostWeights;
