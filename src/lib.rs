@@ -2,7 +2,7 @@
 //!
 //! This is the facade: the parts live in crates of their own and are named here, and
 //! [`simulation`] runs a whole federation in one process, from the same code that runs it
-//! over a network.
+//! over a network. [`bench`] measures how fast a machine trains.
 //!
 //! | crate | what it owns |
 //! |---|---|
@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod failure;
 pub mod simulation;
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{account, evaluate, predict, simulate, verify};
+use commands::{account, bench, evaluate, predict, simulate, verify};
 
 /// Federated learning with differential privacy: many sites fine-tune one text classifier
 /// together, and none of them shows its texts.
@@ -40,6 +40,7 @@ enum Command {
     Predict(predict::Predict),
     Account(account::Account),
     Verify(verify::Verify),
+    Bench(bench::BenchCommand),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Predict(command) => predict::run(&command),
         Command::Account(command) => account::run(&command),
         Command::Verify(command) => verify::run(&command),
+        Command::Bench(command) => bench::run(&command),
     };
     match outcome {
         Ok(kind) => kind.into(),

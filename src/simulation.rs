@@ -189,8 +189,7 @@ fn sites(
 ) -> Result<Vec<SiteSettings>, Failure> {
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let slots = options.parallel.unwrap_or_else(cores).get();
-    let compute = ComputeSlots::single_threads(slots).map_err(Failure::internal)?;
-    let compute = Arc::new(compute);
+    let compute = Arc::new(ComputeSlots::new(slots));
     let site = |client: &ClientSection| {
         let own = folder.path().join("sites").join(client.name.as_str());
         std::fs::create_dir_all(&own)

@@ -1,67 +1,91 @@
 //! Who may use the processor: training slots.
 //!
-//! Small models gain nothing from spreading one matrix product over cores, so a
-//! simulation trains one client a core, each on a pool of a single thread. A site that
-//! runs alone lets the tensor library use the whole machine.
+//! A model's training spreads over all cores by itself, a tile of rows a thread. In a
+//! simulation, a client with few rows wouldn't fill them, so that several train at a time; but
+//! no more than there are cores, since each has buffers of its own.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Slots in which training runs.
 pub struct ComputeSlots {
-    free: Mutex<Vec<rayon::ThreadPool>>,
+    free: Mutex<usize>,
     freed: Condvar,
-    whole_machine: bool,
 }
 
 impl ComputeSlots {
-    /// One slot: everything that the machine has.
-    pub fn whole_machine() -> Self {
+    /// As many trainings at a time, at least one.
+    pub fn new(slots: usize) -> Self {
         Self {
-            free: Mutex::new(Vec::new()),
+            free: Mutex::new(slots.max(1)),
             freed: Condvar::new(),
-            whole_machine: true,
         }
-    }
-
-    /// `slots` slots of one thread each.
-    ///
-    /// # Errors
-    /// The system's reason, where it gives no more threads.
-    pub fn single_threads(slots: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        Ok(Self {
-            free: Mutex::new((0..slots.max(1)).map(pool).collect::<Result<_, _>>()?),
-            freed: Condvar::new(),
-            whole_machine: false,
-        })
     }
 
     /// Waits for a free slot and runs `work` in it.
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        if self.whole_machine {
-            return work();
-        }
-        let pool = self.take();
-        let outcome = pool.install(work);
-        self.lock().push(pool);
-        self.freed.notify_one();
-        outcome
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _slot = self.take();
+        work()
     }
 
-    fn take(&self) -> rayon::ThreadPool {
+    fn take(&self) -> Slot<'_> {
         let mut free = self.lock();
-        loop {
-            if let Some(pool) = free.pop() {
-                return pool;
-            }
+        while *free == 0 {
             free = self
                 .freed
                 .wait(free)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        *free -= 1;
+        Slot(self)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<rayon::ThreadPool>> {
+    fn lock(&self) -> MutexGuard<'_, usize> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A slot that is taken, until it is dropped: also by a panic.
+struct Slot<'a>(&'a ComputeSlots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    #[test]
+    fn no_more_run_at_a_time_than_there_are_slots() {
+        let slots = ComputeSlots::new(2);
+        let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    slots.run(|| {
+                        let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        thread::yield_now();
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    });
+                });
+            }
+        });
+        assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[test]
+    fn a_slot_comes_back_after_a_panic() {
+        let slots = ComputeSlots::new(1);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            slots.run(|| panic!("as planned"));
+        }));
+        assert!(caught.is_err());
+        assert_eq!(slots.run(|| 7), 7);
     }
 }

@@ -90,7 +90,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         ledger: config.policy.ledger.clone(),
         data_set: config.data_set(),
         device: config.device().map_err(configuration)?,
-        compute: Arc::new(ComputeSlots::whole_machine()),
+        compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds,
     };
     let bar = progress_bar();

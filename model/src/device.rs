@@ -52,6 +52,14 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
+    /// The CPU, and every GPU that isn't a software rasteriser.
+    pub fn found() -> Vec<Self> {
+        let adapters = adapters().into_iter().enumerate();
+        let gpus = adapters
+            .filter_map(|(number, adapter)| (!adapter.software).then_some(Self::Gpu(Some(number))));
+        std::iter::once(Self::Cpu).chain(gpus).collect()
+    }
+
     /// The device, and its name for people.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod account_events;
 pub mod account_plot;
+pub mod bench;
 pub mod evaluate;
 pub mod predict;
 pub mod simulate;
