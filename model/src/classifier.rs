@@ -10,6 +10,7 @@ use crate::checkpoint::{
     ModelFiles, NamedWeight, Precision, SavedModel, Saving, load_weights, write_folder,
 };
 use crate::error::ModelError;
+use crate::host::HostCache;
 use crate::parameters::{ParameterLayout, Part, Pooling, Role, TrainableSet};
 use crate::tokenizer::Tokenizer;
 
@@ -36,6 +37,7 @@ pub struct Classifier {
     options: ClassifierOptions,
     layout: ParameterLayout,
     device: Device,
+    host: HostCache,
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
     tokenizer_json: Vec<u8>,
@@ -201,6 +203,7 @@ impl Classifier {
             options,
             layout: ParameterLayout::new(trained),
             device: device.clone(),
+            host: HostCache::default(),
             config_json: Vec::new(),
             tokenizer_json: Vec::new(),
         }
@@ -281,7 +284,13 @@ impl Classifier {
             }
             Ok::<(), std::convert::Infallible>(())
         });
+        self.host.forget_trained();
         Ok(())
+    }
+
+    /// What training and inference on the CPU keep.
+    pub(crate) fn host(&self) -> &HostCache {
+        &self.host
     }
 
     /// Saves the classifier in Hugging Face layout: `config.json`, `model.safetensors`,

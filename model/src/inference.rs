@@ -9,7 +9,7 @@ use crate::device::is_cpu;
 use crate::error::ModelError;
 use crate::gradient::Example;
 use crate::gradient::tape::Tape;
-use crate::host::{self, HostWeights, Workspace};
+use crate::host::{self, Workspace};
 
 /// One score a label for each row, in the order of the rows. At most `batch` rows pass
 /// through the network at a time.
@@ -43,7 +43,7 @@ pub fn logits(
 }
 
 pub(crate) fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> {
-    let weights = HostWeights::of(model);
+    let weights = model.host().weights(model);
     let answers = batches
         .par_iter()
         .map_init(Workspace::default, |workspace, rows| {

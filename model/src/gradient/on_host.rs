@@ -1,6 +1,8 @@
 //! Sums on the CPU: tiles of rows, one a thread at a time, added in one order, so that the sum
 //! has the same bits on any number of threads.
 
+use std::sync::Arc;
+
 use rand::Rng;
 use rayon::prelude::*;
 
@@ -20,8 +22,8 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
     let mut summing = Summing {
         work,
         rng,
-        weights: HostWeights::of(work.model),
-        workspaces: (0..threads).map(|_| Workspace::default()).collect(),
+        weights: work.model.host().weights(work.model),
+        workspaces: work.model.host().take_workspaces(threads),
         total: work.nothing(),
     };
     let (groups, large) = work.groups(TILE_TOKENS);
@@ -31,6 +33,7 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
     for unit in large {
         summing.add_multiplied_out(unit);
     }
+    work.model.host().give_workspaces(summing.workspaces);
     if work.clipping == Clipping::None {
         summing.total.norms.clear();
     }
@@ -41,7 +44,7 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
 struct Summing<'a, R> {
     work: &'a Work<'a>,
     rng: &'a mut R,
-    weights: HostWeights,
+    weights: Arc<HostWeights>,
     /// One a thread.
     workspaces: Vec<Workspace>,
     total: GradientSum,

@@ -14,6 +14,7 @@
 
 mod activation;
 mod attention;
+mod cache;
 mod head;
 mod layer_norm;
 mod linear;
@@ -30,6 +31,7 @@ mod workspace;
 #[cfg(test)]
 mod difference_tests;
 
+pub(crate) use cache::HostCache;
 pub(crate) use tile::{Tile, TileResult, TileSum, logits};
 pub(crate) use vector::add_widely;
 pub(crate) use weights::HostWeights;

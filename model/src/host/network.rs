@@ -158,17 +158,17 @@ impl HostWeights {
         workspace: &mut Workspace,
     ) -> (Vec<f32>, NormRecord, Option<Vec<f32>>) {
         let (width, n) = (self.hidden, packed.tokens());
-        let embeddings = &self.embeddings;
+        let (embeddings, tables) = (&self.embeddings, &self.embeddings.tables);
         let mut sum = workspace.take(n * width);
         let place = |row: usize| row * width..(row + 1) * width;
         for row in &packed.rows {
             for (position, token) in row.clone().enumerate() {
                 let to = &mut sum[place(token)];
                 let id = packed.ids[token] as usize;
-                to.copy_from_slice(&embeddings.word[place(id)]);
-                add(to, &embeddings.position[place(position)]);
+                to.copy_from_slice(&tables.word[place(id)]);
+                add(to, &tables.position[place(position)]);
                 // A classifier reads one segment: type 0 throughout.
-                add(to, &embeddings.token_type[..width]);
+                add(to, &tables.token_type[..width]);
             }
         }
         let mut hidden = workspace.take(n * width);

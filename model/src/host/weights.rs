@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::linear::{HostAdapter, HostLinear, LinearPart};
 use crate::bert::Activation;
 use crate::classifier::Classifier;
 use crate::lora::LoraTarget;
-use crate::parameters::{ParameterLayout, Pooling};
+use crate::parameters::{ParameterLayout, Pooling, Role};
 
 /// All of a classifier's weights.
 pub(crate) struct HostWeights {
@@ -27,15 +28,21 @@ pub(crate) struct HostWeights {
 
 /// The embeddings.
 pub(super) struct HostEmbeddings {
-    /// `[vocab, hidden]`
-    pub(super) word: Vec<f32>,
-    /// `[positions, hidden]`
-    pub(super) position: Vec<f32>,
-    /// `[types, hidden]`
-    pub(super) token_type: Vec<f32>,
+    pub(super) tables: HostTables,
     /// Whether the tables are trained.
     pub(super) trained: bool,
     pub(super) norm: HostNorm,
+}
+
+/// The embeddings' tables; clones share them.
+#[derive(Clone)]
+pub(crate) struct HostTables {
+    /// `[vocab, hidden]`
+    pub(super) word: Arc<Vec<f32>>,
+    /// `[positions, hidden]`
+    pub(super) position: Arc<Vec<f32>>,
+    /// `[types, hidden]`
+    pub(super) token_type: Arc<Vec<f32>>,
 }
 
 /// One encoder layer.
@@ -81,14 +88,19 @@ impl HostNorm {
 }
 
 impl HostWeights {
-    /// Copies a classifier's weights.
-    pub(crate) fn of(model: &Classifier) -> Self {
+    /// Copies a classifier's weights, but for tables that are `frozen`.
+    pub(crate) fn of(model: &Classifier, frozen: Option<&HostTables>) -> Self {
         let mut values = HashMap::new();
         // Clones share the tensors' memory.
-        let Ok(()) = model.network().clone().visit(&mut |name, _, weight| {
-            values.insert(name.to_owned(), weight.host_values());
-            Ok::<(), Infallible>(())
-        });
+        let Ok(()) = model
+            .network()
+            .clone()
+            .visit(&mut |name, (_, role), weight| {
+                if frozen.is_none() || role != Role::Table {
+                    values.insert(name.to_owned(), weight.host_values());
+                }
+                Ok::<(), Infallible>(())
+            });
         let config = model.config();
         let tables = |name: &str| name.ends_with("_embeddings.weight");
         let entries = model.layout().entries().iter();
@@ -108,13 +120,19 @@ impl HostWeights {
             heads: config.heads,
             activation: config.activation,
             pooling,
-            embeddings: reader.embeddings(),
+            embeddings: reader.embeddings(frozen),
             layers: (0..config.layers).map(|i| reader.layer(i)).collect(),
             pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
             classifier: reader.linear(&["classifier".into()]),
             base,
             dense: model.layout().len() - base,
         }
+    }
+
+    /// The tables, unless they are trained.
+    pub(crate) fn frozen_tables(&self) -> Option<HostTables> {
+        let embeddings = &self.embeddings;
+        (!embeddings.trained).then(|| embeddings.tables.clone())
     }
 
     /// Where the trained parameters begin that aren't in an embedding table, and how many
@@ -138,13 +156,16 @@ impl Reader<'_> {
         (values, self.layout.offset_of(name))
     }
 
-    fn embeddings(&mut self) -> HostEmbeddings {
-        let (word, offset) = self.take("embeddings.word_embeddings.weight");
+    fn embeddings(&mut self, frozen: Option<&HostTables>) -> HostEmbeddings {
+        let mut table = |name: &str| Arc::new(self.take(&table_name(name)).0);
+        let tables = frozen.cloned().unwrap_or_else(|| HostTables {
+            word: table("word"),
+            position: table("position"),
+            token_type: table("token_type"),
+        });
         HostEmbeddings {
-            word,
-            position: self.take("embeddings.position_embeddings.weight").0,
-            token_type: self.take("embeddings.token_type_embeddings.weight").0,
-            trained: offset.is_some(),
+            tables,
+            trained: self.layout.offset_of(&table_name("word")).is_some(),
             norm: self.norm("embeddings.LayerNorm"),
         }
     }
@@ -221,6 +242,10 @@ impl Reader<'_> {
             b_offset,
         })
     }
+}
+
+fn table_name(name: &str) -> String {
+    format!("embeddings.{name}_embeddings.weight")
 }
 
 /// Matrices of `rows` rows each as one.
