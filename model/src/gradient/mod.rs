@@ -25,6 +25,7 @@ mod norm_tests;
 mod support;
 
 use rand::Rng;
+use rayon::prelude::*;
 
 use crate::classifier::Classifier;
 use crate::device::is_cpu;
@@ -124,8 +125,11 @@ struct Work<'a> {
 impl Work<'_> {
     /// A sum of nothing.
     fn nothing(&self) -> GradientSum {
+        // Written by all threads, and not taken as untouched pages from the system: those are
+        // mapped twice where they are read before they are written.
+        let zeros = (0..self.model.layout().len()).into_par_iter().map(|_| 0.0);
         GradientSum {
-            sum: vec![0.0; self.model.layout().len()],
+            sum: zeros.collect(),
             loss: 0.0,
             norms: vec![0.0; self.units.len()],
             rejected: 0,
