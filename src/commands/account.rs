@@ -8,13 +8,13 @@ use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_privacy::accountant::event::{MechanismEvent, NoiseMultiplier};
 use umbel_privacy::accountant::{
-    Accountant, Delta, GdpAccountant, PldAccountant, RdpAccountant, ZcdpAccountant, calibrate,
+    Accountant, Delta, GdpAccountant, PldAccountant, RdpAccountant, ZcdpAccountant,
 };
-use umbel_privacy::budget::Budget;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::Adjacency;
 use umbel_proto::exit_code::ExitKind;
 
+use super::account_calibrate::{self, CalibrateQuestion};
 use super::account_events::{self, EventsQuestion};
 use super::account_plot::{self, PlotQuestion};
 use super::print_json;
@@ -62,7 +62,7 @@ impl AccountantName {
 
 /// What neighbouring data sets are.
 #[derive(Clone, Copy, ValueEnum)]
-enum AdjacencyName {
+pub(super) enum AdjacencyName {
     /// One unit more or less.
     AddRemove,
     /// The same, as configurations and ledgers write it.
@@ -119,32 +119,6 @@ struct EpsilonQuestion {
     json: bool,
 }
 
-/// The least noise multiplier that keeps all steps within epsilon
-#[derive(Args)]
-#[command(after_help = "\
-Example:
-  umbel account calibrate --epsilon 8 --delta 1e-5 --sampling-rate 0.01 --steps 1000")]
-struct CalibrateQuestion {
-    /// The target, never overshot.
-    #[arg(long)]
-    epsilon: f64,
-    /// The probability with which the guarantee may fail.
-    #[arg(long)]
-    delta: f64,
-    /// Poisson sampling rate; 1 for none.
-    #[arg(long, default_value_t = 1.0)]
-    sampling_rate: f64,
-    /// How often the mechanism runs.
-    #[arg(long)]
-    steps: u64,
-    /// What neighbouring data sets are.
-    #[arg(long, value_enum, default_value = "add-remove")]
-    adjacency: AdjacencyName,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Serialize)]
 struct EpsilonAnswer {
     epsilon: f64,
@@ -156,28 +130,18 @@ struct EpsilonAnswer {
     elapsed_ms: f64,
 }
 
-#[derive(Serialize)]
-struct CalibrateAnswer {
-    noise_multiplier: f64,
-    epsilon: f64,
-    delta: f64,
-    accountant: &'static str,
-    adjacency: Adjacency,
-    elapsed_ms: f64,
-}
-
 /// Runs the command.
 pub fn run(command: &Account) -> Result<ExitKind, Failure> {
     match &command.question {
         Question::Epsilon(question) => epsilon(question)?,
-        Question::Calibrate(question) => calibrate(question)?,
+        Question::Calibrate(question) => account_calibrate::run(question)?,
         Question::Events(question) => account_events::run(question)?,
         Question::Plot(question) => account_plot::plot(question)?,
     }
     Ok(ExitKind::Success)
 }
 
-fn wrong(reason: impl ToString) -> Failure {
+pub(super) fn wrong(reason: impl ToString) -> Failure {
     Failure::new(ExitKind::Configuration, reason)
 }
 
@@ -224,12 +188,12 @@ fn epsilon(question: &EpsilonQuestion) -> Result<(), Failure> {
 }
 
 /// To the six digits that are printed, never down.
-fn rounded_up(epsilon: f64) -> f64 {
+pub(super) fn rounded_up(epsilon: f64) -> f64 {
     (epsilon * 1e6).ceil() / 1e6
 }
 
 /// What replacing one unit means for the noise, said beside every figure.
-fn doubled(adjacency: Adjacency) -> &'static str {
+pub(super) fn doubled(adjacency: Adjacency) -> &'static str {
     match adjacency {
         Adjacency::ReplaceOne => ": the sensitivity is twice the clipping norm",
         Adjacency::AddOrRemove | Adjacency::ZeroOut => "",
@@ -264,37 +228,4 @@ fn events(question: &EpsilonQuestion) -> Result<Vec<MechanismEvent>, Failure> {
     Ok(vec![
         MechanismEvent::poisson_gaussian(rate, sigma).times(question.steps),
     ])
-}
-
-fn calibrate(question: &CalibrateQuestion) -> Result<(), Failure> {
-    let budget = Budget::new(question.epsilon, question.delta).map_err(wrong)?;
-    let rate = SamplingRate::try_from(question.sampling_rate).map_err(wrong)?;
-    let adjacency = question.adjacency.into();
-    let start = Instant::now();
-    let sigma =
-        calibrate::noise_multiplier(&budget, rate, question.steps, adjacency).map_err(wrong)?;
-    let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
-    let event = MechanismEvent::poisson_gaussian(rate, sigma);
-    let epsilon = calibrate::epsilon_of(&event, question.steps, budget.delta(), adjacency)
-        .map_err(wrong)?
-        .get();
-    if question.json {
-        return print_json(&CalibrateAnswer {
-            noise_multiplier: sigma.get(),
-            epsilon,
-            delta: question.delta,
-            accountant: "pld",
-            adjacency,
-            elapsed_ms,
-        });
-    }
-    println!(
-        "noise multiplier {:.6} gives epsilon {:.6} at delta {} (accountant pld, \
-         adjacency {adjacency}{})",
-        rounded_up(sigma.get()),
-        rounded_up(epsilon),
-        budget.delta(),
-        doubled(adjacency)
-    );
-    Ok(())
 }

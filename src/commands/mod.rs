@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod account;
+pub mod account_calibrate;
 pub mod account_events;
 pub mod account_plot;
 pub mod bench;

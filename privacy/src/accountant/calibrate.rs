@@ -1,5 +1,6 @@
-//! The accountant's questions the other way round: which noise meets an epsilon, and how
-//! many rounds fit in a budget. Answers are always on the safe side.
+//! The accountant's questions the other way round: which noise meets an epsilon, how many
+//! rounds fit in a budget, and how large a share may be sampled. Answers are always on the safe
+//! side.
 
 use crate::accountant::event::{MechanismEvent, NoiseMultiplier};
 use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, PldAccountant};
@@ -26,7 +27,26 @@ pub enum CalibrationError {
         /// Rounds.
         rounds: u64,
     },
+    /// Even the smallest sampling rate costs more.
+    #[error(
+        "no sampling rate from {LEAST_RATE:e} up keeps {rounds} rounds with noise multiplier \
+         {noise_multiplier} within epsilon {epsilon} at delta {delta}; allow a larger epsilon or \
+         delta, more noise, or fewer rounds"
+    )]
+    NoRate {
+        /// The epsilon that was asked for.
+        epsilon: f64,
+        /// Its delta.
+        delta: Delta,
+        /// The noise multiplier.
+        noise_multiplier: f64,
+        /// Rounds.
+        rounds: u64,
+    },
 }
+
+/// The least sampling rate that is looked at: no run samples one unit in 10¹².
+const LEAST_RATE: f64 = 1e-12;
 
 /// Relative distance from the least noise multiplier at which the search ends.
 const TOLERANCE: f64 = 1e-6;
@@ -146,6 +166,48 @@ pub fn rounds_within(
     Ok(enough)
 }
 
+/// The largest sampling rate q with which `rounds` rounds with noise multiplier σ stay within
+/// the budget, to a relative 10^-6: never above it, so epsilon is never overshot.
+///
+/// # Errors
+/// [`CalibrationError::NoRate`], or [`CalibrationError::Accounting`] for a combination that has
+/// no sound figure.
+pub fn sampling_rate(
+    budget: &Budget,
+    noise_multiplier: NoiseMultiplier,
+    rounds: u64,
+    adjacency: Adjacency,
+) -> Result<SamplingRate, CalibrationError> {
+    let no_rate = || CalibrationError::NoRate {
+        epsilon: budget.epsilon(),
+        delta: budget.delta(),
+        noise_multiplier: noise_multiplier.get(),
+        rounds,
+    };
+    let rate = |q: f64| SamplingRate::try_from(q).map_err(|_| no_rate());
+    let fits = |q: f64| -> Result<bool, CalibrationError> {
+        let event = MechanismEvent::poisson_gaussian(rate(q)?, noise_multiplier);
+        let epsilon = epsilon_of(&event, rounds, budget.delta(), adjacency)?;
+        Ok(epsilon.get() <= budget.epsilon())
+    };
+    if fits(1.0)? {
+        return rate(1.0);
+    }
+    if !fits(LEAST_RATE)? {
+        return Err(no_rate());
+    }
+    let (mut low, mut high) = (LEAST_RATE, 1.0);
+    while high > low * (1.0 + TOLERANCE) {
+        let middle = f64::sqrt(low * high);
+        if fits(middle)? {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    rate(low)
+}
+
 /// Epsilon of `count` runs of `event` when nothing was spent before.
 ///
 /// # Errors
@@ -194,6 +256,23 @@ mod tests {
         }
 
         #[test]
+        fn the_largest_sampling_rate_meets_the_epsilon_and_a_larger_one_does_not(
+            epsilon in 0.5f64..10.0, ln_delta in -25f64..-7.0, sigma in 0.7f64..4.0,
+            rounds in 100u64..5000,
+        ) {
+            let budget = budget(epsilon, ln_delta.exp());
+            let sigma = NoiseMultiplier::try_from(sigma).unwrap();
+            let add = Adjacency::AddOrRemove;
+            let q = sampling_rate(&budget, sigma, rounds, add).unwrap().get();
+            let cost = |q: f64| {
+                let event = MechanismEvent::poisson_gaussian(rate(q), sigma);
+                epsilon_of(&event, rounds, budget.delta(), add).unwrap().get()
+            };
+            prop_assert!(cost(q) <= epsilon);
+            prop_assert!(q == 1.0 || cost((q * (1.0 + 2e-6)).min(1.0)) > epsilon);
+        }
+
+        #[test]
         fn one_round_more_than_fit_costs_too_much(
             epsilon in 0.5f64..10.0, sigma in 0.7f64..4.0, ln_q in -6f64..0.0,
         ) {
@@ -227,6 +306,20 @@ mod tests {
             noise_multiplier(&tight, rate(1.0), 1 << 50, Adjacency::AddOrRemove),
             Err(CalibrationError::OutOfReach { .. })
         ));
+    }
+
+    #[test]
+    fn a_sampling_rate_is_all_none_or_between() {
+        let add = Adjacency::AddOrRemove;
+        let sigma = |sigma: f64| NoiseMultiplier::try_from(sigma).unwrap();
+        let ample = budget(100.0, 1e-5);
+        assert_eq!(sampling_rate(&ample, sigma(5.0), 10, add), Ok(rate(1.0)));
+        let hopeless = sampling_rate(&budget(1e-3, 1e-12), sigma(1e-4), 1 << 50, add);
+        assert!(
+            matches!(hopeless, Err(CalibrationError::NoRate { .. })),
+            "{hopeless:?}"
+        );
+        assert_eq!(sampling_rate(&ample, sigma(5.0), 0, add), Ok(rate(1.0)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod convolution;
 mod decay;
 mod discretise;
 mod mechanism;
+mod memo;
 mod mixture;
 mod pld_accountant;
 mod sampled_gaussian;

@@ -7,6 +7,7 @@ use super::cells::Weighting;
 use super::contour;
 use super::convolution::{self, Repeated};
 use super::mechanism::{Cells, Mechanism, Total};
+use super::memo;
 use super::sampled_gaussian::Side;
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
@@ -40,6 +41,9 @@ const QUICK: [usize; 2] = [250, 500];
 
 /// The relative width of an interval that is narrow enough.
 const NARROW: f64 = 1.5e-4;
+
+/// The relative width of an interval below which no other bound is asked for.
+const CERTAIN: f64 = 1e-6;
 
 /// Cells where a single mechanism runs once, and nothing needs convolving.
 const CELLS_OF_ONE: usize = 6000;
@@ -264,8 +268,16 @@ impl Accountant for PldAccountant {
     /// The upper bound, for a gate before every round: where the convolution is needed, as
     /// tight as few cells make it, and never above that of RDP.
     fn epsilon(&self, delta: Delta) -> Epsilon {
-        let upper = self.bounds(delta, &QUICK).upper;
-        let renyi = self.fallback.as_ref().map(|rdp| rdp.epsilon(delta).get());
-        Epsilon::at_least_zero(renyi.map_or(upper, |renyi| upper.min(renyi)))
+        let question = memo::question(self.adjacency, &self.counts, delta);
+        let compute = || {
+            let interval = self.bounds(delta, &QUICK);
+            let upper = interval.upper;
+            if interval.is_within(CERTAIN) {
+                return upper;
+            }
+            let renyi = self.fallback.as_ref().map(|rdp| rdp.epsilon(delta).get());
+            renyi.map_or(upper, |renyi| upper.min(renyi))
+        };
+        Epsilon::at_least_zero(memo::answer(question, compute))
     }
 }
