@@ -61,7 +61,7 @@ impl UpdateRules {
         let one_client_is_the_unit =
             privacy.unit == PrivacyUnit::Client && privacy.placement == NoisePlacement::Central;
         Ok(Self {
-            parameters: plan.classifier.parameters,
+            parameters: plan.coordinates(),
             width: plan.coordinate_width()?,
             largest: plan.largest_coordinate()?,
             step: plan.submitted_step()?,

@@ -32,6 +32,12 @@ pub struct Metric {
     pub macro_f1: Option<f64>,
     /// Learning rate of the round's step.
     pub learning_rate: f64,
+    /// The noisy share of units that weren't clipped, with adaptive clipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unclipped: Option<f64>,
+    /// The next round's clipping threshold, with adaptive clipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clipping_threshold: Option<f64>,
     /// Clients whose updates count.
     pub clients: usize,
     /// Clients that were waited for in vain.
@@ -118,6 +124,8 @@ impl Observer for Recorder<'_> {
             accuracy: scores.as_ref().map(|s| s.accuracy),
             macro_f1: scores.as_ref().map(|s| s.macro_f1),
             learning_rate: summary.learning_rate,
+            unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
+            clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
             clients: summary.participation.counted.len(),
             missing: summary
                 .participation

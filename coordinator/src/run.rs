@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use umbel_model::Optimiser;
+use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 use umbel_privacy::ledger::{FileLedgerStorage, Spent};
@@ -40,8 +41,19 @@ pub struct RoundSummary {
     pub parameters: Arc<[f32]>,
     /// The learning rate of the round's step.
     pub learning_rate: f64,
+    /// What adaptive clipping learnt, where clipping adapts.
+    pub adaptive: Option<Adapted>,
     /// Hash of the ledger's last entry, the round's; `None` without privacy.
     pub ledger_head: Option<String>,
+}
+
+/// What a round taught adaptive clipping. Both numbers come from the round's noised sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adapted {
+    /// The noisy share of units that weren't clipped.
+    pub unclipped: f64,
+    /// The threshold of the next round.
+    pub threshold: f64,
 }
 
 /// Who wants to know how the run goes: progress bars, metrics files, evaluations.
@@ -116,6 +128,8 @@ pub struct Driver<'a> {
     spent: Option<Spent>,
     optimiser: Optimiser,
     parameters: Vec<f32>,
+    /// The rule of adaptive clipping and the threshold that clients are told.
+    adaptive: Option<(AdaptiveClipping, f32)>,
     /// When the present phase's patience ends.
     deadline: Option<Duration>,
 }
@@ -141,6 +155,9 @@ impl<'a> Driver<'a> {
             });
         }
         let mechanism = plan.mechanism()?;
+        let adaptive = plan
+            .adaptive_clipping()?
+            .map(|rule| (rule, rule.first_threshold() as f32));
         if mechanism.is_some() != ledger.is_some() {
             return Err(RunError::Privacy(
                 "a run with privacy needs a ledger, and one without must not have any".into(),
@@ -158,6 +175,7 @@ impl<'a> Driver<'a> {
             paid_rounds: 0,
             spent: None,
             parameters,
+            adaptive,
             deadline: None,
         })
     }
@@ -355,6 +373,7 @@ impl<'a> Driver<'a> {
         participation: Participation,
     ) -> RoundSummary {
         let mut total = sum.to_f64(self.step);
+        let adaptive = self.adapt(&mut total);
         let divisor = self.divisor();
         // A sum of differences points where the parameters should go, a gradient away from it.
         let sign = match self.plan.summed {
@@ -371,8 +390,25 @@ impl<'a> Driver<'a> {
             participation,
             parameters: self.parameters.clone().into(),
             learning_rate,
+            adaptive,
             ledger_head: self.ledger.as_ref().map(Spending::head),
         }
+    }
+
+    /// With adaptive clipping, takes the sum of the units' bits off the noised sum, brings the
+    /// rest back to the scale of the gradients, and learns the next threshold.
+    fn adapt(&mut self, total: &mut Vec<f64>) -> Option<Adapted> {
+        let (rule, threshold) = self.adaptive.as_mut()?;
+        let now = f64::from(*threshold);
+        let bits = total.pop().unwrap_or_default();
+        let scale = rule.scale(now);
+        total.iter_mut().for_each(|x| *x /= scale);
+        let unclipped = rule.share_found(bits);
+        *threshold = rule.next_threshold(now, unclipped) as f32;
+        Some(Adapted {
+            unclipped,
+            threshold: f64::from(*threshold),
+        })
     }
 
     /// The public constant that a sum is divided by: never a count of who came.
@@ -390,8 +426,10 @@ impl<'a> Driver<'a> {
     }
 
     fn encoded_parameters(&self) -> Arc<[u8]> {
+        let threshold = self.adaptive.as_ref().map(|(_, threshold)| threshold);
         self.parameters
             .iter()
+            .chain(threshold)
             .flat_map(|w| w.to_le_bytes())
             .collect()
     }

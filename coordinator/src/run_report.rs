@@ -272,6 +272,10 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
         draws_per_round: facts.plan.events_per_round(),
         draws: facts.outcome.draws,
         clipping_norm: promised(privacy.clipping_norm),
+        clipping_threshold: facts
+            .metrics
+            .last()
+            .and_then(|last| last.clipping_threshold),
         seeded: facts.plan.seed.is_some(),
     }
 }

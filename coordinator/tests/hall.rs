@@ -34,6 +34,7 @@ fn plan() -> Plan {
             sampling_rate: 1.0,
             clipping_norm: 1.0,
             clipping: ClippingRule::Flat,
+            adaptive_clipping: None,
             rows_per_group: None,
         },
         classifier: ClassifierPlan {

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accountant;
+pub mod adaptive_clipping;
 pub mod budget;
 pub mod certificate;
 pub mod clip;
@@ -43,6 +44,7 @@ pub mod unit;
 
 pub use accountant::event::{MechanismEvent, NoiseMultiplier};
 pub use accountant::{Accountant, Delta, Epsilon, PldAccountant, RdpAccountant};
+pub use adaptive_clipping::{AdaptiveClipping, AdaptiveClippingError, AdaptiveClippingSettings};
 pub use budget::{Budget, BudgetGate, Permit};
 pub use clip::{CLIP_SLACK, ClippedUpdate, ClippingNorm, RawUpdate, clip_factor};
 pub use combination::{Summed, check_combination};

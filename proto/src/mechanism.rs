@@ -4,6 +4,9 @@
 //! believe the other.
 
 use umbel_privacy::accountant::event::{InvalidNoiseMultiplier, MechanismEvent, NoiseMultiplier};
+use umbel_privacy::adaptive_clipping::{
+    AdaptiveClipping, AdaptiveClippingError, AdaptiveClippingSettings,
+};
 use umbel_privacy::clip::{ClippingNorm, InvalidClippingNorm};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::{LatticeStep, width_for};
@@ -28,6 +31,20 @@ pub enum MechanismError {
     /// The noise can't be drawn.
     #[error(transparent)]
     Noise(#[from] InvalidStandardDeviation),
+    /// Clipping can't adapt.
+    #[error(transparent)]
+    Adaptive(#[from] AdaptiveClippingError),
+    /// What a round began with has another length.
+    #[error("a round began with {found} numbers; the plan asks for {expected}")]
+    Start {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// The clipping threshold of a round is none.
+    #[error("the round's clipping threshold is {0}; it must be above 0")]
+    Threshold(f32),
 }
 
 /// Everything that adding noise to one round takes.
@@ -52,6 +69,64 @@ impl Plan {
         match (self.privacy.unit, self.privacy.placement) {
             (PrivacyUnit::Client, NoisePlacement::Local) => 1.0,
             _ => self.privacy.sampling_rate,
+        }
+    }
+
+    /// Numbers of an update, and of what a round begins with: the trained parameters and, with
+    /// adaptive clipping, one more. That is the clipping threshold in what a round begins
+    /// with, and the sum of the units' bits in an update.
+    pub fn coordinates(&self) -> usize {
+        self.classifier.parameters + usize::from(self.privacy.adaptive_clipping.is_some())
+    }
+
+    /// The rule of adaptive clipping, where clipping adapts.
+    ///
+    /// # Errors
+    /// [`MechanismError::Adaptive`] where a round's cohort is too small for it.
+    pub fn adaptive_clipping(&self) -> Result<Option<AdaptiveClipping>, MechanismError> {
+        let Some(plan) = self.privacy.adaptive_clipping else {
+            return Ok(None);
+        };
+        let clipping_norm = ClippingNorm::try_from(self.privacy.clipping_norm)?;
+        let bound = match self.privacy.unit {
+            PrivacyUnit::Client => clipping_norm.get(),
+            _ => clipping_norm.with_slack(),
+        };
+        let rule = AdaptiveClipping::new(AdaptiveClippingSettings {
+            noise_multiplier: NoiseMultiplier::try_from(self.privacy.noise_multiplier)?,
+            bound,
+            expected_units: plan.expected_units,
+            quantile: plan.quantile,
+            learning_rate: plan.learning_rate,
+            first_threshold: clipping_norm.get(),
+        })?;
+        Ok(Some(rule))
+    }
+
+    /// What a round begins with, taken apart: the parameters, and the clipping threshold where
+    /// clipping adapts.
+    ///
+    /// # Errors
+    /// [`MechanismError::Start`] for another length, [`MechanismError::Threshold`].
+    pub fn start_of_round<'a>(
+        &self,
+        start: &'a [f32],
+    ) -> Result<(&'a [f32], Option<f64>), MechanismError> {
+        if start.len() != self.coordinates() {
+            return Err(MechanismError::Start {
+                found: start.len(),
+                expected: self.coordinates(),
+            });
+        }
+        match start.split_last() {
+            Some((threshold, parameters)) if self.privacy.adaptive_clipping.is_some() => {
+                if threshold.is_finite() && *threshold > 0.0 {
+                    Ok((parameters, Some(f64::from(*threshold))))
+                } else {
+                    Err(MechanismError::Threshold(*threshold))
+                }
+            }
+            _ => Ok((start, None)),
         }
     }
 
@@ -89,7 +164,7 @@ impl Plan {
     fn noised_step(&self, clipping_norm: ClippingNorm) -> LatticeStep {
         match self.privacy.unit {
             PrivacyUnit::Client => LatticeStep::for_clipping_norm(clipping_norm),
-            _ => LatticeStep::for_sum(clipping_norm, self.classifier.parameters),
+            _ => LatticeStep::for_sum(clipping_norm, self.coordinates()),
         }
     }
 

@@ -54,9 +54,25 @@ pub struct PrivacyPlan {
     /// How a unit's gradient is clipped.
     #[serde(default)]
     pub clipping: ClippingRule,
+    /// How the threshold of clipping follows a quantile of the norms, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive_clipping: Option<AdaptiveClippingPlan>,
     /// Rows of one group that take part, at most; the first ones count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_per_group: Option<usize>,
+}
+
+/// Adaptive clipping (Andrew et al. 2021). The first threshold is the clipping norm, which
+/// stays the bound on what one unit contributes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptiveClippingPlan {
+    /// The share of units that is to be left unclipped.
+    pub quantile: f64,
+    /// By how much the threshold follows, per round.
+    pub learning_rate: f64,
+    /// Units that a round is expected to have, over all sites: public.
+    pub expected_units: f64,
 }
 
 /// The classifier that a plan trains. The words are those of the model crate.
@@ -261,6 +277,15 @@ impl Plan {
                 "from 1e-6 to 1e6",
             )?;
         }
+        range(
+            p.adaptive_clipping.is_none()
+                || (p.placement == NoisePlacement::Central
+                    && p.clipping == ClippingRule::Flat
+                    && self.submits_bounded()),
+            "adaptive_clipping",
+            "given".into(),
+            "left out unless noise is `central`, clipping is `flat` and the run is private",
+        )?;
         range(
             p.rows_per_group != Some(0),
             "rows_per_group",

@@ -1,5 +1,6 @@
 //! Whole runs, in one process and over the network, as their users start them.
 
+mod adaptive_clipping;
 mod certificate;
 mod combinations;
 mod command_line;

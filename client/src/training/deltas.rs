@@ -13,7 +13,7 @@ use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::Mechanism;
 use umbel_proto::plan::{LocalOptimisation, LocalOptimiser};
 
-use super::{plain_batch, sampled_gradient_sum, to_lattice, unusable};
+use super::{Adaptive, plain_batch, sampled_gradient_sum, to_lattice, unusable};
 use crate::site::{Site, SiteError};
 
 /// The difference that the site's local steps make, on the lattice.
@@ -21,6 +21,7 @@ pub(super) fn update(
     site: &mut Site,
     round: u32,
     start: &[f32],
+    adaptive: Adaptive,
 ) -> Result<LatticeVector, SiteError> {
     let local = site
         .plan
@@ -33,7 +34,7 @@ pub(super) fn update(
         (Some(m), PrivacyUnit::Record | PrivacyUnit::Group) => {
             private_steps(site, round, start, &local, &m)
         }
-        (Some(m), _) => whole_client(site, round, start, &local, &m),
+        (Some(m), _) => whole_client(site, round, start, &local, (&m, adaptive)),
         (None, _) => {
             let delta = plain_steps(site, round, start, &local)?;
             to_lattice(round, &widen(&delta), site.plan.submitted_step()?)
@@ -58,7 +59,7 @@ fn private_steps(
     // One entry for all steps of the round, before the first; each step uses up its share.
     let spent = site.ledger.spend(round)?;
     for step in spent.into_iter().flat_map(Spent::into_steps) {
-        let sum = sampled_gradient_sum(site, Some(mechanism), &mut sampling, &mut dropout)?;
+        let sum = sampled_gradient_sum(site, Some(mechanism), None, (&mut sampling, &mut dropout))?;
         let sum = to_lattice(round, &sum.sum, mechanism.step)?;
         let released =
             release(sum, &mechanism.noise, step, &mut noise).map_err(|e| unusable(round, e))?;
@@ -76,11 +77,12 @@ fn whole_client(
     round: u32,
     start: &[f32],
     local: &LocalOptimisation,
-    mechanism: &Mechanism,
+    (mechanism, adaptive): (&Mechanism, Adaptive),
 ) -> Result<LatticeVector, SiteError> {
     let spent = site.ledger.spend(round)?;
     let delta = plain_steps(site, round, start, local)?;
-    let clipped = RawUpdate::new(delta)
+    // Clipped as a whole again, whatever rounding added.
+    let clipped = RawUpdate::new(contribution(delta, adaptive))
         .clip(mechanism.clipping_norm)
         .map_err(|e| unusable(round, e))?;
     let vector = clipped
@@ -93,6 +95,21 @@ fn whole_client(
     let released =
         release(vector, &mechanism.noise, spent, &mut noise).map_err(|e| unusable(round, e))?;
     Ok(released.into_sum())
+}
+
+/// What a client adds to the round's sum: its difference or, with adaptive clipping, that
+/// clipped to the round's threshold and scaled, and the client's bit.
+fn contribution(mut delta: Vec<f32>, adaptive: Adaptive) -> Vec<f32> {
+    if let Some((rule, threshold)) = adaptive {
+        let squares = delta.iter().map(|x| f64::from(*x).powi(2));
+        let norm = squares.sum::<f64>().sqrt();
+        let factor = rule.scale(threshold) * (threshold / norm).min(1.0);
+        for x in &mut delta {
+            *x = (f64::from(*x) * factor) as f32;
+        }
+        delta.push(rule.bit(norm, threshold) as f32);
+    }
+    delta
 }
 
 /// Ordinary training on batches drawn from the site's rows.

@@ -1,22 +1,28 @@
 //! `gradients`: one clipped sum a round, the same mechanism as DP-SGD on the pooled data.
 
+use umbel_model::GradientSum;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::release::release;
 use umbel_privacy::unit::NoisePlacement;
 
-use super::{sampled_gradient_sum, to_lattice, unusable};
+use super::{Adaptive, sampled_gradient_sum, to_lattice, unusable};
 use crate::site::{Site, SiteError};
 
 /// The site's summed gradient of a round, noised if the noise is the site's own.
-pub(super) fn update(site: &mut Site, round: u32) -> Result<LatticeVector, SiteError> {
+pub(super) fn update(
+    site: &mut Site,
+    round: u32,
+    adaptive: Adaptive,
+) -> Result<LatticeVector, SiteError> {
     let mechanism = site.plan.mechanism()?;
     let step = site.plan.submitted_step()?;
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     // Spend first: whatever happens below, what may leave this site is on record.
     let spent = site.ledger.spend(round)?;
-    let sum = sampled_gradient_sum(site, mechanism.as_ref(), &mut sampling, &mut dropout)?;
-    let sum = to_lattice(round, &sum.sum, step)?;
+    let randomness = (&mut sampling, &mut dropout);
+    let sum = sampled_gradient_sum(site, mechanism.as_ref(), adaptive, randomness)?;
+    let sum = to_lattice(round, &contribution(sum, adaptive), step)?;
     match (mechanism, spent, site.plan.privacy.placement) {
         (Some(m), Some(spent), NoisePlacement::Local) => {
             let mut rng = site.randomness(round, "noise")?;
@@ -26,4 +32,17 @@ pub(super) fn update(site: &mut Site, round: u32) -> Result<LatticeVector, SiteE
         }
         _ => Ok(sum),
     }
+}
+
+/// What a site adds to the round's sum: its gradients' and, with adaptive clipping, its units'
+/// bits.
+fn contribution(found: GradientSum, adaptive: Adaptive) -> Vec<f64> {
+    let mut sum = found.sum;
+    if let Some((rule, threshold)) = adaptive {
+        let scale = rule.scale(threshold);
+        sum.iter_mut().for_each(|x| *x *= scale);
+        let bits = found.norms.iter().map(|norm| rule.bit(*norm, threshold));
+        sum.push(bits.sum());
+    }
+    sum
 }

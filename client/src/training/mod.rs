@@ -6,6 +6,7 @@ mod gradients;
 
 use rand::RngExt;
 use umbel_model::{Clipping, GradientSum, gradient_sum};
+use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::poisson::{SamplingRate, poisson_sample};
@@ -16,15 +17,20 @@ use umbel_proto::plan::ClippingRule;
 use crate::site::{Site, SiteError};
 
 /// Trains, charges the site's ledger, and encodes what may be sent.
-pub(crate) fn train(site: &mut Site, round: u32, parameters: &[f32]) -> Result<Vec<u8>, SiteError> {
+pub(crate) fn train(site: &mut Site, round: u32, start: &[f32]) -> Result<Vec<u8>, SiteError> {
+    let (parameters, threshold) = site.plan.start_of_round(start)?;
+    let adaptive = site.plan.adaptive_clipping()?.zip(threshold);
     site.model.set_parameters(parameters)?;
     let update = match site.plan.summed {
-        Summed::Gradients => gradients::update(site, round)?,
-        Summed::Deltas => deltas::update(site, round, parameters)?,
+        Summed::Gradients => gradients::update(site, round, adaptive)?,
+        Summed::Deltas => deltas::update(site, round, parameters, adaptive)?,
     };
     let width = site.plan.coordinate_width()?;
     update.encode(width).map_err(|e| unusable(round, e))
 }
+
+/// The rule of adaptive clipping and the round's threshold, where clipping adapts.
+type Adaptive = Option<(AdaptiveClipping, f64)>;
 
 /// Draws units by the plan's rate and sums their gradients, each clipped to slightly less
 /// than the clipping norm: the slack absorbs what rounding adds to the sum (see
@@ -32,8 +38,8 @@ pub(crate) fn train(site: &mut Site, round: u32, parameters: &[f32]) -> Result<V
 fn sampled_gradient_sum(
     site: &Site,
     mechanism: Option<&Mechanism>,
-    sampling: &mut NoiseSource,
-    dropout: &mut NoiseSource,
+    adaptive: Adaptive,
+    (sampling, dropout): (&mut NoiseSource, &mut NoiseSource),
 ) -> Result<GradientSum, SiteError> {
     let rate = SamplingRate::try_from(site.plan.privacy.sampling_rate)
         .map_err(|e| SiteError::Plan(e.to_string()))?;
@@ -43,6 +49,9 @@ fn sampled_gradient_sum(
         .collect();
     let clipping = match (mechanism, site.plan.privacy.clipping) {
         (None, _) => Clipping::None,
+        (Some(_), ClippingRule::Flat) if let Some((_, threshold)) = adaptive => {
+            Clipping::Flat(threshold)
+        }
         (Some(m), ClippingRule::Flat) => Clipping::Flat(m.clipping_norm.with_slack()),
         (Some(m), ClippingRule::Automatic) => Clipping::Automatic(m.clipping_norm.with_slack()),
     };

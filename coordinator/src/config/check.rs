@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use umbel_privacy::combination::{Summed, check_combination};
-use umbel_privacy::unit::PrivacyUnit;
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::message::ClientId;
 use umbel_proto::plan::ClippingRule;
 
@@ -90,6 +90,24 @@ fn check_privacy(config: &RunConfig) -> Result<(), ConfigError> {
         "privacy.clipping",
         "`automatic` only goes with the units `record` and `group`, whose gradients are clipped \
          one by one; use `flat`",
+    )?;
+    let adapts = privacy.adaptive_clipping.is_some();
+    require(
+        !adapts || privacy.unit != PrivacyUnit::None,
+        "privacy.adaptive_clipping",
+        "is given, but the unit `none` clips nothing; remove the section",
+    )?;
+    require(
+        !adapts || privacy.noise == NoisePlacement::Central,
+        "privacy.adaptive_clipping",
+        "only goes with noise = \"central\": each site's own noise would drown its share of \
+         unclipped units; remove the section",
+    )?;
+    require(
+        !adapts || privacy.clipping == ClippingRule::Flat,
+        "privacy.adaptive_clipping",
+        "only goes with clipping = \"flat\": automatic clipping leaves no unit unclipped; \
+         remove one of them",
     )?;
     require(
         privacy.rows_per_group.is_none() || privacy.unit == PrivacyUnit::Group,

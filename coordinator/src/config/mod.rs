@@ -156,6 +156,10 @@ pub struct PrivacySection {
     /// How a unit's gradient is clipped: `flat` or `automatic`.
     #[serde(default)]
     pub clipping: ClippingRule,
+    /// `[privacy.adaptive_clipping]`: lets the norm to which gradients are clipped follow a
+    /// quantile of their norms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive_clipping: Option<AdaptiveClippingSection>,
     /// Poisson sampling rate of units (of clients for the unit `client`). Default 1.
     #[serde(default = "one")]
     pub sampling_rate: f64,
@@ -173,6 +177,27 @@ pub struct PrivacySection {
     /// configuration. A simulation keeps one in each run's folder unless this is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<PathBuf>,
+}
+
+/// `[privacy.adaptive_clipping]`: `clipping_norm` is where it begins. A bit of each unit, whether
+/// it was clipped, is summed and noised with the gradients, and charged with them.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptiveClippingSection {
+    /// The share of units that is to be left unclipped.
+    #[serde(default = "half")]
+    pub quantile: f64,
+    /// By how much the norm follows, per round.
+    #[serde(default = "one_fifth")]
+    pub learning_rate: f64,
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn one_fifth() -> f64 {
+    0.2
 }
 
 /// `[training]`

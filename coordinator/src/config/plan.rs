@@ -2,10 +2,13 @@
 
 use umbel_privacy::accountant::calibrate;
 use umbel_privacy::budget::Budget;
+use umbel_privacy::combination::Summed;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::BlobDigest;
-use umbel_proto::plan::{ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::{
+    AdaptiveClippingPlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan,
+};
 
 use super::{ConfigError, RunConfig};
 
@@ -41,6 +44,13 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
             sampling_rate: privacy.sampling_rate,
             clipping_norm: privacy.clipping_norm.unwrap_or(0.0),
             clipping: privacy.clipping,
+            adaptive_clipping: privacy
+                .adaptive_clipping
+                .map(|section| AdaptiveClippingPlan {
+                    quantile: section.quantile,
+                    learning_rate: section.learning_rate,
+                    expected_units: expected_units(config),
+                }),
             rows_per_group: privacy.rows_per_group,
         },
         classifier: ClassifierPlan {
@@ -84,7 +94,17 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
     }
     plan.mechanism()
         .map_err(|e| wrong("privacy", e.to_string()))?;
+    plan.adaptive_clipping()
+        .map_err(|e| wrong("privacy.adaptive_clipping", e.to_string()))?;
     Ok(plan)
+}
+
+/// Units that a round is expected to have over all sites: a public number.
+fn expected_units(config: &RunConfig) -> f64 {
+    match config.training.method {
+        Summed::Gradients => config.training.expected_batch.unwrap_or(1.0),
+        Summed::Deltas => config.clients.len() as f64 * config.privacy.sampling_rate,
+    }
 }
 
 /// The least noise that keeps all rounds within the budget.

@@ -28,6 +28,8 @@ fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
         draws_per_round: 1,
         draws: 180,
         clipping_norm: Some(0.5),
+
+        clipping_threshold: None,
         seeded: false,
     }
 }
@@ -39,6 +41,8 @@ fn unprotected() -> PrivacySummary {
         delta: None,
         noise_multiplier: None,
         clipping_norm: None,
+
+        clipping_threshold: None,
         ..private(PrivacyUnit::None, NoisePlacement::Central)
     }
 }

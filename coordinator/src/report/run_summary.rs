@@ -94,6 +94,9 @@ pub struct PrivacySummary {
     pub draws: u64,
     /// L2 norm to which one unit's contribution was clipped.
     pub clipping_norm: Option<f64>,
+    /// The last threshold of adaptive clipping, where clipping adapted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipping_threshold: Option<f64>,
     /// Whether randomness came from a seed.
     pub seeded: bool,
 }

@@ -293,6 +293,10 @@ pub(super) fn privacy_parameters(run: &RunSummary) -> Html {
             ("noise multiplier", maybe(p.noise_multiplier)),
             ("clipping norm (L2)", maybe(p.clipping_norm)),
         ]);
+        if let Some(threshold) = p.clipping_threshold {
+            let last = figures::parameter(threshold);
+            rows.push(("adaptive clipping: last threshold (L2)", last));
+        }
     }
     rows.push((
         "sampling rate (Poisson)",

@@ -39,6 +39,7 @@ pub fn plan(epsilon: f64, rounds: u32) -> Plan {
             sampling_rate: 1.0,
             clipping_norm: 1.0,
             clipping: ClippingRule::Flat,
+            adaptive_clipping: None,
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
