@@ -38,10 +38,12 @@ pub struct Metric {
     /// The next round's clipping threshold, with adaptive clipping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clipping_threshold: Option<f64>,
-    /// Clients whose updates count.
-    pub clients: usize,
-    /// Clients that were waited for in vain.
-    pub missing: Vec<String>,
+    /// Clients whose updates count; `None` where the client is the unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<usize>,
+    /// Clients that were waited for in vain; `None` where the client is the unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<String>>,
     /// Seconds since the run began.
     pub seconds: f64,
 }
@@ -117,6 +119,7 @@ impl Observer for Recorder<'_> {
 
     fn round_done(&mut self, summary: &RoundSummary) -> Result<(), String> {
         let scores = self.evaluate(summary)?.map(|e| e.overall);
+        let participation = summary.participation.as_ref();
         let metric = Metric {
             round: summary.round,
             epsilon: summary.epsilon,
@@ -126,13 +129,11 @@ impl Observer for Recorder<'_> {
             learning_rate: summary.learning_rate,
             unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
             clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
-            clients: summary.participation.counted.len(),
-            missing: summary
-                .participation
-                .missing
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            clients: participation.map(|participation| participation.counted.len()),
+            missing: participation.map(|participation| {
+                let missing = participation.missing.iter();
+                missing.map(ToString::to_string).collect()
+            }),
             seconds: (self.clock.elapsed() - self.began).as_secs_f64(),
         };
         self.folder.metric(&metric).map_err(|e| e.to_string())?;

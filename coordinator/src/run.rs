@@ -35,8 +35,8 @@ pub struct RoundSummary {
     pub round: u32,
     /// Epsilon spent on the data set so far, at the plan's delta; `None` without privacy.
     pub epsilon: Option<f64>,
-    /// Who took part.
-    pub participation: Participation,
+    /// Who took part; `None` where the client is the unit, as this is what the noise hides.
+    pub participation: Option<Participation>,
     /// The parameters after the round.
     pub parameters: Arc<[f32]>,
     /// The learning rate of the round's step.
@@ -387,7 +387,7 @@ impl<'a> Driver<'a> {
         RoundSummary {
             round,
             epsilon: self.epsilon(),
-            participation,
+            participation: (self.plan.privacy.unit != PrivacyUnit::Client).then_some(participation),
             parameters: self.parameters.clone().into(),
             learning_rate,
             adaptive,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use umbel_privacy::combination::Summed;
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
@@ -107,10 +108,10 @@ impl RunReport {
             "seeded": run.privacy.seeded,
             "rounds": run.training.rounds_done,
             "rounds_planned": run.training.rounds_planned,
-            "clients": run.clients.len(),
-            "participation": run.clients,
-            "bytes_up": run.traffic.bytes_up,
-            "bytes_down": run.traffic.bytes_down,
+            "clients": run.traffic.as_ref().map(|_| run.clients.len()),
+            "participation": run.traffic.as_ref().map(|_| &run.clients),
+            "bytes_up": run.traffic.as_ref().map(|traffic| traffic.bytes_up),
+            "bytes_down": run.traffic.as_ref().map(|traffic| traffic.bytes_down),
             "seconds": run.seconds,
             "device": run.training.device,
             "ending": ending,
@@ -201,14 +202,10 @@ impl RunReport {
             rows.push(("client", line));
         }
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        rows.push((
-            "moved",
-            format!(
-                "{:.1} MB up, {:.1} MB down",
-                megabytes(run.traffic.bytes_up),
-                megabytes(run.traffic.bytes_down)
-            ),
-        ));
+        if let Some(traffic) = &run.traffic {
+            let (up, down) = (megabytes(traffic.bytes_up), megabytes(traffic.bytes_down));
+            rows.push(("moved", format!("{up:.1} MB up, {down:.1} MB down")));
+        }
         rows.push((
             "time",
             format!("{:.1} s on {}", run.seconds, run.training.device),
@@ -219,7 +216,11 @@ impl RunReport {
 }
 
 /// Puts the facts into the report's form.
+///
+/// Where the client is the unit, who took part, how often, and how much was sent is what the noise
+/// hides, so that none of it gets in.
 pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
+    let hides_clients = facts.plan.privacy.unit == PrivacyUnit::Client;
     RunSummary {
         name: facts.config.run.name.clone(),
         software: concat!("Umbel ", env!("CARGO_PKG_VERSION")).into(),
@@ -239,12 +240,13 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
         clients: facts
             .attendance
             .iter()
+            .filter(|_| !hides_clients)
             .map(|(client, attendance)| client_summary(client, attendance))
             .collect(),
-        traffic: report::Traffic {
+        traffic: (!hides_clients).then_some(report::Traffic {
             bytes_up: facts.traffic.up,
             bytes_down: facts.traffic.down,
-        },
+        }),
         results: facts.evaluation.map(results),
         curve: curve(facts),
         ledger_head: facts.outcome.ledger_head.clone(),

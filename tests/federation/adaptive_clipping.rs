@@ -176,6 +176,15 @@ fn whole_clients_are_clipped_adaptively_too() {
             .expect("a number")
     };
     let unclipped = |round: usize| metrics[round]["unclipped"].as_f64().expect("a number");
+    // Who took part is what such a run hides.
+    assert!(
+        run["clients"].is_null() && run["participation"].is_null() && run["bytes_up"].is_null()
+    );
+    assert!(
+        metrics
+            .iter()
+            .all(|metric| metric["clients"].is_null() && metric["missing"].is_null())
+    );
     // All four are clipped at first; later about half of them.
     assert!(unclipped(0) < 0.3, "{}", unclipped(0));
     let late: f64 = (15..30).map(unclipped).sum::<f64>() / 15.0;

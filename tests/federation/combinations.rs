@@ -91,3 +91,29 @@ fn other_combinations_are_refused_when_the_configuration_is_read() {
         assert!(errors.contains(unit), "{name}: {errors}");
     }
 }
+
+#[test]
+fn where_the_client_is_the_unit_no_file_says_who_took_part() {
+    let bench = Workbench::new(8);
+    let sections = sections("client", "deltas", "central");
+    let run = bench.configuration("hidden", &sections, &SITES);
+    let run = bench.simulate(&run, &["--seed", "1"]);
+    let folder = bench
+        .path()
+        .join(run["run_dir"].as_str().expect("a run folder"));
+    for name in [
+        "report.html",
+        "result.json",
+        "metrics.jsonl",
+        "certificate.json",
+        "certificate.html",
+    ] {
+        let text = std::fs::read_to_string(folder.join(name)).expect("a file of the run");
+        let mut words = text.split(|c: char| !c.is_alphanumeric());
+        assert!(
+            !words.any(|word| SITES.contains(&word)),
+            "{name} names a site"
+        );
+    }
+    assert!(run["clients"].is_null() && run["bytes_up"].is_null());
+}

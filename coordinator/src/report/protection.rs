@@ -226,13 +226,6 @@ fn beyond_the_guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
                 .to_owned()
         }
     });
-    if privacy.unit == PrivacyUnit::Client && privacy.adjacency == Adjacency::AddOrRemove {
-        lines.push(
-            "Who took part, against readers of this page: it names the clients and counts their \
-             rounds. Don't publish it with the model."
-                .into(),
-        );
-    }
     if privacy.adjacency != Adjacency::AddOrRemove {
         lines.push(format!(
             "That {} was there at all: only what it says.",

@@ -27,10 +27,11 @@ pub struct RunSummary {
     /// How connections were secured, a sentence each ("Clients were threads of one process:
     /// nothing crossed a network.").
     pub connections: Vec<String>,
-    /// Everybody whom the configuration names.
+    /// Everybody whom the configuration names; nobody where the client is the unit.
     pub clients: Vec<ClientSummary>,
-    /// What was moved.
-    pub traffic: Traffic,
+    /// What was moved; `None` where the client is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
     /// Scores of the final model on public files, if there were any.
     pub results: Option<Results>,
     /// What was known after each round.

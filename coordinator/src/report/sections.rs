@@ -39,7 +39,7 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
     let rows = overall.map_or("not evaluated".into(), |s| {
         format!("on {} public rows", figures::count(s.examples as u64))
     });
-    let tiles = [
+    let mut tiles = vec![
         tile("Accuracy", &score(|s| s.accuracy), &rows),
         tile("Macro-F1", &score(|s| s.macro_f1), &rows),
         match privacy.epsilon_spent {
@@ -56,17 +56,21 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
             &figures::duration(run.seconds),
             &run.training.device,
         ),
+    ];
+    tiles.extend(run.traffic.as_ref().map(|traffic| {
+        let (up, down) = (traffic.bytes_up, traffic.bytes_down);
+        let note = format!("{} up, {} down", figures::bytes(up), figures::bytes(down));
         tile(
             "Bytes moved",
-            &figures::bytes(run.traffic.bytes_up.saturating_add(run.traffic.bytes_down)),
-            &format!(
-                "{} up, {} down",
-                figures::bytes(run.traffic.bytes_up),
-                figures::bytes(run.traffic.bytes_down)
-            ),
-        ),
-    ];
-    Html::with("dl", &[("class", "tiles")], tiles)
+            &figures::bytes(up.saturating_add(down)),
+            &note,
+        )
+    }));
+    Html::with(
+        "dl",
+        &[("class", "tiles")],
+        tiles.into_iter().collect::<Html>(),
+    )
 }
 
 fn tile(name: &str, value: &str, note: &str) -> Html {
@@ -255,6 +259,13 @@ pub(super) fn clients(run: &RunSummary) -> Html {
     ];
     let rows = run.clients.iter().map(row).collect();
     let connections = run.connections.iter().map(|line| Html::element("p", line));
+    if run.privacy.unit == PrivacyUnit::Client {
+        let hidden = Html::element(
+            "p",
+            "Who took part, and how often, is what this run hides, so that it isn't said here.",
+        );
+        return section("Who took part", [hidden, connections.collect()]);
+    }
     let table = table("Everybody whom the configuration names.", &heads, rows);
     section("Who took part", [table, connections.collect()])
 }
