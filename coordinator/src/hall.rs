@@ -245,6 +245,14 @@ impl Hall {
     }
 }
 
+impl Attendance {
+    fn refuse(&mut self, client: &ClientId, reason: &str) {
+        self.refused += 1;
+        self.last_refusal = Some(reason.to_owned());
+        tracing::warn!(%client, reason, "update refused");
+    }
+}
+
 impl State {
     fn handle(&mut self, event: Event) {
         let (engine, actions) = self.engine.clone().handle(event);
@@ -366,16 +374,18 @@ impl Federation for Hall {
             match &receipt {
                 Receipt::Accepted => attendance.counted += 1,
                 Receipt::Duplicate => {}
-                Receipt::Refused { reason } => {
-                    attendance.refused += 1;
-                    attendance.last_refusal = Some(reason.clone());
-                    tracing::warn!(%client, round = update.round, reason, "update refused");
-                }
+                Receipt::Refused { reason } => attendance.refuse(client, reason),
             }
         }
         drop(state);
         self.changed.notify_all();
         receipt
+    }
+
+    fn note_refusal(&self, client: &ClientId, reason: &str) {
+        if let Some(attendance) = self.lock().attendance.get_mut(client) {
+            attendance.refuse(client, reason);
+        }
     }
 
     fn leave(&self, client: &ClientId) {

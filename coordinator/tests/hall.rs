@@ -189,8 +189,11 @@ fn attendance_counts_refusals_by_client() {
         };
         reason(hall.submit(&client("a"), late));
     }
+    // What its transport refused counts, too; a stranger's doesn't.
+    hall.note_refusal(&client("a"), "the update was altered on its way");
+    hall.note_refusal(&client("stranger"), "too long");
     let attendance: BTreeMap<_, _> = hall.attendance();
-    assert_eq!(attendance[&client("a")].refused, 2);
+    assert_eq!(attendance[&client("a")].refused, 3);
     assert_eq!(attendance[&client("a")].counted, 0);
     assert!(attendance[&client("a")].last_refusal.is_some());
     assert!(!attendance[&client("b")].joined);

@@ -57,12 +57,9 @@ impl Classifier {
     ) -> Result<Self, ModelError> {
         let (mut model, found) = Self::assemble(files, options, device)?;
         model.network.visit(&mut |name, (part, _), weight| {
-            let fresh = part == Part::Head
-                && if name.starts_with("pooler") {
-                    !found.pooler
-                } else {
-                    !found.classifier
-                };
+            // A layer of which a part is missing is drawn anew as a whole.
+            let layer = name.split('.').next().unwrap_or(name);
+            let fresh = part == Part::Head && !found.has(layer);
             if fresh {
                 initialise(weight, rng, device);
             }
@@ -100,15 +97,8 @@ impl Classifier {
             train: TrainableSet::Head,
         };
         let (model, found) = Self::assemble(&files, options, device)?;
-        if !(found.classifier && found.pooler) {
-            return Err(ModelError::MissingTensor {
-                name: if found.classifier {
-                    "pooler.dense.weight"
-                } else {
-                    "classifier.weight"
-                }
-                .into(),
-            });
+        if let Some(name) = found.missing() {
+            return Err(ModelError::MissingTensor { name: name.into() });
         }
         Ok(model)
     }

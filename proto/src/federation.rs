@@ -38,6 +38,9 @@ pub trait Federation: Send + Sync {
     /// Hands in an update. Sent again, the same update counts once.
     fn submit(&self, client: &ClientId, update: Update) -> Receipt;
 
+    /// A transport refused an update before it was whole, for this reason.
+    fn note_refusal(&self, _client: &ClientId, _reason: &str) {}
+
     /// The client can't go on, so nobody need wait for it. It doesn't say why: an error
     /// message may quote a row, and stays at the site. A client that left may join again.
     fn leave(&self, client: &ClientId);

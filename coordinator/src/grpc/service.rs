@@ -192,7 +192,9 @@ impl FederationCalls for FederationService {
                     .await?
             }
             Upload::Refused(reason) => {
-                tracing::warn!(%client, reason, "update refused");
+                let said = reason.clone();
+                self.blocking(move |federation| federation.note_refusal(&client, &said))
+                    .await?;
                 Receipt::Refused { reason }
             }
         };

@@ -79,6 +79,10 @@ impl Federation for Mock {
         Receipt::Accepted
     }
 
+    fn note_refusal(&self, client: &ClientId, reason: &str) {
+        self.note(format!("{client} is refused: {reason}"));
+    }
+
     fn leave(&self, client: &ClientId) {
         self.note(format!("{client} leaves"));
     }

@@ -8,13 +8,11 @@ use crate::bert::{Network, Weight};
 use crate::error::ModelError;
 use crate::parameters::Part;
 
-/// Whether a file held a trained classifier of the right shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which of a head's tensors a file held, in the right shape.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadFound {
-    /// `classifier.weight` and `classifier.bias`, with as many labels as asked for.
-    pub(crate) classifier: bool,
-    /// `pooler.dense.*`, if the network has a pooler.
-    pub(crate) pooler: bool,
+    /// Those that it didn't.
+    lacking: Vec<String>,
 }
 
 /// Fills a network. A missing or differently shaped classifier, and a missing pooler, are
@@ -25,10 +23,7 @@ pub(crate) fn load_weights(
     device: &Device,
 ) -> Result<HeadFound, ModelError> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| ModelError::Weights(e.to_string()))?;
-    let mut found = HeadFound {
-        classifier: true,
-        pooler: true,
-    };
+    let mut found = HeadFound::default();
     network.visit(&mut |name, (part, _), weight| {
         let view = match find(&file, name) {
             Some(view) => view,
@@ -59,11 +54,17 @@ pub(crate) fn load_weights(
 
 impl HeadFound {
     fn lacks(&mut self, name: &str) {
-        if name.starts_with("pooler") {
-            self.pooler = false;
-        } else {
-            self.classifier = false;
-        }
+        self.lacking.push(name.to_owned());
+    }
+
+    /// A tensor of the head that was missing, or that had another shape.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        self.lacking.first().map(String::as_str)
+    }
+
+    /// Whether all tensors were there whose names begin like this: `pooler`, or `classifier`.
+    pub(crate) fn has(&self, layer: &str) -> bool {
+        !self.lacking.iter().any(|name| name.starts_with(layer))
     }
 }
 
