@@ -67,7 +67,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn epsilon_falls_with_noise_and_delta_and_rises_with_sampling_and_rounds(
