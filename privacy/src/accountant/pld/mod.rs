@@ -18,6 +18,7 @@ mod pld_accountant;
 mod sampled_gaussian;
 mod single;
 mod tilted;
+mod turns;
 
 pub use pld_accountant::PldAccountant;
 

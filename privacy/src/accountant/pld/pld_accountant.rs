@@ -34,7 +34,7 @@ const LARGEST_COUNT: u64 = 1 << 53;
 
 /// Cells of a distribution: the first try, which shows where they are needed, and the next
 /// ones, until the interval is narrow.
-const CELLS: [usize; 4] = [250, 500, 1000, 2000];
+const CELLS: [usize; 6] = [250, 500, 1000, 2000, 4000, 8000];
 
 /// The same where the answer is wanted fast.
 const QUICK: [usize; 2] = [250, 500];

@@ -8,6 +8,7 @@
 use std::f64::consts::PI;
 
 use super::sampled_gaussian::SampledGaussian;
+use super::turns::{LANES, Turns};
 
 /// What one mechanism contributes to the cumulant function K(θ) = ln E(e^{θL}).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -185,39 +186,32 @@ impl TiltedLaw {
     /// The centred characteristic function E(e^{iu(L - mean)}) at u = k `spacing`,
     /// k = 1..=`count`, as (re, im).
     pub(super) fn characteristic(&self, spacing: f64, count: usize) -> Vec<(f64, f64)> {
-        let centred: Vec<f64> = self
-            .losses
-            .iter()
-            .map(|loss| loss - self.cumulants.mean)
-            .collect();
-        let turn: Vec<(f64, f64)> = centred
-            .iter()
-            .map(|loss| (spacing * loss).sin_cos())
-            .map(|(sin, cos)| (cos, sin))
-            .collect();
-        let mut state = vec![(0.0, 0.0); centred.len()];
+        // Padded with points of no weight, so that all are whole lanes.
+        let lanes = self.losses.len().div_ceil(LANES);
+        let lay_out = |value: &dyn Fn(usize) -> f64| -> Vec<[f64; LANES]> {
+            let lane = |lane| std::array::from_fn(|i| value(lane * LANES + i));
+            (0..lanes).map(lane).collect()
+        };
+        let mean = self.cumulants.mean;
+        let centred = lay_out(&|i| self.losses.get(i).map_or(0.0, |loss| loss - mean));
+        let weights = lay_out(&|i| self.weights.get(i).copied().unwrap_or(0.0));
+        let turn: Vec<Turns> = centred.iter().map(|x| Turns::of(spacing, x)).collect();
+        let mut state: Vec<Turns> = Vec::new();
         let mut values = Vec::with_capacity(count);
         for k in 1..=count {
             if k % 16 == 1 {
                 // Repeated multiplication gathers rounding: start afresh now and then.
                 let u = k as f64 * spacing;
-                for ((state, loss), weight) in state.iter_mut().zip(&centred).zip(&self.weights) {
-                    let (sin, cos) = (u * loss).sin_cos();
-                    *state = (weight * cos, weight * sin);
-                }
+                let weighted = centred.iter().zip(&weights);
+                state = weighted
+                    .map(|(losses, weights)| Turns::of(u, losses).times(weights))
+                    .collect();
             } else {
                 for (state, turn) in state.iter_mut().zip(&turn) {
-                    *state = (
-                        state.0 * turn.0 - state.1 * turn.1,
-                        state.0 * turn.1 + state.1 * turn.0,
-                    );
+                    state.turn(turn);
                 }
             }
-            values.push(
-                state
-                    .iter()
-                    .fold((0.0, 0.0), |sum, z| (sum.0 + z.0, sum.1 + z.1)),
-            );
+            values.push(Turns::sum(&state));
         }
         values
     }
