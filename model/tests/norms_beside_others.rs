@@ -44,7 +44,7 @@ fn examples(count: usize) -> Vec<Example> {
 fn leaving_a_unit_out_moves_the_norms_of_others_by_less_than_a_millionth() {
     let examples = examples(150);
     for train in [TrainableSet::Full, TrainableSet::Head] {
-        let model = classifier(train.clone());
+        let model = classifier(train);
         let norms = |units: &[Vec<usize>], micro_batch: usize| {
             let mut rng = ChaCha12Rng::seed_from_u64(1);
             let sum = gradient_sum(

@@ -21,7 +21,6 @@ mod autodiff_tests;
 mod norm_tests;
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]
-#[allow(dead_code, reason = "tests outside of the crate use more of it")]
 mod support;
 
 use rand::Rng;

@@ -1,4 +1,5 @@
 //! A tiny classifier of random weights, with a tokeniser of its own.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -48,7 +49,6 @@ pub fn tiny_on(device: &DeviceChoice, options: ClassifierOptions) -> Result<Clas
 }
 
 /// The trainable set `lora` with these targets.
-#[allow(dead_code, reason = "not every test has adapters")]
 pub fn lora(targets: &[&str], freeze_a: bool) -> TrainableSet {
     let targets = LoraTargets::parse(targets).expect("targets");
     TrainableSet::Lora(LoraConfig::new(3, 6.0, targets, freeze_a, 11).expect("adapters"))

@@ -226,7 +226,11 @@ fn one_sided(total: &Total, delta: Delta, cells: &[usize]) -> Interval {
             .collect();
         let (found, better) =
             convolution::epsilon(&mechanisms, &weighting, theta, delta.get(), count);
-        weighting = better.unwrap_or(weighting);
+        // A first look that was far off teaches to look in the wrong place: begin anew then.
+        let improved = found.lower > best.lower || found.upper < best.upper;
+        weighting = better
+            .filter(|_| improved)
+            .unwrap_or(Weighting::Tilted(theta));
         best = Interval {
             lower: best.lower.max(found.lower),
             upper: best.upper.min(found.upper),
