@@ -36,6 +36,9 @@ pub struct SimulationOptions {
     pub device: DeviceChoice,
     /// Clients that train at a time; one for each core if `None`.
     pub parallel: Option<NonZero<usize>>,
+    /// Bytes of memory that the clients that train at a time may take together; no limit if
+    /// `None`.
+    pub memory: Option<u64>,
 }
 
 /// Something worth showing while a simulation runs.
@@ -190,6 +193,8 @@ fn sites(
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let slots = options.parallel.unwrap_or_else(cores).get();
     let compute = Arc::new(ComputeSlots::new(slots));
+    let at_a_time = slots.min(config.clients.len()).max(1) as u64;
+    let memory = options.memory.map(|memory| memory / at_a_time);
     let site = |client: &ClientSection| {
         let own = folder.path().join("sites").join(client.name.as_str());
         std::fs::create_dir_all(&own)
@@ -203,6 +208,7 @@ fn sites(
             ledger: own.join("ledger.jsonl"),
             data_set: client.name.to_string(),
             device: options.device.clone(),
+            memory,
             compute: Arc::clone(&compute),
             unix_seconds: || SystemClock::new().unix_seconds(),
         })

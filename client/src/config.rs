@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use serde::Deserialize;
 use umbel_model::DeviceChoice;
 use umbel_model::data::TableSchema;
@@ -100,17 +101,24 @@ impl TryFrom<toml::Table> for PolicySection {
 #[serde(deny_unknown_fields)]
 pub struct DeviceSection {
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
+    #[serde(default = "auto")]
     pub device: String,
+    /// Memory that training may take, such as `"4GB"` or `"512MiB"`; no limit if left out.
+    pub memory: Option<ByteSize>,
 }
 
 impl Default for DeviceSection {
     fn default() -> Self {
         Self {
-            device: "auto".into(),
+            device: auto(),
+            memory: None,
         }
     }
 }
 
+fn auto() -> String {
+    "auto".into()
+}
 fn text() -> String {
     "text".into()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
 use umbel_model::{
     Classifier, ClassifierOptions, DeviceChoice, Example, LoraConfig, LoraTargets, ModelError,
-    ModelFiles, TrainableSet, tokenise,
+    ModelFiles, PhysicalBatch, TrainableSet, tokenise,
 };
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
@@ -41,6 +41,8 @@ pub struct SiteSettings {
     pub data_set: String,
     /// Where it trains.
     pub device: DeviceChoice,
+    /// Bytes of memory that its training may take; no limit if `None`.
+    pub memory: Option<u64>,
     /// When it may train.
     pub compute: Arc<ComputeSlots>,
     /// Seconds since 1970, for ledger entries.
@@ -108,6 +110,8 @@ pub struct Site {
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
     pub(crate) ledger: SiteLedger,
+    /// What passes through the model at a time.
+    pub(crate) batch: PhysicalBatch,
     compute: Arc<ComputeSlots>,
 }
 
@@ -125,6 +129,10 @@ impl Site {
     ) -> Result<Self, SiteError> {
         let policy = settings.policy_for(&plan);
         let model = open_model(&settings, &plan, files)?;
+        let mut batch = PhysicalBatch::of_rows(plan.local.micro_batch);
+        if let Some(memory) = settings.memory {
+            batch = batch.within(memory, &model)?;
+        }
         let texts = read_texts(&settings, &plan)?;
         let units = match plan.privacy.unit {
             PrivacyUnit::Group => texts.rows_by_group(plan.privacy.rows_per_group)?,
@@ -152,6 +160,7 @@ impl Site {
             examples,
             units,
             ledger,
+            batch,
             compute: settings.compute,
         })
     }

@@ -86,7 +86,11 @@ pub fn prepare(
     // every run of one configuration start from the same model.
     let mut head = NoiseSource::seeded(config.run.seed.unwrap_or(0), "coordinator/head");
     let classifier = Classifier::load(&files, options, &mut head, &device)?;
-    let schema = schema_of(config);
+    // Rows that count as public are nobody's, whatever the unit.
+    let schema = TableSchema {
+        group: None,
+        ..schema_of(config)
+    };
     let public = PublicData::read(
         &config.evaluation.files,
         &schema,
@@ -114,7 +118,7 @@ pub fn prepare(
     })
 }
 
-/// The columns of a configuration's tables.
+/// The columns of a configuration's training tables.
 pub fn schema_of(config: &RunConfig) -> TableSchema {
     TableSchema {
         text: config.data.text.clone(),

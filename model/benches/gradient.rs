@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use umbel_model::bert::{Activation, BertConfig};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, Pooling, TrainableSet,
-    gradient_sum,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling,
+    TrainableSet, gradient_sum,
 };
 
 fn main() {
@@ -66,9 +66,10 @@ fn examples() -> Vec<Example> {
 fn step(bencher: Bencher<'_, '_>, size: usize, clipping: Clipping) {
     let (model, examples) = (classifier(SIZES[size]), examples());
     let units: Vec<Vec<usize>> = (0..BATCH).map(|row| vec![row]).collect();
+    let batch = PhysicalBatch::of_rows(BATCH);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let rng = &mut ChaCha12Rng::seed_from_u64(3);
-        gradient_sum(&model, black_box(&examples), &units, clipping, BATCH, rng).expect("a sum")
+        gradient_sum(&model, black_box(&examples), &units, clipping, batch, rng).expect("a sum")
     });
 }
 

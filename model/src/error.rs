@@ -99,6 +99,20 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+    /// Too little memory for training.
+    #[error(
+        "training this model on rows of up to {tokens} tokens takes {} MB of memory, and {} MB are \
+         allowed; allow more, or lower model.max_tokens",
+        needed.div_ceil(1_000_000), given / 1_000_000
+    )]
+    Memory {
+        /// The bytes allowed.
+        given: u64,
+        /// The least bytes that would do.
+        needed: u64,
+        /// The longest row's tokens.
+        tokens: usize,
+    },
     /// A device that isn't there, or failed.
     #[error("device: {0}")]
     Device(String),

@@ -34,7 +34,7 @@ pub use checkpoint::{ModelFiles, Precision};
 pub use classifier::{Classifier, ClassifierOptions};
 pub use device::DeviceChoice;
 pub use error::ModelError;
-pub use gradient::{Clipping, Example, GradientSum, gradient_sum};
+pub use gradient::{Clipping, Example, GradientSum, PhysicalBatch, gradient_sum};
 pub use inference::{last_hidden_state, logits, predict, tokenise};
 pub use lora::{LoraConfig, LoraTarget, LoraTargets};
 pub use optimiser::{Optimiser, OptimiserConfig};

@@ -10,7 +10,7 @@ use support::{POSITIONS, VOCABULARY, options, tiny};
 use umbel_model::bert::BertConfig;
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, GradientSum, ModelError,
-    Pooling, TrainableSet, gradient_sum, logits,
+    PhysicalBatch, Pooling, TrainableSet, gradient_sum, logits,
 };
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
@@ -45,7 +45,14 @@ fn sum_with(
     micro_batch: usize,
 ) -> Result<GradientSum, ModelError> {
     let mut rng = ChaCha12Rng::seed_from_u64(1);
-    gradient_sum(model, examples, units, clipping, micro_batch, &mut rng)
+    gradient_sum(
+        model,
+        examples,
+        units,
+        clipping,
+        PhysicalBatch::of_rows(micro_batch),
+        &mut rng,
+    )
 }
 
 fn sum(
@@ -501,9 +508,44 @@ fn dropout_follows_the_generator_that_is_handed_in() {
     let run = |seed| {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let units = each_alone(&examples);
-        gradient_sum(&model, &examples, &units, Clipping::Flat(1.0), 2, &mut rng)
-            .expect("gradients")
+        gradient_sum(
+            &model,
+            &examples,
+            &units,
+            Clipping::Flat(1.0),
+            PhysicalBatch::of_rows(2),
+            &mut rng,
+        )
+        .expect("gradients")
     };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5).sum, run(6).sum);
+}
+
+#[test]
+fn the_least_memory_gives_the_same_sums_for_rows_and_for_groups() {
+    let model = larger(0.0);
+    let examples: Vec<Example> = (0..40_u32)
+        .map(|row| {
+            let tokens = (0..3 + row % 30).map(|i| (row * 7 + i * 5) % VOCABULARY as u32);
+            example(&tokens.collect::<Vec<_>>(), row as usize % 3)
+        })
+        .collect();
+    let batch = PhysicalBatch::of_rows(64);
+    let Err(ModelError::Memory { needed, .. }) = batch.within(1, &model) else {
+        panic!("a byte was enough");
+    };
+    let least = batch.within(needed, &model).expect("what was asked for");
+    let groups = vec![(0..35).collect::<Vec<_>>(), vec![35, 36, 37], vec![38, 39]];
+    for units in [each_alone(&examples), groups] {
+        for clipping in [Clipping::Flat(0.5), Clipping::None] {
+            let run = |batch| {
+                let mut rng = ChaCha12Rng::seed_from_u64(1);
+                gradient_sum(&model, &examples, &units, clipping, batch, &mut rng).expect("a sum")
+            };
+            let (free, bounded) = (run(batch), run(least));
+            assert!(difference(&free.sum, &bounded.sum) <= 1e-5 * norm(&free.sum));
+            assert!((free.loss / bounded.loss - 1.0).abs() < 1e-5);
+        }
+    }
 }

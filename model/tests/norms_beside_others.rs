@@ -8,8 +8,8 @@ use rand_chacha::ChaCha12Rng;
 use support::{POSITIONS, VOCABULARY};
 use umbel_model::bert::BertConfig;
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, Pooling, TrainableSet,
-    gradient_sum,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling,
+    TrainableSet, gradient_sum,
 };
 
 fn classifier(train: TrainableSet) -> Classifier {
@@ -52,7 +52,7 @@ fn leaving_a_unit_out_moves_the_norms_of_others_by_less_than_a_millionth() {
                 &examples,
                 units,
                 Clipping::Flat(1.0),
-                micro_batch,
+                PhysicalBatch::of_rows(micro_batch),
                 &mut rng,
             );
             sum.expect("gradients").norms

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, Pooling,
-    TrainableSet, gradient_sum, last_hidden_state,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
+    Pooling, TrainableSet, gradient_sum, last_hidden_state,
 };
 
 const MINILM: &str = "all-minilm-l6-v2";
@@ -165,7 +165,7 @@ fn compare_gradients(model: &str, device: &DeviceChoice) {
             &examples,
             units,
             Clipping::Flat(f64::MAX),
-            8,
+            PhysicalBatch::of_rows(8),
             &mut rng,
         )
         .expect("gradients")

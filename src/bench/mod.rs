@@ -18,7 +18,7 @@ use serde::Serialize;
 use umbel_model::bert::{Activation, BertConfig};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, Example, LoraConfig, LoraTargets, ModelError,
-    ModelFiles, Pooling, TrainableSet, gradient_sum,
+    ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
 };
 
 pub use device_peak::peak_gflops;
@@ -34,6 +34,8 @@ pub struct Bench {
     pub batch: usize,
     /// Rows that pass through the network at a time, at most.
     pub micro_batch: usize,
+    /// Bytes of memory that training may take; no limit if `None`.
+    pub memory: Option<u64>,
     /// Tokens of every example.
     pub tokens: usize,
     /// Clients that train at the same time, each a batch of its own.
@@ -203,7 +205,7 @@ impl Bench {
         memory: impl Fn(Mode) -> Option<f64>,
     ) -> Result<[BenchRow; 2], ModelError> {
         let model = self.classifier(set, device)?;
-        let steps = Steps::new(self, &model);
+        let steps = Steps::new(self, &model)?;
         let times = steps.take_turns(self.least)?;
         let examples = (self.batch * self.clients) as f64;
         let needed = operations(model.config(), self.tokens, set);
@@ -237,7 +239,7 @@ impl Bench {
         mode: Mode,
     ) -> Result<Option<f64>, ModelError> {
         let model = self.classifier(set, device)?;
-        let steps = Steps::new(self, &model);
+        let steps = Steps::new(self, &model)?;
         memory::forget_peak();
         for _ in 0..2 {
             steps.step(mode)?;
@@ -251,19 +253,23 @@ struct Steps<'a> {
     model: &'a Classifier,
     clients: Vec<Vec<Example>>,
     units: Vec<Vec<usize>>,
-    micro_batch: usize,
+    batch: PhysicalBatch,
 }
 
 impl<'a> Steps<'a> {
-    fn new(bench: &Bench, model: &'a Classifier) -> Self {
-        Self {
+    fn new(bench: &Bench, model: &'a Classifier) -> Result<Self, ModelError> {
+        let mut batch = PhysicalBatch::of_rows(bench.micro_batch);
+        if let Some(memory) = bench.memory {
+            batch = batch.within(memory / bench.clients as u64, model)?;
+        }
+        Ok(Self {
             model,
             clients: (0..bench.clients)
                 .map(|client| bench.examples(model, client))
                 .collect(),
             units: (0..bench.batch).map(|row| vec![row]).collect(),
-            micro_batch: bench.micro_batch,
-        }
+            batch,
+        })
     }
 
     /// Has every client take one step, and measures how long all of them take.
@@ -274,7 +280,7 @@ impl<'a> Steps<'a> {
                 scope.spawn(|| {
                     let rng = &mut ChaCha12Rng::seed_from_u64(0);
                     let (units, clipping) = (&self.units, mode.clipping());
-                    gradient_sum(self.model, examples, units, clipping, self.micro_batch, rng)
+                    gradient_sum(self.model, examples, units, clipping, self.batch, rng)
                 })
             });
             let clients: Vec<_> = clients.collect();

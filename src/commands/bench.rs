@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use umbel::bench::{Bench, BenchModel, BenchRow, Mode, named_set, named_size, peak_gflops};
@@ -54,6 +55,10 @@ pub struct BenchCommand {
     /// Clients that train at the same time, each a batch of its own.
     #[arg(long, default_value = "1")]
     clients: NonZero<usize>,
+    /// Memory that training may take, e.g. 2GB or 512MiB: fewer rows pass through the network at
+    /// a time.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// Where to train: auto, cpu, gpu or gpu:N [default: the CPU, and every GPU that isn't a
     /// software one].
     #[arg(long)]
@@ -157,6 +162,7 @@ fn bench_of(command: &BenchCommand) -> Result<Bench, Failure> {
         model,
         batch: command.batch.get(),
         micro_batch: command.micro_batch.get(),
+        memory: command.memory.map(|size| size.as_u64()),
         tokens: command.tokens.get(),
         clients: command.clients.get(),
         least: command.seconds,
@@ -224,6 +230,9 @@ fn memory_in_own_process(
         ("--clients", command.clients),
     ] {
         child.args([option, &value.to_string()]);
+    }
+    if let Some(size) = command.memory {
+        child.args(["--memory", &format!("{}B", size.as_u64())]);
     }
     let output = child.output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::num::NonZero;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use umbel::failure::Failure;
@@ -42,6 +43,10 @@ pub struct Simulate {
     /// Clients that train at a time [default: one a core].
     #[arg(long)]
     parallel: Option<NonZero<usize>>,
+    /// Memory that the clients that train at a time may take together, e.g. 4GB or 512MiB:
+    /// fewer rows pass through the model at once. The models of the others come on top.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// Folder in which the run's folder is made [default: run.out].
     #[arg(long)]
     out: Option<PathBuf>,
@@ -59,6 +64,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
     let options = SimulationOptions {
         device: command.device.clone(),
         parallel: command.parallel,
+        memory: command.memory.map(|size| size.as_u64()),
     };
     let mut watcher = Watcher::new(loaded.config.run.rounds, command.json);
     let report = simulate(&loaded.config, &options, &mut |progress| {

@@ -22,6 +22,18 @@ pub fn sections(unit: &str, method: &str, noise: &str) -> String {
 }
 
 #[test]
+fn a_memory_that_training_does_not_fit_is_refused_with_what_would_do() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("tight", &sections("record", "gradients", "central"), &SITES);
+    let path = run.to_str().expect("UTF-8");
+    let refused = bench.umbel(&["simulate", path, "--memory", "1MB"]);
+    assert_eq!(refused.status.code(), Some(6));
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(errors.contains("MB of memory"), "{errors}");
+    bench.simulate(&run, &["--memory", "500MB"]);
+}
+
+#[test]
 fn every_offered_combination_runs_and_reports_its_epsilon() {
     let bench = Workbench::new(12);
     let offered = [
@@ -68,9 +80,16 @@ fn groups_are_clipped_together_and_need_their_column() {
     let run = bench.configuration("groups", &sections("group", "gradients", "central"), &SITES);
     let refused = bench.umbel(&["simulate", run.to_str().expect("UTF-8")]);
     assert!(!refused.status.success());
-    let run = bench.simulate(&run, &["--set", "data.group=author"]);
+    // Nobody needs to be named in rows that count as public.
+    bench.write(
+        "public.csv",
+        "text,label\r\nfine,positive\r\npoor,negative\r\n",
+    );
+    let evaluation = "evaluation.files=[{name=\"public\", path=\"public.csv\"}]";
+    let run = bench.simulate(&run, &["--set", "data.group=author", "--set", evaluation]);
     assert_eq!(run["unit"], "group");
     assert_eq!(run["ending"], "complete");
+    assert_eq!(run["examples"], 2);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn plain_steps(
             &site.examples,
             &batch,
             Clipping::None,
-            site.plan.local.micro_batch,
+            site.batch,
             &mut dropout,
         )?;
         let gradient = mean(&sum.sum, batch.len());

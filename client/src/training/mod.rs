@@ -60,7 +60,7 @@ fn sampled_gradient_sum(
         &site.examples,
         &drawn,
         clipping,
-        site.plan.local.micro_batch,
+        site.batch,
         dropout,
     )?)
 }

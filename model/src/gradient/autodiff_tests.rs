@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
 use super::support::{lora, options, tiny_on};
-use super::{Clipping, Example, gradient_sum};
+use super::{Clipping, Example, PhysicalBatch, gradient_sum};
 use crate::bert::Weight;
 use crate::inference::{logits_on_device, logits_on_host};
 use crate::{Classifier, DeviceChoice, Pooling, TrainableSet};
@@ -265,9 +265,15 @@ fn compare_all(device: &DeviceChoice, poolings: &[Pooling], micro_batches: &[usi
                     let expected = plain.clipped_sum(&rows, &units, clipping);
                     for micro_batch in micro_batches {
                         let mut rng = ChaCha12Rng::seed_from_u64(0);
-                        let found =
-                            gradient_sum(&model, &rows, &units, clipping, *micro_batch, &mut rng)
-                                .expect("gradients");
+                        let found = gradient_sum(
+                            &model,
+                            &rows,
+                            &units,
+                            clipping,
+                            PhysicalBatch::of_rows(*micro_batch),
+                            &mut rng,
+                        )
+                        .expect("gradients");
                         let what = format!("{train} {pooling} {clipping:?} by {micro_batch}");
                         worst = worst.max(compare(&model, &found.sum, &expected, &what));
                         assert_eq!(found.rejected, 0);

@@ -11,6 +11,7 @@ mod micro_batch;
 mod on_device;
 mod on_host;
 mod parts;
+mod physical;
 mod runs;
 pub(crate) mod squares;
 pub(crate) mod tape;
@@ -29,6 +30,7 @@ use rayon::prelude::*;
 use crate::classifier::Classifier;
 use crate::device::is_cpu;
 use crate::error::ModelError;
+pub use physical::PhysicalBatch;
 
 /// A tokenised row with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +86,7 @@ pub struct GradientSum {
 
 /// Sums the clipped gradients of `units`, each a list of rows of `examples` that are clipped
 /// together, whatever micro-batches they fall into. A unit's loss is the sum of its rows'
-/// cross-entropies. At most `micro_batch` rows pass through the network at a time.
+/// cross-entropies. `batch` bounds what passes through the network at a time.
 ///
 /// # Errors
 /// [`ModelError::Row`] for a row that isn't there or doesn't fit the model.
@@ -93,7 +95,7 @@ pub fn gradient_sum<R: Rng>(
     examples: &[Example],
     units: &[Vec<usize>],
     clipping: Clipping,
-    micro_batch: usize,
+    batch: PhysicalBatch,
     dropout_rng: &mut R,
 ) -> Result<GradientSum, ModelError> {
     check_rows(model, examples, units)?;
@@ -102,7 +104,7 @@ pub fn gradient_sum<R: Rng>(
         examples,
         units,
         clipping,
-        capacity: micro_batch.max(1),
+        batch,
     };
     if is_cpu(model.device()) {
         Ok(on_host::sum(&work, dropout_rng))
@@ -117,8 +119,7 @@ struct Work<'a> {
     examples: &'a [Example],
     units: &'a [Vec<usize>],
     clipping: Clipping,
-    /// Rows that pass through the network at a time, at most.
-    capacity: usize,
+    batch: PhysicalBatch,
 }
 
 impl Work<'_> {
@@ -136,23 +137,22 @@ impl Work<'_> {
     }
 
     /// Groups of whole units that pass through the network together, each of at most
-    /// `capacity` rows and, but for single units, `tokens` tokens; and the units that have more
-    /// rows than `capacity`.
+    /// `batch`'s rows and, but for single units, `tokens` tokens; and the units that are too large
+    /// for the batch.
     fn groups(&self, tokens: usize) -> (Vec<Vec<usize>>, Vec<usize>) {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut large = Vec::new();
         let (mut rows, mut filled) = (0, 0);
         for unit in order(self.examples, self.units) {
             let members = &self.units[unit];
-            if members.len() > self.capacity {
+            let length = members.iter().map(|row| self.length(*row)).sum();
+            if !self.batch.holds(members.len(), length) {
                 large.push(unit);
                 continue;
             }
-            let lengths = members.iter().map(|row| self.examples[*row].tokens.len());
-            let length: usize = lengths.sum();
             match groups.last_mut() {
                 Some(group)
-                    if rows + members.len() <= self.capacity && filled + length <= tokens =>
+                    if rows + members.len() <= self.batch.rows() && filled + length <= tokens =>
                 {
                     group.push(unit);
                     rows += members.len();
@@ -165,6 +165,28 @@ impl Work<'_> {
             }
         }
         (groups, large)
+    }
+
+    /// A row's tokens.
+    fn length(&self, row: usize) -> usize {
+        self.examples[row].tokens.len()
+    }
+
+    /// The rows of a unit that doesn't fit the batch, in pieces that do.
+    fn pieces(&self, unit: usize) -> Vec<&[usize]> {
+        let rows = &self.units[unit];
+        let mut pieces = Vec::new();
+        let (mut first, mut filled) = (0, 0);
+        for (place, row) in rows.iter().enumerate() {
+            let length = self.length(*row);
+            if place > first && !self.batch.holds(place - first + 1, filled + length) {
+                pieces.push(&rows[first..place]);
+                (first, filled) = (place, 0);
+            }
+            filled += length;
+        }
+        pieces.push(&rows[first..]);
+        pieces
     }
 
     /// Finishes a unit that was multiplied out: clips its `gradient` as a whole, measured in

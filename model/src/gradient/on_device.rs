@@ -16,7 +16,7 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> Result<GradientSum, M
         rng,
         total: work.nothing(),
     };
-    let (groups, large) = work.groups(usize::MAX);
+    let (groups, large) = work.groups(work.batch.batch_tokens());
     for group in groups {
         summing.add_together(&group)?;
     }
@@ -75,7 +75,7 @@ impl<R: Rng> Summing<'_, R> {
         let mut gradient = vec![0.0; self.total.sum.len()];
         let mut loss = 0.0;
         let work = self.work;
-        for rows in work.units[unit].chunks(work.capacity) {
+        for rows in work.pieces(unit) {
             let batch = MicroBatch::run(work.model, work.examples, &[rows], self.rng)?;
             batch.add_scaled(&[1.0], &mut gradient);
             loss += batch.loss();

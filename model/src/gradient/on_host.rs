@@ -9,31 +9,27 @@ use rayon::prelude::*;
 use super::{Clipping, GradientSum, Work};
 use crate::host::{HostWeights, Tile, TileResult, TileSum, Workspace, add_widely};
 
-/// A tile's tokens, about: enough for matrix products to be efficient, and few enough for
-/// several threads to have some each, and their buffers to stay small.
-const TILE_TOKENS: usize = 1024;
-
 /// Numbers of a sum that are added up at a time.
 const STRETCH: usize = 1 << 16;
 
 /// Sums the units' clipped gradients.
 pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
-    let threads = rayon::current_num_threads().max(1);
+    let threads = work.batch.tiles(rayon::current_num_threads());
     let mut summing = Summing {
         work,
         rng,
         weights: work.model.host().weights(work.model),
-        workspaces: work.model.host().take_workspaces(threads),
+        workspaces: Workspace::borrow(threads),
         total: work.nothing(),
     };
-    let (groups, large) = work.groups(TILE_TOKENS);
+    let (groups, large) = work.groups(work.batch.tile_tokens());
     for wave in groups.chunks(threads) {
         summing.add_wave(wave, work.clipping != Clipping::None);
     }
     for unit in large {
         summing.add_multiplied_out(unit);
     }
-    work.model.host().give_workspaces(summing.workspaces);
+    Workspace::lay_down(summing.workspaces);
     if work.clipping == Clipping::None {
         summing.total.norms.clear();
     }
@@ -114,7 +110,7 @@ impl<R: Rng> Summing<'_, R> {
         let work = self.work;
         let mut gradient = vec![0.0; self.total.sum.len()];
         let mut loss = 0.0;
-        for rows in work.units[unit].chunks(work.capacity) {
+        for rows in work.pieces(unit) {
             let tile = Tile {
                 examples: work.examples,
                 units: vec![rows],

@@ -1,6 +1,12 @@
 //! Buffers that are used again: memory that is fresh from the system costs more to touch
 //! than to compute with.
 
+use std::sync::{Mutex, PoisonError};
+
+/// What nobody uses at the moment. All models of a process share it: of many clients that are
+/// simulated, those that train at a time need buffers, and the others none.
+static IDLE: Mutex<Vec<Workspace>> = Mutex::new(Vec::new());
+
 /// Buffers that nobody uses at the moment.
 #[derive(Default)]
 pub(crate) struct Workspace {
@@ -8,6 +14,21 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// So many workspaces: those at hand, and new ones.
+    pub(crate) fn borrow(count: usize) -> Vec<Self> {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = idle.len().saturating_sub(count);
+        let mut taken = idle.split_off(from);
+        taken.resize_with(count, Self::default);
+        taken
+    }
+
+    /// Gives workspaces back, for others to borrow.
+    pub(crate) fn lay_down(workspaces: Vec<Self>) {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(workspaces);
+    }
+
     /// A buffer of `len` numbers, whatever they are: those of an earlier use, or zeros.
     pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
         // The smallest that is large enough, else the largest, which then grows.
