@@ -19,6 +19,9 @@ const SINGLE: u64 = 4;
 /// update is made of, which is its lattice vector and that encoded.
 const SUMMED: u64 = 8 + 16;
 
+/// Bytes of the program itself and of what its allocator holds back.
+const PROGRAM: u64 = 64_000_000;
+
 /// What passes through the network at a time, at most. It changes speed and memory, and a sum
 /// in its last bits only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl Needs {
         // The tensors, and the copy of them that the CPU's engine works with.
         let copies = if is_cpu(model.device()) { 2 } else { 1 };
         Self {
-            fixed: copies * SINGLE * weights(model.config()) + SUMMED * trained,
+            fixed: PROGRAM + copies * SINGLE * weights(model.config()) + SUMMED * trained,
             tile: SINGLE * trained,
             token: SINGLE * kept(model.config(), options.max_tokens, options.dropout > 0.0),
         }
@@ -174,7 +177,12 @@ mod tests {
         let model = model();
         let needs = Needs::of(&model);
         let mut before = usize::MAX;
-        for memory in [u64::MAX, 1 << 30, 1 << 20, needs.of_tiles(1, 32)] {
+        for memory in [
+            u64::MAX,
+            1 << 30,
+            PROGRAM + 1_000_000,
+            needs.of_tiles(1, 32),
+        ] {
             let batch = PhysicalBatch::of_rows(64);
             let batch = batch.within(memory, &model).expect("enough");
             let tokens = batch.tokens.expect("a limit");
@@ -190,7 +198,7 @@ mod tests {
     fn memory_without_room_for_one_row_is_refused_with_what_would_do() {
         let model = model();
         let batch = PhysicalBatch::of_rows(64);
-        for memory in [0, 1, 50_000] {
+        for memory in [0, 1, PROGRAM] {
             let Err(ModelError::Memory { needed, .. }) = batch.within(memory, &model) else {
                 panic!("{memory} bytes were enough");
             };
