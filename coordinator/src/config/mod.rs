@@ -213,7 +213,8 @@ pub struct TrainingSection {
     /// Rows that pass through the model at a time.
     #[serde(default = "default_micro_batch")]
     pub micro_batch: usize,
-    /// Public cap on the units that one site adds up in one round.
+    /// Public cap on a site's units, and so on what it adds up in one round: a site with more
+    /// refuses the run.
     #[serde(default = "default_max_units")]
     pub max_units: u64,
     /// Local steps, for `deltas`.
@@ -335,7 +336,7 @@ pub struct FederationSection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSection {
-    /// Evaluate after every so many rounds (and always at the end).
+    /// Evaluate after the first round, after every so many, and at the end; 0: at the end only.
     pub every: u32,
     /// Rows used for these; the end uses all. 0 stands for all.
     pub rows: usize,
