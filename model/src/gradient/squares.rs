@@ -88,6 +88,13 @@ pub(crate) struct Square {
 }
 
 impl Square {
+    /// Adds another part of the same unit's gradient.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.diagonal += other.diagonal;
+        self.magnitude += other.magnitude;
+    }
+
     /// The norm, or `None` where it is no number or may be wrong.
     pub(crate) fn norm(&self) -> Option<f64> {
         let sound = self.sum.is_finite()

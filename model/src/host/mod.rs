@@ -7,7 +7,7 @@
 //! matrix product is done in one pass over its result ([`layer_norm`], [`activation`],
 //! [`attention`]), buffers are used again ([`workspace`]), and each thread has a tile of rows
 //! of its own ([`tile`]). [`network`] has the passes forward and back, [`squares`] the norms
-//! by unit and [`sums`] the clipped sums.
+//! by unit (with [`gram`] for ghost norms) and [`sums`] the clipped sums.
 //!
 //! Tests hold both engines against each other, and each fused operation against finite
 //! differences in double precision.
@@ -15,6 +15,7 @@
 mod activation;
 mod attention;
 mod cache;
+mod gram;
 mod head;
 mod layer_norm;
 mod linear;

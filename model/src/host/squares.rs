@@ -3,15 +3,16 @@
 
 use std::ops::Range;
 
+use super::gram::{Vectors, ghost_square};
 use super::linear::MatrixTap;
 use super::product::{Matrix, MatrixMut, multiply};
 use super::vector::{dot, widely};
 use super::workspace::Workspace;
 use crate::gradient::squares::Square;
 
-/// Rows of a Gram matrix that are multiplied at a time: what lies above the diagonal's blocks
-/// is known by symmetry.
-const BLOCK: usize = 32;
+/// A multiplication of a ghost norm takes this many times as long as one of a matrix product,
+/// so that the faster way can be chosen: measured at widths of 128 to 1536 and 32 to 128 tokens.
+const GHOST_COST: f64 = 2.0;
 
 impl MatrixTap<'_> {
     /// A unit's rows of X, `[T, x_width]`.
@@ -29,6 +30,22 @@ impl MatrixTap<'_> {
         Matrix::strided(&self.g[start..], unit.len(), self.g_width, self.g_stride)
     }
 
+    fn x_vectors(&self, unit: &Range<usize>) -> Vectors<'_> {
+        Vectors {
+            values: &self.x[unit.start * self.x_width..],
+            width: self.x_width,
+            stride: self.x_width,
+        }
+    }
+
+    fn g_vectors(&self, unit: &Range<usize>) -> Vectors<'_> {
+        Vectors {
+            values: &self.g[unit.start * self.g_stride + self.g_start..],
+            width: self.g_width,
+            stride: self.g_stride,
+        }
+    }
+
     /// Adds ‖XᵀG‖² of each unit to its square.
     pub(super) fn add_squares(
         &self,
@@ -41,9 +58,15 @@ impl MatrixTap<'_> {
             if unit.is_empty() {
                 continue;
             }
-            // T²(p + d) multiplications or T p d.
-            if unit.len() * (p + d) <= p * d {
-                self.add_ghost(unit, square, workspace);
+            let tokens = unit.len();
+            // Each of T(T + 1)/2 pairs takes p + d multiplications, each token of XᵀG p d.
+            let ghost = GHOST_COST * ((tokens + 1) * (p + d)) as f64;
+            if ghost <= (2 * p * d) as f64 {
+                square.add(&ghost_square(
+                    self.x_vectors(unit),
+                    self.g_vectors(unit),
+                    tokens,
+                ));
             } else {
                 let mut gradient = workspace.take(p * d);
                 multiply(
@@ -56,48 +79,6 @@ impl MatrixTap<'_> {
                 workspace.give(gradient);
             }
         }
-    }
-
-    /// Σₜₛ (XXᵀ)ₜₛ (GGᵀ)ₜₛ, and what tells whether it can be relied on.
-    fn add_ghost(&self, unit: &Range<usize>, square: &mut Square, workspace: &mut Workspace) {
-        let tokens = unit.len();
-        let mut x_gram = workspace.take(BLOCK * tokens);
-        let mut g_gram = workspace.take(BLOCK * tokens);
-        for first in (0..tokens).step_by(BLOCK) {
-            let last = (first + BLOCK).min(tokens);
-            let rows = unit.start + first..unit.start + last;
-            let columns = unit.start..unit.start + last;
-            multiply(
-                MatrixMut::new(&mut x_gram, rows.len(), last),
-                1.0,
-                self.x_of(&rows),
-                self.x_of(&columns).transposed(),
-            );
-            multiply(
-                MatrixMut::new(&mut g_gram, rows.len(), last),
-                1.0,
-                self.g_of(&rows),
-                self.g_of(&columns).transposed(),
-            );
-            let pairs = x_gram.chunks(last).zip(g_gram.chunks(last));
-            for (row, (x, g)) in pairs.take(rows.len()).enumerate() {
-                let diagonal = first + row;
-                // Left of this block each product stands for its mirror image, too.
-                let (left, inside) = widely(
-                    #[inline(always)]
-                    || {
-                        let left = dot(&x[..first], &g[..first]);
-                        (left, dot(&x[first..], &g[first..]))
-                    },
-                );
-                square.sum += 2.0 * f64::from(left) + f64::from(inside);
-                let (x, g) = (f64::from(x[diagonal]), f64::from(g[diagonal]));
-                square.diagonal += x * g;
-                square.magnitude += x + g;
-            }
-        }
-        workspace.give(x_gram);
-        workspace.give(g_gram);
     }
 }
 
