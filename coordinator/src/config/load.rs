@@ -156,6 +156,7 @@ fn drop_promise(table: &mut toml::Table) {
     if let Some(privacy) = table.get_mut("privacy").and_then(toml::Value::as_table_mut) {
         privacy.remove("epsilon");
         privacy.remove("noise_multiplier");
+        privacy.remove("rows_per_group");
     }
 }
 
@@ -164,4 +165,30 @@ fn parse_value(text: &str) -> toml::Value {
         .ok()
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../examples")
+            .join(name)
+    }
+
+    #[test]
+    fn every_example_can_be_loaded_with_its_privacy_and_without() {
+        for name in [
+            "sentiment/run.toml",
+            "sentiment/adapters.toml",
+            "airline/adapters.toml",
+        ] {
+            for overrides in [vec![], vec!["privacy.unit=none".to_owned()]] {
+                if let Err(error) = load(&example(name), &overrides, None) {
+                    panic!("{name} with {overrides:?}: {error}");
+                }
+            }
+        }
+    }
 }
