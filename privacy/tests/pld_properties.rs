@@ -86,3 +86,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_rounding_takes_the_digits_of_one_method_the_other_makes_the_interval_narrow() {
+    let found = Setting {
+        sigma: 0.9304059393558466,
+        q: 0.00021734171896345544,
+        rounds: 85956,
+        delta: 3.4232251948036976e-12,
+    }
+    .interval();
+    assert!(found.upper - found.lower <= 1e-3 * found.upper, "{found:?}");
+}

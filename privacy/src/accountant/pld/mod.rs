@@ -49,6 +49,14 @@ impl Interval {
         }
     }
 
+    /// What is known of one quantity that lies in both.
+    fn and(self, other: Self) -> Self {
+        Self {
+            lower: self.lower.max(other.lower),
+            upper: self.upper.min(other.upper),
+        }
+    }
+
     /// Whether it is as narrow as a relative `width`.
     fn is_within(self, width: f64) -> bool {
         self.upper - self.lower <= width * self.upper
