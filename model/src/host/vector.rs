@@ -4,17 +4,6 @@
 /// calls must be inlined into it.
 #[inline(always)]
 pub(super) fn widely<W: FnOnce() -> R, R>(work: W) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(simd) = pulp::x86::V4::try_new() {
-            return simd.vectorize(work);
-        }
-        if let Some(simd) = pulp::x86::V3::try_new() {
-            return simd.vectorize(work);
-        }
-        work()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
     pulp::Arch::new().dispatch(work)
 }
 
@@ -121,6 +110,20 @@ pub(crate) fn add_widely(x: &mut [f64], y: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where a feature of `pulp` is missing, it silently takes one number at a time.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn loops_use_the_widest_instructions_of_the_processor() {
+        use pulp::x86::{V3, V4};
+        let found = format!("{:?}", pulp::Arch::new());
+        let widest = match (V4::try_new(), V3::try_new()) {
+            (Some(_), _) => "V4",
+            (None, Some(_)) => "V3",
+            (None, None) => "Scalar",
+        };
+        assert!(found.starts_with(widest), "{found} in place of {widest}");
+    }
 
     #[test]
     fn sums_and_maxima_take_every_number() {
