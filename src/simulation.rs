@@ -21,8 +21,8 @@ use umbel_coordinator::recorder::Metric;
 use umbel_coordinator::run_folder::RunFolder;
 use umbel_coordinator::run_report::RunReport;
 use umbel_coordinator::signing_key;
-use umbel_model::DeviceChoice;
 use umbel_model::data::{LabelSet, clean, read_table};
+use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION};
@@ -34,6 +34,8 @@ use crate::failure::Failure;
 pub struct SimulationOptions {
     /// Where clients train.
     pub device: DeviceChoice,
+    /// In what they multiply matrices there.
+    pub precision: ComputePrecision,
     /// Clients that train at a time; one for each core if `None`.
     pub parallel: Option<NonZero<usize>>,
     /// Bytes of memory that the clients that train at a time may take together; no limit if
@@ -71,7 +73,10 @@ pub fn simulate(
 ) -> Result<RunReport, Failure> {
     let labels = label_set(config)?;
     let clock = SystemClock::new();
-    let prepared = prepare(config, labels, &options.device)?;
+    let (device, device_name) = options.device.resolve()?;
+    options.precision.check(&device, &device_name)?;
+    let mut prepared = prepare(config, labels, &options.device)?;
+    prepared.device = options.precision.of_device(prepared.device);
     let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())
         .map_err(|e| Failure::new(ExitKind::RunFailed, e))?;
     watch(SimulationProgress::Ready {
@@ -208,6 +213,7 @@ fn sites(
             ledger: own.join("ledger.jsonl"),
             data_set: client.name.to_string(),
             device: options.device.clone(),
+            precision: options.precision,
             memory,
             compute: Arc::clone(&compute),
             unix_seconds: || SystemClock::new().unix_seconds(),

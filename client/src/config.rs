@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use serde::Deserialize;
-use umbel_model::DeviceChoice;
 use umbel_model::data::TableSchema;
+use umbel_model::{ComputePrecision, DeviceChoice, ModelError};
 use umbel_proto::message::ClientId;
 
 use crate::policy::SitePolicy;
@@ -103,6 +103,9 @@ pub struct DeviceSection {
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
     #[serde(default = "auto")]
     pub device: String,
+    /// `f32`, or on a GPU that computes in them `f16` or `bf16`.
+    #[serde(default = "single")]
+    pub precision: String,
     /// Memory that training may take, such as `"4GB"` or `"512MiB"`; no limit if left out.
     pub memory: Option<ByteSize>,
 }
@@ -111,6 +114,7 @@ impl Default for DeviceSection {
     fn default() -> Self {
         Self {
             device: auto(),
+            precision: single(),
             memory: None,
         }
     }
@@ -118,6 +122,9 @@ impl Default for DeviceSection {
 
 fn auto() -> String {
     "auto".into()
+}
+fn single() -> String {
+    ComputePrecision::default().to_string()
 }
 fn text() -> String {
     "text".into()
@@ -164,6 +171,7 @@ impl ClientConfig {
         };
         let mut config: Self = toml::from_str(&content).map_err(|e| invalid(e.to_string()))?;
         config.device().map_err(invalid)?;
+        config.precision().map_err(invalid)?;
         config.policy.rules.check().map_err(invalid)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = |path: &mut PathBuf| *path = folder.join(&*path);
@@ -184,7 +192,17 @@ impl ClientConfig {
     pub fn device(&self) -> Result<DeviceChoice, String> {
         let word = &self.device.device;
         word.parse()
-            .map_err(|e: umbel_model::ModelError| format!("device.device: {e}"))
+            .map_err(|e: ModelError| format!("device.device: {e}"))
+    }
+
+    /// In what to multiply matrices there.
+    ///
+    /// # Errors
+    /// A sentence for a word that names no precision.
+    pub fn precision(&self) -> Result<ComputePrecision, String> {
+        let word = &self.device.precision;
+        word.parse()
+            .map_err(|e: ModelError| format!("device.precision: {e}"))
     }
 
     /// The table's columns.

@@ -90,6 +90,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         ledger: config.policy.ledger.clone(),
         data_set: config.data_set(),
         device: config.device().map_err(configuration)?,
+        precision: config.precision().map_err(configuration)?,
         memory: config.device.memory.map(|size| size.as_u64()),
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds,

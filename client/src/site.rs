@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, Example, LoraConfig, LoraTargets, ModelError,
-    ModelFiles, PhysicalBatch, TrainableSet, tokenise,
+    Classifier, ClassifierOptions, ComputePrecision, DeviceChoice, Example, LoraConfig,
+    LoraTargets, ModelError, ModelFiles, PhysicalBatch, TrainableSet, tokenise,
 };
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
@@ -41,6 +41,8 @@ pub struct SiteSettings {
     pub data_set: String,
     /// Where it trains.
     pub device: DeviceChoice,
+    /// In what it multiplies matrices there.
+    pub precision: ComputePrecision,
     /// Bytes of memory that its training may take; no limit if `None`.
     pub memory: Option<u64>,
     /// When it may train.
@@ -212,6 +214,8 @@ fn open_model(
 ) -> Result<Classifier, SiteError> {
     let files = ModelFiles::from_named(files.iter().map(|(n, b)| (n.as_str(), b.as_ref())))?;
     let (device, device_name) = settings.device.resolve()?;
+    settings.precision.check(&device, &device_name)?;
+    let device_name = settings.precision.of_device(device_name);
     tracing::info!(site = %settings.name, device = device_name, "training device");
     let wrong = |e: ModelError| SiteError::Plan(e.to_string());
     let options = ClassifierOptions {
@@ -223,6 +227,7 @@ fn open_model(
     };
     // A fresh head needs no randomness here: the first round's parameters replace it.
     let model = Classifier::load_without_head(&files, options, &device)?;
+    let model = model.computing_in(settings.precision)?;
     let layout = model.layout();
     let digest = BlobDigest::from(layout.digest());
     if layout.len() != plan.classifier.parameters || digest != plan.classifier.layout {

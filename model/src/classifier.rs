@@ -9,6 +9,7 @@ use crate::bert::{Batch, BertConfig, Network, Weight};
 use crate::checkpoint::{
     ModelFiles, NamedWeight, Precision, SavedModel, Saving, load_weights, write_folder,
 };
+use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::host::HostCache;
 use crate::parameters::{ParameterLayout, Part, Pooling, Role, TrainableSet};
@@ -37,6 +38,7 @@ pub struct Classifier {
     options: ClassifierOptions,
     layout: ParameterLayout,
     device: Device,
+    precision: ComputePrecision,
     host: HostCache,
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
@@ -193,6 +195,7 @@ impl Classifier {
             options,
             layout: ParameterLayout::new(trained),
             device: device.clone(),
+            precision: ComputePrecision::default(),
             host: HostCache::default(),
             config_json: Vec::new(),
             tokenizer_json: Vec::new(),
@@ -222,6 +225,22 @@ impl Classifier {
     /// The device that it computes on.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The same, but trained with products in this precision. Scores are always computed in
+    /// single precision.
+    ///
+    /// # Errors
+    /// [`ModelError::Device`] where its device doesn't compute in it.
+    pub fn computing_in(mut self, precision: ComputePrecision) -> Result<Self, ModelError> {
+        precision.check(&self.device, "the device")?;
+        self.precision = precision;
+        Ok(self)
+    }
+
+    /// In what training multiplies matrices.
+    pub(crate) fn precision(&self) -> ComputePrecision {
+        self.precision
     }
 
     /// A text's token ids.

@@ -9,7 +9,7 @@
 //! | [`gradient_sum`], [`gradient`] | sums of clipped per-unit gradients |
 //! | [`Optimiser`], [`optimiser`] | steps over flat parameters |
 //! | [`data`], [`metrics`] | labelled tables, and how good predictions are |
-//! | [`DeviceChoice`] | CPU or GPU, chosen at run time |
+//! | [`DeviceChoice`], [`ComputePrecision`] | CPU or GPU, and the format in which it multiplies |
 
 // Tests inside of the crate share the ones outside's small classifier.
 #[cfg(test)]
@@ -18,6 +18,7 @@ extern crate self as umbel_model;
 pub mod bert;
 mod checkpoint;
 mod classifier;
+mod compute_precision;
 pub mod data;
 mod device;
 mod error;
@@ -32,6 +33,7 @@ mod tokenizer;
 
 pub use checkpoint::{ModelFiles, Precision};
 pub use classifier::{Classifier, ClassifierOptions};
+pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use gradient::{Clipping, Example, GradientSum, PhysicalBatch, gradient_sum};

@@ -17,8 +17,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
 use umbel_model::bert::{Activation, BertConfig};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, Example, LoraConfig, LoraTargets, ModelError,
-    ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, ComputePrecision, Example, LoraConfig, LoraTargets,
+    ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
 };
 
 pub use device_peak::peak_gflops;
@@ -32,6 +32,8 @@ pub struct Bench {
     pub model: BenchModel,
     /// Examples of a step, of each client.
     pub batch: usize,
+    /// In what matrices are multiplied.
+    pub precision: ComputePrecision,
     /// Rows that pass through the network at a time, at most.
     pub micro_batch: usize,
     /// Bytes of memory that training may take; no limit if `None`.
@@ -177,7 +179,7 @@ impl Bench {
                 self.tokens
             )));
         }
-        Ok(model)
+        model.computing_in(self.precision)
     }
 
     /// A client's examples: random token ids.

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use umbel::bench::{Bench, BenchModel, BenchRow, Mode, named_set, named_size, peak_gflops};
 use umbel::failure::Failure;
 use umbel_model::bert::BertConfig;
-use umbel_model::{DeviceChoice, ModelFiles, TrainableSet};
+use umbel_model::{ComputePrecision, DeviceChoice, ModelError, ModelFiles, TrainableSet};
 use umbel_proto::exit_code::ExitKind;
 
 use super::print_json;
@@ -63,6 +63,9 @@ pub struct BenchCommand {
     /// software one].
     #[arg(long)]
     device: Option<DeviceChoice>,
+    /// In what training multiplies matrices: f32, or on a GPU that computes in them f16 or bf16.
+    #[arg(long, default_value_t)]
+    precision: ComputePrecision,
     /// The least time, in seconds, for which each row is measured.
     #[arg(long, default_value = "3", value_parser = seconds)]
     seconds: Duration,
@@ -119,7 +122,7 @@ pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
     let sets: Vec<TrainableSet> = sets.collect::<Result<_, _>>()?;
     let devices = match &command.device {
         Some(device) => vec![device.clone()],
-        None => DeviceChoice::found(),
+        None => devices_of(command.precision)?,
     };
     if let Some(mode) = command.memory_of {
         return print_memory(&bench, &sets, &devices, mode);
@@ -128,6 +131,8 @@ pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
     let mut rows = Vec::new();
     for choice in &devices {
         let (device, name) = choice.resolve()?;
+        bench.precision.check(&device, &name)?;
+        let name = bench.precision.of_device(name);
         let peak = peak_gflops(&device, bench.least.min(Duration::from_secs(1)));
         for (set, word) in sets.iter().zip(&command.train) {
             bar.set_message(format!("{word} on {name}"));
@@ -143,6 +148,19 @@ pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
         print_table(&rows);
     }
     Ok(ExitKind::Success)
+}
+
+/// All devices, or those that may compute in a reduced precision.
+fn devices_of(precision: ComputePrecision) -> Result<Vec<DeviceChoice>, Failure> {
+    let mut devices = DeviceChoice::found();
+    if precision != ComputePrecision::F32 {
+        devices.retain(|device| *device != DeviceChoice::Cpu);
+    }
+    if devices.is_empty() {
+        let reason = format!("no GPU was found, and the CPU doesn't compute in {precision}");
+        return Err(ModelError::Device(reason).into());
+    }
+    Ok(devices)
 }
 
 fn bench_of(command: &BenchCommand) -> Result<Bench, Failure> {
@@ -162,6 +180,7 @@ fn bench_of(command: &BenchCommand) -> Result<Bench, Failure> {
         model,
         batch: command.batch.get(),
         micro_batch: command.micro_batch.get(),
+        precision: command.precision,
         memory: command.memory.map(|size| size.as_u64()),
         tokens: command.tokens.get(),
         clients: command.clients.get(),

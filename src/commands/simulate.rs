@@ -12,7 +12,7 @@ use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
 use umbel_coordinator::config;
 use umbel_coordinator::recorder::Metric;
 use umbel_coordinator::run_report::RunReport;
-use umbel_model::DeviceChoice;
+use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_proto::exit_code::ExitKind;
 
 use super::print_json;
@@ -40,6 +40,10 @@ pub struct Simulate {
     /// Where to train: auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
+    /// In what training multiplies matrices there: f32, or on a GPU that computes in them f16 or
+    /// bf16.
+    #[arg(long, default_value_t)]
+    precision: ComputePrecision,
     /// Clients that train at a time [default: one a core].
     #[arg(long)]
     parallel: Option<NonZero<usize>>,
@@ -63,6 +67,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
     }
     let options = SimulationOptions {
         device: command.device.clone(),
+        precision: command.precision,
         parallel: command.parallel,
         memory: command.memory.map(|size| size.as_u64()),
     };

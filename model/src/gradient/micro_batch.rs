@@ -11,6 +11,7 @@ use super::squares::{Square, Squares};
 use super::tape::{Dropout, Kept, Tape, linear};
 use crate::bert::Batch;
 use crate::classifier::Classifier;
+use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 
 /// A batch of whole units after its backward pass.
@@ -24,11 +25,13 @@ pub(super) struct MicroBatch<'a> {
 }
 
 impl<'a> MicroBatch<'a> {
-    /// Runs `units`, each a list of rows of `examples`, through the network and back.
+    /// Runs `units`, each a list of rows of `examples`, through the network and back, with
+    /// products in this precision.
     pub(super) fn run<R: Rng>(
         model: &'a Classifier,
         examples: &[Example],
         units: &[&[usize]],
+        precision: ComputePrecision,
         rng: &mut R,
     ) -> Result<Self, ModelError> {
         let rows: Vec<&Example> = units
@@ -41,7 +44,7 @@ impl<'a> MicroBatch<'a> {
         let batch = model.batch(&tokens)?;
         let rate = model.options().dropout;
         let dropout = (rate > 0.0).then_some(Dropout { rate, rng });
-        let mut tape = Tape::recording(model.options().train, dropout);
+        let mut tape = Tape::recording(model.options().train, dropout, precision);
         let logits = model.network().logits(&batch, &mut tape);
         let labels: Vec<i32> = rows.iter().map(|row| row.label as i32).collect();
         let labels = TensorData::new(labels, [rows.len(), 1]);
@@ -57,7 +60,12 @@ impl<'a> MicroBatch<'a> {
             .iter::<f64>()
             .next()
             .unwrap_or(f64::NAN);
-        let mut gradients = loss.backward();
+        let scale = precision.loss_scale();
+        let scaled = match scale {
+            Some(scale) => loss.mul_scalar(scale),
+            None => loss,
+        };
+        let mut gradients = scaled.backward();
         let runs = runs(units.iter().map(|rows| rows.len()));
         let mut runs: Vec<(Run, Vec<Part>)> = runs.into_iter().map(|r| (r, Vec::new())).collect();
         let mut embedding = None;
@@ -65,6 +73,10 @@ impl<'a> MicroBatch<'a> {
             // A layer that the loss doesn't depend on has no gradient.
             let Some(g) = tap.probe.grad_remove(&mut gradients) else {
                 continue;
+            };
+            let g = match scale {
+                Some(scale) => g.div_scalar(scale),
+                None => g,
             };
             match tap.kept {
                 Kept::Embedding => embedding = Some(on_host(g, &batch, units)),

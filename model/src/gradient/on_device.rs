@@ -4,6 +4,7 @@ use rand::Rng;
 
 use super::micro_batch::MicroBatch;
 use super::{Clipping, GradientSum, Work};
+use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 
 /// Sums the units' clipped gradients.
@@ -44,7 +45,8 @@ impl<R: Rng> Summing<'_, R> {
         }
         let work = self.work;
         let members: Vec<&[usize]> = chosen.iter().map(|u| work.units[*u].as_slice()).collect();
-        let batch = MicroBatch::run(work.model, work.examples, &members, self.rng)?;
+        let precision = work.model.precision();
+        let batch = MicroBatch::run(work.model, work.examples, &members, precision, self.rng)?;
         let norms = batch.norms();
         if norms.iter().all(Option::is_some) {
             let norms: Vec<f64> = norms.into_iter().flatten().collect();
@@ -70,13 +72,16 @@ impl<R: Rng> Summing<'_, R> {
     }
 
     /// Adds a unit by itself: its gradient is multiplied out, as a sum over as many
-    /// micro-batches as it takes, measured in double precision, and then clipped as a whole.
+    /// micro-batches as it takes, measured in double precision, and then clipped as a whole. Its
+    /// products are in single precision whatever the others' are: half precision may be all that
+    /// made it overflow.
     fn add_multiplied_out(&mut self, unit: usize) -> Result<(), ModelError> {
         let mut gradient = vec![0.0; self.total.sum.len()];
         let mut loss = 0.0;
         let work = self.work;
         for rows in work.pieces(unit) {
-            let batch = MicroBatch::run(work.model, work.examples, &[rows], self.rng)?;
+            let precision = ComputePrecision::F32;
+            let batch = MicroBatch::run(work.model, work.examples, &[rows], precision, self.rng)?;
             batch.add_scaled(&[1.0], &mut gradient);
             loss += batch.loss();
         }

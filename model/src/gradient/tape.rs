@@ -4,10 +4,11 @@
 //! trained layer. One backward pass then yields every ∂L/∂(output), and never the summed
 //! ∂L/∂W of ordinary training. Layers before the first probe stay outside of autodiff.
 
-use burn::tensor::{Tensor, TensorData, module};
+use burn::tensor::{FloatDType, Tensor, TensorData, module};
 use rand::{Rng, RngExt};
 
 use crate::bert::{Adapter, LayerNorm, Linear};
+use crate::compute_precision::ComputePrecision;
 use crate::parameters::{Part, Role, TrainableSet};
 
 /// What a trained layer's gradient is made of, beside ∂L/∂(output).
@@ -57,6 +58,7 @@ pub(crate) struct Dropout<'a> {
 pub(crate) struct Tape<'a> {
     set: Option<TrainableSet>,
     dropout: Option<Dropout<'a>>,
+    precision: ComputePrecision,
     taps: Vec<Tap>,
 }
 
@@ -66,15 +68,22 @@ impl<'a> Tape<'a> {
         Self {
             set: None,
             dropout: None,
+            precision: ComputePrecision::F32,
             taps: Vec::new(),
         }
     }
 
-    /// A tape that records the layers of a trainable set.
-    pub(crate) fn recording(set: TrainableSet, dropout: Option<Dropout<'a>>) -> Self {
+    /// A tape that records the layers of a trainable set, whose linear layers multiply in this
+    /// precision.
+    pub(crate) fn recording(
+        set: TrainableSet,
+        dropout: Option<Dropout<'a>>,
+        precision: ComputePrecision,
+    ) -> Self {
         Self {
             set: Some(set),
             dropout,
+            precision,
             taps: Vec::new(),
         }
     }
@@ -85,7 +94,7 @@ impl<'a> Tape<'a> {
     }
 
     pub(crate) fn linear(&mut self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-        let y = linear(x.clone(), &layer.weight, Some(&layer.bias));
+        let y = self.product(layer.part, x.clone(), &layer.weight, Some(&layer.bias));
         if let Some(adapter) = &layer.adapter {
             return self.adapter(layer, adapter, x, y);
         }
@@ -106,8 +115,10 @@ impl<'a> Tape<'a> {
         x: Tensor<3>,
         y: Tensor<3>,
     ) -> Tensor<3> {
-        let xa = linear(x.clone(), &adapter.a, None).mul_scalar(adapter.scale);
-        let y = y + linear(xa.clone(), &adapter.b, None);
+        let xa = self
+            .product(layer.part, x.clone(), &adapter.a, None)
+            .mul_scalar(adapter.scale);
+        let y = y + self.product(layer.part, xa.clone(), &adapter.b, None);
         if !self.trains(layer.part, Role::AdapterB) {
             return y;
         }
@@ -159,6 +170,28 @@ impl<'a> Tape<'a> {
         let mask: Vec<f32> = (0..shape.num_elements()).map(draw).collect();
         let device = x.device().inner();
         x * Tensor::from_data(TensorData::new(mask, shape), &device)
+    }
+
+    /// x W + b, the product in the tape's precision in the encoder; the head's are small.
+    /// Gradients go back through the same casts, so that the product back is in that precision,
+    /// too.
+    fn product(
+        &self,
+        part: Part,
+        x: Tensor<3>,
+        weight: &Tensor<2>,
+        bias: Option<&Tensor<1>>,
+    ) -> Tensor<3> {
+        let reduced = self.precision.reduced().filter(|_| part == Part::Encoder);
+        let Some(reduced) = reduced else {
+            return linear(x, weight, bias);
+        };
+        let product = linear(x.cast(reduced), &weight.clone().cast(reduced), None);
+        let product = product.cast(FloatDType::F32);
+        match bias {
+            Some(bias) => product + bias.clone().unsqueeze(),
+            None => product,
+        }
     }
 
     fn trains(&self, part: Part, role: Role) -> bool {
