@@ -22,7 +22,8 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
         workspaces: Workspace::borrow(threads),
         total: work.nothing(),
     };
-    let (groups, large) = work.groups(work.batch.tile_tokens());
+    let (_, parameters) = summing.weights.dense();
+    let (groups, large) = work.groups(work.batch.tile_tokens(parameters));
     for wave in groups.chunks(threads) {
         summing.add_wave(wave, work.clipping != Clipping::None);
     }

@@ -12,6 +12,15 @@ use crate::error::ModelError;
 /// enough for several threads to have some each, and their buffers to stay small.
 const TILE_TOKENS: usize = 1024;
 
+/// The same where so few parameters are trained that adding up a tile's sum costs next to nothing:
+/// what passes through the network stays nearer to the processor. Measured on AVX2, the step of a
+/// BERT-tiny takes a tenth less time so, and that of adapters on MiniLM half of the memory.
+const SMALL_TILE_TOKENS: usize = 256;
+
+/// Trained parameters, but for embedding tables, up to which tiles are small: their sums, in
+/// single and double precision, then stay in a cache of a dozen megabytes.
+const SMALL_SUM: usize = 1 << 20;
+
 /// Bytes of a number of single precision.
 const SINGLE: u64 = 4;
 
@@ -57,7 +66,7 @@ impl PhysicalBatch {
             1
         };
         // Rather a thread less than tiles so small that products are slow.
-        for least in [longest.max(TILE_TOKENS / 4), longest] {
+        for least in [longest.max(SMALL_TILE_TOKENS), longest] {
             for tiles in (1..=most).rev() {
                 let tokens = needs.tokens_within(memory, tiles);
                 if tokens >= least {
@@ -86,9 +95,15 @@ impl PhysicalBatch {
         rows <= self.rows && self.tokens.is_none_or(|most| tokens <= most)
     }
 
-    /// Tokens of a tile on the CPU.
-    pub(super) fn tile_tokens(self) -> usize {
-        self.tokens.map_or(TILE_TOKENS, |t| t.min(TILE_TOKENS))
+    /// Tokens of a tile on the CPU, where so many parameters are trained that aren't in an
+    /// embedding table.
+    pub(super) fn tile_tokens(self, parameters: usize) -> usize {
+        let tokens = if parameters <= SMALL_SUM {
+            SMALL_TILE_TOKENS
+        } else {
+            TILE_TOKENS
+        };
+        self.tokens.map_or(tokens, |t| t.min(tokens))
     }
 
     /// Tokens of a batch on a GPU.
