@@ -103,7 +103,8 @@ pub struct DeviceSection {
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
     #[serde(default = "auto")]
     pub device: String,
-    /// `f32`, or on a GPU that computes in them `f16` or `bf16`.
+    /// `f32`; or on a GPU that computes in it, and with the units `client` and `none`, `f16` or
+    /// `bf16`.
     #[serde(default = "single")]
     pub precision: String,
     /// Memory that training may take, such as `"4GB"` or `"512MiB"`; no limit if left out.

@@ -10,7 +10,9 @@ use crate::error::ModelError;
 
 /// The format of the operands of a linear layer's products, forward and back. Weights,
 /// everything between the products, per-unit norms and clipped sums are in single precision
-/// whatever this is, so that what is measured is what is added.
+/// whatever this is, so that what is measured is what is added. But what is added for a unit may
+/// depend, as far as rounding goes, on which others pass through the network with it: whoever claims a
+/// guarantee for sums of clipped units needs single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ComputePrecision {
     /// IEEE single precision, 24 bits of mantissa.
