@@ -17,8 +17,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
 use umbel_model::bert::{Activation, BertConfig};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, ComputePrecision, Example, LoraConfig, LoraTargets,
-    ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, ComputePrecision, Example, GradientSum, LoraConfig,
+    LoraTargets, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
 };
 
 pub use device_peak::peak_gflops;
@@ -289,7 +289,7 @@ impl<'a> Steps<'a> {
             clients
                 .into_iter()
                 .try_for_each(|client| match client.join() {
-                    Ok(result) => result.map(|_| ()),
+                    Ok(result) => result.map(GradientSum::recycle),
                     Err(panic) => std::panic::resume_unwind(panic),
                 })
         })?;

@@ -59,8 +59,10 @@ fn private_steps(
     // One entry for all steps of the round, before the first; each step uses up its share.
     let spent = site.ledger.spend(round)?;
     for step in spent.into_iter().flat_map(Spent::into_steps) {
-        let sum = sampled_gradient_sum(site, Some(mechanism), None, (&mut sampling, &mut dropout))?;
-        let sum = to_lattice(round, &sum.sum, mechanism.step)?;
+        let found =
+            sampled_gradient_sum(site, Some(mechanism), None, (&mut sampling, &mut dropout))?;
+        let sum = to_lattice(round, &found.sum, mechanism.step)?;
+        found.recycle();
         let released =
             release(sum, &mechanism.noise, step, &mut noise).map_err(|e| unusable(round, e))?;
         let gradient = mean(&released.to_f64(mechanism.step), local.batch);
@@ -134,6 +136,7 @@ fn plain_steps(
             &mut dropout,
         )?;
         let gradient = mean(&sum.sum, batch.len());
+        sum.recycle();
         optimiser.step(&mut parameters, &gradient, local.learning_rate);
         site.model.set_parameters(&parameters)?;
     }

@@ -22,7 +22,9 @@ pub(super) fn update(
     let spent = site.ledger.spend(round)?;
     let randomness = (&mut sampling, &mut dropout);
     let sum = sampled_gradient_sum(site, mechanism.as_ref(), adaptive, randomness)?;
-    let sum = to_lattice(round, &contribution(sum, adaptive), step)?;
+    let found = contribution(sum, adaptive);
+    let sum = to_lattice(round, &found.sum, step)?;
+    found.recycle();
     match (mechanism, spent, site.plan.privacy.placement) {
         (Some(m), Some(spent), NoisePlacement::Local) => {
             let mut rng = site.randomness(round, "noise")?;
@@ -36,13 +38,12 @@ pub(super) fn update(
 
 /// What a site adds to the round's sum: its gradients' and, with adaptive clipping, its units'
 /// bits.
-fn contribution(found: GradientSum, adaptive: Adaptive) -> Vec<f64> {
-    let mut sum = found.sum;
+fn contribution(mut found: GradientSum, adaptive: Adaptive) -> GradientSum {
     if let Some((rule, threshold)) = adaptive {
         let scale = rule.scale(threshold);
-        sum.iter_mut().for_each(|x| *x *= scale);
+        found.sum.iter_mut().for_each(|x| *x *= scale);
         let bits = found.norms.iter().map(|norm| rule.bit(*norm, threshold));
-        sum.push(bits.sum());
+        found.sum.push(bits.sum());
     }
-    sum
+    found
 }

@@ -12,6 +12,7 @@ mod on_device;
 mod on_host;
 mod parts;
 mod physical;
+mod recycled;
 mod runs;
 pub(crate) mod squares;
 pub(crate) mod tape;
@@ -25,7 +26,6 @@ mod norm_tests;
 mod support;
 
 use rand::Rng;
-use rayon::prelude::*;
 
 use crate::classifier::Classifier;
 use crate::device::is_cpu;
@@ -84,6 +84,13 @@ pub struct GradientSum {
     pub rejected: usize,
 }
 
+impl GradientSum {
+    /// Gives its memory back, for the next sum over the same parameters.
+    pub fn recycle(self) {
+        recycled::give_back(self.sum);
+    }
+}
+
 /// Sums the clipped gradients of `units`, each a list of rows of `examples` that are clipped
 /// together, whatever micro-batches they fall into. A unit's loss is the sum of its rows'
 /// cross-entropies. `batch` bounds what passes through the network at a time.
@@ -125,11 +132,8 @@ struct Work<'a> {
 impl Work<'_> {
     /// A sum of nothing.
     fn nothing(&self) -> GradientSum {
-        // Written by all threads, and not taken as untouched pages from the system: those are
-        // mapped twice where they are read before they are written.
-        let zeros = (0..self.model.layout().len()).into_par_iter().map(|_| 0.0);
         GradientSum {
-            sum: zeros.collect(),
+            sum: recycled::zeros(self.model.layout().len()),
             loss: 0.0,
             norms: vec![0.0; self.units.len()],
             rejected: 0,

@@ -60,8 +60,19 @@ pub(super) fn maximum(x: &[f32]) -> f32 {
             };
         }
     }
-    let top = lanes.iter().chain(rest);
-    top.copied().fold(f32::NEG_INFINITY, f32::max)
+    let larger = |x: f32, y: f32| if y > x { y } else { x };
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane = larger(*lane, *x);
+    }
+    // By halves: one after the other, each would wait for the one before.
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = larger(lanes[lane], lanes[lane + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// exp(-u) for u >= 0, to a relative 2e-7; 0 far out, NaN for NaN.
