@@ -75,8 +75,7 @@ pub fn simulate(
     let clock = SystemClock::new();
     check_precision(options.precision, config.privacy.unit)
         .map_err(|e| Failure::new(e.exit_kind(), e))?;
-    let (device, device_name) = options.device.resolve()?;
-    options.precision.check(&device, &device_name)?;
+    options.precision.check(&options.device.resolve()?.0)?;
     let mut prepared = prepare(config, labels, &options.device)?;
     prepared.device = options.precision.of_device(prepared.device);
     let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())

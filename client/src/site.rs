@@ -201,8 +201,8 @@ impl Site {
 ///
 /// A unit's part of a sum of gradients must hardly depend on which others pass through the network
 /// with it (`privacy/proofs/lattice.md`): in single precision it does so in its last bits, which
-/// the slack of the clipping norm absorbs, but in half precision by up to a thousandth of the
-/// clipping norm for each of the others. Where a client's whole difference is clipped after it was
+/// the slack of the clipping norm absorbs, but in half precision perhaps by as much as that rounds,
+/// a thousandth of the clipping norm for each of the others, which it doesn't. Where a client's whole difference is clipped after it was
 /// computed, and where nobody is protected, nothing rests on it.
 ///
 /// # Errors
@@ -238,7 +238,6 @@ fn open_model(
 ) -> Result<Classifier, SiteError> {
     let files = ModelFiles::from_named(files.iter().map(|(n, b)| (n.as_str(), b.as_ref())))?;
     let (device, device_name) = settings.device.resolve()?;
-    settings.precision.check(&device, &device_name)?;
     let device_name = settings.precision.of_device(device_name);
     tracing::info!(site = %settings.name, device = device_name, "training device");
     let wrong = |e: ModelError| SiteError::Plan(e.to_string());

@@ -233,7 +233,7 @@ impl Classifier {
     /// # Errors
     /// [`ModelError::Device`] where its device doesn't compute in it.
     pub fn computing_in(mut self, precision: ComputePrecision) -> Result<Self, ModelError> {
-        precision.check(&self.device, "the device")?;
+        precision.check(&self.device)?;
         self.precision = precision;
         Ok(self)
     }

@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use burn::tensor::{Device, FloatDType};
 
-use crate::device::is_cpu;
+use crate::device::{is_cpu, name_of};
 use crate::error::ModelError;
 
 /// The format of the operands of a linear layer's products, forward and back. Weights,
 /// everything between the products, per-unit norms and clipped sums are in single precision
 /// whatever this is, so that what is measured is what is added. But what is added for a unit may
-/// depend, as far as rounding goes, on which others pass through the network with it: whoever claims a
-/// guarantee for sums of clipped units needs single precision.
+/// depend, as far as rounding goes, on which others pass through the network with it: whoever
+/// claims a guarantee for sums of clipped units needs single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ComputePrecision {
     /// IEEE single precision, 24 bits of mantissa.
@@ -34,11 +34,11 @@ impl ComputePrecision {
         }
     }
 
-    /// Checks that a device, called `name`, computes in it.
+    /// Checks that a device computes in it.
     ///
     /// # Errors
     /// [`ModelError::Device`] where it doesn't.
-    pub fn check(self, device: &Device, name: &str) -> Result<(), ModelError> {
+    pub fn check(self, device: &Device) -> Result<(), ModelError> {
         let Some(format) = self.reduced() else {
             return Ok(());
         };
@@ -49,6 +49,7 @@ impl ComputePrecision {
             )));
         }
         if !device.supports_dtype(format) {
+            let name = name_of(device);
             return Err(ModelError::Device(format!(
                 "{name} doesn't compute in {word} through this driver; leave the precision at f32"
             )));
@@ -74,8 +75,8 @@ impl ComputePrecision {
     }
 
     /// What a loss is multiplied by before the pass back, and the gradients divided by after it:
-    /// a power of two, which costs no digit; `None` for nothing. In half precision gradients below 6e-5 would lose
-    /// digits, and those below 6e-8 vanish; those of a row are often that small.
+    /// a power of two, which costs no digit; `None` for nothing. In half precision gradients below
+    /// 6e-5 would lose digits, and those below 6e-8 vanish; those of a row are often that small.
     pub(crate) fn loss_scale(self) -> Option<f32> {
         match self {
             Self::F16 => Some(1024.0),
@@ -127,9 +128,9 @@ mod tests {
     #[test]
     fn the_cpu_computes_in_single_precision_only() {
         let cpu = Device::flex();
-        assert!(ComputePrecision::F32.check(&cpu, "CPU").is_ok());
+        assert!(ComputePrecision::F32.check(&cpu).is_ok());
         for reduced in [ComputePrecision::F16, ComputePrecision::Bf16] {
-            let error = reduced.check(&cpu, "CPU").expect_err("refused");
+            let error = reduced.check(&cpu).expect_err("refused");
             assert!(error.to_string().contains(reduced.name()), "{error}");
         }
     }

@@ -107,16 +107,19 @@ struct Adapter {
 }
 
 fn open(adapter: Adapter) -> (Device, String) {
-    let name = adapter
-        .device
-        .identity()
-        .map_or_else(|| "GPU".into(), |identity| identity.name.to_string());
+    let name = name_of(&adapter.device);
     let kind = if adapter.software {
         " (software, slow)"
     } else {
         ""
     };
     (adapter.device, format!("{name}{kind}"))
+}
+
+/// What a GPU calls itself.
+pub(crate) fn name_of(device: &Device) -> String {
+    let identity = device.identity();
+    identity.map_or_else(|| "GPU".into(), |identity| identity.name.to_string())
 }
 
 /// All adapters, discrete ones first and software last.

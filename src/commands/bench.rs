@@ -131,7 +131,7 @@ pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
     let mut rows = Vec::new();
     for choice in &devices {
         let (device, name) = choice.resolve()?;
-        bench.precision.check(&device, &name)?;
+        bench.precision.check(&device)?;
         let name = bench.precision.of_device(name);
         let peak = peak_gflops(&device, bench.least.min(Duration::from_secs(1)));
         for (set, word) in sets.iter().zip(&command.train) {

@@ -24,10 +24,16 @@ fn sum_by_lanes(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
         *lane += f(*x, *y);
     }
+    fold(lanes, |x, y| x + y)
+}
+
+/// Folds partial results by halves: one after the other, each would wait for the one before.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES], both: impl Fn(f32, f32) -> f32) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
+            lanes[lane] = both(lanes[lane], lanes[lane + width]);
         }
         width /= 2;
     }
@@ -49,30 +55,18 @@ pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
 /// The largest number, ignoring NaN; -∞ for none.
 #[inline(always)]
 pub(super) fn maximum(x: &[f32]) -> f32 {
+    let larger = |x: f32, y: f32| if y > x { y } else { x };
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {
         for lane in 0..LANES {
-            lanes[lane] = if chunk[lane] > lanes[lane] {
-                chunk[lane]
-            } else {
-                lanes[lane]
-            };
+            lanes[lane] = larger(lanes[lane], chunk[lane]);
         }
     }
-    let larger = |x: f32, y: f32| if y > x { y } else { x };
     for (lane, x) in lanes.iter_mut().zip(rest) {
         *lane = larger(*lane, *x);
     }
-    // By halves: one after the other, each would wait for the one before.
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] = larger(lanes[lane], lanes[lane + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
+    fold(lanes, larger)
 }
 
 /// exp(-u) for u >= 0, to a relative 2e-7; 0 far out, NaN for NaN.
