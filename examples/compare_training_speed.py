@@ -6,8 +6,10 @@
     python examples/compare_training_speed.py [--size minilm] [--batch 32] [--tokens 64]
 
 All train a BERT of the same sizes, embeddings frozen, with the same batch, tokens and threads, and
-take turns, so that each meets the same disturbances of the machine; medians are compared. PyTorch
-trains without privacy. Opacus clips each example's gradient, by hooks (`GradSampleModule`) or by
+take turns, so that each meets the same disturbances of the machine; medians are compared. Like the
+others' model, umbel's reads the first token through a pooler; "mean" is a model of the same sizes
+that reads the mean of all tokens, of which none can be left out of the last layer. PyTorch trains
+without privacy. Opacus clips each example's gradient, by hooks (`GradSampleModule`) or by
 ghost clipping. What can't be imported is left out, and said so.
 """
 
@@ -77,12 +79,12 @@ class Contender:
         return time.perf_counter() - start
 
 
-def umbel(arguments):
+def umbel(arguments, pooling):
     """Medians of a short measurement: examples a second, plain and private."""
     environment = os.environ | {"RAYON_NUM_THREADS": str(arguments.threads)}
     output = subprocess.run(
         [arguments.umbel, "bench", "--json", "--device", "cpu", "--train", "encoder"]
-        + ["--size", arguments.size, "--seconds", str(arguments.seconds)]
+        + ["--pooling", pooling, "--size", arguments.size, "--seconds", str(arguments.seconds)]
         + ["--batch", str(arguments.batch), "--tokens", str(arguments.tokens)],
         check=True, capture_output=True, text=True, env=environment,
     )
@@ -114,8 +116,9 @@ def main():
     others = contenders(arguments)
     rates = {}
     for _ in range(arguments.turns):
-        for mode, rate in umbel(arguments).items():
-            rates.setdefault(f"umbel {mode}", []).append(rate)
+        for pooling, note in [("pooler", ""), ("mean", ", mean")]:
+            for mode, rate in umbel(arguments, pooling).items():
+                rates.setdefault(f"umbel {mode}{note}", []).append(rate)
         for name, contender in others.items():
             times, start = [], time.perf_counter()
             while not times or time.perf_counter() - start < arguments.seconds:
@@ -125,11 +128,12 @@ def main():
     print(f"{arguments.size}, batch {arguments.batch}, {arguments.tokens} tokens, encoder, "
           f"{arguments.threads} threads")
     medians = {name: statistics.median(found) for name, found in rates.items()}
-    private = medians["umbel private"]
-    print(f"{'':16}{'examples/s':>12}{'lowest':>10}{'highest':>10}{'umbel private to it':>22}")
+    print(f"{'':20}{'':>12}{'':>10}{'':>10}{'umbel private to it':>22}")
+    print(f"{'':20}{'examples/s':>12}{'lowest':>10}{'highest':>10}{'pooler':>14}{'mean':>8}")
     for name, rate in medians.items():
         low, high = min(rates[name]), max(rates[name])
-        print(f"{name:16}{rate:12.1f}{low:10.1f}{high:10.1f}{private / rate:22.2f}")
+        pooler, mean = (medians[f"umbel private{note}"] / rate for note in ["", ", mean"])
+        print(f"{name:20}{rate:12.1f}{low:10.1f}{high:10.1f}{pooler:14.2f}{mean:8.2f}")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,8 @@ impl Classifier {
     /// A classifier of random weights, for tests and benchmarks.
     ///
     /// # Errors
-    /// [`ModelError::Tokenizer`] where `tokenizer_json` is none.
+    /// [`ModelError::Config`] for sizes that can't be; [`ModelError::Tokenizer`] where
+    /// `tokenizer_json` is none.
     pub fn random<R: Rng>(
         config: &BertConfig,
         tokenizer_json: &[u8],
@@ -116,6 +117,7 @@ impl Classifier {
         rng: &mut R,
         device: &Device,
     ) -> Result<Self, ModelError> {
+        let config = &config.clone().checked()?;
         let tokenizer =
             Tokenizer::from_json(tokenizer_json, options.max_tokens, config.vocab_size)?;
         let mut network = Network::zeros(config, options.pooling, options.labels.len(), device);

@@ -40,6 +40,8 @@ pub struct Bench {
     pub memory: Option<u64>,
     /// Tokens of every example.
     pub tokens: usize,
+    /// How an example becomes one vector.
+    pub pooling: Pooling,
     /// Clients that train at the same time, each a batch of its own.
     pub clients: usize,
     /// The least time that each row is measured for.
@@ -78,6 +80,8 @@ pub struct BenchRow {
     pub batch: usize,
     /// Tokens of an example.
     pub tokens: usize,
+    /// How an example becomes one vector.
+    pub pooling: String,
     /// Clients that trained at the same time.
     pub clients: usize,
 }
@@ -152,7 +156,7 @@ const TOKENIZER: &[u8] = br###"{"version":"1.0","truncation":null,"padding":null
 "max_input_chars_per_word":100,"vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3}}}"###;
 
 impl Bench {
-    /// The classifier that trains `set`, with two labels and mean pooling.
+    /// The classifier that trains `set`, with two labels.
     ///
     /// # Errors
     /// [`ModelError`] where the model's files don't make one, or have fewer positions than there
@@ -160,7 +164,7 @@ impl Bench {
     pub fn classifier(&self, set: TrainableSet, device: &Device) -> Result<Classifier, ModelError> {
         let options = ClassifierOptions {
             labels: ["negative", "positive"].map(str::to_owned).to_vec(),
-            pooling: Pooling::Mean,
+            pooling: self.pooling,
             max_tokens: self.tokens,
             dropout: 0.0,
             train: set,
@@ -210,7 +214,7 @@ impl Bench {
         let steps = Steps::new(self, &model)?;
         let times = steps.take_turns(self.least)?;
         let examples = (self.batch * self.clients) as f64;
-        let needed = operations(model.config(), self.tokens, set);
+        let needed = operations(model.config(), self.tokens, self.pooling, set);
         let plain = examples / times[0].as_secs_f64();
         Ok(Mode::ALL.map(|mode| {
             let examples_per_s = examples / times[mode as usize].as_secs_f64();
@@ -225,6 +229,7 @@ impl Bench {
                 ratio_to_plain: (mode == Mode::Private).then_some(examples_per_s / plain),
                 batch: self.batch,
                 tokens: self.tokens,
+                pooling: self.pooling.to_string(),
                 clients: self.clients,
             }
         }))

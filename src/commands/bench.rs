@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use umbel::bench::{Bench, BenchModel, BenchRow, Mode, named_set, named_size, peak_gflops};
 use umbel::failure::Failure;
 use umbel_model::bert::BertConfig;
-use umbel_model::{ComputePrecision, DeviceChoice, ModelError, ModelFiles, TrainableSet};
+use umbel_model::{ComputePrecision, DeviceChoice, ModelError, ModelFiles, Pooling, TrainableSet};
 use umbel_proto::exit_code::ExitKind;
 
 use super::print_json;
@@ -45,6 +45,10 @@ pub struct BenchCommand {
     /// Tokens of every example.
     #[arg(long, default_value = "64")]
     tokens: NonZero<usize>,
+    /// How an example becomes one vector: mean, cls or pooler. With the latter two the last layer
+    /// goes no further than keys and values with tokens that nobody reads.
+    #[arg(long, default_value = "mean")]
+    pooling: Pooling,
     /// What is trained: full, encoder, lora, bias, head. Several with commas.
     #[arg(
         long,
@@ -183,6 +187,7 @@ fn bench_of(command: &BenchCommand) -> Result<Bench, Failure> {
         precision: command.precision,
         memory: command.memory.map(|size| size.as_u64()),
         tokens: command.tokens.get(),
+        pooling: command.pooling,
         clients: command.clients.get(),
         least: command.seconds,
     })
@@ -250,6 +255,7 @@ fn memory_in_own_process(
     ] {
         child.args([option, &value.to_string()]);
     }
+    child.args(["--pooling", &command.pooling.to_string()]);
     if let Some(size) = command.memory {
         child.args(["--memory", &format!("{}B", size.as_u64())]);
     }

@@ -60,6 +60,25 @@ impl EncoderLayer {
     }
 }
 
+/// Which tokens' states a layer hands on. Where the head reads the first token alone, the last
+/// layer takes no others further than their keys and values.
+#[derive(Clone, Copy)]
+enum Outputs {
+    All,
+    First,
+}
+
+impl Outputs {
+    /// `[batch, tokens, n]` of these tokens.
+    fn of(self, states: Tensor<3>) -> Tensor<3> {
+        let [rows, _, width] = states.dims();
+        match self {
+            Self::All => states,
+            Self::First => states.slice([0..rows, 0..1, 0..width]),
+        }
+    }
+}
+
 /// The whole network, on one device.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -180,17 +199,28 @@ impl Network {
 
     /// The last hidden states, `[batch, tokens, hidden]`.
     pub(crate) fn hidden(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        self.encode(batch, Outputs::All, tape)
+    }
+
+    /// The last layer's `outputs`, `[batch, tokens or 1, hidden]`.
+    fn encode(&self, batch: &Batch, outputs: Outputs, tape: &mut Tape<'_>) -> Tensor<3> {
         let mut hidden = self.embed(batch, tape);
-        for layer in &self.layers {
-            hidden = self.layer(layer, hidden, batch, tape);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let is_last = index + 1 == self.layers.len();
+            let outputs = if is_last { outputs } else { Outputs::All };
+            hidden = self.layer(layer, hidden, batch, outputs, tape);
         }
         hidden
     }
 
     /// One score a label, `[batch, labels]`.
     pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
-        let hidden = self.hidden(batch, tape);
-        let pooled = self.pool(hidden, batch, tape);
+        let outputs = match self.pooling {
+            Pooling::Mean => Outputs::All,
+            Pooling::Cls | Pooling::Pooler => Outputs::First,
+        };
+        let outputs = self.encode(batch, outputs, tape);
+        let pooled = self.pool(outputs, batch, tape);
         let pooled = tape.dropout(pooled);
         let scores = tape.linear(&self.classifier, pooled);
         let [rows, _, labels] = scores.dims();
@@ -216,9 +246,11 @@ impl Network {
         layer: &EncoderLayer,
         hidden: Tensor<3>,
         batch: &Batch,
+        outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
-        let context = self.attend(layer, hidden.clone(), batch, tape);
+        let context = self.attend(layer, hidden.clone(), batch, outputs, tape);
+        let hidden = outputs.of(hidden);
         let attended = tape.linear(&layer.attention_output, context);
         let attended = tape.dropout(attended);
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
@@ -239,15 +271,18 @@ impl Network {
         layer: &EncoderLayer,
         hidden: Tensor<3>,
         batch: &Batch,
+        outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
-        let [rows, tokens, width] = hidden.dims();
         let heads = self.config.heads;
         let split = |x: Tensor<3>| {
+            let [rows, tokens, width] = x.dims();
             x.reshape([rows, tokens, heads, width / heads])
                 .swap_dims(1, 2)
         };
-        let query = split(tape.linear(&layer.query, hidden.clone()));
+        let asking = outputs.of(hidden.clone());
+        let [rows, asked, width] = asking.dims();
+        let query = split(tape.linear(&layer.query, asking));
         let key = split(tape.linear(&layer.key, hidden.clone()));
         let value = split(tape.linear(&layer.value, hidden));
         let scale = ((width / heads) as f64).sqrt().recip();
@@ -259,17 +294,15 @@ impl Network {
         weights
             .matmul(value)
             .swap_dims(1, 2)
-            .reshape([rows, tokens, width])
+            .reshape([rows, asked, width])
     }
 
-    /// `[batch, 1, hidden]`
-    fn pool(&self, hidden: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
-        let [rows, _, width] = hidden.dims();
-        let first = |hidden: Tensor<3>| hidden.slice([0..rows, 0..1, 0..width]);
+    /// From what the last layer hands out, to `[batch, 1, hidden]`.
+    fn pool(&self, outputs: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         match (self.pooling, &self.pooler) {
-            (Pooling::Mean, _) => (hidden * batch.mean_weights()).sum_dim(1),
-            (_, Some(pooler)) => tape.linear(pooler, first(hidden)).tanh(),
-            (_, None) => first(hidden),
+            (Pooling::Mean, _) => (outputs * batch.mean_weights()).sum_dim(1),
+            (_, Some(pooler)) => tape.linear(pooler, outputs).tanh(),
+            (_, None) => outputs,
         }
     }
 }

@@ -16,9 +16,29 @@ pub(super) struct Attention {
     pub(super) heads: usize,
 }
 
+/// A row of L tokens, of which the first M attend to all.
+pub(super) struct Span {
+    /// Its tokens, as places among all.
+    pub(super) tokens: Range<usize>,
+    /// Where the M have their context.
+    pub(super) outputs: Range<usize>,
+}
+
+impl Span {
+    /// The M, as places among all tokens.
+    fn queries(&self) -> Range<usize> {
+        self.tokens.start..self.tokens.start + self.outputs.len()
+    }
+
+    /// How many weights a head has for it.
+    fn weights(&self) -> usize {
+        self.outputs.len() * self.tokens.len()
+    }
+}
+
 /// The weights that attention gave, after a pass forward.
 pub(super) struct Attended {
-    /// Softmax of the scores: for each row of L tokens and head, `[L, L]`.
+    /// Softmax of the scores: for each row and head, `[M, L]`.
     weights: Vec<f32>,
     /// Dropout's mask of them, and the two multiplied.
     dropped: Option<(Vec<f32>, Vec<f32>)>,
@@ -34,78 +54,74 @@ impl Attention {
         (self.width() as f32).sqrt().recip()
     }
 
-    /// How many weights rows of these lengths have.
-    pub(super) fn weights(self, rows: &[Range<usize>]) -> usize {
-        rows.iter().map(|row| row.len() * row.len()).sum::<usize>() * self.heads
+    /// How many weights these rows have.
+    pub(super) fn weights(self, spans: &[Span]) -> usize {
+        spans.iter().map(Span::weights).sum::<usize>() * self.heads
     }
 
-    /// Where each row and head has its numbers: the row's tokens, the head's first column, and
-    /// the place of its weights.
-    fn places(
-        self,
-        rows: &[Range<usize>],
-    ) -> impl Iterator<Item = (Range<usize>, usize, Range<usize>)> {
+    /// What each row and head has: the row, the head's first column, and the place of its
+    /// weights.
+    fn places(self, spans: &[Span]) -> impl Iterator<Item = (&Span, usize, Range<usize>)> {
         let mut start = 0;
         let width = self.width();
-        rows.iter().flat_map(move |row| {
-            let size = row.len() * row.len();
+        spans.iter().flat_map(move |span| {
+            let size = span.weights();
             let first = start;
             start += self.heads * size;
-            let row = row.clone();
             (0..self.heads).map(move |head| {
                 let place = first + head * size;
-                (row.clone(), head * width, place..place + size)
+                (span, head * width, place..place + size)
             })
         })
     }
 
-    /// The part of `[N, 3 · hidden]` that belongs to a row's queries (0), keys (1) or values (2)
-    /// in the head that begins at `column`.
+    /// The part of `[N, 3 · hidden]` that belongs to these tokens' queries (0), keys (1) or
+    /// values (2) in the head that begins at `column`.
     fn part<'a>(
         self,
         qkv: &'a [f32],
-        row: &Range<usize>,
+        tokens: &Range<usize>,
         which: usize,
         column: usize,
     ) -> Matrix<'a> {
         let stride = 3 * self.hidden;
-        let start = row.start * stride + which * self.hidden + column;
-        Matrix::strided(&qkv[start..], row.len(), self.width(), stride)
+        let start = tokens.start * stride + which * self.hidden + column;
+        Matrix::strided(&qkv[start..], tokens.len(), self.width(), stride)
     }
 
     fn part_mut<'a>(
         self,
         qkv: &'a mut [f32],
-        row: &Range<usize>,
+        tokens: &Range<usize>,
         which: usize,
         column: usize,
     ) -> MatrixMut<'a> {
         let stride = 3 * self.hidden;
-        let start = row.start * stride + which * self.hidden + column;
-        MatrixMut::strided(&mut qkv[start..], row.len(), self.width(), stride)
+        let start = tokens.start * stride + which * self.hidden + column;
+        MatrixMut::strided(&mut qkv[start..], tokens.len(), self.width(), stride)
     }
 
-    /// From queries, keys and values `[N, 3 · hidden]` to the context `[N, hidden]`. `mask` is
-    /// dropout's, a number for each weight.
+    /// From queries, keys and values `[N, 3 · hidden]` to the context of all outputs, `[M, hidden]`.
+    /// `mask` is dropout's, a number for each weight.
     pub(super) fn forward(
         self,
         qkv: &[f32],
-        rows: &[Range<usize>],
+        spans: &[Span],
         mask: Option<Vec<f32>>,
         context: &mut [f32],
         workspace: &mut Workspace,
     ) -> Attended {
-        let mut weights = workspace.take(self.weights(rows));
+        let mut weights = workspace.take(self.weights(spans));
         let scale = self.scale();
-        for (row, column, place) in self.places(rows) {
+        for (span, column, place) in self.places(spans) {
             let scores = &mut weights[place];
             multiply(
-                MatrixMut::new(scores, row.len(), row.len()),
+                MatrixMut::new(scores, span.outputs.len(), span.tokens.len()),
                 scale,
-                self.part(qkv, &row, 0, column),
-                self.part(qkv, &row, 1, column).transposed(),
+                self.part(qkv, &span.queries(), 0, column),
+                self.part(qkv, &span.tokens, 1, column).transposed(),
             );
-            softmax(scores, row.len());
+            softmax(scores, span.tokens.len());
         }
         let dropped = mask.map(|mask| {
             let mut product = workspace.take(weights.len());
@@ -115,73 +131,75 @@ impl Attention {
             (mask, product)
         });
         let used = dropped.as_ref().map_or(&weights, |(_, product)| product);
-        for (row, column, place) in self.places(rows) {
-            let start = row.start * self.hidden + column;
+        for (span, column, place) in self.places(spans) {
+            let start = span.outputs.start * self.hidden + column;
+            let (outputs, width) = (span.outputs.len(), self.width());
             multiply(
-                MatrixMut::strided(&mut context[start..], row.len(), self.width(), self.hidden),
+                MatrixMut::strided(&mut context[start..], outputs, width, self.hidden),
                 1.0,
-                Matrix::new(&used[place], row.len(), row.len()),
-                self.part(qkv, &row, 2, column),
+                Matrix::new(&used[place], outputs, span.tokens.len()),
+                self.part(qkv, &span.tokens, 2, column),
             );
         }
         Attended { weights, dropped }
     }
 
-    /// From ∂L/∂(context) `[N, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`.
+    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`.
     pub(super) fn backward(
         self,
         qkv: &[f32],
-        rows: &[Range<usize>],
+        spans: &[Span],
         attended: &Attended,
         g_context: &[f32],
         g_qkv: &mut [f32],
         workspace: &mut Workspace,
     ) {
-        let longest = rows.iter().map(Range::len).max().unwrap_or(0);
-        let mut g_scores = workspace.take(longest * longest);
-        for (row, column, place) in self.places(rows) {
-            let length = row.len();
-            let start = row.start * self.hidden + column;
-            let g = Matrix::strided(&g_context[start..], length, self.width(), self.hidden);
+        let largest = spans.iter().map(Span::weights).max().unwrap_or(0);
+        let mut g_scores = workspace.take(largest);
+        for (span, column, place) in self.places(spans) {
+            let (outputs, tokens) = (span.outputs.len(), span.tokens.len());
+            let start = span.outputs.start * self.hidden + column;
+            let g = Matrix::strided(&g_context[start..], outputs, self.width(), self.hidden);
             let used = match &attended.dropped {
                 Some((_, product)) => &product[place.clone()],
                 None => &attended.weights[place.clone()],
             };
-            let used = Matrix::new(used, length, length);
+            let used = Matrix::new(used, outputs, tokens);
+            let g_values = self.part_mut(g_qkv, &span.tokens, 2, column);
+            multiply(g_values, 1.0, used.transposed(), g);
+            let scores = &mut g_scores[..outputs * tokens];
             multiply(
-                self.part_mut(g_qkv, &row, 2, column),
-                1.0,
-                used.transposed(),
-                g,
-            );
-            let scores = &mut g_scores[..length * length];
-            multiply(
-                MatrixMut::new(scores, length, length),
+                MatrixMut::new(scores, outputs, tokens),
                 1.0,
                 g,
-                self.part(qkv, &row, 2, column).transposed(),
+                self.part(qkv, &span.tokens, 2, column).transposed(),
             );
             if let Some((mask, _)) = &attended.dropped {
                 for (x, mask) in scores.iter_mut().zip(&mask[place.clone()]) {
                     *x *= mask;
                 }
             }
-            softmax_backward(scores, &attended.weights[place], length, self.scale());
-            let scores = Matrix::new(&g_scores, length, length);
-            multiply(
-                self.part_mut(g_qkv, &row, 0, column),
-                1.0,
-                scores,
-                self.part(qkv, &row, 1, column),
-            );
-            multiply(
-                self.part_mut(g_qkv, &row, 1, column),
-                1.0,
-                scores.transposed(),
-                self.part(qkv, &row, 0, column),
-            );
+            softmax_backward(scores, &attended.weights[place], tokens, self.scale());
+            let scores = Matrix::new(&g_scores, outputs, tokens);
+            let keys = self.part(qkv, &span.tokens, 1, column);
+            let g_queries = self.part_mut(g_qkv, &span.queries(), 0, column);
+            multiply(g_queries, 1.0, scores, keys);
+            let queries = self.part(qkv, &span.queries(), 0, column);
+            let g_keys = self.part_mut(g_qkv, &span.tokens, 1, column);
+            multiply(g_keys, 1.0, scores.transposed(), queries);
         }
+        self.clear_unasked(spans, g_qkv);
         workspace.give(g_scores);
+    }
+
+    /// Queries that nobody asked have a gradient of zero.
+    fn clear_unasked(self, spans: &[Span], g_qkv: &mut [f32]) {
+        for span in spans {
+            for token in span.queries().end..span.tokens.end {
+                let start = token * 3 * self.hidden;
+                g_qkv[start..start + self.hidden].fill(0.0);
+            }
+        }
     }
 }
 

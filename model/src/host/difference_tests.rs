@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::activation::activate;
-use super::attention::Attention;
+use super::attention::{Attention, Span};
 use super::layer_norm::{Norm, Summands};
 use super::workspace::Workspace;
 use crate::bert::Activation;
@@ -64,29 +64,43 @@ const ATTENTION: Attention = Attention {
     heads: 3,
 };
 
+/// The rows, of which all tokens attend to all, or the first alone does.
+fn spans(only_first: bool) -> Vec<Span> {
+    let rows = ROWS.into_iter().enumerate();
+    let span = |(index, tokens): (usize, Range<usize>)| Span {
+        outputs: match only_first {
+            true => index..index + 1,
+            false => tokens.clone(),
+        },
+        tokens,
+    };
+    rows.map(span).collect()
+}
+
 /// Attention by its definition, of queries, keys and values side by side.
-fn attention(qkv: &[f64], mask: Option<&[f32]>) -> Vec<f64> {
+fn attention(qkv: &[f64], spans: &[Span], mask: Option<&[f32]>) -> Vec<f64> {
     let (hidden, width) = (ATTENTION.hidden, ATTENTION.hidden / ATTENTION.heads);
     let at = |token: usize, which: usize, column: usize| {
         qkv[token * 3 * hidden + which * hidden + column]
     };
-    let mut context = vec![0.0; TOKENS * hidden];
+    let outputs: usize = spans.iter().map(|span| span.outputs.len()).sum();
+    let mut context = vec![0.0; outputs * hidden];
     let mut place = 0;
-    for row in ROWS {
+    for Span { tokens, outputs } in spans {
         for head in 0..ATTENTION.heads {
             let columns = head * width..(head + 1) * width;
-            for i in row.clone() {
+            for (i, output) in tokens.clone().zip(outputs.clone()) {
                 let score = |j: usize| -> f64 {
                     let products = columns.clone().map(|c| at(i, 0, c) * at(j, 1, c));
                     products.sum::<f64>() / (width as f64).sqrt()
                 };
-                let weights: Vec<f64> = row.clone().map(|j| score(j).exp()).collect();
+                let weights: Vec<f64> = tokens.clone().map(|j| score(j).exp()).collect();
                 let total: f64 = weights.iter().sum();
-                for (j, weight) in row.clone().zip(weights) {
+                for (j, weight) in tokens.clone().zip(weights) {
                     let kept = mask.map_or(1.0, |mask| f64::from(mask[place]));
                     place += 1;
                     for c in columns.clone() {
-                        context[i * hidden + c] += weight / total * kept * at(j, 2, c);
+                        context[output * hidden + c] += weight / total * kept * at(j, 2, c);
                     }
                 }
             }
@@ -101,21 +115,25 @@ fn attention_and_its_pass_back_are_those_of_the_definition() {
         .iter()
         .map(|x| 2.0 * x)
         .collect();
-    let g = numbers(TOKENS * ATTENTION.hidden, 2);
-    let dropout: Vec<f32> = numbers(ATTENTION.weights(&ROWS), 3)
-        .iter()
-        .map(|x| if *x < -0.5 { 0.0 } else { 4.0 / 3.0 })
-        .collect();
-    for mask in [None, Some(dropout)] {
-        let workspace = &mut Workspace::default();
-        let mut context = vec![f32::NAN; g.len()];
-        let attended = ATTENTION.forward(&qkv, &ROWS, mask.clone(), &mut context, workspace);
-        let define = |qkv: &[f64]| attention(qkv, mask.as_deref());
-        assert_close(&context, &define(&widened(&qkv)), "context");
-        let mut g_qkv = vec![f32::NAN; qkv.len()];
-        ATTENTION.backward(&qkv, &ROWS, &attended, &g, &mut g_qkv, workspace);
-        let expected = differences(&widened(&qkv), &g, define);
-        assert_close(&g_qkv, &expected, "gradient of queries, keys and values");
+    for only_first in [false, true] {
+        let spans = spans(only_first);
+        let outputs: usize = spans.iter().map(|span| span.outputs.len()).sum();
+        let g = numbers(outputs * ATTENTION.hidden, 2);
+        let dropout: Vec<f32> = numbers(ATTENTION.weights(&spans), 3)
+            .iter()
+            .map(|x| if *x < -0.5 { 0.0 } else { 4.0 / 3.0 })
+            .collect();
+        for mask in [None, Some(dropout)] {
+            let workspace = &mut Workspace::default();
+            let mut context = vec![f32::NAN; g.len()];
+            let attended = ATTENTION.forward(&qkv, &spans, mask.clone(), &mut context, workspace);
+            let define = |qkv: &[f64]| attention(qkv, &spans, mask.as_deref());
+            assert_close(&context, &define(&widened(&qkv)), "context");
+            let mut g_qkv = vec![f32::NAN; qkv.len()];
+            ATTENTION.backward(&qkv, &spans, &attended, &g, &mut g_qkv, workspace);
+            let expected = differences(&widened(&qkv), &g, define);
+            assert_close(&g_qkv, &expected, "gradient of queries, keys and values");
+        }
     }
 }
 
@@ -211,7 +229,8 @@ fn numbers_that_are_none_stay_so() {
     let mut qkv = numbers(TOKENS * 3 * ATTENTION.hidden, 11);
     qkv[0] = f32::NAN;
     let mut context = vec![0.0; TOKENS * ATTENTION.hidden];
-    ATTENTION.forward(&qkv, &ROWS, None, &mut context, &mut Workspace::default());
+    let workspace = &mut Workspace::default();
+    ATTENTION.forward(&qkv, &spans(false), None, &mut context, workspace);
     let (first, others) = context.split_at(ATTENTION.hidden);
     assert!(first.iter().any(|x| x.is_nan()));
     assert!(others.iter().all(|x| x.is_finite()));

@@ -1,7 +1,7 @@
 //! From hidden states to the loss, and back.
 
 use super::linear::{InputGradient, LinearRecord};
-use super::packed::Packed;
+use super::packed::{Packed, Places};
 use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
@@ -21,7 +21,8 @@ pub(super) struct HeadRecord {
 }
 
 impl HostWeights {
-    /// One score a label from the last hidden states `[N, hidden]`. `mask` is dropout's.
+    /// One score a label from the last layer's outputs: all hidden states, `[N, hidden]`, where
+    /// their mean is taken, else the first of each row, `[R, hidden]`. `mask` is dropout's.
     pub(super) fn score(
         &self,
         hidden: &[f32],
@@ -59,26 +60,26 @@ impl HostWeights {
     }
 
     /// `[R, hidden]`: the mean of a row's states, or the first of them.
-    fn pool(&self, hidden: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
+    fn pool(&self, outputs: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
         let width = self.hidden;
         let mut pooled = workspace.zeros(packed.rows.len() * width);
+        if self.pooling != Pooling::Mean {
+            pooled.copy_from_slice(outputs);
+            return pooled;
+        }
         for (to, row) in pooled.chunks_mut(width.max(1)).zip(&packed.rows) {
-            let states = &hidden[row.start * width..row.end * width];
-            match self.pooling {
-                Pooling::Mean => {
-                    for state in states.chunks(width.max(1)) {
-                        add(to, state);
-                    }
-                    let share = 1.0 / row.len().max(1) as f32;
-                    to.iter_mut().for_each(|x| *x *= share);
-                }
-                Pooling::Cls | Pooling::Pooler => to.copy_from_slice(&states[..width]),
+            let states = &outputs[row.start * width..row.end * width];
+            for state in states.chunks(width.max(1)) {
+                add(to, state);
             }
+            let share = 1.0 / row.len().max(1) as f32;
+            to.iter_mut().for_each(|x| *x *= share);
         }
         pooled
     }
 
-    /// From ∂L/∂(logits) `[R, labels]` to ∂L/∂(hidden states) `[N, hidden]`, if it is `needed`.
+    /// From ∂L/∂(logits) `[R, labels]` to the gradient of what [`Self::score`] was given, if it is
+    /// `needed`.
     pub(super) fn score_backward(
         &self,
         g_logits: Vec<f32>,
@@ -114,26 +115,25 @@ impl HostWeights {
             layer.backward(g, rows, into, record, workspace);
             g = g_first;
         }
+        if needed && self.pooling != Pooling::Mean {
+            return Some(g);
+        }
         let g_hidden = needed.then(|| self.unpool(&g, packed, workspace));
         workspace.give(g);
         g_hidden
     }
 
+    /// From ∂L/∂(mean) `[R, hidden]` to ∂L/∂(hidden states) `[N, hidden]`.
     fn unpool(&self, g: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
         let width = self.hidden;
-        let mut g_hidden = workspace.zeros(packed.tokens() * width);
+        let mut g_hidden = workspace.take(packed.count(Places::Tokens) * width);
         for (g, row) in g.chunks(width.max(1)).zip(&packed.rows) {
             let states = &mut g_hidden[row.start * width..row.end * width];
-            match self.pooling {
-                Pooling::Mean => {
-                    let share = 1.0 / row.len().max(1) as f32;
-                    for state in states.chunks_mut(width.max(1)) {
-                        for (state, g) in state.iter_mut().zip(g) {
-                            *state = g * share;
-                        }
-                    }
+            let share = 1.0 / row.len().max(1) as f32;
+            for state in states.chunks_mut(width.max(1)) {
+                for (state, g) in state.iter_mut().zip(g) {
+                    *state = g * share;
                 }
-                Pooling::Cls | Pooling::Pooler => states[..width].copy_from_slice(g),
             }
         }
         g_hidden

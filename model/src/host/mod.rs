@@ -6,7 +6,7 @@
 //! other. Here rows lie one after the other without padding ([`packed`]), what follows a
 //! matrix product is done in one pass over its result ([`layer_norm`], [`activation`],
 //! [`attention`]), buffers are used again ([`workspace`]), and each thread has a tile of rows
-//! of its own ([`tile`]). [`network`] has the passes forward and back, [`squares`] the norms
+//! of its own ([`tile`]). [`network`] and [`layer`] have the passes forward and back, [`squares`] the norms
 //! by unit (with [`gram`] for ghost norms) and [`sums`] the clipped sums.
 //!
 //! Tests hold both engines against each other, and each fused operation against finite
@@ -15,8 +15,10 @@
 mod activation;
 mod attention;
 mod cache;
+mod dropout;
 mod gram;
 mod head;
+mod layer;
 mod layer_norm;
 mod linear;
 mod network;

@@ -4,6 +4,15 @@ use std::ops::Range;
 
 use crate::gradient::Example;
 
+/// What the rows of a matrix stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Places {
+    /// A tile's N tokens.
+    Tokens,
+    /// Its R rows: each one's first token, or what became of it.
+    Rows,
+}
+
 /// The rows of a tile: N tokens in R rows of U units. A unit's rows lie together.
 pub(super) struct Packed {
     /// `[N]`
@@ -14,6 +23,8 @@ pub(super) struct Packed {
     pub(super) labels: Vec<usize>,
     /// Each unit's rows.
     pub(super) units: Vec<Range<usize>>,
+    /// Each unit's tokens, as places in `ids`.
+    unit_tokens: Vec<Range<usize>>,
 }
 
 impl Packed {
@@ -24,9 +35,11 @@ impl Packed {
             rows: Vec::new(),
             labels: Vec::new(),
             units: Vec::new(),
+            unit_tokens: Vec::new(),
         };
         for unit in units {
             let first = packed.rows.len();
+            let first_token = packed.ids.len();
             for row in unit.iter() {
                 let example = &examples[*row];
                 let start = packed.ids.len();
@@ -35,22 +48,24 @@ impl Packed {
                 packed.labels.push(example.label);
             }
             packed.units.push(first..packed.rows.len());
+            packed.unit_tokens.push(first_token..packed.ids.len());
         }
         packed
     }
 
-    /// N.
-    pub(super) fn tokens(&self) -> usize {
-        self.ids.len()
+    /// N or R.
+    pub(super) fn count(&self, places: Places) -> usize {
+        match places {
+            Places::Tokens => self.ids.len(),
+            Places::Rows => self.rows.len(),
+        }
     }
 
-    /// Each unit's tokens, as places in `ids`.
-    pub(super) fn unit_tokens(&self) -> Vec<Range<usize>> {
-        let tokens = |unit: &Range<usize>| {
-            let rows = &self.rows[unit.clone()];
-            let start = rows.first().map_or(0, |row| row.start);
-            start..rows.last().map_or(start, |row| row.end)
-        };
-        self.units.iter().map(tokens).collect()
+    /// Each unit's places.
+    pub(super) fn units_in(&self, places: Places) -> &[Range<usize>] {
+        match places {
+            Places::Tokens => &self.unit_tokens,
+            Places::Rows => &self.units,
+        }
     }
 }

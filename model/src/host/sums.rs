@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::linear::MatrixTap;
+use super::linear::{HostLinear, MatrixTap};
 use super::product::{Matrix, MatrixMut, multiply};
 use super::squares::sum_of_squares;
 use super::vector::{add, widely};
+use super::weights::HostNorm;
 use crate::gradient::squares::Square;
 
 /// A trained vector: its gradient for each unit.
@@ -19,7 +20,7 @@ pub(super) struct VectorTap {
 
 impl VectorTap {
     /// Σ over each unit's rows of `g`, `[n, stride]`, of which only `columns` matter.
-    pub(super) fn sum(
+    fn sum(
         offset: usize,
         g: &[f32],
         stride: usize,
@@ -47,13 +48,7 @@ impl VectorTap {
     }
 
     /// Σ over each unit's rows of g ⊙ x, both `[n, width]`.
-    pub(super) fn products(
-        offset: usize,
-        g: &[f32],
-        x: &[f32],
-        width: usize,
-        units: &[Range<usize>],
-    ) -> Self {
+    fn products(offset: usize, g: &[f32], x: &[f32], width: usize, units: &[Range<usize>]) -> Self {
         let mut each = vec![0.0; units.len() * width];
         widely(
             #[inline(always)]
@@ -94,6 +89,47 @@ impl VectorTap {
                 *to += factor * x;
             }
         }
+    }
+}
+
+/// Gradients by unit of trained biases and normalisations, as a pass back finds them.
+#[derive(Default)]
+pub(super) struct VectorTaps {
+    taps: Vec<VectorTap>,
+}
+
+impl VectorTaps {
+    /// Adds a linear layer's biases, from ∂L/∂(output) `g`, `[n, outputs]`, of which `units` has
+    /// each unit's rows.
+    pub(super) fn add_biases(&mut self, layer: &HostLinear, g: &[f32], units: &[Range<usize>]) {
+        for (offset, columns) in layer.biases() {
+            let tap = VectorTap::sum(offset, g, layer.outputs, columns, units);
+            self.taps.push(tap);
+        }
+    }
+
+    /// Adds a normalisation's γ and β, from ∂L/∂(output) `g` and x̂, both `[n, width]`.
+    pub(super) fn add_norm(
+        &mut self,
+        norm: &HostNorm,
+        g: &[f32],
+        normalised: &[f32],
+        units: &[Range<usize>],
+    ) {
+        let width = norm.gamma.len();
+        if let Some(offset) = norm.gamma_offset {
+            let tap = VectorTap::products(offset, g, normalised, width, units);
+            self.taps.push(tap);
+        }
+        if let Some(offset) = norm.beta_offset {
+            let tap = VectorTap::sum(offset, g, width, 0..width, units);
+            self.taps.push(tap);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn into_taps(self) -> Vec<VectorTap> {
+        self.taps
     }
 }
 

@@ -1,6 +1,7 @@
 //! A tile: the rows that one thread takes through the network at a time.
 
-use super::network::{Masks, Passed};
+use super::dropout::Masks;
+use super::network::Passed;
 use super::packed::Packed;
 use super::sums::scale_units;
 use super::weights::HostWeights;
@@ -117,15 +118,9 @@ fn find_norms(
     workspace: &mut Workspace,
 ) -> Vec<Option<f64>> {
     let mut squares = vec![Square::default(); packed.units.len()];
-    let unit_tokens = packed.unit_tokens();
-    for (layer, x, record) in passed.encoder_linears(weights) {
+    for (layer, x, record, places) in passed.linears(weights) {
         for tap in layer.matrices(x, record) {
-            tap.add_squares(&unit_tokens, &mut squares, workspace);
-        }
-    }
-    for (layer, x, record) in passed.head_linears(weights) {
-        for tap in layer.matrices(x, record) {
-            tap.add_squares(&packed.units, &mut squares, workspace);
+            tap.add_squares(packed.units_in(places), &mut squares, workspace);
         }
     }
     for tap in &passed.vectors {
@@ -146,24 +141,16 @@ fn sum(
     workspace: &mut Workspace,
 ) -> Vec<f32> {
     let factors: Vec<f32> = factors.iter().map(|factor| *factor as f32).collect();
-    let unit_tokens = packed.unit_tokens();
     if factors.iter().any(|factor| *factor != 1.0) {
-        passed.scale(
-            weights,
-            |values, width| scale_units(values, width, &unit_tokens, &factors),
-            |values, width| scale_units(values, width, &packed.units, &factors),
-        );
+        passed.scale(weights, |values, width, places| {
+            scale_units(values, width, packed.units_in(places), &factors);
+        });
     }
     let (base, len) = weights.dense();
     let mut sum = workspace.zeros(len);
-    for (layer, x, record) in passed.encoder_linears(weights) {
+    for (layer, x, record, places) in passed.linears(weights) {
         for tap in layer.matrices(x, record) {
-            tap.write_sum(packed.tokens(), base, &mut sum);
-        }
-    }
-    for (layer, x, record) in passed.head_linears(weights) {
-        for tap in layer.matrices(x, record) {
-            tap.write_sum(packed.rows.len(), base, &mut sum);
+            tap.write_sum(packed.count(places), base, &mut sum);
         }
     }
     for tap in &passed.vectors {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
 use crate::bert::Activation;
 use crate::classifier::Classifier;
@@ -81,6 +82,15 @@ impl HostLayer {
 }
 
 impl HostNorm {
+    /// What its passes need.
+    pub(super) fn view(&self) -> Norm<'_> {
+        Norm {
+            gamma: &self.gamma,
+            beta: &self.beta,
+            epsilon: self.epsilon,
+        }
+    }
+
     /// Whether anything of it is trained.
     pub(super) fn is_trained(&self) -> bool {
         self.gamma_offset.or(self.beta_offset).is_some()
