@@ -10,7 +10,7 @@ use std::thread;
 
 use umbel_client::compute::ComputeSlots;
 use umbel_client::participate::{ClientError, participate};
-use umbel_client::site::{SiteSettings, check_precision};
+use umbel_client::site::SiteSettings;
 use umbel_client::transport::InProcess;
 use umbel_coordinator::clock::{Clock, SystemClock};
 use umbel_coordinator::conduct::{Conduct, conduct};
@@ -73,8 +73,6 @@ pub fn simulate(
 ) -> Result<RunReport, Failure> {
     let labels = label_set(config)?;
     let clock = SystemClock::new();
-    check_precision(options.precision, config.privacy.unit)
-        .map_err(|e| Failure::new(e.exit_kind(), e))?;
     options.precision.check(&options.device.resolve()?.0)?;
     let mut prepared = prepare(config, labels, &options.device)?;
     prepared.device = options.precision.of_device(prepared.device);

@@ -129,7 +129,6 @@ impl Site {
         digest: BlobDigest,
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
-        check_precision(settings.precision, plan.privacy.unit)?;
         let policy = settings.policy_for(&plan);
         let model = open_model(&settings, &plan, files)?;
         let mut batch = PhysicalBatch::of_rows(plan.local.micro_batch);
@@ -197,29 +196,6 @@ impl Site {
     }
 }
 
-/// Checks that a unit's bound holds with products in this precision.
-///
-/// A unit's part of a sum of gradients must hardly depend on which others pass through the network
-/// with it (`privacy/proofs/lattice.md`): in single precision it does so in its last bits, which
-/// the slack of the clipping norm absorbs, but in half precision perhaps by as much as that rounds,
-/// a thousandth of the clipping norm for each of the others, which it doesn't. Where a client's whole difference is clipped after it was
-/// computed, and where nobody is protected, nothing rests on it.
-///
-/// # Errors
-/// [`SiteError::Plan`] where it doesn't hold.
-pub fn check_precision(precision: ComputePrecision, unit: PrivacyUnit) -> Result<(), SiteError> {
-    match unit {
-        PrivacyUnit::Record | PrivacyUnit::Group if precision != ComputePrecision::F32 => {
-            Err(SiteError::Plan(format!(
-                "products in {precision} don't go with the unit `{unit}`: a unit's gradient would \
-                 depend on which others are computed with it by more than the clipping norm allows \
-                 for; leave the precision at f32"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, SiteError> {
     let mut table = read_table(&settings.table, &settings.schema)?;
     if plan.local.clean {
@@ -283,24 +259,4 @@ fn read_parameters(bytes: &[u8]) -> Result<Vec<f32>, SiteError> {
         ));
     }
     Ok(numbers.iter().map(|b| f32::from_le_bytes(*b)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_precision_is_refused_where_each_unit_of_a_sum_is_bounded() {
-        for (unit, allowed) in [
-            (PrivacyUnit::Record, false),
-            (PrivacyUnit::Group, false),
-            (PrivacyUnit::Client, true),
-            (PrivacyUnit::None, true),
-        ] {
-            assert!(check_precision(ComputePrecision::F32, unit).is_ok());
-            for reduced in [ComputePrecision::F16, ComputePrecision::Bf16] {
-                assert_eq!(check_precision(reduced, unit).is_ok(), allowed, "{unit}");
-            }
-        }
-    }
 }

@@ -11,6 +11,7 @@ use crate::checkpoint::{
 };
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
+use crate::gradient::isolation::Isolation;
 use crate::host::HostCache;
 use crate::parameters::{ParameterLayout, Part, Pooling, Role, TrainableSet};
 use crate::tokenizer::Tokenizer;
@@ -40,6 +41,7 @@ pub struct Classifier {
     device: Device,
     precision: ComputePrecision,
     host: HostCache,
+    isolation: Isolation,
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
     tokenizer_json: Vec<u8>,
@@ -199,6 +201,7 @@ impl Classifier {
             device: device.clone(),
             precision: ComputePrecision::default(),
             host: HostCache::default(),
+            isolation: Isolation::default(),
             config_json: Vec::new(),
             tokenizer_json: Vec::new(),
         }
@@ -299,6 +302,11 @@ impl Classifier {
         Ok(())
     }
 
+    /// Which shapes its device is known to keep units apart in.
+    pub(crate) fn isolation(&self) -> &Isolation {
+        &self.isolation
+    }
+
     /// What training and inference on the CPU keep.
     pub(crate) fn host(&self) -> &HostCache {
         &self.host
@@ -363,10 +371,23 @@ impl Classifier {
     /// # Errors
     /// [`ModelError::Row`] for a row that is empty, too long or has an unknown token.
     pub(crate) fn batch(&self, rows: &[&[u32]]) -> Result<Batch, ModelError> {
-        for (row, tokens) in rows.iter().enumerate() {
-            self.check_row(row, tokens)?;
+        let longest = rows.iter().map(|row| row.len()).max();
+        self.batch_of(rows, longest.unwrap_or(1))
+    }
+
+    /// Pads rows of token ids to so many tokens.
+    ///
+    /// # Errors
+    /// As [`Classifier::batch`], and for a row of more tokens.
+    pub(crate) fn batch_of(&self, rows: &[&[u32]], tokens: usize) -> Result<Batch, ModelError> {
+        for (row, ids) in rows.iter().enumerate() {
+            self.check_row(row, ids)?;
+            if ids.len() > tokens {
+                let reason = format!("its {} tokens are more than {tokens}", ids.len());
+                return Err(ModelError::Row { row, reason });
+            }
         }
-        Ok(Batch::new(rows, &self.device))
+        Ok(Batch::new(rows, tokens.max(1), &self.device))
     }
 
     /// Checks that a row fits the model; `row` is its place in what the caller was given.

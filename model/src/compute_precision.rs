@@ -10,10 +10,10 @@ use crate::error::ModelError;
 
 /// The format of the operands of a linear layer's products, forward and back. Weights,
 /// everything between the products, per-unit norms and clipped sums are in single precision
-/// whatever this is, so that what is measured is what is added. But what is added for a unit may
-/// depend, as far as rounding goes, on which others pass through the network with it: whoever
-/// claims a guarantee for sums of clipped units needs single precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// whatever this is, so that what is measured is what is added. Where units are clipped, what is
+/// added for one in a reduced precision has the same bits whoever passes through the network with
+/// it, or the device is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ComputePrecision {
     /// IEEE single precision, 24 bits of mantissa.
     #[default]

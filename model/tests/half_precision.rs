@@ -17,7 +17,8 @@ const GPU: DeviceChoice = DeviceChoice::Gpu(None);
 
 fn sum(model: &Classifier, rows: &[Example], clipping: Clipping) -> GradientSum {
     let units: Vec<Vec<usize>> = (0..rows.len()).map(|row| vec![row]).collect();
-    let (batch, mut rng) = (PhysicalBatch::of_rows(8), ChaCha12Rng::seed_from_u64(0));
+    // Rows of each length have a micro-batch of their own.
+    let (batch, mut rng) = (PhysicalBatch::of_rows(2), ChaCha12Rng::seed_from_u64(0));
     gradient_sum(model, rows, &units, clipping, batch, &mut rng).expect("gradients")
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// overflow.
 const MASKED: f32 = -1e9;
 
-/// Rows of token ids, padded to the longest.
+/// Rows of token ids, padded to one length.
 pub(crate) struct Batch {
     /// `[rows, tokens]`
     tokens: Tensor<2, Int>,
@@ -16,17 +16,16 @@ pub(crate) struct Batch {
     ids: Vec<u32>,
     lengths: Vec<usize>,
     width: usize,
-    /// `[rows, 1, 1, tokens]`, where any row is padded.
-    attention_bias: Option<Tensor<4>>,
+    /// `[rows, 1, 1, tokens]`
+    attention_bias: Tensor<4>,
     /// `[rows, tokens, 1]`: 1/length at a row's tokens, 0 at its padding.
     mean_weights: Tensor<3>,
 }
 
 impl Batch {
-    /// Pads rows of token ids, each with at least one token, and puts them on a device.
-    pub(crate) fn new(rows: &[&[u32]], device: &Device) -> Self {
+    /// Pads rows of token ids, each of 1 to `width` tokens, and puts them on a device.
+    pub(crate) fn new(rows: &[&[u32]], width: usize, device: &Device) -> Self {
         let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
-        let width = lengths.iter().copied().max().unwrap_or(0).max(1);
         let count = rows.len();
         let mut ids = vec![0; count * width];
         let mut bias = vec![MASKED; count * width];
@@ -38,14 +37,12 @@ impl Batch {
             weights[start..end].fill(1.0 / row.len().max(1) as f32);
         }
         let integers: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
-        let padded = lengths.iter().any(|length| *length != width);
         Self {
             tokens: Tensor::from_data(TensorData::new(integers, [count, width]), device),
             ids,
             lengths,
             width,
-            attention_bias: padded
-                .then(|| Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device)),
+            attention_bias: Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device),
             mean_weights: Tensor::from_data(TensorData::new(weights, [count, width, 1]), device),
         }
     }
@@ -59,7 +56,8 @@ impl Batch {
         self.tokens.clone()
     }
 
-    pub(crate) fn attention_bias(&self) -> Option<Tensor<4>> {
+    /// Added to attention's scores: nothing, or what leaves no weight to padding.
+    pub(crate) fn attention_bias(&self) -> Tensor<4> {
         self.attention_bias.clone()
     }
 

@@ -286,10 +286,7 @@ impl Network {
         let key = split(tape.linear(&layer.key, hidden.clone()));
         let value = split(tape.linear(&layer.value, hidden));
         let scale = ((width / heads) as f64).sqrt().recip();
-        let mut scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3));
-        if let Some(bias) = batch.attention_bias() {
-            scores = scores + bias;
-        }
+        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + batch.attention_bias();
         let weights = tape.dropout(activation::softmax(scores, 3));
         weights
             .matmul(value)

@@ -43,6 +43,13 @@ impl EmbeddingGradient {
         self.values.iter().all(|x| x.is_finite())
     }
 
+    /// The numbers that a unit's gradient is made of.
+    pub(super) fn ingredients(&self, unit: usize) -> Vec<f32> {
+        let rows = self.rows[self.units[unit].clone()].iter();
+        let places = rows.flat_map(Clone::clone);
+        places.flat_map(|place| self.at(place)).copied().collect()
+    }
+
     fn at(&self, place: usize) -> &[f32] {
         &self.values[place * self.width..(place + 1) * self.width]
     }

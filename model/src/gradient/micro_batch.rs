@@ -1,12 +1,11 @@
-//! One padded batch: forward, backward, norms by unit, and the scaled sum.
+//! One micro-batch: forward, backward, norms by unit, and the scaled sum.
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use rand::Rng;
 
 use super::Example;
 use super::embedding::EmbeddingGradient;
 use super::parts::{Factors, Part};
-use super::runs::{Run, runs};
+use super::shape::Shape;
 use super::squares::{Square, Squares};
 use super::tape::{Dropout, Kept, Tape, linear};
 use crate::bert::Batch;
@@ -14,45 +13,48 @@ use crate::classifier::Classifier;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 
+/// What a micro-batch passes through, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub(super) model: &'a Classifier,
+    pub(super) shape: Shape,
+    /// Of the encoder's products.
+    pub(super) precision: ComputePrecision,
+}
+
 /// A batch of whole units after its backward pass.
 pub(super) struct MicroBatch<'a> {
-    model: &'a Classifier,
-    /// The parts of the gradient, for each run of units.
-    runs: Vec<(Run, Vec<Part>)>,
+    setting: Setting<'a>,
+    parts: Vec<Part>,
     embedding: Option<EmbeddingGradient>,
+    /// Of those that were asked for.
     units: usize,
     loss: f64,
 }
 
 impl<'a> MicroBatch<'a> {
-    /// Runs `units`, each a list of rows of `examples`, through the network and back, with
-    /// products in this precision.
-    pub(super) fn run<R: Rng>(
-        model: &'a Classifier,
+    /// Runs `units`, each a list of rows of `examples`, through the network and back. A list
+    /// may be empty, and there may be fewer than the shape has room for.
+    pub(super) fn run(
+        setting: Setting<'a>,
         examples: &[Example],
         units: &[&[usize]],
-        precision: ComputePrecision,
-        rng: &mut R,
+        dropout: Option<Dropout<'_>>,
     ) -> Result<Self, ModelError> {
-        let rows: Vec<&Example> = units
+        let Setting {
+            model,
+            shape,
+            precision,
+        } = setting;
+        let rows = placed(shape, examples, units);
+        let tokens: Vec<&[u32]> = rows
             .iter()
-            .copied()
-            .flatten()
-            .map(|r| &examples[*r])
+            .map(|row| row.map_or(NOBODY, |row| &row.tokens))
             .collect();
-        let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
-        let batch = model.batch(&tokens)?;
-        let rate = model.options().dropout;
-        let dropout = (rate > 0.0).then_some(Dropout { rate, rng });
+        let batch = model.batch_of(&tokens, shape.tokens)?;
         let mut tape = Tape::recording(model.options().train, dropout, precision);
         let logits = model.network().logits(&batch, &mut tape);
-        let labels: Vec<i32> = rows.iter().map(|row| row.label as i32).collect();
-        let labels = TensorData::new(labels, [rows.len(), 1]);
-        let labels = Tensor::<2, Int>::from_data(labels, model.device());
-        let loss = activation::log_softmax(logits, 1)
-            .gather(1, labels)
-            .sum()
-            .neg();
+        let loss = loss(logits, &rows);
         let value = loss
             .clone()
             .inner()
@@ -66,8 +68,7 @@ impl<'a> MicroBatch<'a> {
             None => loss,
         };
         let mut gradients = scaled.backward();
-        let runs = runs(units.iter().map(|rows| rows.len()));
-        let mut runs: Vec<(Run, Vec<Part>)> = runs.into_iter().map(|r| (r, Vec::new())).collect();
+        let mut parts = Vec::new();
         let mut embedding = None;
         for tap in tape.into_taps() {
             // A layer that the loss doesn't depend on has no gradient.
@@ -79,13 +80,13 @@ impl<'a> MicroBatch<'a> {
                 None => g,
             };
             match tap.kept {
-                Kept::Embedding => embedding = Some(on_host(g, &batch, units)),
-                kept => add_parts(&tap.name, &kept, &g, &mut runs),
+                Kept::Embedding => embedding = Some(on_host(g, &batch, shape, units)),
+                kept => add_parts(&tap.name, &kept, &g, shape, &mut parts),
             }
         }
         Ok(Self {
-            model,
-            runs,
+            setting,
+            parts,
             embedding,
             units: units.len(),
             loss: value,
@@ -104,29 +105,39 @@ impl<'a> MicroBatch<'a> {
         if let Some(embedding) = &self.embedding {
             embedding.add_squares(&mut on_host);
         }
-        let on_host: Vec<f64> = on_host.iter().map(|square| square.sum).collect();
-        let norms = self.runs.iter().flat_map(|(run, parts)| {
-            let squares = parts.iter().map(Part::squares).reduce(Squares::plus);
-            Squares::norms(squares, &on_host[run.units()])
-        });
-        norms.collect()
+        let mut on_host: Vec<f64> = on_host.iter().map(|square| square.sum).collect();
+        on_host.resize(self.setting.shape.units, 0.0);
+        let squares = self.parts.iter().map(Part::squares).reduce(Squares::plus);
+        let mut norms = Squares::norms(squares, &on_host);
+        norms.truncate(self.units);
+        norms
     }
 
     /// Adds Σ factor · gradient over the units to `sum`, which is in layout order.
     pub(super) fn add_scaled(&self, factors: &[f64], sum: &mut [f64]) {
-        for (run, parts) in &self.runs {
-            let factors = Factors::new(&factors[run.units()], self.model.device());
-            for part in parts {
-                self.add(&part.tensor, part.scaled_sum(&factors), sum);
-            }
+        let Setting { model, shape, .. } = self.setting;
+        // Nobody's gradient is zero, so that any factor will do.
+        let mut all = factors.to_vec();
+        all.resize(shape.units, 1.0);
+        let all = Factors::new(&all, model.device());
+        for part in &self.parts {
+            self.add(&part.tensor, part.scaled_sum(&all), sum);
         }
         if let Some(embedding) = &self.embedding {
-            embedding.add_scaled(factors, self.model.layout(), sum);
+            embedding.add_scaled(factors, model.layout(), sum);
         }
     }
 
+    /// All numbers that a unit's gradient is made of.
+    pub(super) fn ingredients(&self, unit: usize) -> Vec<f32> {
+        let parts = self.parts.iter().flat_map(|part| part.ingredients(unit));
+        let embedding = self.embedding.iter();
+        let embedding = embedding.flat_map(|embedding| embedding.ingredients(unit));
+        parts.chain(embedding).collect()
+    }
+
     fn add(&self, tensor: &str, data: TensorData, sum: &mut [f64]) {
-        let Some(offset) = self.model.layout().offset_of(tensor) else {
+        let Some(offset) = self.setting.model.layout().offset_of(tensor) else {
             return;
         };
         match data.as_slice::<f32>() {
@@ -145,46 +156,71 @@ impl<'a> MicroBatch<'a> {
     }
 }
 
+/// The tokens of a row that isn't there; it has no loss.
+const NOBODY: &[u32] = &[0];
+
+/// The rows in their places: those of a unit lie together, and each unit has the same room.
+fn placed<'e>(
+    shape: Shape,
+    examples: &'e [Example],
+    units: &[&[usize]],
+) -> Vec<Option<&'e Example>> {
+    let mut rows = vec![None; shape.all_rows()];
+    for (room, unit) in rows.chunks_mut(shape.rows.max(1)).zip(units) {
+        for (place, row) in room.iter_mut().zip(*unit) {
+            *place = Some(&examples[*row]);
+        }
+    }
+    rows
+}
+
+/// The sum of the rows' cross-entropies, of those that are there.
+fn loss(logits: Tensor<2>, rows: &[Option<&Example>]) -> Tensor<1> {
+    let device = logits.device().inner();
+    let labels = rows.iter().map(|row| row.map_or(0, |row| row.label as i32));
+    let labels = TensorData::new(labels.collect::<Vec<i32>>(), [rows.len(), 1]);
+    let counted = rows.iter().map(|row| f32::from(u8::from(row.is_some())));
+    let counted = TensorData::new(counted.collect::<Vec<f32>>(), [rows.len(), 1]);
+    let each =
+        activation::log_softmax(logits, 1).gather(1, Tensor::<2, Int>::from_data(labels, &device));
+    (each * Tensor::<2>::from_data(counted, &device))
+        .sum()
+        .neg()
+}
+
 /// Fetches ∂L/∂(sum of the embeddings), `[rows, tokens, width]`.
-fn on_host(g: Tensor<3>, batch: &Batch, units: &[&[usize]]) -> EmbeddingGradient {
+fn on_host(g: Tensor<3>, batch: &Batch, shape: Shape, units: &[&[usize]]) -> EmbeddingGradient {
     let [_, _, width] = g.dims();
     let values = g.into_data().iter::<f32>().collect();
-    let mut next = 0;
-    let rows_of = units.iter().map(|unit| {
-        let first = next;
-        next += unit.len();
-        first..next
+    let rows_of = units.iter().enumerate().map(|(place, unit)| {
+        let first = place * shape.rows;
+        first..first + unit.len()
     });
     let units = rows_of.collect();
     EmbeddingGradient::new(values, width, batch.ids().to_vec(), batch.places(), units)
 }
 
-/// Adds the parts of a layer's gradient to each run's, from ∂L/∂(output) `g`.
-fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, runs: &mut [(Run, Vec<Part>)]) {
+/// Adds the parts of a layer's gradient, from ∂L/∂(output) `g`.
+fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, shape: Shape, parts: &mut Vec<Part>) {
     let tensor = |rest: &str| format!("{layer}.{rest}");
-    let mut add = |part: &dyn Fn(&Run) -> Part| {
-        for (run, parts) in runs.iter_mut() {
-            parts.push(part(run));
-        }
-    };
     match kept {
         Kept::Linear(x) => {
-            add(&|run| Part::product(tensor("weight"), x, g, run));
-            add(&|run| Part::sum(tensor("bias"), g, run));
+            parts.push(Part::product(tensor("weight"), x, g, shape));
+            parts.push(Part::sum(tensor("bias"), g, shape));
         }
         Kept::Norm(x) => {
             let scaled = x.clone() * g.clone();
-            add(&|run| Part::sum(tensor("weight"), &scaled, run));
-            add(&|run| Part::sum(tensor("bias"), g, run));
+            parts.push(Part::sum(tensor("weight"), &scaled, shape));
+            parts.push(Part::sum(tensor("bias"), g, shape));
         }
-        Kept::Bias => add(&|run| Part::sum(tensor("bias"), g, run)),
+        Kept::Bias => parts.push(Part::sum(tensor("bias"), g, shape)),
         Kept::Adapter(inputs) => {
             if let Some(x) = &inputs.x {
                 let g = linear(g.clone(), &inputs.scaled_b, None);
-                add(&|run| Part::product(tensor("lora_A.weight"), x, &g, run));
+                parts.push(Part::product(tensor("lora_A.weight"), x, &g, shape));
             }
             let xa = &inputs.scaled_xa;
-            add(&|run| Part::product(tensor("lora_B.weight"), xa, g, run));
+            parts.push(Part::product(tensor("lora_B.weight"), xa, g, shape));
         }
         Kept::Embedding => {}
     }

@@ -2,18 +2,20 @@
 //! no gradient of a single unit kept in memory where its norm can be had without.
 //!
 //! On the CPU, [`on_host`] has tiles of rows computed by [`crate::host`]. On a GPU, [`on_device`]
-//! has padded batches: [`tape`] records a forward pass, [`parts`] has the norms and sums of each
-//! kind of tensor, [`micro_batch`] runs one batch. [`squares`] tells which norms can be relied
-//! on.
+//! has micro-batches of few shapes: [`shape`] sorts units into them, [`tape`] records a forward pass,
+//! [`parts`] has the norms and sums of each kind of tensor, [`micro_batch`] runs one batch, and
+//! [`isolation`] makes sure that nobody's gradient depends on others. [`squares`] tells which norms
+//! can be relied on.
 
 pub(crate) mod embedding;
+pub(crate) mod isolation;
 mod micro_batch;
 mod on_device;
 mod on_host;
 mod parts;
 mod physical;
 mod recycled;
-mod runs;
+mod shape;
 pub(crate) mod squares;
 pub(crate) mod tape;
 

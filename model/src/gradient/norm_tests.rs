@@ -7,7 +7,7 @@ use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 
 use super::Clipping;
 use super::parts::{Factors, Part};
-use super::runs::runs;
+use super::shape::Shape;
 use super::squares::Squares;
 
 const TOKENS: usize = 4;
@@ -28,13 +28,13 @@ fn both(x: &[f32], g: &[f32]) -> [Part; 2] {
             values.resize(tokens.max(values.len() / width) * width, 0.0);
             tensor(&values, width)
         };
-        let run = runs([1])[0];
-        Part::product(
-            "weight".into(),
-            &padded(x, INPUTS),
-            &padded(g, OUTPUTS),
-            &run,
-        )
+        let (x, g) = (padded(x, INPUTS), padded(g, OUTPUTS));
+        let shape = Shape {
+            units: 1,
+            rows: 1,
+            tokens: x.dims()[1],
+        };
+        Part::product("weight".into(), &x, &g, shape)
     };
     [part(0), part(8)]
 }
@@ -192,36 +192,34 @@ fn what_is_no_number_or_of_no_ordinary_magnitude_is_doubtful() {
 /// their rows' tokens: either way gives one norm.
 #[test]
 fn short_and_long_rows_alone_and_in_groups_have_the_norm_of_their_product() {
-    for (rows, tokens, sizes) in [
-        (4, 3, vec![1, 1, 1, 1]),
-        (4, 20, vec![1, 1, 1, 1]),
-        (4, 3, vec![1, 3]),
-        (6, 2, vec![2, 2, 1, 1]),
-    ] {
+    for (units, rows, tokens) in [(4, 1, 3), (4, 1, 20), (2, 3, 3), (3, 2, 2)] {
+        let shape = Shape {
+            units,
+            rows,
+            tokens,
+        };
         let value = |i: usize| (i as f32 * 0.7).sin();
-        let x: Vec<f32> = (0..rows * tokens * INPUTS).map(value).collect();
-        let g: Vec<f32> = (0..rows * tokens * OUTPUTS).map(|i| value(i + 5)).collect();
+        let places = units * rows * tokens;
+        let x: Vec<f32> = (0..places * INPUTS).map(value).collect();
+        let g: Vec<f32> = (0..places * OUTPUTS).map(|i| value(i + 5)).collect();
         let shaped = |values: &[f32], width| {
-            let data = TensorData::new(values.to_vec(), [rows, tokens, width]);
+            let data = TensorData::new(values.to_vec(), [units * rows, tokens, width]);
             Tensor::<3>::from_data(data, &Device::flex())
         };
         let (wide, tall) = (shaped(&x, INPUTS), shaped(&g, OUTPUTS));
-        let norms = runs(sizes.iter().copied()).into_iter().flat_map(|run| {
-            let part = Part::product("weight".into(), &wide, &tall, &run);
-            Squares::norms(Some(part.squares()), &vec![0.0; run.units().len()])
-        });
-        let mut row = 0;
-        for (size, norm) in sizes.iter().zip(norms) {
-            let part = |values: &[f32], width: usize| {
-                values[row * tokens * width..(row + size) * tokens * width].to_vec()
+        let part = Part::product("weight".into(), &wide, &tall, shape);
+        let norms = Squares::norms(Some(part.squares()), &vec![0.0; units]);
+        for (unit, norm) in norms.into_iter().enumerate() {
+            let own = |values: &[f32], width: usize| {
+                let size = rows * tokens * width;
+                values[unit * size..(unit + 1) * size].to_vec()
             };
-            let expected = length(&exact(&part(&x, INPUTS), &part(&g, OUTPUTS)));
+            let expected = length(&exact(&own(&x, INPUTS), &own(&g, OUTPUTS)));
             let norm = norm.expect("sound");
             assert!(
                 (norm - expected).abs() < 1e-5 * expected,
                 "{norm} {expected}"
             );
-            row += size;
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Sums on a GPU, or any device that burn knows: one padded batch after the other.
+//! Sums on a GPU, or any device that burn knows: one micro-batch after the other.
 
 use rand::Rng;
 
-use super::micro_batch::MicroBatch;
+use super::micro_batch::{MicroBatch, Setting};
+use super::shape::{Room, Shape};
+use super::tape::Dropout;
 use super::{Clipping, GradientSum, Work};
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
@@ -12,16 +14,29 @@ use crate::error::ModelError;
 /// # Errors
 /// [`ModelError::Row`] for a row that doesn't fit the model.
 pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> Result<GradientSum, ModelError> {
+    let precision = work.model.precision();
+    // Whoever clips claims that leaving a unit out changes the sum by that unit alone.
+    let isolated = work.clipping != Clipping::None && precision != ComputePrecision::F32;
     let mut summing = Summing {
         work,
         rng,
+        isolated,
         total: work.nothing(),
     };
-    let (groups, large) = work.groups(work.batch.batch_tokens());
-    for group in groups {
-        summing.add_together(&group)?;
+    let plan = work.plan(if isolated {
+        Room::ForAll
+    } else {
+        Room::ForThese
+    });
+    for batch in plan.micro_batches {
+        let setting = Setting {
+            model: work.model,
+            shape: batch.shape,
+            precision,
+        };
+        summing.add_together(setting, &batch.units)?;
     }
-    for unit in large {
+    for unit in plan.large {
         summing.add_multiplied_out(unit)?;
     }
     if work.clipping == Clipping::None {
@@ -34,19 +49,24 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> Result<GradientSum, M
 struct Summing<'a, R> {
     work: &'a Work<'a>,
     rng: &'a mut R,
+    /// Whether each unit's gradient must have the same bits in any company.
+    isolated: bool,
     total: GradientSum,
 }
 
 impl<R: Rng> Summing<'_, R> {
-    /// Adds whole units that fit one micro-batch together.
-    fn add_together(&mut self, chosen: &[usize]) -> Result<(), ModelError> {
+    /// Adds units that fit one micro-batch together.
+    fn add_together(&mut self, setting: Setting<'_>, chosen: &[usize]) -> Result<(), ModelError> {
         if chosen.is_empty() {
             return Ok(());
         }
         let work = self.work;
         let members: Vec<&[usize]> = chosen.iter().map(|u| work.units[*u].as_slice()).collect();
-        let precision = work.model.precision();
-        let batch = MicroBatch::run(work.model, work.examples, &members, precision, self.rng)?;
+        if self.isolated {
+            let isolation = work.model.isolation();
+            isolation.check(setting, work.examples, &members)?;
+        }
+        let batch = MicroBatch::run(setting, work.examples, &members, self.dropout())?;
         let norms = batch.norms();
         if norms.iter().all(Option::is_some) {
             let norms: Vec<f64> = norms.into_iter().flatten().collect();
@@ -68,7 +88,7 @@ impl<R: Rng> Summing<'_, R> {
                 None => self.add_multiplied_out(*unit)?,
             }
         }
-        self.add_together(&sound)
+        self.add_together(setting, &sound)
     }
 
     /// Adds a unit by itself: its gradient is multiplied out, as a sum over as many
@@ -80,12 +100,29 @@ impl<R: Rng> Summing<'_, R> {
         let mut loss = 0.0;
         let work = self.work;
         for rows in work.pieces(unit) {
-            let precision = ComputePrecision::F32;
-            let batch = MicroBatch::run(work.model, work.examples, &[rows], precision, self.rng)?;
+            let lengths = rows.iter().map(|row| work.length(*row));
+            let setting = Setting {
+                model: work.model,
+                shape: Shape {
+                    units: 1,
+                    rows: rows.len(),
+                    tokens: lengths.max().unwrap_or(1),
+                },
+                precision: ComputePrecision::F32,
+            };
+            let batch = MicroBatch::run(setting, work.examples, &[rows], self.dropout())?;
             batch.add_scaled(&[1.0], &mut gradient);
             loss += batch.loss();
         }
         work.add_multiplied_out(unit, &gradient, loss, &mut self.total);
         Ok(())
+    }
+
+    fn dropout(&mut self) -> Option<Dropout<'_>> {
+        let rate = self.work.model.options().dropout;
+        (rate > 0.0).then_some(Dropout {
+            rate,
+            rng: &mut *self.rng,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of a batch's gradient, one a trained tensor and run of units: their norms by unit,
+//! The parts of a batch's gradient, one a trained tensor: their norms by unit,
 //! and their scaled sums. Notation: inputs X `[B, T, p]`, output gradients G `[B, T, d]`.
 //!
 //! What is measured is what is added. A part is multiplied out once, unit by unit, or not at
@@ -7,10 +7,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::runs::Run;
+use super::shape::Shape;
 use super::squares::Squares;
 
-/// One tensor's gradient for the units of a run.
+/// One tensor's gradient.
 pub(super) struct Part {
     /// The tensor's name.
     pub(super) tensor: String,
@@ -34,8 +34,8 @@ impl Part {
     /// By the smaller of two ways (the mixed ghost norm of Bu et al. 2022), chosen for this
     /// layer and these rows: Σₜₛ (XXᵀ)ₜₛ (GGᵀ)ₜₛ, which takes 2T² numbers a unit, or XᵀG itself,
     /// p·d numbers. Rows of one unit count as one row of as many more tokens.
-    pub(super) fn product(tensor: String, x: &Tensor<3>, g: &Tensor<3>, run: &Run) -> Self {
-        let (x, g) = (run.units_of(x), run.units_of(g));
+    pub(super) fn product(tensor: String, x: &Tensor<3>, g: &Tensor<3>, shape: Shape) -> Self {
+        let (x, g) = (shape.units_of(x), shape.units_of(g));
         let [units, tokens, inputs] = x.dims();
         let outputs = g.dims()[2];
         let gradient = if 2 * tokens * tokens <= inputs * outputs {
@@ -48,8 +48,8 @@ impl Part {
     }
 
     /// A bias: Σ G.
-    pub(super) fn sum(tensor: String, g: &Tensor<3>, run: &Run) -> Self {
-        let g = run.units_of(g);
+    pub(super) fn sum(tensor: String, g: &Tensor<3>, shape: Shape) -> Self {
+        let g = shape.units_of(g);
         let [units, _, width] = g.dims();
         let each = g.sum_dim(1).reshape([units, width]);
         let gradient = Gradient::Each(each);
@@ -61,6 +61,19 @@ impl Part {
         match &self.gradient {
             Gradient::Each(each) => Squares::of(each.clone()),
             Gradient::Product { x, g } => Squares::by_ghost_norm(x.clone(), g.clone()),
+        }
+    }
+
+    /// The numbers that a unit's gradient is made of.
+    pub(super) fn ingredients(&self, unit: usize) -> Vec<f32> {
+        let of = |x: &Tensor<3>| {
+            let [_, tokens, width] = x.dims();
+            let own = x.clone().slice([unit..unit + 1, 0..tokens, 0..width]);
+            own.into_data().iter::<f32>().collect::<Vec<_>>()
+        };
+        match &self.gradient {
+            Gradient::Each(each) => of(&each.clone().unsqueeze_dim(1)),
+            Gradient::Product { x, g } => [of(x), of(g)].concat(),
         }
     }
 
@@ -83,7 +96,7 @@ impl Part {
     }
 }
 
-/// The factors of a run's units, on the device.
+/// The units' factors, on the device.
 pub(super) struct Factors {
     /// `[1, units]`
     row: Tensor<2>,
