@@ -142,37 +142,6 @@ impl Work<'_> {
         }
     }
 
-    /// Groups of whole units that pass through the network together, each of at most
-    /// `batch`'s rows and, but for single units, `tokens` tokens; and the units that are too large
-    /// for the batch.
-    fn groups(&self, tokens: usize) -> (Vec<Vec<usize>>, Vec<usize>) {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut large = Vec::new();
-        let (mut rows, mut filled) = (0, 0);
-        for unit in order(self.examples, self.units) {
-            let members = &self.units[unit];
-            let length = members.iter().map(|row| self.length(*row)).sum();
-            if !self.batch.holds(members.len(), length) {
-                large.push(unit);
-                continue;
-            }
-            match groups.last_mut() {
-                Some(group)
-                    if rows + members.len() <= self.batch.rows() && filled + length <= tokens =>
-                {
-                    group.push(unit);
-                    rows += members.len();
-                    filled += length;
-                }
-                _ => {
-                    groups.push(vec![unit]);
-                    (rows, filled) = (members.len(), length);
-                }
-            }
-        }
-        (groups, large)
-    }
-
     /// A row's tokens.
     fn length(&self, row: usize) -> usize {
         self.examples[row].tokens.len()
@@ -216,19 +185,6 @@ impl Work<'_> {
             *sum += factor * x;
         }
     }
-}
-
-/// The units that have rows, in the order in which they are added: those of equally many rows
-/// lie together, since their norms are computed together, and among them those of one length,
-/// so that little is padded.
-fn order(examples: &[Example], units: &[Vec<usize>]) -> Vec<usize> {
-    let longest = |unit: &usize| {
-        let lengths = units[*unit].iter().map(|row| examples[*row].tokens.len());
-        lengths.max().unwrap_or(0)
-    };
-    let mut order: Vec<usize> = (0..units.len()).filter(|u| !units[*u].is_empty()).collect();
-    order.sort_by_key(|unit| (units[*unit].len(), longest(unit)));
-    order
 }
 
 fn check_rows(

@@ -37,6 +37,41 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
     summing.total
 }
 
+impl Work<'_> {
+    /// Groups of whole units that pass through the network together, each of at most
+    /// the batch's rows and, but for single units, `tokens` tokens; and the units that are too
+    /// large for the batch.
+    fn groups(&self, tokens: usize) -> (Vec<Vec<usize>>, Vec<usize>) {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut large = Vec::new();
+        let (mut rows, mut filled) = (0, 0);
+        for (unit, members) in self.units.iter().enumerate() {
+            let length = members.iter().map(|row| self.length(*row)).sum();
+            if members.is_empty() {
+                continue;
+            }
+            if !self.batch.holds(members.len(), length) {
+                large.push(unit);
+                continue;
+            }
+            match groups.last_mut() {
+                Some(group)
+                    if rows + members.len() <= self.batch.rows() && filled + length <= tokens =>
+                {
+                    group.push(unit);
+                    rows += members.len();
+                    filled += length;
+                }
+                _ => {
+                    groups.push(vec![unit]);
+                    (rows, filled) = (members.len(), length);
+                }
+            }
+        }
+        (groups, large)
+    }
+}
+
 /// A sum that is being formed.
 struct Summing<'a, R> {
     work: &'a Work<'a>,

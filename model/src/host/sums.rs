@@ -79,8 +79,8 @@ impl VectorTap {
     }
 
     /// Writes Σ factor · gradient to its place in `sum`, which begins at `base` of the trained
-    /// parameters.
-    pub(super) fn write_sum(&self, factors: &[f32], base: usize, sum: &mut [f32]) {
+    /// parameters, and says how many numbers that are.
+    pub(super) fn write_sum(&self, factors: &[f32], base: usize, sum: &mut [f32]) -> usize {
         let start = self.offset - base;
         let to = &mut sum[start..start + self.width];
         to.fill(0.0);
@@ -89,6 +89,7 @@ impl VectorTap {
                 *to += factor * x;
             }
         }
+        self.width
     }
 }
 
@@ -135,8 +136,9 @@ impl VectorTaps {
 
 impl MatrixTap<'_> {
     /// Writes XᵀG over all of the first `rows` rows, whose factors are in one of the two
-    /// already, to its places in `sum`, which begins at `base` of the trained parameters.
-    pub(super) fn write_sum(&self, rows: usize, base: usize, sum: &mut [f32]) {
+    /// already, to its places in `sum`, which begins at `base` of the trained parameters, and says
+    /// how many numbers that are.
+    pub(super) fn write_sum(&self, rows: usize, base: usize, sum: &mut [f32]) -> usize {
         for (offset, columns) in &self.places {
             let to = &mut sum[offset - base..offset - base + self.x_width * columns.len()];
             let to = MatrixMut::new(to, self.x_width, columns.len());
@@ -145,6 +147,8 @@ impl MatrixTap<'_> {
             let g = Matrix::strided(&self.g[start..], rows, columns.len(), self.g_stride);
             multiply(to, 1.0, x, g);
         }
+        let columns = self.places.iter().map(|(_, columns)| columns.len());
+        self.x_width * columns.sum::<usize>()
     }
 }
 

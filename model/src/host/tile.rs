@@ -147,14 +147,17 @@ fn sum(
         });
     }
     let (base, len) = weights.dense();
-    let mut sum = workspace.zeros(len);
+    let mut sum = workspace.take(len);
+    let mut written = 0;
     for (layer, x, record, places) in passed.linears(weights) {
         for tap in layer.matrices(x, record) {
-            tap.write_sum(packed.count(places), base, &mut sum);
+            written += tap.write_sum(packed.count(places), base, &mut sum);
         }
     }
     for tap in &passed.vectors {
-        tap.write_sum(&factors, base, &mut sum);
+        written += tap.write_sum(&factors, base, &mut sum);
     }
+    // The buffer may hold another sum's numbers, perhaps another site's.
+    assert_eq!(written, len, "trained parameters were left out of a sum");
     sum
 }
