@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::product::{Matrix, MatrixMut, multiply};
-use super::vector::{dot, exp_of_negative, maximum, widely};
+use super::vector::{dot, exponentials, maximum, widely};
 use super::workspace::Workspace;
 
 /// The sizes of attention.
@@ -221,12 +221,9 @@ fn softmax(scores: &mut [f32], length: usize) {
         || {
             for row in scores.chunks_mut(length.max(1)) {
                 let top = maximum(row);
+                let share = 1.0 / exponentials(row, top);
                 for x in row.iter_mut() {
-                    *x = exp_of_negative(top - *x);
-                }
-                let total = 1.0 / super::vector::sum(row);
-                for x in row.iter_mut() {
-                    *x *= total;
+                    *x *= share;
                 }
             }
         },
