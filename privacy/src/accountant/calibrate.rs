@@ -55,8 +55,9 @@ const SMALLEST: f64 = 1.0 / (1u64 << 20) as f64;
 const LARGEST: f64 = (1u64 << 40) as f64;
 
 /// The least noise multiplier σ with which `rounds` rounds at sampling rate q stay within
-/// the budget, to a relative 10^-6: never below it, so epsilon is never overshot. Zero
-/// rounds, and a budget so large that 2^-20 meets it, give 2^-20.
+/// the budget, to a relative 10^-6: never below it, so epsilon is never overshot. What counts is
+/// the upper end of the accountant's interval, which falls with σ but for the interval's width (often
+/// 10^-5 of epsilon, at most 10^-3), so that a slightly smaller σ may happen to fit as well. Zero rounds, and a budget so large that 2^-20 meets it, give 2^-20.
 ///
 /// # Errors
 /// [`CalibrationError::OutOfReach`], or [`CalibrationError::Accounting`] for a
@@ -167,7 +168,8 @@ pub fn rounds_within(
 }
 
 /// The largest sampling rate q with which `rounds` rounds with noise multiplier σ stay within
-/// the budget, to a relative 10^-6: never above it, so epsilon is never overshot.
+/// the budget, to a relative 10^-6: never above it, so epsilon is never overshot. As with
+/// [`noise_multiplier`], a slightly larger one may happen to fit as well.
 ///
 /// # Errors
 /// [`CalibrationError::NoRate`], or [`CalibrationError::Accounting`] for a combination that has
@@ -236,6 +238,16 @@ mod tests {
         SamplingRate::try_from(q).unwrap()
     }
 
+    /// Relative width below which `tests/pld_properties.rs` holds every interval.
+    const WIDEST: f64 = 1e-3;
+
+    /// Whether what costs `found` at most costs `epsilon` but for what intervals leave open. The
+    /// truth rises with less noise, and an interval's upper end is at most its width above it: so
+    /// the upper end of something costlier is at most a width below that of something cheaper.
+    fn hardly_fits(epsilon: f64, found: f64) -> bool {
+        found > epsilon * (1.0 - WIDEST)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
 
@@ -252,7 +264,8 @@ mod tests {
                 epsilon_of(&event, rounds, budget.delta(), Adjacency::AddOrRemove).unwrap().get()
             };
             prop_assert!(cost(sigma.get()) <= epsilon);
-            prop_assert!(cost(sigma.get() * (1.0 - 2e-6)) > epsilon);
+            let less = cost(sigma.get() * (1.0 - 2e-6));
+            prop_assert!(hardly_fits(epsilon, less), "{less}");
         }
 
         #[test]
@@ -269,7 +282,8 @@ mod tests {
                 epsilon_of(&event, rounds, budget.delta(), add).unwrap().get()
             };
             prop_assert!(cost(q) <= epsilon);
-            prop_assert!(q == 1.0 || cost((q * (1.0 + 2e-6)).min(1.0)) > epsilon);
+            let more = cost((q * (1.0 + 2e-6)).min(1.0));
+            prop_assert!(q == 1.0 || hardly_fits(epsilon, more), "{more}");
         }
 
         #[test]
