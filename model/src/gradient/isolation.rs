@@ -52,7 +52,10 @@ impl Isolation {
                  company, which no clipping norm bounds; leave the precision at f32"
             )));
         }
-        passed().insert((shape, precision));
+        // Numbers that overflowed are alike whatever happened to them: the next unit is tried.
+        if together.iter().all(|x| x.is_finite()) {
+            passed().insert((shape, precision));
+        }
         Ok(())
     }
 }
