@@ -37,6 +37,16 @@ pub enum TrainableSet {
     Head,
 }
 
+impl Pooling {
+    /// Whether it reads the first token's last state and no other, so that none else is needed.
+    pub fn reads_first_alone(self) -> bool {
+        match self {
+            Self::Mean => false,
+            Self::Cls | Self::Pooler => true,
+        }
+    }
+}
+
 macro_rules! words {
     ($type:ident, $what:literal, $expected:literal, $($variant:ident = $word:literal),+) => {
         impl FromStr for $type {

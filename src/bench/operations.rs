@@ -24,9 +24,9 @@ pub fn operations(config: &BertConfig, tokens: usize, pooling: Pooling, set: Tra
     ]
     .map(|size| size as f64);
     // Tokens of all layers that states are computed of, and those that only others attend to.
-    let unread = match pooling {
-        Pooling::Mean => 0.0,
-        Pooling::Cls | Pooling::Pooler => tokens - 1.0,
+    let unread = match pooling.reads_first_alone() {
+        false => 0.0,
+        true => tokens - 1.0,
     };
     let read = layers * tokens - unread;
     let keys_and_values = 2.0 * hidden * hidden;

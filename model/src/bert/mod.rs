@@ -215,9 +215,9 @@ impl Network {
 
     /// One score a label, `[batch, labels]`.
     pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
-        let outputs = match self.pooling {
-            Pooling::Mean => Outputs::All,
-            Pooling::Cls | Pooling::Pooler => Outputs::First,
+        let outputs = match self.pooling.reads_first_alone() {
+            false => Outputs::All,
+            true => Outputs::First,
         };
         let outputs = self.encode(batch, outputs, tape);
         let pooled = self.pool(outputs, batch, tape);

@@ -5,7 +5,6 @@ use super::packed::{Packed, Places};
 use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
-use crate::parameters::Pooling;
 
 /// What the head's pass leaves behind.
 pub(super) struct HeadRecord {
@@ -63,7 +62,7 @@ impl HostWeights {
     fn pool(&self, outputs: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
         let width = self.hidden;
         let mut pooled = workspace.zeros(packed.rows.len() * width);
-        if self.pooling != Pooling::Mean {
+        if self.pooling.reads_first_alone() {
             pooled.copy_from_slice(outputs);
             return pooled;
         }
@@ -115,7 +114,7 @@ impl HostWeights {
             layer.backward(g, rows, into, record, workspace);
             g = g_first;
         }
-        if needed && self.pooling != Pooling::Mean {
+        if needed && self.pooling.reads_first_alone() {
             return Some(g);
         }
         let g_hidden = needed.then(|| self.unpool(&g, packed, workspace));

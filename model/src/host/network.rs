@@ -10,7 +10,6 @@ use super::sums::{VectorTap, VectorTaps};
 use super::vector::add;
 use super::weights::{HostLayer, HostWeights};
 use super::workspace::Workspace;
-use crate::parameters::Pooling;
 
 /// A trained linear layer with its inputs `[n, in]`, its record, and what the n are.
 pub(super) type Passage<'a> = (&'a HostLinear, &'a [f32], &'a LinearRecord, Places);
@@ -87,9 +86,9 @@ impl HostWeights {
     /// alone: then that layer takes no others further than their keys and values.
     fn layer_pass<'a>(&self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
         let is_last = index + 1 == self.layers.len();
-        let outputs = match self.pooling {
-            Pooling::Cls | Pooling::Pooler if is_last => Places::Rows,
-            _ => Places::Tokens,
+        let outputs = match is_last && self.pooling.reads_first_alone() {
+            false => Places::Tokens,
+            true => Places::Rows,
         };
         LayerPass {
             attention: Attention {
