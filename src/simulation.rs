@@ -11,6 +11,7 @@ use std::thread;
 use umbel_client::compute::ComputeSlots;
 use umbel_client::participate::{ClientError, participate};
 use umbel_client::site::SiteSettings;
+use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::InProcess;
 use umbel_coordinator::clock::{Clock, SystemClock};
 use umbel_coordinator::conduct::{Conduct, conduct};
@@ -209,8 +210,12 @@ fn sites(
             schema: schema_of(config),
             labels: Vec::new(),
             policy: None,
-            ledger: own.join("ledger.jsonl"),
-            data_set: client.name.to_string(),
+            ledger: LedgerPlace {
+                path: own.join("ledger.jsonl"),
+                data_set: client.name.to_string(),
+                new_data_set: false,
+                taken_up_again: false,
+            },
             device: options.device.clone(),
             precision: options.precision,
             memory,

@@ -68,8 +68,9 @@ pub struct DataSection {
 pub struct PolicySection {
     /// Where this site records what was spent.
     pub ledger: PathBuf,
-    /// The ledger's name for this data; the table's file name if left out.
-    pub data_set: Option<String>,
+    /// The ledger's name for this data. It has no default: a name that came from the file would
+    /// begin at 0 when the file is renamed.
+    pub data_set: String,
     /// The rules.
     pub rules: SitePolicy,
 }
@@ -86,7 +87,11 @@ impl TryFrom<toml::Table> for PolicySection {
             Some(other) => Err(format!("policy.{key} is {other}, but must be a text")),
         };
         let ledger = text("ledger")?.unwrap_or_else(|| "ledger.jsonl".into());
-        let data_set = text("data_set")?;
+        let data_set = text("data_set")?.ok_or(
+            "policy.data_set is missing: give this site's data a name, under which all that is \
+             spent on it adds up in the ledger. Keep the name when the file changes; a ledger that \
+             was begun without one has the table's file name",
+        )?;
         let rules: Result<SitePolicy, toml::de::Error> = section.try_into();
         Ok(Self {
             ledger: ledger.into(),
@@ -214,18 +219,6 @@ impl ClientConfig {
             group: self.data.group.clone(),
         }
     }
-
-    /// The ledger's name for this site's data.
-    pub fn data_set(&self) -> String {
-        let file = || {
-            self.data
-                .path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-        };
-        let named = self.policy.data_set.clone().or_else(file);
-        named.unwrap_or_else(|| self.name.to_string())
-    }
 }
 
 #[cfg(test)]
@@ -236,7 +229,7 @@ mod tests {
         let head =
             "name = \"a\"\ncoordinator = \"https://localhost:1\"\n[data]\npath = \"t.csv\"\n";
         toml::from_str(&format!(
-            "{head}[policy]\nepsilon = 1.0\ndelta = 1e-5\n{policy}"
+            "{head}[policy]\ndata_set = \"visits\"\nepsilon = 1.0\ndelta = 1e-5\n{policy}"
         ))
     }
 
@@ -251,6 +244,15 @@ mod tests {
         let config = read("ledger = \"mine.jsonl\"\nallow_central_noise = false").expect("sound");
         assert_eq!(config.policy.ledger, PathBuf::from("mine.jsonl"));
         assert!(!config.policy.rules.allow_central_noise);
-        assert_eq!(config.policy.data_set, None);
+        assert_eq!(config.policy.data_set, "visits");
+        assert_eq!(config.policy.rules.least_noise_multiplier, 0.3);
+    }
+
+    #[test]
+    fn data_without_a_name_are_refused() {
+        let unnamed = "name = \"a\"\ncoordinator = \"https://localhost:1\"\n[data]\npath = \
+                       \"t.csv\"\n[policy]\nepsilon = 1.0\ndelta = 1e-5\n";
+        let error = toml::from_str::<ClientConfig>(unnamed).expect_err("no name");
+        assert!(error.to_string().contains("policy.data_set"), "{error}");
     }
 }

@@ -8,15 +8,19 @@
 //! | [`participate`](mod@participate) | a client's part in a run, from introduction to end |
 //! | [`site`] | data, model and ledger of a site that accepted a plan |
 //! | [`site_ledger`] | the site's budget, enforced by the site |
+//! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
 
 #![forbid(unsafe_code)]
 
 pub mod compute;
 pub mod config;
+mod draws;
 pub mod grpc;
+pub mod outbox;
 pub mod participate;
 pub mod policy;
+pub mod rounds;
 pub mod site;
 pub mod site_ledger;
 mod training;

@@ -16,6 +16,7 @@ use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
 use umbel_client::participate::{ClientError, Progress, participate};
 use umbel_client::site::SiteSettings;
+use umbel_client::site_ledger::LedgerPlace;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
 
@@ -41,11 +42,16 @@ enum Command {
 /// Take part in a run until it ends
 ///
 /// Dials out to the coordinator; nothing needs to reach this machine. May be started again
-/// at any time: the ledger remembers what was spent.
+/// at any time: the ledger remembers what was spent, and an update that was paid for is sent
+/// again as it is.
 #[derive(Args)]
 struct Run {
     /// The site's configuration (client.toml).
     config: PathBuf,
+    /// `policy.data_set` is other data than any that the ledger knows, so that its spending
+    /// begins at 0. Not needed for a new ledger.
+    #[arg(long)]
+    new_data_set: bool,
     /// Write logs as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -87,8 +93,12 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         schema: config.schema(),
         labels: config.data.labels.clone(),
         policy: Some(config.policy.rules.clone()),
-        ledger: config.policy.ledger.clone(),
-        data_set: config.data_set(),
+        ledger: LedgerPlace {
+            path: config.policy.ledger.clone(),
+            data_set: config.policy.data_set.clone(),
+            new_data_set: run.new_data_set,
+            taken_up_again: true,
+        },
         device: config.device().map_err(configuration)?,
         precision: config.precision().map_err(configuration)?,
         memory: config.device.memory.map(|size| size.as_u64()),

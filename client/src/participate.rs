@@ -5,7 +5,7 @@ use umbel_proto::message::{BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt,
 use umbel_proto::plan::{Plan, PlanError};
 
 use crate::policy::PolicyViolation;
-use crate::site::{Site, SiteError, SiteSettings};
+use crate::site::{Owed, Site, SiteError, SiteSettings};
 use crate::transport::{Transport, TransportError};
 
 /// Why a client couldn't see a run through.
@@ -101,11 +101,19 @@ fn take_part(
     let mut refused_in = None;
     loop {
         match transport.next_task()? {
-            Task::Finished(ending) => return Ok(ending),
+            Task::Finished(ending) => {
+                site.close()?;
+                return Ok(ending);
+            }
             Task::Train { round, parameters } => {
-                let parameters = transport.blob(&parameters)?;
-                progress(Progress::Training { round });
-                let values = site.train(round, &parameters)?;
+                let values = match site.asked(round, parameters)? {
+                    Owed::Kept(values) => values,
+                    Owed::Training(open) => {
+                        let parameters = transport.blob(&parameters)?;
+                        progress(Progress::Training { round });
+                        site.train(open, &parameters)?
+                    }
+                };
                 match transport.submit(&Update { round, values })? {
                     Receipt::Accepted | Receipt::Duplicate => {
                         progress(Progress::Submitted { round });
@@ -113,8 +121,8 @@ fn take_part(
                     Receipt::Refused { reason } if refused_in == Some(round) => {
                         return Err(ClientError::UpdateRefused { round, reason });
                     }
-                    // Too late, most likely. Training for one round over and over would
-                    // only spend budget, so a second refusal ends it.
+                    // Too late, most likely. If the round is tried again, the same update is
+                    // sent again; a second refusal of it ends this.
                     Receipt::Refused { reason } => {
                         refused_in = Some(round);
                         progress(Progress::Refused { round, reason });

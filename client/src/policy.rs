@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
 use umbel_proto::message::{BlobDigest, ModelFile};
 use umbel_proto::plan::Plan;
 
@@ -16,6 +17,10 @@ pub struct SitePolicy {
     /// The weakest privacy unit that a run may use: `record` < `group` < `client`.
     #[serde(default = "record")]
     pub least_unit: PrivacyUnit,
+    /// The least noise multiplier that a run may have. It holds for all the noise on a round's
+    /// sum or, where sites add the noise, for this site's own. See [`LEAST_NOISE_MULTIPLIER`].
+    #[serde(default = "least_noise_multiplier")]
+    pub least_noise_multiplier: f64,
     /// Whether the coordinator may be trusted with sums that hold no noise yet.
     #[serde(default = "yes")]
     pub allow_central_noise: bool,
@@ -32,6 +37,9 @@ pub struct SitePolicy {
 
 fn record() -> PrivacyUnit {
     PrivacyUnit::Record
+}
+fn least_noise_multiplier() -> f64 {
+    LEAST_NOISE_MULTIPLIER
 }
 fn yes() -> bool {
     true
@@ -56,6 +64,9 @@ impl SitePolicy {
         if !(self.delta > 0.0 && self.delta < 1.0) {
             return Err("policy.delta must be above 0 and below 1".into());
         }
+        if !(self.least_noise_multiplier.is_finite() && self.least_noise_multiplier >= 0.0) {
+            return Err("policy.least_noise_multiplier must be a number of at least 0".into());
+        }
         Ok(())
     }
 
@@ -65,6 +76,11 @@ impl SitePolicy {
             epsilon: plan.privacy.epsilon,
             delta: plan.privacy.delta,
             least_unit: PrivacyUnit::Record,
+            least_noise_multiplier: if plan.privacy.allow_weak_noise {
+                0.0
+            } else {
+                LEAST_NOISE_MULTIPLIER
+            },
             allow_central_noise: true,
             allow_unprotected: true,
             allow_seeded: true,
@@ -104,6 +120,15 @@ impl SitePolicy {
                  false); the run must use noise = \"local\""
                     .into(),
             );
+        }
+        let noise = plan.total_noise_multiplier();
+        // The other way round, NaN would pass.
+        if !(noise >= self.least_noise_multiplier) {
+            return refuse(format!(
+                "its noise multiplier of {noise} is below policy.least_noise_multiplier, {}: so \
+                 little noise promises nothing",
+                self.least_noise_multiplier
+            ));
         }
         if privacy.delta > self.delta {
             return refuse(format!(

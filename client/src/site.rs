@@ -20,7 +20,7 @@ use umbel_proto::plan::{LoraPlan, Plan};
 
 use crate::compute::ComputeSlots;
 use crate::policy::SitePolicy;
-use crate::site_ledger::{SiteLedger, SiteLedgerError};
+use crate::site_ledger::{LedgerPlace, SiteLedger, SiteLedgerError};
 use crate::training;
 
 /// Where a site finds things, and its rules.
@@ -35,10 +35,8 @@ pub struct SiteSettings {
     pub labels: Vec<String>,
     /// Its rules; none for a simulated site, which follows the run's configuration.
     pub policy: Option<SitePolicy>,
-    /// Its ledger file.
-    pub ledger: PathBuf,
-    /// The ledger's name for the site's data.
-    pub data_set: String,
+    /// Its ledger, and the data in it.
+    pub ledger: LedgerPlace,
     /// Where it trains.
     pub device: DeviceChoice,
     /// In what it multiplies matrices there.
@@ -103,6 +101,22 @@ impl SiteError {
     }
 }
 
+/// What a site owes a round.
+#[derive(Debug)]
+pub enum Owed {
+    /// The update that was paid for: these bytes and no others.
+    Kept(Vec<u8>),
+    /// An update that is yet to be trained.
+    Training(OpenRound),
+}
+
+/// A round that a site owes an update to. Only [`Site::asked`] makes one.
+#[derive(Debug)]
+pub struct OpenRound {
+    round: u32,
+    parameters: BlobDigest,
+}
+
 /// A site that has accepted a plan and read its data.
 pub struct Site {
     pub(crate) name: ClientId,
@@ -149,8 +163,7 @@ impl Site {
         }
         let examples = tokenise(&texts, &model)?;
         let ledger = SiteLedger::open(
-            &settings.ledger,
-            settings.data_set,
+            settings.ledger,
             &policy,
             (&plan, digest),
             settings.unix_seconds,
@@ -172,15 +185,38 @@ impl Site {
         &self.plan
     }
 
-    /// Trains in one round from these parameters (little-endian f32) and returns the encoded
-    /// update, after the site's ledger has what it costs.
+    /// What this site owes a round that begins with the parameters of this digest: an update
+    /// that it has, or one that is yet to be trained.
+    ///
+    /// # Errors
+    /// [`SiteError`] for a round that the site doesn't answer.
+    pub fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteError> {
+        Ok(match self.ledger.asked(round, &parameters)? {
+            Some(update) => Owed::Kept(update),
+            None => Owed::Training(OpenRound { round, parameters }),
+        })
+    }
+
+    /// Trains in one round from its parameters (little-endian f32) and returns the encoded
+    /// update, after the site's ledger has what it costs, and after it was kept so that these
+    /// very bytes can be sent again.
     ///
     /// # Errors
     /// [`SiteError`]; then nothing must be sent.
-    pub fn train(&mut self, round: u32, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
-        let parameters = read_parameters(parameters)?;
+    pub fn train(&mut self, open: OpenRound, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
+        let start = read_parameters(parameters)?;
         let compute = Arc::clone(&self.compute);
-        compute.run(|| training::train(self, round, &parameters))
+        let update = compute.run(|| training::train(self, open.round, &start))?;
+        self.ledger.keep(open.round, open.parameters, &update)?;
+        Ok(update)
+    }
+
+    /// The run is over: nothing of it will be sent again.
+    ///
+    /// # Errors
+    /// [`SiteError`] where the disk doesn't allow it.
+    pub fn close(mut self) -> Result<(), SiteError> {
+        Ok(self.ledger.close()?)
     }
 
     /// A generator for one purpose in one round: from the operating system, or, in a seeded

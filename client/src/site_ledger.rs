@@ -1,16 +1,17 @@
 //! The site's own budget, enforced by the site, whatever the coordinator says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError, Spent};
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
 
+use crate::outbox::{Outbox, OutboxError, Owner};
 use crate::policy::SitePolicy;
+use crate::rounds::{Claim, RoundRefusal, answer_ahead, check_range};
 
 /// Why the site's ledger allows nothing.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,28 @@ pub enum SiteLedgerError {
         /// What is wrong.
         source: Box<LedgerError>,
     },
+    /// It has other data's spending, and none of this data's.
+    #[error(
+        "ledger {} has spending on {}, and none on {data_set:?}; if these are the same rows under \
+         another name, set policy.data_set to the earlier name, since their spending must add up; \
+         if it is other data, start this once with --new-data-set",
+        path.display(),
+        known.join(", ")
+    )]
+    UnknownDataSet {
+        /// The file.
+        path: PathBuf,
+        /// The name that isn't in it.
+        data_set: String,
+        /// Those that are, in quotes.
+        known: Vec<String>,
+    },
+    /// What was sent before isn't known any more.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The round isn't one that this site owes.
+    #[error(transparent)]
+    Round(#[from] RoundRefusal),
     /// The budget doesn't allow it, or it can't be written.
     #[error("this site's ledger: {0}")]
     Spending(#[from] Box<SpendingError>),
@@ -38,96 +61,247 @@ impl SiteLedgerError {
             Self::Spending(e) if matches!(**e, SpendingError::Exhausted(_)) => {
                 ExitKind::BudgetExhausted
             }
+            Self::Round(_) => ExitKind::Policy,
             _ => ExitKind::Ledger,
         }
     }
 }
 
+/// The ledger file, and the data in it that a run spends on.
+#[derive(Clone, Debug)]
+pub struct LedgerPlace {
+    /// The file.
+    pub path: PathBuf,
+    /// Its name for the data.
+    pub data_set: String,
+    /// Whether the name may be new to a ledger that has others.
+    pub new_data_set: bool,
+    /// Whether a run may have to be taken up again, as over the network; a simulation never is.
+    pub taken_up_again: bool,
+}
+
 /// A site's ledger during one run.
 pub struct SiteLedger {
     /// `None` for a run without privacy, which spends nothing.
-    spending: Option<Spending<FileLedgerStorage>>,
+    account: Option<Account>,
+    rounds: u32,
+}
+
+/// What a run with privacy spends from.
+struct Account {
+    spending: Spending<FileLedgerStorage>,
+    outbox: Outbox,
+    owner: Owner,
     charge: Charge,
     unix_seconds: fn() -> u64,
 }
 
 /// What a round costs at the site.
 enum Charge {
-    /// So many draws of the plan's noise, every round.
-    EachRound(u64),
-    /// All rounds that are left, at once. Where the client is the unit and the coordinator
-    /// adds the noise, the composition counts every round, also those for which this client
-    /// isn't drawn and of which it never hears.
-    RestOfPlan { rounds: u32, charged: bool },
+    /// So many draws of the plan's noise, for every update.
+    EachUpdate(u64),
+    /// Nothing more: all rounds were paid for when the plan was accepted.
+    Ahead {
+        /// With which each round draws this site.
+        sampling_rate: f64,
+    },
 }
 
 impl SiteLedger {
-    /// Opens the ledger file and holds it against the site's budget. The plan comes with
-    /// the digest of its bytes as they were received, which the entries name.
+    /// Opens the ledger file, holds it against the site's budget, and accepts the plan: where
+    /// the site can't see in which rounds it could be drawn, it pays for all of them now. The
+    /// plan comes with the digest of its bytes as they were received, which the entries name.
     ///
     /// # Errors
-    /// [`SiteLedgerError`] where the file can't be used.
+    /// [`SiteLedgerError`] where the file can't be used or the budget doesn't allow the plan.
     pub fn open(
-        path: &Path,
-        data_set: String,
+        place: LedgerPlace,
         policy: &SitePolicy,
         (plan, digest): (&Plan, BlobDigest),
         unix_seconds: fn() -> u64,
     ) -> Result<Self, SiteLedgerError> {
-        let spending = if plan.is_private() {
-            let storage = FileLedgerStorage::open(path)?;
-            let ledger = Ledger::open(storage).map_err(|source| SiteLedgerError::Damaged {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })?;
-            let budget = (policy.epsilon, policy.delta);
-            let spending =
-                Spending::open(ledger, data_set, budget, plan, digest).map_err(Box::new)?;
-            if spending.is_new() {
-                tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
-            }
-            if let Some(bytes) = spending.repaired() {
-                tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
-            }
-            Some(spending)
+        let account = if plan.is_private() {
+            let mut account = Account::open(place, policy, (plan, digest), unix_seconds)?;
+            account.accept()?;
+            Some(account)
         } else {
             None
         };
-        let privacy = &plan.privacy;
-        let charge = match (privacy.unit, privacy.placement) {
-            (PrivacyUnit::Client, NoisePlacement::Central) => Charge::RestOfPlan {
-                rounds: plan.rounds,
-                charged: false,
-            },
-            _ => Charge::EachRound(u64::from(plan.events_per_round())),
-        };
         Ok(Self {
-            spending,
-            charge,
-            unix_seconds,
+            account,
+            rounds: plan.rounds,
         })
     }
 
-    /// Records what taking part in `round` costs, before anything is computed that could
-    /// leave the site. `None` where this round costs nothing (any more).
+    /// What this site owes a round that begins with these parameters: the very update that was
+    /// kept for it, `Some`, or, `None`, one that is yet to be computed.
+    ///
+    /// # Errors
+    /// [`SiteLedgerError`] for a round that the site doesn't owe.
+    pub fn asked(
+        &self,
+        round: u32,
+        parameters: &BlobDigest,
+    ) -> Result<Option<Vec<u8>>, SiteLedgerError> {
+        check_range(round, self.rounds)?;
+        let Some(account) = &self.account else {
+            return Ok(None);
+        };
+        if let Some(update) = account.outbox.update(round, parameters)? {
+            return Ok(Some(update));
+        }
+        if let Charge::Ahead { sampling_rate } = account.charge {
+            let claim = Claim {
+                round,
+                parameters: *parameters,
+                sampling_rate,
+                planned: self.rounds,
+            };
+            answer_ahead(&claim, account.outbox.answered(), account.outbox.last())?;
+        }
+        Ok(None)
+    }
+
+    /// Records what one update for `round` costs, before anything is computed that could leave
+    /// the site. `None` where it costs nothing (any more).
     ///
     /// # Errors
     /// [`SiteLedgerError`] where the budget or the disk doesn't allow it.
     pub fn spend(&mut self, round: u32) -> Result<Option<Spent>, SiteLedgerError> {
-        let Some(spending) = &mut self.spending else {
+        let Some(account) = &mut self.account else {
             return Ok(None);
         };
-        let count = match &mut self.charge {
-            Charge::EachRound(count) => *count,
-            Charge::RestOfPlan { charged: true, .. } => return Ok(None),
-            Charge::RestOfPlan { rounds, charged } => {
-                *charged = true;
-                u64::from(rounds.saturating_sub(round)) + 1
+        match account.charge {
+            Charge::Ahead { .. } => Ok(None),
+            Charge::EachUpdate(draws) => {
+                let now = (account.unix_seconds)();
+                let spent = account.spending.spend(round, draws, now);
+                Ok(Some(spent.map_err(Box::new)?))
             }
-        };
-        let spent = spending
-            .spend(round, count, (self.unix_seconds)())
-            .map_err(Box::new)?;
-        Ok(Some(spent))
+        }
     }
+
+    /// Keeps an update that was paid for. When this returns, it may be sent, however often.
+    ///
+    /// # Errors
+    /// [`SiteLedgerError`] where it can't be kept; then nothing must be sent.
+    pub fn keep(
+        &mut self,
+        round: u32,
+        parameters: BlobDigest,
+        update: &[u8],
+    ) -> Result<(), SiteLedgerError> {
+        if let Some(Account { outbox, owner, .. }) = &mut self.account {
+            outbox.keep(owner, (round, parameters), update)?;
+        }
+        Ok(())
+    }
+
+    /// The run is over: no update of it will be sent again. What was paid stays paid.
+    ///
+    /// # Errors
+    /// [`SiteLedgerError`] where the disk doesn't allow it.
+    pub fn close(&mut self) -> Result<(), SiteLedgerError> {
+        if let Some(account) = &mut self.account {
+            match account.charge {
+                Charge::EachUpdate(_) => account.outbox.remove()?,
+                // Which rounds were answered has to be known if the same run is begun again.
+                Charge::Ahead { .. } => account.outbox.drop_bytes()?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Account {
+    fn open(
+        place: LedgerPlace,
+        policy: &SitePolicy,
+        (plan, digest): (&Plan, BlobDigest),
+        unix_seconds: fn() -> u64,
+    ) -> Result<Self, SiteLedgerError> {
+        let ledger = open_ledger(&place)?;
+        let owner = Owner {
+            run: plan.run.clone(),
+            plan: digest,
+            data_set: place.data_set.clone(),
+        };
+        let outbox = Outbox::open(&place.path, &owner, place.taken_up_again)?;
+        let budget = (policy.epsilon, policy.delta);
+        let spending =
+            Spending::open(ledger, place.data_set, budget, plan, digest).map_err(Box::new)?;
+        Ok(Self {
+            spending,
+            outbox,
+            owner,
+            charge: if plan.is_paid_ahead() {
+                Charge::Ahead {
+                    sampling_rate: plan.privacy.sampling_rate,
+                }
+            } else {
+                Charge::EachUpdate(u64::from(plan.events_per_round()))
+            },
+            unix_seconds,
+        })
+    }
+
+    /// Pays for a plan that is paid for ahead, once for each run and plan.
+    fn accept(&mut self) -> Result<(), SiteLedgerError> {
+        if let Charge::EachUpdate(_) = self.charge {
+            return Ok(());
+        }
+        if !self.outbox.exists() {
+            // The outbox is made before the entry is written: an entry without an outbox is one
+            // whose outbox was lost, and with it what was answered.
+            if self.spending.is_paid_ahead() {
+                return Err(RoundRefusal::AnswersLost.into());
+            }
+            self.outbox.begin(&self.owner)?;
+        }
+        let now = (self.unix_seconds)();
+        Ok(self.spending.pay_ahead(now).map_err(Box::new)?)
+    }
+}
+
+fn open_ledger(place: &LedgerPlace) -> Result<Ledger<FileLedgerStorage>, SiteLedgerError> {
+    let path = &place.path;
+    let storage = FileLedgerStorage::open(path)?;
+    let ledger = Ledger::open(storage).map_err(|source| SiteLedgerError::Damaged {
+        path: path.clone(),
+        source: Box::new(source),
+    })?;
+    if ledger.entries().is_empty() {
+        tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
+    }
+    if let Some(bytes) = ledger.repaired() {
+        tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
+    }
+    check_data_set(place, &ledger)?;
+    Ok(ledger)
+}
+
+/// Refuses a name that a ledger with other names doesn't know: the same rows under a new name
+/// would begin at 0.
+fn check_data_set(
+    place: &LedgerPlace,
+    ledger: &Ledger<FileLedgerStorage>,
+) -> Result<(), SiteLedgerError> {
+    let mut known: Vec<String> = Vec::new();
+    for entry in ledger.entries() {
+        let name = format!("{:?}", entry.data_set);
+        if entry.data_set == place.data_set {
+            return Ok(());
+        }
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    if known.is_empty() || place.new_data_set {
+        return Ok(());
+    }
+    Err(SiteLedgerError::UnknownDataSet {
+        path: place.path.clone(),
+        data_set: place.data_set.clone(),
+        known,
+    })
 }

@@ -33,8 +33,8 @@ pub struct Offer {
 pub struct Attendance {
     /// Updates that count.
     pub counted: u32,
-    /// Tasks to train that it was given. It spends for each before it trains, whatever
-    /// becomes of the update.
+    /// Tasks to train that it was given: attempts at a round, however often it asked for each.
+    /// It may have spent for one update in each, whatever became of it.
     pub asked: u32,
     /// Updates that were refused.
     pub refused: u32,
@@ -63,7 +63,16 @@ struct State {
     parameters: Option<(BlobDigest, Arc<[u8]>)>,
     actions: VecDeque<Action>,
     attendance: BTreeMap<ClientId, Attendance>,
+    /// The last attempt at a round that each client was given.
+    given: BTreeMap<ClientId, Attempt>,
     traffic: Traffic,
+}
+
+/// One attempt at one round: a client trains for it once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Attempt {
+    round: u32,
+    attempt: u32,
 }
 
 /// Payload bytes that crossed between coordinator and clients, not counting framing.
@@ -89,6 +98,7 @@ impl Hall {
             parameters: None,
             actions: VecDeque::new(),
             attendance,
+            given: BTreeMap::new(),
             traffic: Traffic::default(),
         };
         Self {
@@ -236,6 +246,8 @@ impl Hall {
         if let Err(why) = state.sum.checked_add_assign(&vector) {
             return refused(why.to_string());
         }
+        // It has trained for this attempt, even if it never fetched the task.
+        state.note_given(client);
         state.handle(Event::UpdateArrived {
             client: client.clone(),
             round: update.round,
@@ -269,6 +281,20 @@ impl State {
                 }
                 action => self.actions.push_back(action),
             }
+        }
+    }
+
+    /// Notes that a client has its task of the open attempt. Asking for it again changes
+    /// nothing: an attempt is one update, and a poll is none.
+    fn note_given(&mut self, client: &ClientId) {
+        let Phase::Collecting { round, attempt, .. } = *self.engine.phase() else {
+            return;
+        };
+        let task = Attempt { round, attempt };
+        if self.given.insert(client.clone(), task) != Some(task)
+            && let Some(attendance) = self.attendance.get_mut(client)
+        {
+            attendance.asked = attendance.asked.saturating_add(1);
         }
     }
 
@@ -328,10 +354,7 @@ impl Federation for Hall {
                 state.handle(Event::Left(client.clone()));
                 self.changed.notify_all();
             }
-            Some(Task::Train { .. }) => {
-                let attendance = Self::known(&mut state, client)?;
-                attendance.asked = attendance.asked.saturating_add(1);
-            }
+            Some(Task::Train { .. }) => state.note_given(client),
             None => {}
         }
         Ok(task)

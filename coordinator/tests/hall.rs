@@ -31,6 +31,7 @@ fn plan() -> Plan {
             epsilon: 8.0,
             delta: 1e-5,
             noise_multiplier: 1.0,
+            allow_weak_noise: false,
             sampling_rate: 1.0,
             clipping_norm: 1.0,
             clipping: ClippingRule::Flat,

@@ -44,6 +44,8 @@ fn draft(run: &str, data_set: &str, round: u64) -> EntryDraft {
         data_set: data_set.into(),
         run_id: run.into(),
         round,
+        last_round: None,
+        attempt: 0,
         plan: Some(Sha256Digest::of(PLAN)),
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,

@@ -27,6 +27,8 @@ fn draft(data_set: &str, round: u64) -> EntryDraft {
         data_set: data_set.into(),
         run_id: "run \"1\"".into(),
         round,
+        last_round: None,
+        attempt: 0,
         plan: Some(Sha256Digest::of(b"a plan")),
         unit: PrivacyUnit::Group,
         adjacency: Adjacency::AddOrRemove,

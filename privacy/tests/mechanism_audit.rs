@@ -62,6 +62,8 @@ fn tokens(event: &MechanismEvent) -> impl Iterator<Item = Spent> + use<> {
         data_set: "audit".into(),
         run_id: "1".into(),
         round: 0,
+        last_round: None,
+        attempt: 0,
         plan: None,
         unit: PrivacyUnit::Client,
         adjacency: Adjacency::AddOrRemove,

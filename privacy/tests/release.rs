@@ -28,6 +28,8 @@ fn spent(event: MechanismEvent) -> Spent {
         data_set: "visits".into(),
         run_id: "1".into(),
         round: 0,
+        last_round: None,
+        attempt: 0,
         plan: None,
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,

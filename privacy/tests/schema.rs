@@ -119,17 +119,19 @@ fn lines() -> Vec<Value> {
     let both = MechanismEvent::Composed {
         events: vec![sampled.clone(), whole.clone()],
     };
-    for (plan, event) in [
-        (None, sampled.clone()),
-        (Some(Sha256Digest::of(b"plan")), whole),
-        (None, sampled.times(3)),
-        (None, both),
+    for (plan, last_round, attempt, event) in [
+        (None, None, 0, sampled.clone()),
+        (Some(Sha256Digest::of(b"plan")), None, 2, whole),
+        (None, Some(3), 0, sampled.times(3)),
+        (None, None, 0, both),
     ] {
         ledger
             .spend(EntryDraft {
                 data_set: "visits".into(),
                 run_id: "run".into(),
                 round: 1,
+                last_round,
+                attempt,
                 plan,
                 unit: PrivacyUnit::Group,
                 adjacency: Adjacency::AddOrRemove,
@@ -159,7 +161,7 @@ fn ledger_lines_fit_their_schema() {
             .as_object()
             .unwrap()
             .keys()
-            .filter(|key| *key != "plan")
+            .filter(|key| !["plan", "last_round", "attempt"].contains(&key.as_str()))
         {
             let mut without = line.clone();
             without.as_object_mut().unwrap().remove(key);

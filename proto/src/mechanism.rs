@@ -16,6 +16,14 @@ use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 
 use crate::plan::Plan;
 
+/// The least noise multiplier that needs no special permission.
+///
+/// A guarantee with less noise says next to nothing: at 0.3 a single unsampled round has epsilon
+/// 19.1 at delta 1e-5, so that what is seen may be 200 million times as likely with a unit as
+/// without it, and losses of single releases reach into the tens. Sampling brings the figure down,
+/// but a unit that was drawn is exposed all the same.
+pub const LEAST_NOISE_MULTIPLIER: f64 = 0.3;
+
 /// A plan whose numbers make no mechanism.
 #[derive(Debug, thiserror::Error)]
 pub enum MechanismError {
@@ -136,6 +144,34 @@ impl Plan {
             (Some(local), PrivacyUnit::Record | PrivacyUnit::Group) => local.steps,
             _ => 1,
         }
+    }
+
+    /// How often noise is drawn in all planned rounds.
+    pub fn draws(&self) -> u64 {
+        u64::from(self.rounds) * u64::from(self.events_per_round())
+    }
+
+    /// Whether a site pays for all planned rounds when it accepts the plan. Where the client is
+    /// the unit and the coordinator adds the noise, every round counts for every client, also
+    /// those for which it isn't drawn and of which it never hears.
+    pub fn is_paid_ahead(&self) -> bool {
+        (self.privacy.unit, self.privacy.placement)
+            == (PrivacyUnit::Client, NoisePlacement::Central)
+    }
+
+    /// The standard deviation of all the noise that a round's sum gets, over the clipping norm:
+    /// with noise `local`, that of one site's own sum.
+    ///
+    /// With adaptive clipping, the bits that it learns from are one coordinate of the vector that
+    /// is bounded and noised as a whole (`privacy/proofs/adaptive_clipping.md`). So the share that
+    /// they take is in this number already: the gradients alone have more noise, never less.
+    pub fn total_noise_multiplier(&self) -> f64 {
+        self.privacy.noise_multiplier
+    }
+
+    /// Whether the plan promises privacy by less noise than [`LEAST_NOISE_MULTIPLIER`].
+    pub fn has_weak_noise(&self) -> bool {
+        self.is_private() && self.total_noise_multiplier() < LEAST_NOISE_MULTIPLIER
     }
 
     /// The mechanism of one noise draw, or `None` for a plan without privacy.

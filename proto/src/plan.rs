@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use umbel_privacy::combination::{InvalidCombination, Summed, check_combination};
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
+use crate::mechanism::LEAST_NOISE_MULTIPLIER;
 use crate::message::BlobDigest;
 
 /// What a run asks of every site.
@@ -47,6 +48,10 @@ pub struct PrivacyPlan {
     pub delta: f64,
     /// Standard deviation of the noise over the clipping norm.
     pub noise_multiplier: f64,
+    /// Whether the noise may be weaker than [`LEAST_NOISE_MULTIPLIER`]. A site has to allow it
+    /// as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_weak_noise: bool,
     /// Poisson sampling rate: of units at each site, or of clients for the unit `client`.
     pub sampling_rate: f64,
     /// The L2 norm to which one unit's contribution is clipped.
@@ -190,6 +195,18 @@ pub enum PlanError {
     /// Unit, sum and noise don't go together.
     #[error(transparent)]
     Combination(#[from] InvalidCombination),
+    /// The noise is too weak to mean anything, and nobody said that it may be.
+    #[error(
+        "the plan's noise_multiplier is {found}, below {LEAST_NOISE_MULTIPLIER}: with so little \
+         noise a single round's epsilon is so large that it promises nothing; spend less \
+         (fewer rounds, a smaller epsilon, a higher noise_multiplier), or set \
+         privacy.allow_weak_noise = true, and at every site a lower \
+         policy.least_noise_multiplier"
+    )]
+    WeakNoise {
+        /// The plan's noise multiplier.
+        found: f64,
+    },
     /// One number is out of its range.
     #[error("the plan's {field} is {found}, but must be {expected}")]
     Range {
@@ -276,6 +293,11 @@ impl Plan {
                 p.clipping_norm.to_string(),
                 "from 1e-6 to 1e6",
             )?;
+            if self.has_weak_noise() && !p.allow_weak_noise {
+                return Err(PlanError::WeakNoise {
+                    found: self.total_noise_multiplier(),
+                });
+            }
         }
         range(
             p.adaptive_clipping.is_none()

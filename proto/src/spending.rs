@@ -4,9 +4,10 @@
 //! enforces its own budget, whatever the other says.
 
 use umbel_privacy::Sha256Digest;
+use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
-use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerError, LedgerStorage, Spent};
+use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerEntry, LedgerError, LedgerStorage, Spent};
 
 use crate::mechanism::{Mechanism, MechanismError};
 use crate::message::BlobDigest;
@@ -137,13 +138,74 @@ impl<S: LedgerStorage> Spending<S> {
         count: u64,
         unix_time: u64,
     ) -> Result<Spent, SpendingError> {
+        let attempt = self.charges(round);
         let event = self.mechanism.event.clone().times(count);
+        self.write(event, (round, None), attempt, unix_time)
+    }
+
+    /// Pays for all rounds of the plan at once, if they fit the budget and aren't paid for
+    /// already. What is reserved here is never given back, however the run goes on.
+    ///
+    /// # Errors
+    /// [`SpendingError`]; where writing failed, the entry may or may not be there.
+    pub fn pay_ahead(&mut self, unix_time: u64) -> Result<(), SpendingError> {
+        if self.is_paid_ahead() {
+            return Ok(());
+        }
+        self.check(self.plan.draws())?;
+        let event = self.whole_plan();
+        self.write(event, (1, Some(self.plan.rounds)), 0, unix_time)?;
+        Ok(())
+    }
+
+    /// Whether the ledger has an entry for all rounds of this very plan in this very run.
+    pub fn is_paid_ahead(&self) -> bool {
+        let (last, event) = (Some(u64::from(self.plan.rounds)), self.whole_plan());
+        self.own_entries()
+            .any(|entry| entry.last_round == last && entry.round == 1 && entry.event == event)
+    }
+
+    /// How often this run was charged for this round by itself, under this very plan: the next
+    /// charge's attempt.
+    fn charges(&self, round: u32) -> u64 {
+        let of_round = |entry: &&LedgerEntry| {
+            entry.round == u64::from(round) && entry.last_round.is_none()
+        };
+        self.own_entries().filter(of_round).count() as u64
+    }
+
+    /// What this run has in the ledger for the data set, under this very plan.
+    fn own_entries(&self) -> impl Iterator<Item = &LedgerEntry> {
+        let plan = Some(self.plan_digest());
+        self.ledger.entries().iter().filter(move |entry| {
+            entry.data_set == self.data_set && entry.run_id == self.plan.run && entry.plan == plan
+        })
+    }
+
+    /// All draws of the plan's noise.
+    fn whole_plan(&self) -> MechanismEvent {
+        self.mechanism.event.clone().times(self.plan.draws())
+    }
+
+    fn plan_digest(&self) -> Sha256Digest {
+        Sha256Digest::from(*self.digest.as_bytes())
+    }
+
+    fn write(
+        &mut self,
+        event: MechanismEvent,
+        (round, last_round): (u32, Option<u32>),
+        attempt: u64,
+        unix_time: u64,
+    ) -> Result<Spent, SpendingError> {
         let privacy = &self.plan.privacy;
         let spent = self.ledger.spend(EntryDraft {
             data_set: self.data_set.clone(),
             run_id: self.plan.run.clone(),
             round: u64::from(round),
-            plan: Some(Sha256Digest::from(*self.digest.as_bytes())),
+            last_round: last_round.map(u64::from),
+            attempt,
+            plan: Some(self.plan_digest()),
             unit: privacy.unit,
             adjacency: privacy.adjacency,
             placement: privacy.placement,

@@ -166,6 +166,10 @@ pub struct PrivacySection {
     /// Noise multiplier. Left out, it is calibrated so that all rounds fit the budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_multiplier: Option<f64>,
+    /// Whether the noise multiplier, given or calibrated, may be below 0.3. So little noise
+    /// promises next to nothing, and each site has to allow it, too.
+    #[serde(default)]
+    pub allow_weak_noise: bool,
     /// Rows of one group that take part, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_per_group: Option<usize>,

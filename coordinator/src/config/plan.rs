@@ -7,7 +7,8 @@ use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::{
-    AdaptiveClippingPlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan,
+    AdaptiveClippingPlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PlanError,
+    PrivacyPlan,
 };
 
 use super::{ConfigError, RunConfig};
@@ -41,6 +42,7 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
             epsilon: privacy.epsilon.unwrap_or(0.0),
             delta: privacy.delta.unwrap_or(0.0),
             noise_multiplier: privacy.noise_multiplier.unwrap_or(1.0),
+            allow_weak_noise: privacy.allow_weak_noise,
             sampling_rate: privacy.sampling_rate,
             clipping_norm: privacy.clipping_norm.unwrap_or(0.0),
             clipping: privacy.clipping,
@@ -82,15 +84,17 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
         key: key.into(),
         reason,
     };
-    plan.check().map_err(|e| wrong("privacy", e.to_string()))?;
+    let check = |plan: &Plan, key: &str, what: &str| {
+        plan.check().map_err(|e| match e {
+            PlanError::WeakNoise { .. } => wrong("privacy.noise_multiplier", e.to_string()),
+            e => wrong(key, format!("{what}{e}")),
+        })
+    };
+    check(&plan, "privacy", "")?;
     if private && privacy.noise_multiplier.is_none() {
         plan.privacy.noise_multiplier = calibrated(&plan)?;
-        plan.check().map_err(|e| {
-            wrong(
-                "privacy.epsilon",
-                format!("can't be met by {} rounds: {e}", plan.rounds),
-            )
-        })?;
+        let what = format!("can't be met by {} rounds: ", plan.rounds);
+        check(&plan, "privacy.epsilon", &what)?;
     }
     plan.mechanism()
         .map_err(|e| wrong("privacy", e.to_string()))?;

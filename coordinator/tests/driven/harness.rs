@@ -36,6 +36,7 @@ pub fn plan(epsilon: f64, rounds: u32) -> Plan {
             epsilon,
             delta: 1e-5,
             noise_multiplier: 2.0,
+            allow_weak_noise: false,
             sampling_rate: 1.0,
             clipping_norm: 1.0,
             clipping: ClippingRule::Flat,

@@ -81,8 +81,14 @@ pub struct EntryDraft {
     pub data_set: String,
     /// The run that spends: 1 to 256 bytes without control characters.
     pub run_id: String,
-    /// The round within the run.
+    /// The round within the run; of an entry that pays for several, the first.
     pub round: u64,
+    /// The last round that this pays for, where it pays for more than `round`: a site that
+    /// can't see in which rounds it could be drawn pays for all of them ahead.
+    pub last_round: Option<u64>,
+    /// How often this run was charged for this round before, under this plan. One attempt pays
+    /// for one update: the same bytes, however often they are sent.
+    pub attempt: u64,
     /// SHA-256 of the plan that the run follows, in the very bytes that travelled; `None`
     /// where there is no plan.
     pub plan: Option<Sha256Digest>,
@@ -122,6 +128,12 @@ pub struct LedgerEntry {
     pub run_id: String,
     /// See [`EntryDraft::round`].
     pub round: u64,
+    /// See [`EntryDraft::last_round`].
+    #[serde(default)]
+    pub last_round: Option<u64>,
+    /// See [`EntryDraft::attempt`].
+    #[serde(default)]
+    pub attempt: u64,
     /// See [`EntryDraft::plan`].
     #[serde(default)]
     pub plan: Option<Sha256Digest>,
@@ -157,6 +169,10 @@ struct HashedPart<'a> {
     run_id: &'a str,
     round: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    last_round: Option<u64>,
+    #[serde(skip_serializing_if = "is_first")]
+    attempt: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Sha256Digest>,
     unit: PrivacyUnit,
     adjacency: Adjacency,
@@ -167,6 +183,11 @@ struct HashedPart<'a> {
     delta: Delta,
     unix_time: u64,
     seeded: bool,
+}
+
+/// A first attempt is written as it was before there were attempts: without the field.
+fn is_first(attempt: &u64) -> bool {
+    *attempt == 0
 }
 
 /// A draft that can't become an entry.
@@ -227,6 +248,8 @@ impl EntryDraft {
             data_set: &self.data_set,
             run_id: &self.run_id,
             round: self.round,
+            last_round: self.last_round,
+            attempt: self.attempt,
             plan: self.plan,
             unit: self.unit,
             adjacency: self.adjacency,
@@ -250,6 +273,8 @@ impl EntryDraft {
             data_set: self.data_set,
             run_id: self.run_id,
             round: self.round,
+            last_round: self.last_round,
+            attempt: self.attempt,
             plan: self.plan,
             unit: self.unit,
             adjacency: self.adjacency,

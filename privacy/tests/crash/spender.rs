@@ -21,6 +21,8 @@ pub fn draft(round: u64) -> EntryDraft {
         data_set: "visits".into(),
         run_id: "crash".into(),
         round,
+        last_round: None,
+        attempt: 0,
         plan: None,
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,

@@ -1,0 +1,388 @@
+//! The last update of a run, kept beside the site's ledger until it isn't needed any more.
+//!
+//! An entry of the ledger pays for one update: for its bytes. So they are here, durably,
+//! before the first of them leaves, and a client that is started again sends these and no
+//! others. There is one file for each run, plan and data set: a line that says what was
+//! answered, then the bytes of the last answer. It is replaced as a whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use umbel_proto::message::BlobDigest;
+
+/// Where a run's answers are kept.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    path: PathBuf,
+    /// Whether each answer is synced. A simulation is never taken up again, so it needn't be.
+    durable: bool,
+    /// `None` as long as there is no file.
+    record: Option<Record>,
+}
+
+/// Whose answers an outbox holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Owner {
+    /// The run.
+    pub run: String,
+    /// Digest of its plan.
+    pub plan: BlobDigest,
+    /// The ledger's name for the data.
+    pub data_set: String,
+}
+
+/// The first line of an outbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    owner: Owner,
+    /// Rounds answered so far.
+    answered: u32,
+    #[serde(default)]
+    last: Option<Answer>,
+}
+
+/// What was answered in the last round that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answer {
+    /// The round.
+    pub round: u32,
+    /// Digest of the parameters that it began with.
+    pub parameters: BlobDigest,
+    /// Digest of the update.
+    pub update: BlobDigest,
+    /// Whether the update's bytes are still here.
+    pub kept: bool,
+}
+
+/// An outbox that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "outbox {}: {reason}; what this run was given isn't known any more, so nothing is sent: put \
+     the file back, or have the run started again under another run.name, which is charged anew",
+    path.display()
+)]
+pub struct OutboxError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// The longest first line, in bytes: names are limited, digests have a length.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+impl Outbox {
+    /// The outbox of this owner beside this ledger. Nothing is written yet.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where there is a file that can't be understood.
+    pub(crate) fn open(ledger: &Path, owner: &Owner, durable: bool) -> Result<Self, OutboxError> {
+        let path = place(ledger, owner);
+        let record = read_record(&path).map_err(|e| failed(&path, e))?;
+        match &record {
+            Some(record) if record.owner != *owner => {
+                Err(failed(&path, "it belongs to another run or data set"))
+            }
+            _ => Ok(Self {
+                path,
+                durable,
+                record,
+            }),
+        }
+    }
+
+    /// Whether anything was ever kept for this owner.
+    pub(crate) fn exists(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Rounds answered so far.
+    pub(crate) fn answered(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.answered)
+    }
+
+    /// The last answer.
+    pub(crate) fn last(&self) -> Option<Answer> {
+        self.record.as_ref().and_then(|record| record.last)
+    }
+
+    /// Makes the file of a run that wasn't answered yet.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where it can't be written.
+    pub(crate) fn begin(&mut self, owner: &Owner) -> Result<(), OutboxError> {
+        let record = Record {
+            owner: owner.clone(),
+            answered: 0,
+            last: None,
+        };
+        self.replace(record, &[])
+    }
+
+    /// Keeps an update. When this returns, it may be sent.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where it can't be written; then nothing must be sent.
+    pub(crate) fn keep(
+        &mut self,
+        owner: &Owner,
+        (round, parameters): (u32, BlobDigest),
+        update: &[u8],
+    ) -> Result<(), OutboxError> {
+        let again = self.last().is_some_and(|last| last.round == round);
+        let record = Record {
+            owner: owner.clone(),
+            answered: self.answered().saturating_add(u32::from(!again)),
+            last: Some(Answer {
+                round,
+                parameters,
+                update: BlobDigest::of(update),
+                kept: true,
+            }),
+        };
+        self.replace(record, update)
+    }
+
+    /// The bytes that were kept for this round from these parameters, if they are still here.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where the file isn't what was written.
+    pub(crate) fn update(
+        &self,
+        round: u32,
+        parameters: &BlobDigest,
+    ) -> Result<Option<Vec<u8>>, OutboxError> {
+        match self.last() {
+            Some(last) if last.kept && (last.round, last.parameters) == (round, *parameters) => {
+                let bytes = read_update(&self.path).map_err(|e| failed(&self.path, e))?;
+                if last.update.matches(&bytes) {
+                    Ok(Some(bytes))
+                } else {
+                    Err(failed(&self.path, "its update was altered"))
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The run is over: the bytes aren't needed any more, only what was answered.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where the file can't be written.
+    pub(crate) fn drop_bytes(&mut self) -> Result<(), OutboxError> {
+        let Some(mut record) = self.record.clone() else {
+            return Ok(());
+        };
+        if let Some(last) = &mut record.last {
+            last.kept = false;
+        }
+        self.replace(record, &[])
+    }
+
+    /// The run is over, and nothing about it needs to be known.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where the file can't be removed.
+    pub(crate) fn remove(&mut self) -> Result<(), OutboxError> {
+        if self.record.take().is_some() {
+            fs::remove_file(&self.path).map_err(|e| failed(&self.path, e))?;
+            // It fails where other runs have something there, and may.
+            let _ = self.path.parent().map(fs::remove_dir);
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, record: Record, update: &[u8]) -> Result<(), OutboxError> {
+        self.write(&record, update)
+            .map_err(|e| failed(&self.path, e))?;
+        self.record = Some(record);
+        Ok(())
+    }
+
+    fn write(&self, record: &Record, update: &[u8]) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let unfinished = self.path.with_extension("unfinished");
+        let mut file = File::create(&unfinished)?;
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        file.write_all(&line)?;
+        file.write_all(update)?;
+        if self.durable {
+            file.sync_all()?;
+        }
+        fs::rename(&unfinished, &self.path)?;
+        if self.durable {
+            sync_folder(folder)?;
+            sync_folder(folder.parent().unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
+    }
+}
+
+/// `ledger.jsonl.outbox/` and a name that no other run, plan or data set has.
+fn place(ledger: &Path, owner: &Owner) -> PathBuf {
+    let mut folder = ledger.file_name().unwrap_or_default().to_owned();
+    folder.push(".outbox");
+    let key = [owner.plan.as_bytes(), owner.data_set.as_bytes()].concat();
+    ledger
+        .with_file_name(folder)
+        .join(BlobDigest::of(&key).to_string())
+}
+
+fn failed(path: &Path, reason: impl ToString) -> OutboxError {
+    OutboxError {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// The first line; `None` where there is no file.
+fn read_record(path: &Path) -> io::Result<Option<Record>> {
+    match File::open(path) {
+        Ok(file) => {
+            let (record, _) = split(file)?;
+            Ok(Some(record))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// What follows the first line.
+fn read_update(path: &Path) -> io::Result<Vec<u8>> {
+    let (_, mut rest) = split(File::open(path)?)?;
+    let mut bytes = Vec::new();
+    rest.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn split(file: File) -> io::Result<(Record, impl Read)> {
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    reader
+        .by_ref()
+        .take(LONGEST_LINE)
+        .read_until(b'\n', &mut line)?;
+    Ok((serde_json::from_slice(&line)?, reader))
+}
+
+/// Makes the names in a folder survive a crash, not only the files' content.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let named = !folder.as_os_str().is_empty();
+    File::open(if named { folder } else { Path::new(".") })?.sync_all()
+}
+
+/// Other systems have no way to sync a folder.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(data_set: &str) -> Owner {
+        Owner {
+            run: "run".into(),
+            plan: BlobDigest::of(b"plan"),
+            data_set: data_set.into(),
+        }
+    }
+
+    fn open(folder: &Path) -> Outbox {
+        Outbox::open(&folder.join("ledger.jsonl"), &owner("visits"), true).expect("an outbox")
+    }
+
+    #[test]
+    fn what_was_kept_is_there_after_a_restart_and_for_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (start, other) = (BlobDigest::of(b"start"), BlobDigest::of(b"other"));
+        let mut outbox = open(folder.path());
+        assert!(!outbox.exists());
+        let update = b"{\"a\":\n1}\n\n".as_slice();
+        outbox
+            .keep(&owner("visits"), (3, start), update)
+            .expect("kept");
+        let outbox = open(folder.path());
+        assert_eq!(outbox.update(3, &start).expect("read"), Some(update.into()));
+        assert_eq!(outbox.update(4, &start).expect("read"), None);
+        assert_eq!(outbox.update(3, &other).expect("read"), None);
+        let ledger = folder.path().join("ledger.jsonl");
+        let of_others = Outbox::open(&ledger, &owner("other data"), true).expect("an outbox");
+        assert!(!of_others.exists());
+    }
+
+    #[test]
+    fn a_round_that_is_answered_again_counts_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = BlobDigest::of(b"start");
+        let mut outbox = open(folder.path());
+        for round in [1, 2, 2, 5] {
+            outbox
+                .keep(&owner("visits"), (round, start), b"x")
+                .expect("kept");
+        }
+        assert_eq!(open(folder.path()).answered(), 3);
+    }
+
+    #[test]
+    fn after_the_run_the_bytes_go_and_what_was_answered_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = BlobDigest::of(b"start");
+        let mut outbox = open(folder.path());
+        outbox
+            .keep(&owner("visits"), (2, start), &[7; 100_000])
+            .expect("kept");
+        outbox.drop_bytes().expect("dropped");
+        let outbox = open(folder.path());
+        assert_eq!(outbox.update(2, &start).expect("read"), None);
+        assert_eq!(outbox.last().map(|last| last.round), Some(2));
+        let file = fs::metadata(&outbox.path).expect("a file");
+        assert!(file.len() < 1_000, "{}", file.len());
+    }
+
+    #[test]
+    fn a_file_with_any_byte_changed_is_refused_or_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = BlobDigest::of(b"start");
+        let mut outbox = open(folder.path());
+        outbox
+            .keep(&owner("visits"), (1, start), b"update")
+            .expect("kept");
+        let path = outbox.path.clone();
+        let good = fs::read(&path).expect("a file");
+        let ledger = folder.path().join("ledger.jsonl");
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).expect("written");
+            let read = Outbox::open(&ledger, &owner("visits"), true)
+                .and_then(|outbox| outbox.update(1, &start));
+            match read {
+                Ok(Some(bytes)) => assert_eq!(bytes, b"update", "byte {at}"),
+                Ok(None) => {}
+                Err(error) => assert!(error.to_string().contains("run.name"), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_write_leaves_what_was_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = BlobDigest::of(b"start");
+        let mut outbox = open(folder.path());
+        outbox
+            .keep(&owner("visits"), (1, start), b"first")
+            .expect("kept");
+        fs::write(outbox.path.with_extension("unfinished"), b"{\"own").expect("written");
+        let outbox = open(folder.path());
+        let kept = outbox.update(1, &start).expect("read");
+        assert_eq!(kept.as_deref(), Some(b"first".as_slice()));
+    }
+}
