@@ -27,10 +27,9 @@ fn a_sites_example_configuration_is_a_whole_one() {
         .replace("# server_name =", "server_name =")
         .replace("# group =", "group =")
         .replace("# labels =", "labels =")
-        .replace("# data_set =", "data_set =")
         .replace("# base_models =", "base_models =");
     fs::write(&path, all).unwrap();
     let config = ClientConfig::load(&path).unwrap();
     assert_eq!(config.data.group.as_deref(), Some("patient_id"));
-    assert_eq!(config.data_set(), "visits");
+    assert_eq!(config.policy.data_set, "north");
 }

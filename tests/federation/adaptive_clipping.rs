@@ -156,7 +156,8 @@ fn what_clipping_can_not_adapt_to_is_refused() {
 fn whole_clients_are_clipped_adaptively_too() {
     let bench = Workbench::new(4);
     let sections = "[privacy]\nunit = \"client\"\nepsilon = 1e7\ndelta = 1e-5\nclipping_norm = 0.01\n\
-         noise_multiplier = 0.05\n[privacy.adaptive_clipping]\nlearning_rate = 1.0\n\
+         noise_multiplier = 0.05\nallow_weak_noise = true\n\
+         [privacy.adaptive_clipping]\nlearning_rate = 1.0\n\
          [training]\nmethod = \"deltas\"\n[training.local]\noptimiser = \"sgd\"\nsteps = 1\n\
          batch = 4\nlearning_rate = 0.1\n[server]\noptimiser = \"sgd\"\nlearning_rate = 1e-9\n";
     let run = bench.configuration("clients", sections, &SITES);

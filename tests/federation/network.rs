@@ -75,7 +75,7 @@ fn federation(bench: &Workbench, port: u16) -> PathBuf {
             "name = \"{site}\"\ncoordinator = \"{address}\"\n\n\
              [tls]\nca = \"ca.pem\"\ncertificate = \"client.pem\"\nkey = \"client.key\"\n\n\
              [data]\npath = {data:?}\n\n\
-             [policy]\nepsilon = 8.0\ndelta = 1e-5\nallow_seeded = true\n\n\
+             [policy]\ndata_set = \"{site}\"\nepsilon = 8.0\ndelta = 1e-5\nallow_seeded = true\n\n\
              [device]\ndevice = \"cpu\"\n"
         );
         fs::write(folder.join(format!("sites/{site}/client.toml")), text).expect("a file");

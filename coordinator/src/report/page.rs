@@ -53,7 +53,7 @@ fn main(run: &RunSummary) -> Html {
 
 /// The statement in a frame of its own.
 pub(super) fn protection(statement: &Statement) -> Html {
-    let class = if statement.protects {
+    let class = if statement.protects && !statement.weak {
         "protection some"
     } else {
         "protection nobody"

@@ -1,6 +1,7 @@
 //! What a run protects, from whom, and what it doesn't: in sentences for everybody.
 
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
 use super::run_summary::PrivacySummary;
@@ -12,6 +13,8 @@ pub struct Statement {
     pub headline: String,
     /// Whether anybody is protected at all.
     pub protects: bool,
+    /// Whether the noise is weaker than what makes a guarantee worth its name.
+    pub weak: bool,
     /// What is protected: against whom and how well.
     pub protected: Vec<String>,
     /// What isn't.
@@ -35,6 +38,7 @@ impl Statement {
         Self {
             headline: headline(privacy, &unit),
             protects,
+            weak: protects && has_weak_noise(privacy),
             protected: if protects {
                 guarantee(privacy, &unit)
             } else {
@@ -104,8 +108,18 @@ fn headline(privacy: &PrivacySummary, unit: &Unit) -> String {
         _ if privacy.seeded => {
             "This run was seeded: its noise can be predicted and it protects nobody.".into()
         }
+        _ if has_weak_noise(privacy) => format!(
+            "Next to no protection: the noise multiplier is {}, below {LEAST_NOISE_MULTIPLIER}, \
+             where a guarantee says nothing worth knowing.",
+            privacy.noise_multiplier.map_or(figures::NONE.into(), figures::parameter),
+        ),
         _ => format!("This run protects {}.", unit.secret),
     }
+}
+
+fn has_weak_noise(privacy: &PrivacySummary) -> bool {
+    let weak = |sigma: f64| sigma < LEAST_NOISE_MULTIPLIER;
+    privacy.noise_multiplier.is_some_and(weak)
 }
 
 fn guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {

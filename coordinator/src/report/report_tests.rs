@@ -157,6 +157,19 @@ fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
 }
 
 #[test]
+fn a_run_with_next_to_no_noise_says_so_in_a_red_headline() {
+    let mut weak = run();
+    weak.privacy.noise_multiplier = Some(0.2);
+    let statement = Statement::of(&weak.privacy);
+    assert!(statement.headline.starts_with("Next to no protection"));
+    assert!(statement.headline.contains("0.2, below 0.3"));
+    let figures = statement.protected.join(" ");
+    assert!(figures.contains("epsilon 7.99"), "{figures}");
+    assert!(render(&weak).contains("class=\"protection nobody\""));
+    assert!(render(&run()).contains("class=\"protection some\""));
+}
+
+#[test]
 fn each_unit_and_placement_names_its_own_secret_and_adversary() {
     let lines = |unit, placement| Statement::of(&private(unit, placement)).lines().join("\n");
     let group = lines(PrivacyUnit::Group, NoisePlacement::Central);
