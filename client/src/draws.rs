@@ -38,7 +38,8 @@ mod tests {
         let ln_choose: f64 = (1..=k)
             .map(|i| (f64::from(n - k + i) / f64::from(i)).ln())
             .sum();
-        let mut term = (ln_choose + f64::from(k) * q.ln() + f64::from(n - k) * (1.0 - q).ln()).exp();
+        let mut term =
+            (ln_choose + f64::from(k) * q.ln() + f64::from(n - k) * (1.0 - q).ln()).exp();
         let mut sum = 0.0;
         for i in k..=n {
             sum += term;
@@ -49,7 +50,13 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_rarer_than_one_in_a_billion_in_all_rounds_together() {
-        for (rounds, q) in [(20, 0.05), (200, 0.01), (500, 0.3), (40, 0.9), (1000, 0.001)] {
+        for (rounds, q) in [
+            (20, 0.05),
+            (200, 0.01),
+            (500, 0.3),
+            (40, 0.9),
+            (1000, 0.001),
+        ] {
             let mut chance = 0.0;
             for n in 1..=rounds {
                 if let Some(k) = (1..=n).find(|k| !believable(*k, n, q, rounds)) {

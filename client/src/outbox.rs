@@ -61,14 +61,32 @@ pub(crate) struct Answer {
 
 /// An outbox that can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "outbox {}: {reason}; what this run was given isn't known any more, so nothing is sent: put \
-     the file back, or have the run started again under another run.name, which is charged anew",
-    path.display()
-)]
-pub struct OutboxError {
-    path: PathBuf,
-    reason: String,
+pub enum OutboxError {
+    /// It isn't what was written.
+    #[error(
+        "outbox {}: {reason}; what this run was given isn't known any more, so nothing is sent: \
+         put the file back, or have the run started again under another run.name, which is \
+         charged anew",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It can't be written.
+    #[error(
+        "outbox {} can't be written: {source}; nothing was sent. The folder of policy.ledger must \
+         be writable, and have room for an update",
+        path.display()
+    )]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// The longest first line, in bytes: names are limited, digests have a length.
@@ -81,10 +99,10 @@ impl Outbox {
     /// [`OutboxError`] where there is a file that can't be understood.
     pub(crate) fn open(ledger: &Path, owner: &Owner, durable: bool) -> Result<Self, OutboxError> {
         let path = place(ledger, owner);
-        let record = read_record(&path).map_err(|e| failed(&path, e))?;
+        let record = read_record(&path).map_err(|e| damaged(&path, e))?;
         match &record {
             Some(record) if record.owner != *owner => {
-                Err(failed(&path, "it belongs to another run or data set"))
+                Err(damaged(&path, "it belongs to another run or data set"))
             }
             _ => Ok(Self {
                 path,
@@ -157,11 +175,11 @@ impl Outbox {
     ) -> Result<Option<Vec<u8>>, OutboxError> {
         match self.last() {
             Some(last) if last.kept && (last.round, last.parameters) == (round, *parameters) => {
-                let bytes = read_update(&self.path).map_err(|e| failed(&self.path, e))?;
+                let bytes = read_update(&self.path).map_err(|e| damaged(&self.path, e))?;
                 if last.update.matches(&bytes) {
                     Ok(Some(bytes))
                 } else {
-                    Err(failed(&self.path, "its update was altered"))
+                    Err(damaged(&self.path, "its update was altered"))
                 }
             }
             _ => Ok(None),
@@ -188,7 +206,7 @@ impl Outbox {
     /// [`OutboxError`] where the file can't be removed.
     pub(crate) fn remove(&mut self) -> Result<(), OutboxError> {
         if self.record.take().is_some() {
-            fs::remove_file(&self.path).map_err(|e| failed(&self.path, e))?;
+            fs::remove_file(&self.path).map_err(|e| self.unwritable(e))?;
             // It fails where other runs have something there, and may.
             let _ = self.path.parent().map(fs::remove_dir);
         }
@@ -197,9 +215,16 @@ impl Outbox {
 
     fn replace(&mut self, record: Record, update: &[u8]) -> Result<(), OutboxError> {
         self.write(&record, update)
-            .map_err(|e| failed(&self.path, e))?;
+            .map_err(|e| self.unwritable(e))?;
         self.record = Some(record);
         Ok(())
+    }
+
+    fn unwritable(&self, source: io::Error) -> OutboxError {
+        OutboxError::Unwritable {
+            path: self.path.clone(),
+            source,
+        }
     }
 
     fn write(&self, record: &Record, update: &[u8]) -> io::Result<()> {
@@ -233,8 +258,8 @@ fn place(ledger: &Path, owner: &Owner) -> PathBuf {
         .join(BlobDigest::of(&key).to_string())
 }
 
-fn failed(path: &Path, reason: impl ToString) -> OutboxError {
-    OutboxError {
+fn damaged(path: &Path, reason: impl ToString) -> OutboxError {
+    OutboxError::Damaged {
         path: path.to_owned(),
         reason: reason.to_string(),
     }

@@ -168,9 +168,8 @@ impl<S: LedgerStorage> Spending<S> {
     /// How often this run was charged for this round by itself, under this very plan: the next
     /// charge's attempt.
     fn charges(&self, round: u32) -> u64 {
-        let of_round = |entry: &&LedgerEntry| {
-            entry.round == u64::from(round) && entry.last_round.is_none()
-        };
+        let of_round =
+            |entry: &&LedgerEntry| entry.round == u64::from(round) && entry.last_round.is_none();
         self.own_entries().filter(of_round).count() as u64
     }
 

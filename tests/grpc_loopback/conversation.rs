@@ -27,6 +27,7 @@ fn a_client_joins_trains_and_ends_and_every_byte_is_counted_on_both_sides() {
     };
     let finished = Task::Finished(Ending::BudgetExhausted { rounds: 1 });
     let script = Arc::new(Script {
+        plan: b"{\"a\":\"plan\"}".to_vec(),
         files: vec![file.clone()],
         // Twice there is nothing to do yet.
         tasks: VecDeque::from([None, None, Some(train.clone()), Some(finished.clone())]).into(),

@@ -22,6 +22,8 @@ use umbel_proto::message::{
 /// A federation that says what it was told to say, and notes what it hears.
 #[derive(Default)]
 pub(crate) struct Script {
+    /// The plan that it tells on joining.
+    pub(crate) plan: Vec<u8>,
     /// What it offers, by digest: the bytes may be others than the digest's.
     pub(crate) blobs: BTreeMap<BlobDigest, Arc<[u8]>>,
     /// What it tells on joining.
@@ -72,7 +74,7 @@ impl Federation for Script {
             });
         }
         Ok(Welcome {
-            plan: b"{\"a\":\"plan\"}".to_vec(),
+            plan: self.plan.clone(),
             files: self.files.clone(),
         })
     }

@@ -1,9 +1,12 @@
 //! Client and coordinator over real sockets with mutual TLS, with the certificates that
-//! `init` makes: what works, what is refused in which words, and what survives a broken
-//! network.
+//! `init` makes: what works, what is refused in which words, what survives a broken network,
+//! and what a coordinator or a client gains by lying.
 
 mod broken_network;
 mod conversation;
 mod coordinator;
+mod lying_client;
+mod lying_coordinator;
 mod proxy;
 mod refusals;
+mod site;

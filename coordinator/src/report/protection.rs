@@ -111,7 +111,9 @@ fn headline(privacy: &PrivacySummary, unit: &Unit) -> String {
         _ if has_weak_noise(privacy) => format!(
             "Next to no protection: the noise multiplier is {}, below {LEAST_NOISE_MULTIPLIER}, \
              where a guarantee says nothing worth knowing.",
-            privacy.noise_multiplier.map_or(figures::NONE.into(), figures::parameter),
+            privacy
+                .noise_multiplier
+                .map_or(figures::NONE.into(), figures::parameter),
         ),
         _ => format!("This run protects {}.", unit.secret),
     }
