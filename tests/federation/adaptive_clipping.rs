@@ -11,7 +11,8 @@ use crate::workbench::{SITES, Workbench};
 fn sections(noise_multiplier: f64, learning_rate: f64, more: &str) -> String {
     format!(
         "[privacy]\nunit = \"record\"\nepsilon = 1e6\ndelta = 1e-5\nclipping_norm = 0.5\n\
-         sampling_rate = 0.5\nnoise_multiplier = {noise_multiplier}\n{more}\n\
+         sampling_rate = 0.5\nnoise_multiplier = {noise_multiplier}\n\
+         allow_weak_noise = true\n{more}\n\
          [training]\nmethod = \"gradients\"\nexpected_batch = 80\n\
          [server]\noptimiser = \"sgd\"\nlearning_rate = {learning_rate}\n"
     )

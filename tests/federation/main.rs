@@ -8,4 +8,5 @@ mod endings;
 mod equality;
 mod network;
 mod trainable_sets;
+mod weak_noise;
 mod workbench;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use umbel_privacy::combination::{Summed, check_combination};
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
 use umbel_proto::message::ClientId;
-use umbel_proto::plan::ClippingRule;
+use umbel_proto::plan::{ClippingRule, PlanError};
 
 use super::{ConfigError, RunConfig, ServerOptimiserName};
 
@@ -83,6 +84,15 @@ fn check_privacy(config: &RunConfig) -> Result<(), ConfigError> {
                 "is missing; the unit isn't `none`, so it is needed",
             )?;
         }
+    }
+    let weak = privacy
+        .noise_multiplier
+        .filter(|sigma| *sigma < LEAST_NOISE_MULTIPLIER);
+    if let Some(found) = weak
+        && !privacy.allow_weak_noise
+    {
+        let why = PlanError::WeakNoise { found };
+        return Err(refuse("privacy.noise_multiplier", why.to_string()));
     }
     let by_unit = matches!(privacy.unit, PrivacyUnit::Record | PrivacyUnit::Group);
     require(

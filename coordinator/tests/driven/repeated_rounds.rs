@@ -6,7 +6,7 @@ use umbel_privacy::ledger::chain;
 use umbel_proto::message::Ending;
 use umbel_proto::plan::Plan;
 
-use crate::harness::{self, Clients, Setting, plan};
+use crate::harness::{self, Clients, PARAMETERS, Setting, plan};
 
 /// Runs a plan in which every update is needed; returns the outcome and the entries' draws.
 fn run(
@@ -41,6 +41,38 @@ fn a_round_that_is_repeated_counts_twice_for_the_site_that_spent_most() {
     assert_eq!(outcome.ending, Ending::Complete);
     assert_eq!((outcome.rounds, outcome.draws), (2, 3));
     assert_eq!(draws, [2, 1]);
+}
+
+#[test]
+fn asking_for_the_same_task_again_is_no_spending() {
+    let (outcome, draws) = run("polls", plan(8.0, 2), 2, |clients| {
+        for _ in 0..1_000 {
+            clients.asked("a", 1);
+        }
+        clients.take_part(1);
+        clients.take_part(2);
+    });
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert_eq!((outcome.rounds, outcome.draws), (2, 2));
+    assert_eq!(draws, [1, 1]);
+}
+
+#[test]
+fn a_client_that_polls_and_never_trains_costs_one_draw_an_attempt() {
+    let (outcome, draws) = run("idle", plan(8.0, 50), 3, |clients| {
+        for _ in 0..3 {
+            // Waits for the attempt to begin.
+            clients.asked("a", 1);
+            for _ in 0..500 {
+                clients.asked("b", 1);
+            }
+            clients.submits("a", 1, [0; PARAMETERS]);
+            clients.be_late();
+        }
+    });
+    assert!(matches!(outcome.ending, Ending::Failed { .. }));
+    assert_eq!((outcome.rounds, outcome.draws), (0, 3));
+    assert_eq!(draws, [3]);
 }
 
 #[test]
