@@ -122,8 +122,8 @@ impl SitePolicy {
             );
         }
         let noise = plan.total_noise_multiplier();
-        // The other way round, NaN would pass.
-        if !(noise >= self.least_noise_multiplier) {
+        let enough = noise >= self.least_noise_multiplier;
+        if !enough {
             return refuse(format!(
                 "its noise multiplier of {noise} is below policy.least_noise_multiplier, {}: so \
                  little noise promises nothing",

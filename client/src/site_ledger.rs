@@ -93,6 +93,7 @@ struct Account {
     outbox: Outbox,
     owner: Owner,
     charge: Charge,
+    taken_up_again: bool,
     unix_seconds: fn() -> u64,
 }
 
@@ -204,9 +205,9 @@ impl SiteLedger {
     pub fn close(&mut self) -> Result<(), SiteLedgerError> {
         if let Some(account) = &mut self.account {
             match account.charge {
-                Charge::EachUpdate(_) => account.outbox.remove()?,
                 // Which rounds were answered has to be known if the same run is begun again.
-                Charge::Ahead { .. } => account.outbox.drop_bytes()?,
+                Charge::Ahead { .. } if account.taken_up_again => account.outbox.drop_bytes()?,
+                _ => account.outbox.remove()?,
             }
         }
         Ok(())
@@ -241,6 +242,7 @@ impl Account {
             } else {
                 Charge::EachUpdate(u64::from(plan.events_per_round()))
             },
+            taken_up_again: place.taken_up_again,
             unix_seconds,
         })
     }

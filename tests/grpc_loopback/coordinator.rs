@@ -32,6 +32,8 @@ pub(crate) struct Script {
     pub(crate) tasks: Mutex<VecDeque<Option<Task>>>,
     /// The longest update.
     pub(crate) update_bytes: u64,
+    /// How long it thinks about an update that it has, before it answers.
+    pub(crate) thinks: Duration,
     /// Every call that arrived.
     pub(crate) calls: Mutex<Vec<Call>>,
 }
@@ -104,6 +106,7 @@ impl Federation for Script {
             Receipt::Accepted
         };
         self.note(call);
+        std::thread::sleep(self.thinks);
         receipt
     }
 

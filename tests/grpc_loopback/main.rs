@@ -5,6 +5,7 @@
 mod broken_network;
 mod conversation;
 mod coordinator;
+mod killed_client;
 mod lying_client;
 mod lying_coordinator;
 mod proxy;

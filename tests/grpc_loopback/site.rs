@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ use crate::coordinator::{Call, Coordinator, Script};
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
+
+/// Updates that a coordinator got: round and bytes.
+pub(crate) type Updates = Vec<(u32, Vec<u8>)>;
 
 /// A run as it is offered.
 #[derive(Clone)]
@@ -143,23 +147,39 @@ impl Bench {
         site: SiteSettings,
         offered: &Offered,
         asked: &[(u32, u8)],
-    ) -> (Result<Ending, String>, Vec<(u32, Vec<u8>)>) {
-        let script = Arc::new(script(offered, asked));
+    ) -> (Result<Ending, String>, Updates) {
+        let script = Arc::new(offered.script(asked));
         let coordinator = Coordinator::start(&script, Security::LoopbackOnly);
         let address = format!("http://{}", coordinator.address);
         let settings = ConnectionSettings::new(address, ClientIdentity::Name(north()));
         let mut transport = GrpcTransport::connect(settings).unwrap();
         let ending = participate(&mut transport, site, &mut |_| {});
         coordinator.stop();
-        let got = script.calls().into_iter().filter_map(|call| match call {
-            Call::Submit(_, update) => Some((update.round, update.values)),
-            _ => None,
-        });
-        (
-            ending.map_err(|e: ClientError| e.to_string()),
-            got.collect(),
-        )
+        (ending.map_err(|e: ClientError| e.to_string()), got(&script))
     }
+
+    /// Writes the configuration of the site for a coordinator at this address.
+    pub(crate) fn client_toml(&self, address: SocketAddr) -> PathBuf {
+        let text = format!(
+            "name = \"north\"\ncoordinator = \"http://{address}\"\n\
+             [data]\npath = \"rows.csv\"\n\
+             [policy]\ndata_set = \"rows\"\nepsilon = 50.0\ndelta = 1e-5\n\
+             [device]\ndevice = \"cpu\"\n"
+        );
+        let path = self.path("client.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// The updates that a coordinator got.
+pub(crate) fn got(script: &Script) -> Updates {
+    let calls = script.calls().into_iter();
+    let update = |call| match call {
+        Call::Submit(_, update) => Some((update.round, update.values)),
+        _ => None,
+    };
+    calls.filter_map(update).collect()
 }
 
 impl Offered {
@@ -190,31 +210,33 @@ impl Offered {
             .flatten()
             .collect()
     }
-}
 
-fn script(offered: &Offered, asked: &[(u32, u8)]) -> Script {
-    let mut script = Script {
-        plan: offered.plan.to_json(),
-        files: offered.files.iter().map(|(file, _)| file.clone()).collect(),
-        update_bytes: 1 << 30,
-        ..Script::default()
-    };
-    let mut tasks = VecDeque::new();
-    for (file, bytes) in &offered.files {
-        script.blobs.insert(file.digest, Arc::clone(bytes));
+    /// A coordinator that offers this run and asks for these rounds, each from the parameters of
+    /// this number; then the run is over.
+    pub(crate) fn script(&self, asked: &[(u32, u8)]) -> Script {
+        let mut script = Script {
+            plan: self.plan.to_json(),
+            files: self.files.iter().map(|(file, _)| file.clone()).collect(),
+            update_bytes: 1 << 30,
+            ..Script::default()
+        };
+        for (file, bytes) in &self.files {
+            script.blobs.insert(file.digest, Arc::clone(bytes));
+        }
+        let mut tasks = VecDeque::new();
+        for (round, number) in asked {
+            let bytes = self.parameters(*number);
+            let parameters = BlobDigest::of(&bytes);
+            script.blobs.insert(parameters, bytes);
+            tasks.push_back(Some(Task::Train {
+                round: *round,
+                parameters,
+            }));
+        }
+        tasks.push_back(Some(Task::Finished(Ending::Complete)));
+        script.tasks = tasks.into();
+        script
     }
-    for (round, number) in asked {
-        let bytes = offered.parameters(*number);
-        let parameters = BlobDigest::of(&bytes);
-        script.blobs.insert(parameters, bytes);
-        tasks.push_back(Some(Task::Train {
-            round: *round,
-            parameters,
-        }));
-    }
-    tasks.push_back(Some(Task::Finished(Ending::Complete)));
-    script.tasks = tasks.into();
-    script
 }
 
 /// Twenty clients' worth of amplification: one in twenty is drawn in each round.
