@@ -67,12 +67,13 @@ fn killed_before_it_has_an_answer_a_client_sends_the_same_bytes_and_pays_once() 
 #[test]
 fn killed_at_any_time_a_client_never_sends_more_than_it_paid_for() {
     let bench = Bench::new();
-    // Always the same round, until the last client sees the run's end.
-    let script = bench.offered("killed", 20, LOCAL).script(&[(1, 1); 40]);
+    // Always the same round, for longer than all clients live that are killed.
+    let mut script = bench.offered("killed", 20, LOCAL).script(&[(1, 1); 40]);
+    script.thinks = Duration::from_millis(200);
     let script = Arc::new(script);
     let coordinator = Coordinator::start(&script, Security::LoopbackOnly);
     let configuration = bench.client_toml(coordinator.address);
-    for pause in (0..12).map(|i| Duration::from_millis(20 * i * i)) {
+    for pause in (0..12).map(|i| Duration::from_millis(10 * i * i)) {
         let killed = client(&configuration);
         thread::sleep(pause);
         kill(killed);
