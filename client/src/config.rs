@@ -249,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn a_least_noise_that_is_no_number_is_refused() {
+        for wrong in ["-0.1", "nan", "inf"] {
+            let config = read(&format!("least_noise_multiplier = {wrong}")).expect("a float");
+            let error = config.policy.rules.check().expect_err(wrong);
+            assert!(error.contains("policy.least_noise_multiplier"), "{error}");
+        }
+    }
+
+    #[test]
     fn data_without_a_name_are_refused() {
         let unnamed = "name = \"a\"\ncoordinator = \"https://localhost:1\"\n[data]\npath = \
                        \"t.csv\"\n[policy]\nepsilon = 1.0\ndelta = 1e-5\n";

@@ -156,6 +156,14 @@ fn rounds_that_the_plan_does_not_have_and_rounds_of_the_past_are_refused() {
     let refused = ending.unwrap_err();
     assert!(refused.contains("round 4 after round 5"), "{refused}");
     assert_eq!(got.len(), 1);
+    // Told that the run is over, it forgets the update, but not that it sent one.
+    let (ending, got) = bench.play(bench.site(6.0), &offered, &[(5, 1)]);
+    assert_eq!((ending, got.len()), (Ok(Ending::Complete), 1));
+    let (ending, got) = bench.play(bench.site(6.0), &offered, &[(5, 1)]);
+    let refused = ending.unwrap_err();
+    let expected = "round 5 again after the run had ended";
+    assert!(refused.contains(expected), "{refused}");
+    assert!(got.is_empty());
 }
 
 #[test]
