@@ -112,6 +112,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         Ending::Failed { reason } => {
             Err((ExitKind::RunFailed, format!("the run failed: {reason}")))
         }
+        Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
     }
 }
 

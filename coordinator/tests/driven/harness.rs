@@ -10,7 +10,7 @@ use umbel_coordinator::clock::Clock;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::hall::{Hall, Offer};
 use umbel_coordinator::round::RoundSettings;
-use umbel_coordinator::run::{Driver, Observer, Outcome, RoundSummary};
+use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundSummary};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
@@ -106,8 +106,8 @@ impl Observer for Nobody {
         Ok(())
     }
 
-    fn round_done(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
+    fn round_done(&mut self, _: &RoundSummary) -> Result<Health, String> {
+        Ok(Health::Sound)
     }
 }
 
