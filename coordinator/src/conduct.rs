@@ -249,11 +249,7 @@ fn evaluate_kept(
     }
 }
 
-fn save(
-    config: &RunConfig,
-    folder: &RunFolder,
-    classifier: &Classifier,
-) -> Result<(), ModelError> {
+fn save(config: &RunConfig, folder: &RunFolder, classifier: &Classifier) -> Result<(), ModelError> {
     classifier.save(&folder.model(), Precision::F32)?;
     if classifier.options().train.lora().is_some() {
         let base = config.model.base.display().to_string();

@@ -128,6 +128,7 @@ pub fn schema_of(config: &RunConfig) -> TableSchema {
         text: config.data.text.clone(),
         label: config.data.label.clone(),
         group: config.data.group.clone(),
+        real_ids: config.data.real_ids.clone(),
     }
 }
 

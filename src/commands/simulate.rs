@@ -76,7 +76,13 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         watcher.show(&progress);
     });
     watcher.end();
-    if let (true, Err(Failure { report: Some(of), .. })) = (command.json, &report) {
+    if let (
+        true,
+        Err(Failure {
+            report: Some(of), ..
+        }),
+    ) = (command.json, &report)
+    {
         print_json(&of.as_json())?;
     }
     let report = report?;

@@ -85,11 +85,7 @@ fn unusable(round: u32, reason: impl ToString) -> SiteError {
 }
 
 /// Rounds a sum to the lattice on which it is submitted or noised.
-fn to_lattice(
-    round: u32,
-    values: &[f64],
-    step: LatticeStep,
-) -> Result<LatticeVector, SiteError> {
+fn to_lattice(round: u32, values: &[f64], step: LatticeStep) -> Result<LatticeVector, SiteError> {
     LatticeVector::quantize(values, step).map_err(|e| match e {
         LatticeError::NotFinite { .. } | LatticeError::OutOfRange { .. } => {
             SiteError::Diverged { round }

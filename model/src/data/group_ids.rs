@@ -30,7 +30,7 @@ struct Texts<'a> {
 
 impl GroupColumn {
     fn is_real(&self, text: &str) -> bool {
-        self.real_ids.iter().any(|real| real.trim() == text.trim())
+        self.real_ids.iter().any(|real| real == text)
     }
 
     /// Checks all ids of a table: each with its row.

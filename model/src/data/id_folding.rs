@@ -121,16 +121,34 @@ mod tests {
     fn spellings_of_one_id_fold_to_one_text() {
         for spellings in [
             &["p2", "P2", " p2", "p2\t", "\"p2\"", "'p2"][..],
-            &["7", "7.0", "007", "+7", "7.", "7,0", "7.00", "\u{ff17}", "'7"],
+            &[
+                "7", "7.0", "007", "+7", "7.", "7,0", "7.00", "\u{ff17}", "'7",
+            ],
             &["1204", "1,204", "1204.0", "01204"],
             &["-3", "\u{2212}3", "-3.0", "-03"],
             &["0", "-0", "000", "0.0"],
             &["2.5", "2.50", "02.5"],
             &["M\u{fc}ller", "Mu\u{308}ller", "M\u{dc}LLER"],
             &["Stra\u{df}e", "STRASSE", "strasse"],
-            &["\u{3a3}\u{3af}\u{3c3}\u{3c5}\u{3c6}\u{3bf}\u{3c2}", "\u{3a3}\u{38a}\u{3a3}\u{3a5}\u{3a6}\u{39f}\u{3a3}"],
-            &["anna b", "anna  b", "anna\u{a0}b", "Anna\u{2003}B", "anna\nb"],
-            &["anna", "an\u{200b}na", "\u{feff}anna", "an\u{ad}na", "anna\u{200e}", "anna\0"],
+            &[
+                "\u{3a3}\u{3af}\u{3c3}\u{3c5}\u{3c6}\u{3bf}\u{3c2}",
+                "\u{3a3}\u{38a}\u{3a3}\u{3a5}\u{3a6}\u{39f}\u{3a3}",
+            ],
+            &[
+                "anna b",
+                "anna  b",
+                "anna\u{a0}b",
+                "Anna\u{2003}B",
+                "anna\nb",
+            ],
+            &[
+                "anna",
+                "an\u{200b}na",
+                "\u{feff}anna",
+                "an\u{ad}na",
+                "anna\u{200e}",
+                "anna\0",
+            ],
             &["o'brien", "O\u{2019}Brien"],
             &["p-1", "p\u{2013}1", "P\u{2011}1"],
             &["\u{fb01}n", "fin"],
@@ -144,9 +162,33 @@ mod tests {
     #[test]
     fn different_ids_stay_different() {
         let ids = [
-            "7", "70", "7.5", "-7", "p7", "p07", "7a", "12e4", "120000", "1.2.3", "1,2", "1,20",
-            "anna", "anne", "ana", "anna b", "annab", "M\u{fc}ller", "Muller", "a-b", "ab", "a/b",
-            "0x7", "7,000", "2026-01-07", "#7", "(7)",
+            "7",
+            "70",
+            "7.5",
+            "-7",
+            "p7",
+            "p07",
+            "7a",
+            "12e4",
+            "120000",
+            "1.2.3",
+            "1,2",
+            "1,20",
+            "anna",
+            "anne",
+            "ana",
+            "anna b",
+            "annab",
+            "M\u{fc}ller",
+            "Muller",
+            "a-b",
+            "ab",
+            "a/b",
+            "0x7",
+            "7,000",
+            "2026-01-07",
+            "#7",
+            "(7)",
         ];
         for (i, one) in ids.iter().enumerate() {
             for other in &ids[..i] {
@@ -157,7 +199,16 @@ mod tests {
 
     #[test]
     fn folding_twice_changes_nothing_more() {
-        for id in ["P\u{ac} 7", "007", "' x '", "\"\"", "--1", "1e+5", "\u{1f88}", "7,"] {
+        for id in [
+            "P\u{ac} 7",
+            "007",
+            "' x '",
+            "\"\"",
+            "--1",
+            "1e+5",
+            "\u{1f88}",
+            "7,",
+        ] {
             assert_eq!(folded(&folded(id)), folded(id), "{id:?}");
         }
     }

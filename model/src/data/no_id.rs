@@ -120,14 +120,71 @@ mod tests {
     #[test]
     fn whatever_stands_for_no_id_is_known() {
         for text in [
-            "nan", "NaN", "-nan", "None", "NULL", "null", "(null)", "N/A", "n/a", "NA", "n.a.",
-            "<NA>", "#N/A", "#NA", "#N/A N/A", "NaT", "nil", "undefined", "-1.#IND", "1.#QNAN",
-            "\\N", "-", "--", "\u{2014}", "?", "??", ".", "...", "*", "_", "/", "[]", "{}", "\"\"",
-            " ", "\u{a0}", "\u{200b}", "\u{feff}", "unknown", "Unknown", "UNK", "<unk>",
-            "[unknown]", "missing", "not available", "Not-Applicable", "not_recorded", "#REF!",
-            "#VALUE!", "#NAME?", "#DIV/0!", "[deleted]", "[removed]", "anonymous", "-1", "-1.0",
-            "-999", "\u{2212}9", "00000000-0000-0000-0000-000000000000", "unbekannt", " nan ",
-            "\u{ff2e}\u{ff21}\u{ff2e}", "na\u{200b}n", "'nan'", "inf",
+            "nan",
+            "NaN",
+            "-nan",
+            "None",
+            "NULL",
+            "null",
+            "(null)",
+            "N/A",
+            "n/a",
+            "NA",
+            "n.a.",
+            "<NA>",
+            "#N/A",
+            "#NA",
+            "#N/A N/A",
+            "NaT",
+            "nil",
+            "undefined",
+            "-1.#IND",
+            "1.#QNAN",
+            "\\N",
+            "-",
+            "--",
+            "\u{2014}",
+            "?",
+            "??",
+            ".",
+            "...",
+            "*",
+            "_",
+            "/",
+            "[]",
+            "{}",
+            "\"\"",
+            " ",
+            "\u{a0}",
+            "\u{200b}",
+            "\u{feff}",
+            "unknown",
+            "Unknown",
+            "UNK",
+            "<unk>",
+            "[unknown]",
+            "missing",
+            "not available",
+            "Not-Applicable",
+            "not_recorded",
+            "#REF!",
+            "#VALUE!",
+            "#NAME?",
+            "#DIV/0!",
+            "[deleted]",
+            "[removed]",
+            "anonymous",
+            "-1",
+            "-1.0",
+            "-999",
+            "\u{2212}9",
+            "00000000-0000-0000-0000-000000000000",
+            "unbekannt",
+            " nan ",
+            "\u{ff2e}\u{ff21}\u{ff2e}",
+            "na\u{200b}n",
+            "'nan'",
+            "inf",
         ] {
             assert!(is_missing(text), "{text:?}");
         }
@@ -136,9 +193,31 @@ mod tests {
     #[test]
     fn an_id_is_an_id() {
         for text in [
-            "p1", "0", "1", "7.0", "-2", "-12", "999", "n", "x", "name", "value", "ref", "anna",
-            "nancy", "nana", "natalie", "noel", "nullmeyer", "unknown17", "a-b", "\u{674e}",
-            "00000000-0000-0000-0000-000000000001", "12e4", "@null_island", "0000",
+            "p1",
+            "0",
+            "1",
+            "7.0",
+            "-2",
+            "-12",
+            "999",
+            "n",
+            "x",
+            "name",
+            "value",
+            "ref",
+            "anna",
+            "nancy",
+            "nana",
+            "natalie",
+            "noel",
+            "nullmeyer",
+            "unknown17",
+            "a-b",
+            "\u{674e}",
+            "00000000-0000-0000-0000-000000000001",
+            "12e4",
+            "@null_island",
+            "0000",
         ] {
             assert!(!is_missing(text), "{text:?}");
         }
@@ -147,11 +226,25 @@ mod tests {
     #[test]
     fn numbers_that_a_tool_may_have_rounded_are_known() {
         for text in [
-            "1.23457E+11", "1e+16", "1E+05", "-2.5e+20", "1,23457E+11", "12345678901234568.0",
+            "1.23457E+11",
+            "1e+16",
+            "1E+05",
+            "-2.5e+20",
+            "1,23457E+11",
+            "12345678901234568.0",
         ] {
             assert!(is_rounded(text), "{text:?}");
         }
-        for text in ["123456789012345678", "7.0", "12e4", "e+5", "a1e+5", "1.5", "9007199254740992.0", ""] {
+        for text in [
+            "123456789012345678",
+            "7.0",
+            "12e4",
+            "e+5",
+            "a1e+5",
+            "1.5",
+            "9007199254740992.0",
+            "",
+        ] {
             assert!(!is_rounded(text), "{text:?}");
         }
     }
@@ -159,6 +252,10 @@ mod tests {
     #[test]
     fn words_are_sorted_and_squeezed() {
         assert!(WORDS.is_sorted());
-        assert!(WORDS.iter().all(|word| word.chars().all(char::is_alphanumeric)));
+        assert!(
+            WORDS
+                .iter()
+                .all(|word| word.chars().all(char::is_alphanumeric))
+        );
     }
 }
