@@ -16,7 +16,9 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::message::{
+    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
+};
 use umbel_proto::plan::{ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
 use umbel_proto::spending::Spending;
 
@@ -142,6 +144,14 @@ impl Clients<'_> {
         }
     }
 
+    /// Is told how the run ended.
+    pub fn told(&self, name: &str) -> Ending {
+        match self.task(name) {
+            Task::Finished(ending) => ending,
+            Task::Train { round, .. } => panic!("{name} is asked to train in round {round}"),
+        }
+    }
+
     /// Hands in an update of these coordinates.
     pub fn submits(&self, name: &str, round: u32, coordinates: [i64; PARAMETERS]) {
         let vector = LatticeVector::from_values(coordinates.into());
@@ -192,6 +202,11 @@ pub struct Setting {
 
 /// Runs a plan against what its clients do.
 pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
+    run_at(0.1, setting, clients)
+}
+
+/// The same, with this learning rate at the server.
+pub fn run_at(learning_rate: f64, setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
     let Setting {
         test,
         plan,
@@ -215,7 +230,8 @@ pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
     let hall = Arc::new(Hall::new(offer, rules, settings));
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
-    let config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
+    let mut config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
+    config.server.learning_rate = learning_rate;
     let driver = Driver::new(
         plan,
         config,
