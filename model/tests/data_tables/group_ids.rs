@@ -210,6 +210,23 @@ fn whole_floats_are_ids_and_what_a_data_frame_puts_into_gaps_is_none() {
 }
 
 #[test]
+fn floats_of_four_bytes_are_exact_up_to_fewer_digits() {
+    let table = |ids: [f32; 2]| {
+        let columns = [
+            strings(["t", "t"]),
+            strings(["x", "x"]),
+            Column::Float(ids.map(Some).to_vec()),
+        ];
+        let schema = FLOATS.replace("double", "float");
+        TableFile::holding("a.parquet", file(&schema, Compression::SNAPPY, &[&columns]))
+    };
+    assert_eq!(units(&table([7.0, 16_777_215.0]), &grouped()), Ok(2));
+    assert_eq!(units(&table([0.0, -0.0]), &grouped()), Ok(1));
+    let message = units(&table([7.0, 16_777_216.0]), &grouped()).expect_err("rounded");
+    assert!(message.starts_with("row 2 of a.parquet"), "{message}");
+}
+
+#[test]
 fn a_json_number_with_a_zero_behind_its_point_is_an_id_but_not_beside_one_without() {
     let row = |id: &str| format!("{{\"text\":\"t\",\"label\":\"x\",\"patient\":{id}}}\n");
     let table = |ids: &[&str]| {
