@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::error::{DataError, IdSpelling, Place, RowNumbers};
+use super::error::{DataError, Place};
 use super::id_folding::folded;
+use super::id_wording::{IdSpelling, RowNumbers};
 use super::no_id::{is_missing, is_rounded};
 
 /// The column that says whom a row is about.
