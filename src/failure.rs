@@ -3,6 +3,7 @@
 use umbel_client::participate::ClientError;
 use umbel_coordinator::config::ConfigError;
 use umbel_coordinator::prepare::PrepareError;
+use umbel_coordinator::run_report::RunReport;
 use umbel_model::ModelError;
 use umbel_model::data::DataError;
 use umbel_proto::exit_code::ExitKind;
@@ -14,6 +15,8 @@ pub struct Failure {
     pub kind: ExitKind,
     /// What was wrong, where, and what to do.
     pub message: String,
+    /// What is known of the run all the same, where it came to an end.
+    pub report: Option<Box<RunReport>>,
 }
 
 impl Failure {
@@ -22,6 +25,16 @@ impl Failure {
         Self {
             kind,
             message: message.to_string(),
+            report: None,
+        }
+    }
+
+    /// The same, of a run that came to an end and has a report.
+    #[must_use]
+    pub fn of_run(self, report: RunReport) -> Self {
+        Self {
+            report: Some(Box::new(report)),
+            ..self
         }
     }
 

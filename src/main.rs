@@ -31,7 +31,7 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
 5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger, 9 refused by a site's policy, 10 not verified.";
+round, 8 ledger, 9 refused by a site's policy, 10 not verified, 11 training diverged.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -119,10 +119,10 @@ pub fn simulate(
         // A client's own error says more than the run's "too few clients".
         let first = failures.try_recv().ok();
         match (report, first) {
-            (Ok(report), Some((client, error))) if report.failed() => Err(Failure::new(
-                error.exit_kind(),
-                format!("client {client}: {error}"),
-            )),
+            (Ok(report), Some((client, error))) if report.failed() => {
+                let message = format!("client {client}: {error}");
+                Err(Failure::new(error.exit_kind(), message).of_run(report))
+            }
             (report, _) => report,
         }
     })

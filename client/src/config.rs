@@ -57,6 +57,10 @@ pub struct DataSection {
     pub label: String,
     /// Column that names the group, for the unit `group`.
     pub group: Option<String>,
+    /// Texts in that column that are ids just as they are written, though they read like a
+    /// missing value ("Null" is a surname) or like another id.
+    #[serde(default)]
+    pub real_ids: Vec<String>,
     /// This site's label set; left out, the run's is taken.
     #[serde(default)]
     pub labels: Vec<String>,
@@ -217,6 +221,7 @@ impl ClientConfig {
             text: self.data.text.clone(),
             label: self.data.label.clone(),
             group: self.data.group.clone(),
+            real_ids: self.data.real_ids.clone(),
         }
     }
 }

@@ -27,7 +27,8 @@ use umbel_proto::message::Ending;
     version,
     after_help = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
-5 privacy budget exhausted, 6 model, 7 run failed, 8 ledger, 9 refused by this site's policy."
+5 privacy budget exhausted, 6 model, 7 run failed, 8 ledger, 9 refused by this site's policy,
+11 training diverged."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -122,6 +123,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         Ending::Failed { reason } => {
             Err((ExitKind::RunFailed, format!("the run failed: {reason}")))
         }
+        Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
     }
 }
 

@@ -83,6 +83,17 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
+    /// The site's own steps, or what it would send, are no finite numbers any more.
+    #[error(
+        "round {round}: training at this site diverged: its numbers aren't finite, or too large to \
+         be sent; nothing was sent, and what the round cost stays charged. Ask for a lower learning rate \
+         (training.local.learning_rate, or server.learning_rate where clients take no steps of \
+         their own)"
+    )]
+    Diverged {
+        /// The round.
+        round: u32,
+    },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(String),
@@ -96,6 +107,7 @@ impl SiteError {
             Self::Model(_) => ExitKind::Model,
             Self::Ledger(error) => error.exit_kind(),
             Self::Mechanism(_) | Self::Plan(_) => ExitKind::Configuration,
+            Self::Diverged { .. } => ExitKind::Diverged,
             Self::Update { .. } | Self::Randomness(_) => ExitKind::Internal,
         }
     }

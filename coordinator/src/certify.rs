@@ -131,6 +131,7 @@ fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
             Ending::Complete => "complete",
             Ending::BudgetExhausted { .. } => "budget-exhausted",
             Ending::Failed { .. } => "failed",
+            Ending::Diverged { .. } => "diverged",
         }
         .into(),
         rounds_planned: ended.plan.rounds,

@@ -2,23 +2,24 @@
 
 use std::path::PathBuf;
 
-use umbel_model::{ModelError, Precision};
+use umbel_model::{Classifier, ModelError, Precision};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError};
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::BlobDigest;
+use umbel_proto::message::{BlobDigest, Ending};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
 
 use crate::certify::{CertifyError, Ended, certify};
 use crate::clock::Clock;
 use crate::config::RunConfig;
+use crate::evaluation::{Evaluation, PublicData};
 use crate::hall::Traffic;
 use crate::prepare::{Prepared, weights_digest};
 use crate::recorder::{Metric, Recorder};
 use crate::report;
 use crate::round::Event;
-use crate::run::{Driver, RunError};
+use crate::run::{Driver, Outcome, RunError};
 use crate::run_folder::{RunFolder, RunFolderError, readable_time};
 use crate::run_report::{Facts, RunReport, summarise};
 use crate::signing_key::{self, SigningKeyError};
@@ -94,7 +95,9 @@ impl ConductError {
 
 /// Drives a run to its end and writes its folder: `model/` (and `adapter/`, where adapters
 /// were trained), `metrics.jsonl`, `ledger.jsonl`, `plan.json`, `result.json`, `report.html`,
-/// `certificate.json` and `certificate.html`. `watch` is called after every round.
+/// `certificate.json` and `certificate.html`. A run that is left without a model (no round was
+/// released, or the first one diverged) has no `model/`, and no certificate: there is nothing to
+/// certify. `watch` is called after every round.
 ///
 /// # Errors
 /// [`ConductError`]. The run's ending, whatever it is, is no error.
@@ -158,18 +161,11 @@ fn conduct_open(
         &mut classifier,
         watch,
     );
-    let outcome = driver.drive(&mut recorder)?;
-    let metrics = recorder.into_metrics();
-    classifier.set_parameters(&outcome.parameters)?;
-    let evaluation = if public.is_empty() {
-        None
-    } else {
-        Some(public.evaluate(&classifier, 0)?)
-    };
-    classifier.save(&folder.model(), Precision::F32)?;
-    if classifier.options().train.lora().is_some() {
-        let base = config.model.base.display().to_string();
-        classifier.save_adapter(&folder.adapter(), &base)?;
+    let mut outcome = driver.drive(&mut recorder)?;
+    let (metrics, last) = recorder.into_metrics();
+    let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
+    if outcome.kept.is_some() {
+        save(config, folder, &classifier)?;
     }
     folder.forget_latest_round()?;
     if let Some(ledger) = &outcome.ledger
@@ -201,6 +197,10 @@ fn conduct_open(
     folder.write("report.html", report::render(&summary).as_bytes())?;
     let report = RunReport::new(summary, folder.path().to_owned());
     folder.write_json("result.json", &report.as_json())?;
+    if outcome.kept.is_none() {
+        tracing::warn!("no model is left, so that there is nothing to certify");
+        return Ok(report);
+    }
     if plan.is_private() && outcome.ledger.is_none() {
         tracing::error!("no certificate is written: the ledger's end isn't known");
         return Ok(report);
@@ -215,6 +215,47 @@ fn conduct_open(
     };
     certify(folder, &ended, &signing_key)?;
     Ok(report)
+}
+
+/// Evaluates the model that is kept on all public rows, and leaves its parameters in the
+/// classifier. `last` is that evaluation, where the run came to its last round. A model whose
+/// scores turn out not to be finite isn't kept.
+fn evaluate_kept(
+    outcome: &mut Outcome,
+    last: Option<Evaluation>,
+    public: &PublicData,
+    classifier: &mut Classifier,
+) -> Result<Option<Evaluation>, ModelError> {
+    let Some((round, parameters)) = &outcome.kept else {
+        return Ok(None);
+    };
+    classifier.set_parameters(parameters)?;
+    if public.is_empty() {
+        return Ok(None);
+    }
+    if last.is_some() && outcome.ending == Ending::Complete {
+        return Ok(last);
+    }
+    match public.evaluate(classifier, 0) {
+        Err(ModelError::Scores) => {
+            // On rows that the run's own evaluations left out.
+            if !matches!(outcome.ending, Ending::Diverged { .. }) {
+                outcome.ending = Ending::Diverged { round: *round };
+            }
+            outcome.kept = None;
+            Ok(None)
+        }
+        evaluation => evaluation.map(Some),
+    }
+}
+
+fn save(config: &RunConfig, folder: &RunFolder, classifier: &Classifier) -> Result<(), ModelError> {
+    classifier.save(&folder.model(), Precision::F32)?;
+    if classifier.options().train.lora().is_some() {
+        let base = config.model.base.display().to_string();
+        classifier.save_adapter(&folder.adapter(), &base)?;
+    }
+    Ok(())
 }
 
 /// The ledger of a run with privacy; a run without has none.

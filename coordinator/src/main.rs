@@ -22,7 +22,7 @@ use umbel_proto::message::ClientId;
     after_help = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
 5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger."
+round, 8 ledger, 11 training diverged."
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use umbel_model::data::{DataError, LabelSet, TableSchema};
-use umbel_model::{Classifier, ClassifierOptions, DeviceChoice, ModelError, ModelFiles};
+use umbel_model::{
+    Classifier, ClassifierOptions, DeviceChoice, ModelError, ModelFiles, check_scores,
+};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::mechanism::MechanismError;
@@ -86,6 +88,8 @@ pub fn prepare(
     // every run of one configuration start from the same model.
     let mut head = NoiseSource::seeded(config.run.seed.unwrap_or(0), "coordinator/head");
     let classifier = Classifier::load(&files, options, &mut head, &device)?;
+    // A model that is broken from the start would only spend.
+    check_scores(&classifier)?;
     // Rows that count as public are nobody's, whatever the unit.
     let schema = TableSchema {
         group: None,
@@ -124,6 +128,7 @@ pub fn schema_of(config: &RunConfig) -> TableSchema {
         text: config.data.text.clone(),
         label: config.data.label.clone(),
         group: config.data.group.clone(),
+        real_ids: config.data.real_ids.clone(),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use umbel_model::Classifier;
+use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::clock::Clock;
 use crate::config::EvaluationSection;
 use crate::evaluation::{Evaluation, PublicData};
 use crate::latest_round::LatestRound;
-use crate::run::{Observer, RoundSummary};
+use crate::run::{Health, Observer, RoundSummary};
 use crate::run_folder::RunFolder;
 
 /// One line of `metrics.jsonl`: nothing in it comes from private rows but through the
@@ -44,6 +44,9 @@ pub struct Metric {
     /// Clients that were waited for in vain; `None` where the client is the unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
+    /// Whether the model's numbers stopped being finite in this round, which is the last then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
     /// Seconds since the run began.
     pub seconds: f64,
 }
@@ -58,6 +61,8 @@ pub struct Recorder<'a> {
     classifier: &'a mut Classifier,
     watch: &'a mut dyn FnMut(&Metric),
     metrics: Vec<Metric>,
+    /// The evaluation on all public rows after the last planned round.
+    last: Option<Evaluation>,
     began: Duration,
 }
 
@@ -83,27 +88,47 @@ impl<'a> Recorder<'a> {
             classifier,
             watch,
             metrics: Vec::new(),
+            last: None,
         }
     }
 
-    /// All metrics so far.
-    pub fn into_metrics(self) -> Vec<Metric> {
-        self.metrics
+    /// All metrics so far, and the evaluation on all public rows after the last planned round,
+    /// if the run came that far.
+    pub fn into_metrics(self) -> (Vec<Metric>, Option<Evaluation>) {
+        (self.metrics, self.last)
     }
 
-    /// Evaluates every so many rounds; the last round's evaluation, on all rows, comes after
-    /// the run.
-    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, String> {
-        let every = self.settings.every;
-        let due = every > 0 && (summary.round.is_multiple_of(every) || summary.round == 1);
-        if !due || self.public.is_empty() || summary.round == self.rounds {
+    /// Looks at a round's model: at its numbers always, at its scores on public rows every so
+    /// many rounds, and on all of them after the last. All of that is post-processing of what
+    /// is released, and costs no privacy.
+    fn examine(&mut self, summary: &RoundSummary) -> Result<(Health, Option<Evaluation>), String> {
+        if !summary.is_finite() {
+            return Ok((Health::Diverged, None));
+        }
+        match self.evaluate(summary) {
+            Ok(evaluation) => Ok((Health::Sound, evaluation)),
+            Err(ModelError::Scores) => Ok((Health::Diverged, None)),
+            Err(e) => Err(format!("the model can't be evaluated: {e}")),
+        }
+    }
+
+    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, ModelError> {
+        let (every, round) = (self.settings.every, summary.round);
+        self.classifier.set_parameters(&summary.parameters)?;
+        if self.public.is_empty() {
+            check_scores(self.classifier)?;
             return Ok(None);
         }
-        self.classifier
-            .set_parameters(&summary.parameters)
-            .and_then(|()| self.public.evaluate(self.classifier, self.settings.rows))
-            .map(Some)
-            .map_err(|e| format!("the model can't be evaluated: {e}"))
+        if round == self.rounds {
+            self.last = Some(self.public.evaluate(self.classifier, 0)?);
+            return Ok(self.last.clone());
+        }
+        if every > 0 && (round.is_multiple_of(every) || round == 1) {
+            let rows = self.settings.rows;
+            return self.public.evaluate(self.classifier, rows).map(Some);
+        }
+        check_scores(self.classifier)?;
+        Ok(None)
     }
 }
 
@@ -117,8 +142,9 @@ impl Observer for Recorder<'_> {
         self.folder.store(&round).map_err(|e| e.to_string())
     }
 
-    fn round_done(&mut self, summary: &RoundSummary) -> Result<(), String> {
-        let scores = self.evaluate(summary)?.map(|e| e.overall);
+    fn round_done(&mut self, summary: &RoundSummary) -> Result<Health, String> {
+        let (health, evaluation) = self.examine(summary)?;
+        let scores = evaluation.map(|e| e.overall);
         let participation = summary.participation.as_ref();
         let metric = Metric {
             round: summary.round,
@@ -134,11 +160,12 @@ impl Observer for Recorder<'_> {
                 let missing = participation.missing.iter();
                 missing.map(ToString::to_string).collect()
             }),
+            diverged: health == Health::Diverged,
             seconds: (self.clock.elapsed() - self.began).as_secs_f64(),
         };
         self.folder.metric(&metric).map_err(|e| e.to_string())?;
         (self.watch)(&metric);
         self.metrics.push(metric);
-        Ok(())
+        Ok(health)
     }
 }

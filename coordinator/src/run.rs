@@ -47,6 +47,24 @@ pub struct RoundSummary {
     pub ledger_head: Option<String>,
 }
 
+impl RoundSummary {
+    /// Whether all that the next round would start from is finite numbers. It is released by
+    /// now, so that looking at it costs nothing.
+    pub fn is_finite(&self) -> bool {
+        let threshold = self.adaptive.map(|adapted| adapted.threshold);
+        threshold.is_none_or(f64::is_finite) && self.parameters.iter().all(|w| w.is_finite())
+    }
+}
+
+/// What became of the model in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Its numbers are finite, as far as they were looked at.
+    Sound,
+    /// Its parameters or its scores on public rows aren't finite: training on would only spend.
+    Diverged,
+}
+
 /// What a round taught adaptive clipping. Both numbers come from the round's noised sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adapted {
@@ -65,11 +83,12 @@ pub trait Observer {
     /// A sentence saying what can't be done (the disk is full, say).
     fn store(&mut self, summary: &RoundSummary) -> Result<(), String>;
 
-    /// A round's result is stored and about to be offered. An error ends the run.
+    /// A round's result is stored and about to be offered: says whether it is worth training
+    /// on. An error ends the run.
     ///
     /// # Errors
     /// A sentence saying what can't be done (the disk is full, say).
-    fn round_done(&mut self, summary: &RoundSummary) -> Result<(), String>;
+    fn round_done(&mut self, summary: &RoundSummary) -> Result<Health, String>;
 }
 
 /// How a run ended.
@@ -79,8 +98,9 @@ pub struct Outcome {
     pub ending: Ending,
     /// Rounds whose result is out.
     pub rounds: u32,
-    /// The final parameters.
-    pub parameters: Vec<f32>,
+    /// What the run is left with: the parameters of the last round whose numbers are finite,
+    /// and that round. `None` where there is no such round.
+    pub kept: Option<(u32, Arc<[f32]>)>,
     /// Drawings of noise that this run's entries pay for; 0 without privacy.
     pub draws: u64,
     /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
@@ -128,6 +148,8 @@ pub struct Driver<'a> {
     spent: Option<Spent>,
     optimiser: Optimiser,
     parameters: Vec<f32>,
+    /// The last round whose numbers are finite, and its parameters.
+    kept: Option<(u32, Arc<[f32]>)>,
     /// The rule of adaptive clipping and the threshold that clients are told.
     adaptive: Option<(AdaptiveClipping, f32)>,
     /// When the present phase's patience ends.
@@ -175,6 +197,7 @@ impl<'a> Driver<'a> {
             paid_rounds: 0,
             spent: None,
             parameters,
+            kept: None,
             adaptive,
             deadline: None,
         })
@@ -336,13 +359,25 @@ impl<'a> Driver<'a> {
         let noised = self.noised_sum(round)?;
         self.hall.note_missing(&participation.missing);
         let noised = noised.post_process(|sum| self.take_step(round, &sum, participation));
-        let outcome = noised
+        let health = noised
             .store(|summary| observer.store(summary))
-            .and_then(|released| observer.round_done(released.value()));
-        match outcome {
-            Ok(()) => self.hall.tell(Event::Released),
-            Err(reason) => self.hall.tell(Event::Broken(reason)),
-        }
+            .and_then(|released| {
+                let summary = released.value();
+                let health = observer.round_done(summary)?;
+                if health == Health::Diverged || !summary.is_finite() {
+                    return Ok(Health::Diverged);
+                }
+                self.kept = Some((round, Arc::clone(&summary.parameters)));
+                Ok(Health::Sound)
+            });
+        self.hall.tell(match health {
+            Ok(Health::Sound) => Event::Released,
+            Ok(Health::Diverged) => {
+                tracing::error!("{}", Ending::divergence(round));
+                Event::Diverged
+            }
+            Err(reason) => Event::Broken(reason),
+        });
         Ok(())
     }
 
@@ -447,7 +482,7 @@ impl<'a> Driver<'a> {
             epsilon: self.epsilon(),
             ledger_head: self.ledger.as_ref().map(Spending::head),
             ending,
-            parameters: self.parameters,
+            kept: self.kept,
         }
     }
 

@@ -61,7 +61,7 @@ impl RunReport {
         &self.folder
     }
 
-    /// Whether the run ended before its last round, for another reason than its budget.
+    /// Whether the run couldn't go on before its last round, for want of clients or of space.
     pub fn failed(&self) -> bool {
         matches!(self.summary.ending, report::Ending::Failed { .. })
     }
@@ -72,6 +72,7 @@ impl RunReport {
             report::Ending::Complete => ExitKind::Success,
             report::Ending::BudgetExhausted => ExitKind::BudgetExhausted,
             report::Ending::Failed { .. } => ExitKind::RunFailed,
+            report::Ending::Diverged { .. } => ExitKind::Diverged,
         }
     }
 
@@ -88,7 +89,13 @@ impl RunReport {
         let (ending, reason) = match &run.ending {
             report::Ending::Complete => ("complete", None),
             report::Ending::BudgetExhausted => ("budget-exhausted", None),
-            report::Ending::Failed { reason } => ("failed", Some(reason)),
+            report::Ending::Failed { reason } => ("failed", Some(reason.clone())),
+            // A run that diverged failed, for whoever asks no more than that.
+            report::Ending::Diverged { round, .. } => ("failed", Some(Ending::divergence(*round))),
+        };
+        let diverged = match run.ending {
+            report::Ending::Diverged { round, .. } => Some(round),
+            _ => None,
         };
         json!({
             "accuracy": overall.map(|scores| scores.accuracy),
@@ -116,6 +123,7 @@ impl RunReport {
             "device": run.training.device,
             "ending": ending,
             "reason": reason,
+            "diverged_in_round": diverged,
             "ledger_head": run.ledger_head,
             "model_sha256": run.model_hash,
             "public_key": run.signing_key,
@@ -133,7 +141,7 @@ impl RunReport {
 
     fn write_table(&self, out: &mut String) -> std::fmt::Result {
         let run = &self.summary;
-        for line in Statement::of(&run.privacy).lines() {
+        for line in Statement::of_run(run).lines() {
             writeln!(out, "{line}")?;
         }
         match &run.ending {
@@ -144,6 +152,12 @@ impl RunReport {
                  cost more than is left. The last model is kept."
             )?,
             report::Ending::Failed { reason } => writeln!(out, "\nThe run failed: {reason}.")?,
+            report::Ending::Diverged { round, kept } => writeln!(
+                out,
+                "\nThe run failed: {}. {}",
+                Ending::divergence(*round),
+                report::Ending::kept(*kept)
+            )?,
         }
         if let Some(results) = &run.results {
             writeln!(
@@ -233,6 +247,10 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             Ending::Failed { reason } => report::Ending::Failed {
                 reason: reason.clone(),
             },
+            Ending::Diverged { round } => report::Ending::Diverged {
+                round: *round,
+                kept: facts.outcome.kept.as_ref().map(|(round, _)| *round),
+            },
         },
         privacy: privacy_summary(facts),
         training: training_summary(facts),
@@ -251,7 +269,12 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
         curve: curve(facts),
         ledger_head: facts.outcome.ledger_head.clone(),
         model_hash: facts.model_hash.clone(),
-        signing_key: Some(facts.signing_key.clone()),
+        // Where there is no model, there is no certificate that a key could have signed.
+        signing_key: facts
+            .outcome
+            .kept
+            .is_some()
+            .then(|| facts.signing_key.clone()),
         account_command: account_command(facts),
     }
 }
@@ -375,7 +398,7 @@ fn results(evaluation: &Evaluation) -> Results {
     }
 }
 
-/// The rounds, the last one with the scores of the final evaluation.
+/// The rounds, that of the model that is kept with the scores of the final evaluation.
 fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
     let mut curve: Vec<CurvePoint> = facts
         .metrics
@@ -387,7 +410,9 @@ fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
             epsilon: metric.epsilon,
         })
         .collect();
-    if let (Some(last), Some(evaluation)) = (curve.last_mut(), facts.evaluation) {
+    let kept = facts.outcome.kept.as_ref().map(|(round, _)| *round);
+    let last = curve.iter_mut().find(|point| Some(point.round) == kept);
+    if let (Some(last), Some(evaluation)) = (last, facts.evaluation) {
         last.loss = Some(evaluation.overall.loss);
         last.accuracy = Some(evaluation.overall.accuracy);
     }

@@ -38,6 +38,16 @@ pub enum VerifyError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is no certificate, since the run says itself that it left no model.
+    #[error(
+        "{} is the folder of a run that ended without a model: nothing was released that could be \
+         certified, and there is no certificate; result.json and report.html say why, and what \
+         ledger.jsonl holds stays spent", path.display()
+    )]
+    NothingReleased {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 fn unreadable(path: &Path) -> impl Fn(io::Error) -> VerifyError + use<'_> {
@@ -60,9 +70,7 @@ pub fn verify(
 ) -> Result<Examination, VerifyError> {
     fs::read_dir(folder).map_err(unreadable(folder))?;
     let certificate =
-        read(&folder.join(CERTIFICATE))?.ok_or_else(|| VerifyError::NoCertificate {
-            path: folder.to_owned(),
-        })?;
+        read(&folder.join(CERTIFICATE))?.ok_or_else(|| without_certificate(folder))?;
     let plan = read(&folder.join("plan.json"))?;
     let ledger = read(&folder.join("ledger.jsonl"))?;
     let mut files = Vec::new();
@@ -91,6 +99,19 @@ pub fn verify(
         examination.checks.extend(live);
     }
     Ok(examination)
+}
+
+/// Why a folder has no certificate: because its run left no model, or for a reason that isn't
+/// known. Either way nothing is verified.
+fn without_certificate(folder: &Path) -> VerifyError {
+    let path = folder.to_owned();
+    let ended = folder.join("result.json").is_file();
+    let has_model = RELEASED.iter().any(|name| folder.join(name).exists());
+    if ended && !has_model {
+        VerifyError::NothingReleased { path }
+    } else {
+        VerifyError::NoCertificate { path }
+    }
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {

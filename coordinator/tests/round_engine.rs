@@ -117,6 +117,25 @@ fn the_last_release_completes_the_run() {
 }
 
 #[test]
+fn a_round_that_diverged_is_the_last_and_the_gate_is_not_asked_again() {
+    let one = ["a"];
+    let end = [update("a", 1), Event::SpendRecorded, Event::Diverged];
+    let (engine, actions) = after(settings(&one, 9, 1), opened(&one, end));
+    assert_eq!(actions, [Action::Finish(Ending::Diverged { round: 1 })]);
+    assert_eq!(engine.rounds_done(), 1, "it is out, and paid for");
+    let (_, actions) = engine.handle(Event::RoundPermitted);
+    assert_eq!(actions, []);
+}
+
+#[test]
+fn only_a_round_that_is_being_released_can_diverge() {
+    let one = ["a"];
+    let (engine, _) = after(settings(&one, 2, 1), opened(&one, [update("a", 1)]));
+    let (same, actions) = engine.clone().handle(Event::Diverged);
+    assert_eq!((same, actions), (engine, vec![]));
+}
+
+#[test]
 fn nothing_is_released_before_the_spending_is_recorded() {
     let one = ["a"];
     let (engine, _) = after(settings(&one, 1, 1), opened(&one, [update("a", 1)]));

@@ -70,6 +70,12 @@ pub enum ModelError {
         /// Where in it.
         index: usize,
     },
+    /// Scores that are NaN or infinite, though no weight is.
+    #[error(
+        "the model's scores aren't finite numbers (NaN or infinity): its training diverged, or its \
+         files are damaged; use another model, or train with a lower learning rate"
+    )]
+    Scores,
     /// Parameters of another length.
     #[error("{found} parameters were given, but the trainable set has {expected}")]
     ParameterCount {

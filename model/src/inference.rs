@@ -11,11 +11,12 @@ use crate::gradient::Example;
 use crate::gradient::tape::Tape;
 use crate::host::{self, Workspace};
 
-/// One score a label for each row, in the order of the rows. At most `batch` rows pass
-/// through the network at a time.
+/// One score a label for each row, in the order of the rows, all finite. At most `batch` rows
+/// pass through the network at a time.
 ///
 /// # Errors
-/// [`ModelError::Row`] for a row that doesn't fit the model.
+/// [`ModelError::Row`] for a row that doesn't fit the model, [`ModelError::Scores`] for a model
+/// whose numbers are so large that they overflow on the way.
 pub fn logits(
     model: &Classifier,
     rows: &[Vec<u32>],
@@ -35,11 +36,26 @@ pub fn logits(
     } else {
         logits_on_device(model, &batches)?
     };
+    if answers.iter().flatten().any(|score| !score.is_finite()) {
+        return Err(ModelError::Scores);
+    }
     let mut scores = vec![Vec::new(); rows.len()];
     for (row, values) in order.into_iter().zip(answers) {
         scores[row] = values;
     }
     Ok(scores)
+}
+
+/// Whether a model's scores are finite numbers at all, found by one short row that every model
+/// can read: the first few of its tokens, whatever they mean.
+///
+/// # Errors
+/// [`ModelError::Scores`] where they aren't.
+pub fn check_scores(model: &Classifier) -> Result<(), ModelError> {
+    const TOKENS: usize = 8;
+    let config = model.config();
+    let tokens = TOKENS.min(config.vocab_size).min(config.max_positions);
+    logits(model, &[(0..tokens as u32).collect()], 1).map(drop)
 }
 
 pub(crate) fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> {

@@ -37,7 +37,7 @@ pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use gradient::{Clipping, Example, GradientSum, PhysicalBatch, gradient_sum};
-pub use inference::{last_hidden_state, logits, predict, tokenise};
+pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
 pub use lora::{LoraConfig, LoraTarget, LoraTargets};
 pub use optimiser::{Optimiser, OptimiserConfig};
 pub use parameters::{LayoutEntry, ParameterLayout, Part, Pooling, Role, TrainableSet};

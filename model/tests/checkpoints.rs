@@ -11,7 +11,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 use support::{options, tiny};
 use umbel_model::{
-    Classifier, DeviceChoice, ModelError, ModelFiles, Pooling, Precision, TrainableSet, logits,
+    Classifier, DeviceChoice, ModelError, ModelFiles, Pooling, Precision, TrainableSet,
+    check_scores, logits, predict,
 };
 
 /// A classifier, and the folder that it was saved in.
@@ -263,6 +264,27 @@ fn weights_that_are_no_finite_floats_are_refused_by_name() {
         query.expect("a query").dtype = Dtype::I32;
     });
     assert!(saved.complaint().contains(QUERY) && saved.complaint().contains("I32"));
+}
+
+#[test]
+fn a_model_whose_numbers_overflow_on_the_way_gives_no_scores() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    assert!(check_scores(&saved.classifier).is_ok());
+    saved.change_tensors(|tensors| {
+        let classifier = tensors.iter_mut().find(|t| t.name == "classifier.weight");
+        let data = &mut classifier.expect("a classifier").data;
+        for number in data.as_chunks_mut::<4>().0 {
+            *number = f32::MAX.to_le_bytes();
+        }
+    });
+    // Every weight is finite, so that the folder opens.
+    let opened = saved.open().expect("a classifier");
+    let rows = [opened.encode("the film was good").expect("token ids")];
+    for answer in [logits(&opened, &rows, 1), predict(&opened, &rows, 1)] {
+        assert!(matches!(answer, Err(ModelError::Scores)), "{answer:?}");
+    }
+    let complaint = check_scores(&opened).expect_err("no scores").to_string();
+    assert!(complaint.contains("aren't finite numbers"), "{complaint}");
 }
 
 #[test]

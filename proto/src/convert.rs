@@ -189,6 +189,7 @@ impl From<Ending> for wire::Finished {
                 Wire::BudgetExhausted(wire::BudgetExhausted { rounds })
             }
             Ending::Failed { reason } => Wire::Failed(wire::Failed { reason }),
+            Ending::Diverged { round } => Wire::Diverged(wire::Diverged { round }),
         };
         Self {
             ending: Some(ending),
@@ -211,6 +212,9 @@ impl TryFrom<wire::Finished> for Ending {
             }),
             Some(Wire::Failed(ending)) => Ok(Self::Failed {
                 reason: ending.reason,
+            }),
+            Some(Wire::Diverged(ending)) => Ok(Self::Diverged {
+                round: round(ending.round, "Diverged.round")?,
             }),
         }
     }

@@ -26,6 +26,8 @@ pub enum ExitKind {
     Policy = 9,
     /// Something that a certificate says doesn't hold, or there is no certificate.
     NotVerified = 10,
+    /// Training diverged: a released model's numbers, or a site's own steps, stopped being finite.
+    Diverged = 11,
 }
 
 impl From<ExitKind> for std::process::ExitCode {

@@ -193,6 +193,24 @@ pub enum Ending {
         /// Why.
         reason: String,
     },
+    /// The model's numbers stopped being finite, so that more rounds would only have spent.
+    Diverged {
+        /// The round after which that was found. It is released and paid for.
+        round: u32,
+    },
+}
+
+impl Ending {
+    /// What people are told about a run that diverged in this round: what happened, what it
+    /// cost and what to do.
+    pub fn divergence(round: u32) -> String {
+        format!(
+            "the run diverged in round {round}: after it the model's parameters or its scores \
+             aren't finite numbers, so nothing more was charged; what was charged stays charged. \
+             Start anew with a lower learning rate (server.learning_rate, or \
+             training.local.learning_rate where clients take steps of their own)"
+        )
+    }
 }
 
 /// A client's contribution to one round.

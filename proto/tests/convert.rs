@@ -17,6 +17,7 @@ fn any_ending() -> impl Strategy<Value = Ending> {
         Just(Ending::Complete),
         any::<u32>().prop_map(|rounds| Ending::BudgetExhausted { rounds }),
         any::<String>().prop_map(|reason| Ending::Failed { reason }),
+        (1..=u32::MAX).prop_map(|round| Ending::Diverged { round }),
     ]
 }
 
@@ -146,6 +147,14 @@ fn round_zero_is_refused() {
         field: "UpdateHeader.round",
     };
     assert_eq!(UpdateAnnouncement::try_from(header), Err(expected));
+    let diverged = wire::Diverged { round: 0 };
+    let finished = wire::Finished {
+        ending: Some(wire::finished::Ending::Diverged(diverged)),
+    };
+    let expected = WireError::Round {
+        field: "Diverged.round",
+    };
+    assert_eq!(Ending::try_from(finished), Err(expected));
 }
 
 fn model_file(name: &str) -> wire::ModelFile {

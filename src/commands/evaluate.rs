@@ -59,7 +59,7 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     let schema = TableSchema {
         text: command.text.clone(),
         label: command.label.clone(),
-        group: None,
+        ..TableSchema::default()
     };
     let labels = LabelSet::new(classifier.labels().to_vec())?;
     let file = EvaluationFile {

@@ -76,6 +76,15 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         watcher.show(&progress);
     });
     watcher.end();
+    if let (
+        true,
+        Err(Failure {
+            report: Some(of), ..
+        }),
+    ) = (command.json, &report)
+    {
+        print_json(&of.as_json())?;
+    }
     let report = report?;
     if command.json {
         print_json(&report.as_json())?;

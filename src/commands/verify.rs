@@ -53,7 +53,9 @@ pub fn run(command: &Verify) -> Result<ExitKind, Failure> {
     let examination =
         verify(&command.run, key, command.ledger.as_deref()).map_err(|error| match error {
             VerifyError::Unreadable { .. } => Failure::new(ExitKind::Configuration, error),
-            VerifyError::NoCertificate { .. } => Failure::new(ExitKind::NotVerified, error),
+            VerifyError::NoCertificate { .. } | VerifyError::NothingReleased { .. } => {
+                Failure::new(ExitKind::NotVerified, error)
+            }
         })?;
     if command.json {
         print_json(&answer(&examination))?;

@@ -1,6 +1,9 @@
 //! How runs end when they don't end well, and what they leave.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use crate::workbench::{PRIVATE_GRADIENTS, SITES, Workbench};
 
@@ -147,4 +150,160 @@ fn a_run_goes_on_without_a_failed_client_where_its_minimum_allows() {
         .expect("nyt is listed");
     assert_eq!(nyt["rounds_taken_part"], 0);
     assert!(nyt["left_out_reason"].is_string());
+}
+
+/// One unit is one user at a site.
+const GROUPED: &str = "\
+[privacy]
+unit = \"group\"
+epsilon = 8.0
+delta = 1e-5
+clipping_norm = 0.5
+noise_multiplier = 3.0
+
+[training]
+method = \"gradients\"
+expected_batch = 4
+
+[server]
+optimiser = \"sgd\"
+learning_rate = 0.1
+";
+
+/// Runs a simulation that fails: its exit code, its JSON, its folder, and what it says.
+fn failed_run(bench: &Workbench, run: &Path, more: &[&str]) -> (i32, Value, PathBuf, String) {
+    let path = run.to_str().expect("UTF-8");
+    let output = bench.umbel(&[&["simulate", path, "--json"], more].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let run: Value = serde_json::from_slice(&output.stdout).expect(&said);
+    let folder = bench
+        .path()
+        .join(run["run_dir"].as_str().expect("a folder"));
+    (
+        output.status.code().expect("an exit code"),
+        run,
+        folder,
+        said,
+    )
+}
+
+/// Nothing in the folder could be taken for a protected model.
+fn holds_no_model(bench: &Workbench, folder: &Path) {
+    for name in ["model", "adapter", "certificate.json", "certificate.html"] {
+        assert!(!folder.join(name).exists(), "{name}");
+    }
+    let report = fs::read_to_string(folder.join("report.html")).expect("a report");
+    assert!(report.contains("protection nobody"), "no green headline");
+    let output = bench.umbel(&["verify", folder.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(10), "{said}");
+    assert!(said.contains("nothing was released"), "{said}");
+}
+
+#[test]
+fn a_run_that_diverges_stops_at_once_and_keeps_the_rest_of_its_budget() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("diverged", PRIVATE_GRADIENTS, &SITES);
+    let set = [
+        "--set",
+        "run.rounds=5",
+        "--set",
+        "server.learning_rate=1e20",
+    ];
+    let (code, run, folder, said) = failed_run(&bench, &run, &set);
+    assert_eq!(code, 11, "{said}");
+    assert_eq!(
+        (&run["ending"], &run["rounds"]),
+        (&"failed".into(), &1.into())
+    );
+    assert_eq!(run["diverged_in_round"], 1);
+    let reason = run["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("diverged in round 1") && reason.contains("lower learning rate"),
+        "{reason}"
+    );
+    let epsilon = run["epsilon"].as_f64().expect("an epsilon");
+    assert!(epsilon > 0.0 && epsilon < 7.0, "{epsilon}");
+    let lines = |name: &str| {
+        fs::read_to_string(folder.join(name))
+            .expect(name)
+            .lines()
+            .count()
+    };
+    assert_eq!((lines("ledger.jsonl"), lines("metrics.jsonl")), (1, 1));
+    let metrics = fs::read_to_string(folder.join("metrics.jsonl")).expect("metrics");
+    assert!(metrics.contains("\"diverged\":true"), "{metrics}");
+    let report = fs::read_to_string(folder.join("report.html")).expect("a report");
+    assert!(report.contains("Diverged"), "the report says why it ended");
+    holds_no_model(&bench, &folder);
+}
+
+#[test]
+fn a_site_whose_own_steps_diverge_says_so() {
+    let bench = Workbench::new(12);
+    let sections = "\
+[privacy]
+unit = \"none\"
+
+[training]
+method = \"deltas\"
+local = { optimiser = \"sgd\", steps = 4, batch = 4, learning_rate = 1e30 }
+
+[server]
+optimiser = \"sgd\"
+learning_rate = 1.0
+";
+    let run = bench.configuration("local", sections, &SITES);
+    let (code, run, folder, said) = failed_run(&bench, &run, &[]);
+    assert_eq!(code, 11, "{said}");
+    assert!(said.contains("training at this site diverged"), "{said}");
+    assert_eq!(
+        (&run["ending"], &run["rounds"]),
+        (&"failed".into(), &0.into())
+    );
+    holds_no_model(&bench, &folder);
+}
+
+#[test]
+fn a_run_whose_budget_allows_no_round_leaves_no_model_and_no_certificate() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("none", PRIVATE_GRADIENTS, &SITES);
+    let set = [
+        "--set",
+        "privacy.epsilon=0.01",
+        "--set",
+        "privacy.noise_multiplier=1.0",
+    ];
+    let (code, run, folder, said) = failed_run(&bench, &run, &set);
+    assert_eq!(code, 5, "{said}");
+    assert_eq!(
+        (&run["ending"], &run["rounds"]),
+        (&"budget-exhausted".into(), &0.into())
+    );
+    assert!(run["model_sha256"].is_null());
+    holds_no_model(&bench, &folder);
+}
+
+#[test]
+fn ids_that_tell_nobody_apart_end_the_run_before_anything_is_spent() {
+    let bench = Workbench::new(4);
+    let run = bench.configuration("ids", GROUPED, &["a"]);
+    let set = ["--set", "data.group=patient"];
+    for (ids, words) in [
+        (["p1", "nan", "nan", "p2"], "the group is missing"),
+        (
+            ["p2", "P2", "7", "7.0"],
+            "\"7\" (row 3) and \"7.0\" (row 4)",
+        ),
+    ] {
+        let rows = ids.map(|id| format!("a film,positive,{id}\r\n"));
+        bench.write("a.csv", &format!("text,label,patient\r\n{}", rows.concat()));
+        let (code, run, folder, said) = failed_run(&bench, &run, &set);
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains(words), "{said}");
+        assert_eq!(run["rounds"], 0);
+        let ledger = fs::read(folder.join("ledger.jsonl")).expect("a ledger");
+        assert!(ledger.is_empty(), "nothing is spent");
+        holds_no_model(&bench, &folder);
+    }
 }

@@ -5,7 +5,7 @@
 //! DP-SGD, so that the difference is post-processing of noised sums.
 
 use umbel_model::{Clipping, Optimiser, OptimiserConfig, gradient_sum};
-use umbel_privacy::clip::RawUpdate;
+use umbel_privacy::clip::{ClipError, RawUpdate};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
@@ -13,7 +13,7 @@ use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::Mechanism;
 use umbel_proto::plan::{LocalOptimisation, LocalOptimiser};
 
-use super::{Adaptive, plain_batch, sampled_gradient_sum, to_lattice, unusable};
+use super::{Adaptive, plain_batch, sampled_gradient_sum, take_up, to_lattice, unusable};
 use crate::site::{Site, SiteError};
 
 /// The difference that the site's local steps make, on the lattice.
@@ -67,7 +67,7 @@ fn private_steps(
             release(sum, &mechanism.noise, step, &mut noise).map_err(|e| unusable(round, e))?;
         let gradient = mean(&released.to_f64(mechanism.step), local.batch);
         optimiser.step(&mut parameters, &gradient, local.learning_rate);
-        site.model.set_parameters(&parameters)?;
+        take_up(site, round, &parameters)?;
     }
     let delta = difference(&parameters, start);
     to_lattice(round, &widen(&delta), site.plan.submitted_step()?)
@@ -86,7 +86,7 @@ fn whole_client(
     // Clipped as a whole again, whatever rounding added.
     let clipped = RawUpdate::new(contribution(delta, adaptive))
         .clip(mechanism.clipping_norm)
-        .map_err(|e| unusable(round, e))?;
+        .map_err(|ClipError::NotFinite { .. }| SiteError::Diverged { round })?;
     let vector = clipped
         .quantize(mechanism.step)
         .map_err(|e| unusable(round, e))?;
@@ -138,7 +138,7 @@ fn plain_steps(
         let gradient = mean(&sum.sum, batch.len());
         sum.recycle();
         optimiser.step(&mut parameters, &gradient, local.learning_rate);
-        site.model.set_parameters(&parameters)?;
+        take_up(site, round, &parameters)?;
     }
     Ok(difference(&parameters, start))
 }

@@ -5,10 +5,10 @@ mod deltas;
 mod gradients;
 
 use rand::RngExt;
-use umbel_model::{Clipping, GradientSum, gradient_sum};
+use umbel_model::{Clipping, GradientSum, ModelError, gradient_sum};
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::combination::Summed;
-use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::lattice::{LatticeError, LatticeStep, LatticeVector};
 use umbel_privacy::poisson::{SamplingRate, poisson_sample};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::mechanism::Mechanism;
@@ -85,10 +85,19 @@ fn unusable(round: u32, reason: impl ToString) -> SiteError {
 }
 
 /// Rounds a sum to the lattice on which it is submitted or noised.
-fn to_lattice(
-    round: u32,
-    values: &[f64],
-    step: umbel_privacy::lattice::LatticeStep,
-) -> Result<LatticeVector, SiteError> {
-    LatticeVector::quantize(values, step).map_err(|e| unusable(round, e))
+fn to_lattice(round: u32, values: &[f64], step: LatticeStep) -> Result<LatticeVector, SiteError> {
+    LatticeVector::quantize(values, step).map_err(|e| match e {
+        LatticeError::NotFinite { .. } | LatticeError::OutOfRange { .. } => {
+            SiteError::Diverged { round }
+        }
+        other => unusable(round, other),
+    })
+}
+
+/// Gives the model the parameters that a local step has made.
+fn take_up(site: &mut Site, round: u32, parameters: &[f32]) -> Result<(), SiteError> {
+    site.model.set_parameters(parameters).map_err(|e| match e {
+        ModelError::NotFinite { .. } => SiteError::Diverged { round },
+        other => other.into(),
+    })
 }

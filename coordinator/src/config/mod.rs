@@ -125,6 +125,11 @@ pub struct DataSection {
     /// Column that names the group (a patient, an author), for the unit `group`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Texts in that column that are ids just as they are written, though they read like a
+    /// missing value ("Null" is a surname) or like another id. Over the network, sites list
+    /// their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub real_ids: Vec<String>,
     /// The label set, in order. A simulation may leave it out and take the union of its
     /// files; over the network it must be given, since sites must not reveal theirs.
     pub labels: Vec<String>,
@@ -410,6 +415,7 @@ impl Default for DataSection {
             text: "text".into(),
             label: "label".into(),
             group: None,
+            real_ids: Vec::new(),
             labels: Vec::new(),
             clean: true,
         }

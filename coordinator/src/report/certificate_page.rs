@@ -16,7 +16,7 @@ pub(super) fn document(certificate: &Certificate, run: &RunSummary) -> String {
     let title = format!("Privacy certificate of run {}", certificate.run.id);
     let main: Html = [
         Html::element("h1", title.as_str()),
-        page::protection(&Statement::of(&run.privacy)),
+        page::protection(&Statement::of_run(run)),
         spent(certificate),
         mechanism(certificate),
         participation(certificate),

@@ -37,7 +37,7 @@ fn head(title: &str) -> Html {
 fn main(run: &RunSummary) -> Html {
     [
         Html::element("h1", format!("Run {}", run.name)),
-        protection(&Statement::of(&run.privacy)),
+        protection(&Statement::of_run(run)),
         sections::ending(run),
         sections::tiles(run),
         sections::results(run),

@@ -4,7 +4,7 @@ use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
-use super::run_summary::PrivacySummary;
+use super::run_summary::{PrivacySummary, RunSummary};
 
 /// The plain truth about a run's privacy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,34 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// The statement for a run.
+    /// The statement for a run that has ended. One without a model protects nobody: there is
+    /// nothing that a guarantee could be about.
+    pub fn of_run(run: &RunSummary) -> Self {
+        if run.leaves_a_model() {
+            return Self::of(&run.privacy);
+        }
+        let headline = match run.training.rounds_done {
+            0 => {
+                "No round was released: this run left no model and no certificate, and protects \
+                  nobody."
+            }
+            _ => {
+                "The model diverged: this run left no sound model and no certificate, and protects \
+                 nobody."
+            }
+        };
+        let unit = Unit::of(&run.privacy);
+        let mut not_protected = vec![without_a_model(&run.privacy)];
+        not_protected.extend(in_every_run(&run.privacy, &unit));
+        Self {
+            headline: headline.into(),
+            protects: false,
+            protected: Vec::new(),
+            not_protected,
+        }
+    }
+
+    /// The statement for a run that left a model.
     pub fn of(privacy: &PrivacySummary) -> Self {
         let unit = Unit::of(privacy);
         let mut not_protected = match privacy.unit {
@@ -191,6 +218,22 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
         privacy.adjacency,
         figures::times_as_likely(epsilon),
     )
+}
+
+/// What a run without a model has shown all the same.
+fn without_a_model(privacy: &PrivacySummary) -> String {
+    let seen = "Whatever sites sent before the run ended: the coordinator saw it";
+    match (privacy.unit, privacy.placement) {
+        (PrivacyUnit::None, _) => format!("{seen} as it was."),
+        (_, NoisePlacement::Central) => format!(
+            "{seen} before any noise was added. What was recorded as spent stays spent, in the \
+             ledgers of both sides."
+        ),
+        (_, NoisePlacement::Local) => format!(
+            "{seen}, with each site's own noise. What was recorded as spent stays spent, in the \
+             ledgers of both sides."
+        ),
+    }
 }
 
 fn without_privacy() -> Vec<String> {

@@ -286,6 +286,49 @@ fn every_element_is_closed_in_order() {
 }
 
 #[test]
+fn a_run_that_diverged_says_so_and_which_model_is_left() {
+    let mut diverged = run();
+    diverged.training.rounds_done = 7;
+    diverged.ending = Ending::Diverged {
+        round: 7,
+        kept: Some(6),
+    };
+    let text = words(&render(&diverged));
+    assert!(text.contains("Diverged after 7 of 180 rounds"), "{text}");
+    assert!(text.contains("lower learning rate"), "{text}");
+    assert!(
+        text.contains("The model that is kept is that of round 6."),
+        "{text}"
+    );
+    assert!(
+        Statement::of_run(&diverged).protects,
+        "round 6 is protected"
+    );
+    diverged.ending = Ending::Diverged {
+        round: 1,
+        kept: None,
+    };
+    let statement = Statement::of_run(&diverged);
+    assert!(!statement.protects && statement.protected.is_empty());
+}
+
+#[test]
+fn a_run_without_a_released_round_protects_nobody_whatever_it_promised() {
+    let mut failed = run();
+    failed.training.rounds_done = 0;
+    failed.ending = Ending::BudgetExhausted;
+    for placement in [NoisePlacement::Central, NoisePlacement::Local] {
+        failed.privacy = private(PrivacyUnit::Record, placement);
+        let page = render(&failed);
+        assert!(page.contains("protection nobody") && !page.contains("protection some"));
+        let text = words(&page);
+        assert!(text.contains("No round was released"), "{text}");
+        assert!(!text.contains("This run protects"), "{text}");
+        assert!(text.contains("stays spent"), "{text}");
+    }
+}
+
+#[test]
 fn a_run_of_no_or_one_round_has_a_report_too() {
     let mut failed = run();
     failed.ending = Ending::Failed {

@@ -38,13 +38,21 @@ pub struct RunSummary {
     pub curve: Vec<CurvePoint>,
     /// The ledger's head: the hash of its last entry.
     pub ledger_head: Option<String>,
-    /// SHA-256 of the released `model.safetensors`.
+    /// SHA-256 of the released `model.safetensors`; `None` where the run left no model.
     pub model_hash: Option<String>,
     /// The public half of the key that signs the run's certificate.
     #[serde(default)]
     pub signing_key: Option<String>,
     /// The command that recomputes epsilon from the parameters, if there is any epsilon.
     pub account_command: Option<String>,
+}
+
+impl RunSummary {
+    /// Whether the run left a model, which is what its guarantee is about.
+    pub fn leaves_a_model(&self) -> bool {
+        let unsound = matches!(self.ending, Ending::Diverged { kept: None, .. });
+        self.training.rounds_done > 0 && !unsound
+    }
 }
 
 /// How a run ended.
@@ -60,6 +68,23 @@ pub enum Ending {
         /// Why.
         reason: String,
     },
+    /// The model's numbers stopped being finite.
+    Diverged {
+        /// The round after which that was found.
+        round: u32,
+        /// The round whose model is kept, if there is a sound one.
+        kept: Option<u32>,
+    },
+}
+
+impl Ending {
+    /// What is kept of a run that diverged, in a sentence.
+    pub(crate) fn kept(kept: Option<u32>) -> String {
+        match kept {
+            Some(round) => format!("The model that is kept is that of round {round}."),
+            None => "There is no sound model to keep.".into(),
+        }
+    }
 }
 
 /// What a run promised, and what it spent.

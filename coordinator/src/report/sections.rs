@@ -1,6 +1,7 @@
 //! The sections of a report below its first lines.
 
 use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::message;
 
 use super::figures::{self, NONE};
 use super::html::Html;
@@ -26,6 +27,15 @@ pub(super) fn ending(run: &RunSummary) -> Html {
             ),
         ),
         Ending::Failed { reason } => ("stopped", "Failed", format!(" after {done}: {reason}")),
+        Ending::Diverged { round, kept } => (
+            "stopped",
+            "Diverged",
+            format!(
+                " after {done}: {}. {}",
+                message::Ending::divergence(*round),
+                Ending::kept(*kept)
+            ),
+        ),
     };
     let word = Html::with("strong", &[("class", class)], word);
     Html::with("p", &[("class", "ending")], [word, Html::text(&rest)])

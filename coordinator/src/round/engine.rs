@@ -227,6 +227,11 @@ impl Engine {
                     self.finish(Ending::Complete)
                 }
             }
+            // Before the gate is asked again: no later round may cost anything.
+            (Phase::Releasing { round }, Event::Diverged) => {
+                self.done = round;
+                self.finish(Ending::Diverged { round })
+            }
             (unchanged, _) => {
                 self.phase = unchanged;
                 Vec::new()

@@ -32,8 +32,10 @@ pub enum Event {
     DeadlinePassed,
     /// The ledger has the round's entry, on disk.
     SpendRecorded,
-    /// The round's result is stored and offered.
+    /// The round's result is stored and may be offered.
     Released,
+    /// The round's result is stored, and its numbers aren't finite.
+    Diverged,
     /// The driver can't go on (disk full, say).
     Broken(String),
 }

@@ -10,13 +10,15 @@ use umbel_coordinator::clock::Clock;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::hall::{Hall, Offer};
 use umbel_coordinator::round::RoundSettings;
-use umbel_coordinator::run::{Driver, Observer, Outcome, RoundSummary};
+use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundSummary};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::message::{
+    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
+};
 use umbel_proto::plan::{ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
 use umbel_proto::spending::Spending;
 
@@ -107,8 +109,8 @@ impl Observer for Nobody {
         Ok(())
     }
 
-    fn round_done(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
+    fn round_done(&mut self, _: &RoundSummary) -> Result<Health, String> {
+        Ok(Health::Sound)
     }
 }
 
@@ -140,6 +142,14 @@ impl Clients<'_> {
         match self.task(name) {
             Task::Train { round: asked, .. } => assert_eq!(asked, round),
             Task::Finished(ending) => panic!("round {round} isn't begun: {ending:?}"),
+        }
+    }
+
+    /// Is told how the run ended.
+    pub fn told(&self, name: &str) -> Ending {
+        match self.task(name) {
+            Task::Finished(ending) => ending,
+            Task::Train { round, .. } => panic!("{name} is asked to train in round {round}"),
         }
     }
 
@@ -193,6 +203,11 @@ pub struct Setting {
 
 /// Runs a plan against what its clients do.
 pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
+    run_at(0.1, setting, clients)
+}
+
+/// The same, with this learning rate at the server.
+pub fn run_at(learning_rate: f64, setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
     let Setting {
         test,
         plan,
@@ -216,7 +231,8 @@ pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
     let hall = Arc::new(Hall::new(offer, rules, settings));
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
-    let config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
+    let mut config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
+    config.server.learning_rate = learning_rate;
     let driver = Driver::new(
         plan,
         config,

@@ -1,5 +1,6 @@
 //! Runs whose clients and clock are in the test's hand.
 
+mod divergence;
 mod harness;
 mod public_divisor;
 mod repeated_rounds;

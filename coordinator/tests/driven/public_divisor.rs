@@ -1,6 +1,8 @@
 //! A sum is divided by a public number, whoever came: neither a site's rows nor its absence
 //! change how much another site's update weighs.
 
+use std::sync::Arc;
+
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::Ending;
 
@@ -9,7 +11,7 @@ use crate::harness::{Clients, PARAMETERS, Setting, plan, run};
 const STEPS: [i64; PARAMETERS] = [1 << 30, -(1 << 29), 7];
 
 /// The parameters after one round without noise.
-fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Vec<f32> {
+fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Arc<[f32]> {
     let mut plan = plan(8.0, 1);
     plan.privacy.unit = PrivacyUnit::None;
     let setting = Setting {
@@ -21,7 +23,9 @@ fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Vec<f32> {
     let outcome = run(setting, clients);
     assert_eq!(outcome.ending, Ending::Complete);
     assert!(outcome.ledger.is_none() && outcome.draws == 0);
-    outcome.parameters
+    let (round, parameters) = outcome.kept.expect("a sound round");
+    assert_eq!(round, 1);
+    parameters
 }
 
 #[test]

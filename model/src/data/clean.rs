@@ -55,8 +55,9 @@ impl fmt::Display for CleaningReport {
     }
 }
 
-/// Cleans a table: each run of white space becomes one blank, the ends are trimmed (in text,
-/// label and group), empty texts go, and so do repetitions.
+/// Cleans a table: each run of white space becomes one blank and the ends are trimmed (in text
+/// and label, not in the group: an id stays as it is written), empty texts go, and so do
+/// repetitions.
 pub fn clean(table: Table) -> (Table, CleaningReport) {
     let mut report = CleaningReport {
         file: table.file.clone(),
@@ -98,7 +99,7 @@ fn regular(row: &Row) -> Row {
     Row {
         text: single_spaced(&row.text),
         label: single_spaced(&row.label),
-        group: row.group.as_deref().map(single_spaced),
+        group: row.group.clone(),
         row: row.row,
     }
 }

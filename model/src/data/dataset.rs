@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 
-use super::error::{DataError, Place};
+use super::error::DataError;
+use super::group_ids::GroupColumn;
 use super::schema::LabelSet;
 use super::table::Table;
 
@@ -19,6 +20,7 @@ pub struct LabelledTexts {
     pub groups: Option<Vec<Option<String>>>,
     /// The row of each text in its file.
     rows: Vec<usize>,
+    group_column: Option<GroupColumn>,
     file: PathBuf,
 }
 
@@ -53,8 +55,10 @@ impl LabelledTexts {
             texts: table.rows.iter().map(|row| row.text.clone()).collect(),
             labels: indices,
             groups: table
-                .grouped
-                .then(|| table.rows.iter().map(|row| row.group.clone()).collect()),
+                .group
+                .as_ref()
+                .map(|_| table.rows.iter().map(|row| row.group.clone()).collect()),
+            group_column: table.group.clone(),
             rows: table.rows.iter().map(|row| row.row).collect(),
             file: table.file.clone(),
         })
@@ -81,23 +85,22 @@ impl LabelledTexts {
     /// A cap of 0 leaves no units.
     ///
     /// # Errors
-    /// [`DataError::NoGroups`] for a table without a group column,
-    /// [`DataError::MissingGroup`] naming a row without a value there: leaving such rows out
-    /// or lumping them together would protect nobody in particular.
+    /// [`DataError::NoGroups`] for a table without a group column. [`DataError::MissingGroup`],
+    /// [`DataError::RoundedGroup`] or [`DataError::GroupSpellings`] naming the rows whose ids
+    /// don't tell people apart: leaving such rows out or lumping them together would protect
+    /// nobody in particular, and to take one person for two would halve what is promised.
     pub fn rows_by_group(&self, cap: Option<usize>) -> Result<Vec<Vec<usize>>, DataError> {
-        let groups = self.groups.as_ref().ok_or_else(|| DataError::NoGroups {
-            file: self.file.clone(),
-        })?;
+        let (Some(groups), Some(column)) = (&self.groups, &self.group_column) else {
+            return Err(DataError::NoGroups {
+                file: self.file.clone(),
+            });
+        };
+        let ids = groups.iter().map(Option::as_deref);
+        column.check(ids.zip(self.rows.iter().copied()), &self.file)?;
         let cap = cap.unwrap_or(usize::MAX);
         let mut order: HashMap<&str, usize> = HashMap::new();
         let mut units: Vec<Vec<usize>> = Vec::new();
-        for (i, (group, row)) in groups.iter().zip(&self.rows).enumerate() {
-            let group = group.as_deref().ok_or_else(|| DataError::MissingGroup {
-                place: Place {
-                    file: self.file.clone(),
-                    row: *row,
-                },
-            })?;
+        for (i, group) in groups.iter().flatten().enumerate() {
             if cap == 0 {
                 continue;
             }

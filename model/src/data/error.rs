@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::id_wording::{IdSpelling, RowNumbers, if_real, no_ids, spellings};
+
 /// A row of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -183,14 +185,53 @@ pub enum DataError {
         /// The file.
         file: PathBuf,
     },
-    /// A row that belongs to no group.
+    /// Rows that belong to no group.
     #[error(
-        "{place}: the group is missing, and a row without one can't be protected; fill it in, or \
-         delete the row"
+        "{rows} of {}: the group is missing: \"{column}\" {}, and a row that is about nobody in \
+         particular can't be protected; fill in the ids, or delete these rows{}",
+        file.display(),
+        no_ids(.words),
+        if_real(.words)
     )]
     MissingGroup {
-        /// Where.
+        /// The file.
+        file: PathBuf,
+        /// The group column.
+        column: String,
+        /// The rows.
+        rows: RowNumbers,
+        /// What is written there, but for blanks.
+        words: Vec<String>,
+    },
+    /// A group that is a number as a tool writes it that may have rounded it.
+    #[error(
+        "{place}: \"{column}\" is {id}, a number that may have been rounded, so that several \
+         people have it; write ids out in full, in a column of text",
+        id = quoted(.id)
+    )]
+    RoundedGroup {
+        /// Where, the first of them.
         place: Place,
+        /// The group column.
+        column: String,
+        /// What is written there.
+        id: String,
+    },
+    /// Ids that are most likely one, written in several ways.
+    #[error(
+        "{}: \"{column}\" has what looks like one id in several spellings: {}; each of them would \
+         count as a person of its own, and one person be protected less than promised. Write each \
+         id in one way; if they are different people, list each spelling under data.real_ids",
+        file.display(),
+        spellings(.ids)
+    )]
+    GroupSpellings {
+        /// The file.
+        file: PathBuf,
+        /// The group column.
+        column: String,
+        /// The ids, each in all its spellings.
+        ids: Vec<Vec<IdSpelling>>,
     },
     /// A label set without labels.
     #[error("there are no labels; list them under data.labels")]
@@ -245,7 +286,7 @@ fn bare_or_quoted(name: &str) -> String {
 }
 
 /// A name in quotes, cut where it is long enough to flood a terminal.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     const MOST: usize = 80;
     match name.char_indices().nth(MOST) {
         Some((end, _)) => format!("{:?}…", name.get(..end).unwrap_or_default()),

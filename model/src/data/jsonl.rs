@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::{DataError, Place};
 use super::schema::TableSchema;
-use super::table::{Row, group_value, without_byte_order_mark};
+use super::table::{Row, group_value, is_exact, without_byte_order_mark};
 
 /// Reads a whole file's bytes; `file` is its name in messages.
 pub(super) fn read(bytes: &[u8], file: &Path, schema: &TableSchema) -> Result<Vec<Row>, DataError> {
@@ -115,13 +115,18 @@ impl Object<'_> {
         }
     }
 
-    /// A string or a whole number. A number that only fits a float is refused: two people
-    /// whose numbers round to one would become one.
+    /// A string or a whole number, with `.0` where a data frame that keeps gaps has written it
+    /// so. A number beyond what a float holds exactly is refused: two people whose numbers round
+    /// to one would become one.
     fn group(&self, column: &str) -> Result<Option<String>, DataError> {
         match self.fields.get(column) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(group)) => Ok(group_value(group)),
-            Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
+            Some(Value::Number(number))
+                if !number.is_f64() || number.as_f64().is_some_and(is_exact) =>
+            {
+                Ok(Some(number.to_string()))
+            }
             Some(other) => {
                 Err(self.wrong_type(column, other, "a string or a whole number below 2^63"))
             }

@@ -1,4 +1,6 @@
-//! Tables in Parquet, by its column reader: flat columns of strings or whole numbers.
+//! Tables in Parquet, by its column reader: flat columns of strings or whole numbers. A group may
+//! be a column of floats, too, if all of them are whole: that is how a data frame keeps whole
+//! numbers with gaps.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +14,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use super::error::{DataError, Place};
 use super::schema::TableSchema;
-use super::table::{ColumnPositions, Row, group_value};
+use super::table::{ColumnPositions, Row, group_value, is_exact};
 
 /// Values decoded at a time.
 const BATCH: usize = 4096;
@@ -92,6 +94,7 @@ fn check_flat(
         Some(Type::BYTE_ARRAY) => true,
         Some(Type::INT32 | Type::INT64) => key != "text",
         Some(Type::BOOLEAN) => key == "label",
+        Some(Type::FLOAT | Type::DOUBLE) => key == "group",
         _ => false,
     };
     if fits && !nested {
@@ -114,6 +117,8 @@ fn check_flat(
 enum Cell {
     Null,
     NotUtf8,
+    /// A float that isn't a whole number, or too large to be exact.
+    NotWhole,
     Text(String),
 }
 
@@ -172,6 +177,22 @@ fn value(cell: Cell, column: &str, path: &Path, row: usize) -> Result<Option<Str
             found: "not valid UTF-8",
             expected: "strings in UTF-8",
         }),
+        Cell::NotWhole => Err(DataError::WrongType {
+            place: place(path, row),
+            column: column.to_owned(),
+            found: "a fraction or a very large number",
+            expected: "strings or whole numbers in a column of whole numbers",
+        }),
+    }
+}
+
+/// A float of a group column. What isn't a number is how data frames write a gap.
+fn whole(number: f64, exact: bool) -> Cell {
+    match number {
+        n if n.is_nan() => Cell::Null,
+        // Zero has one spelling.
+        n if exact => Cell::Text(format!("{:.0}", n + 0.0)),
+        _ => Cell::NotWhole,
     }
 }
 
@@ -211,6 +232,14 @@ fn read_column(
         }),
         ColumnReader::BoolColumnReader(mut r) => {
             cells(&mut r, leaf, |truth| Cell::Text(truth.to_string()))
+        }
+        ColumnReader::FloatColumnReader(mut r) => cells(&mut r, leaf, |number| {
+            let limit = (1_u32 << f32::MANTISSA_DIGITS) as f32;
+            let exact = number.fract() == 0.0 && number.abs() < limit;
+            whole(f64::from(*number), exact)
+        }),
+        ColumnReader::DoubleColumnReader(mut r) => {
+            cells(&mut r, leaf, |number| whole(*number, is_exact(*number)))
         }
         // `check_flat` has refused every other type.
         _ => Ok(Vec::new()),

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataError, Place};
+use super::group_ids::GroupColumn;
 use super::table::Table;
 
 /// The names of a table's columns.
@@ -18,6 +19,10 @@ pub struct TableSchema {
     /// Column that names the group: whom a row is about. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Texts in the group column that are ids just as they are written, though they read like a
+    /// missing value ("Null" is a surname) or like another id. Default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub real_ids: Vec<String>,
 }
 
 impl Default for TableSchema {
@@ -26,11 +31,20 @@ impl Default for TableSchema {
             text: "text".into(),
             label: "label".into(),
             group: None,
+            real_ids: Vec::new(),
         }
     }
 }
 
 impl TableSchema {
+    /// The group column, if one is named.
+    pub(super) fn group_column(&self) -> Option<GroupColumn> {
+        self.group.clone().map(|name| GroupColumn {
+            name,
+            real_ids: self.real_ids.clone(),
+        })
+    }
+
     /// Each column with the configuration key that names it.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [("text", &self.text), ("label", &self.label)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{DataError, Place};
+use super::group_ids::GroupColumn;
 use super::schema::TableSchema;
 use super::{csv, jsonl, parquet};
 
@@ -13,7 +14,8 @@ pub struct Row {
     pub text: String,
     /// The label as text.
     pub label: String,
-    /// The group, trimmed, where the schema names a group column and the row has a value there.
+    /// The group as it is written, where the schema names a group column and the row has a value
+    /// there that isn't blank.
     pub group: Option<String>,
     /// Where the row is in its file, as [`Place::row`] counts.
     pub row: usize,
@@ -24,8 +26,8 @@ pub struct Row {
 pub struct Table {
     /// The file, for messages.
     pub file: PathBuf,
-    /// Whether rows were read with a group column.
-    pub grouped: bool,
+    /// The group column, if rows were read with one.
+    pub group: Option<GroupColumn>,
     /// Whether [`super::clean`] has been through it.
     pub cleaned: bool,
     /// Its rows, in the file's order.
@@ -69,7 +71,7 @@ pub fn read_table(path: &Path, schema: &TableSchema) -> Result<Table, DataError>
     }
     Ok(Table {
         file: path.to_owned(),
-        grouped: schema.group.is_some(),
+        group: schema.group_column(),
         cleaned: false,
         rows,
     })
@@ -87,11 +89,17 @@ pub(super) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
-/// A group's value, trimmed so that no stray blank splits one person in two; blank is none.
+/// A group's value as it is written; blank is none. That no stray blank splits one person in two
+/// is seen to where units are made ([`GroupColumn::check`]): what is mended silently here might
+/// also put two people together.
 pub(super) fn group_value(value: &str) -> Option<String> {
-    Some(value.trim())
-        .filter(|value| !value.is_empty())
-        .map(str::to_owned)
+    (!value.trim().is_empty()).then(|| value.to_owned())
+}
+
+/// Whether a float is a whole number that it holds exactly: below 2^53, others may have been
+/// rounded to the same one.
+pub(super) fn is_exact(number: f64) -> bool {
+    number.fract() == 0.0 && number.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64
 }
 
 /// The position of each column that a schema names, among those that a file has.

@@ -2,14 +2,16 @@
 //! undoing another's.
 
 use proptest::prelude::*;
-use umbel_model::data::{CleaningReport, DataError, LabelSet, LabelledTexts, Row, Table, clean};
+use umbel_model::data::{
+    CleaningReport, DataError, GroupColumn, LabelSet, LabelledTexts, Row, Table, clean,
+};
 
 use crate::row;
 
 fn table(rows: Vec<Row>) -> Table {
     Table {
         file: "visits.csv".into(),
-        grouped: true,
+        group: Some(GroupColumn::default()),
         cleaned: false,
         rows,
     }

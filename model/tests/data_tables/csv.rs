@@ -23,7 +23,7 @@ fn columns_are_found_by_name_in_any_order() {
     assert_eq!(
         found,
         [
-            row(1, "good, \"very\" good", "yes", Some("p1")),
+            row(1, "good, \"very\" good", "yes", Some(" p1 ")),
             row(2, "bad", "no", None),
         ]
     );

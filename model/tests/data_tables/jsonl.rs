@@ -23,7 +23,7 @@ fn numbers_and_truth_values_are_labels_as_their_text_and_blank_lines_are_skipped
             table.rows,
             [
                 row(1, "a", "1", Some("17")),
-                row(4, "b\n", "true", Some("p")),
+                row(4, "b\n", "true", Some(" p ")),
                 row(5, "", "0.5", None),
                 row(6, "", "x", None),
             ]

@@ -3,6 +3,7 @@
 mod any_bytes;
 mod cleaning;
 mod csv;
+mod group_ids;
 mod jsonl;
 mod parquet;
 mod published_tables;

@@ -19,6 +19,8 @@ pub(crate) enum Column {
     Int32(Vec<Option<i32>>),
     Int64(Vec<Option<i64>>),
     Truth(Vec<Option<bool>>),
+    Float(Vec<Option<f32>>),
+    Double(Vec<Option<f64>>),
 }
 
 pub(crate) fn strings<S: AsRef<[u8]>>(values: impl IntoIterator<Item = S>) -> Column {
@@ -65,6 +67,16 @@ fn write(writer: &mut ColumnWriter<'_>, column: &Column) {
             None,
         ),
         (ColumnWriter::BoolColumnWriter(w), Column::Truth(v)) => w.write_batch(
+            &v.iter().flatten().copied().collect::<Vec<_>>(),
+            Some(&levels(v)),
+            None,
+        ),
+        (ColumnWriter::FloatColumnWriter(w), Column::Float(v)) => w.write_batch(
+            &v.iter().flatten().copied().collect::<Vec<_>>(),
+            Some(&levels(v)),
+            None,
+        ),
+        (ColumnWriter::DoubleColumnWriter(w), Column::Double(v)) => w.write_batch(
             &v.iter().flatten().copied().collect::<Vec<_>>(),
             Some(&levels(v)),
             None,

@@ -1,16 +1,25 @@
 //! Label sets, labelled texts and the rows of each privacy unit.
 
 use proptest::prelude::*;
-use umbel_model::data::{DataError, LabelSet, LabelledTexts, Row, Table, data_set_key};
+use umbel_model::data::{
+    DataError, GroupColumn, LabelSet, LabelledTexts, Row, Table, data_set_key,
+};
 
 use crate::{TableFile, row};
 
 fn table(grouped: bool, rows: Vec<Row>) -> Table {
     Table {
         file: "visits.csv".into(),
-        grouped,
+        group: grouped.then(patients),
         cleaned: false,
         rows,
+    }
+}
+
+fn patients() -> GroupColumn {
+    GroupColumn {
+        name: "patient".into(),
+        real_ids: Vec::new(),
     }
 }
 
@@ -129,8 +138,8 @@ fn a_row_without_a_group_is_named_and_so_is_a_table_without_groups() {
             .rows_by_group(Some(1))
             .expect_err("9")
             .to_string(),
-        "row 9 of visits.csv: the group is missing, and a row without one can't be protected; fill \
-         it in, or delete the row"
+        "row 9 of visits.csv: the group is missing: \"patient\" is blank there, and a row that is \
+         about nobody in particular can't be protected; fill in the ids, or delete these rows"
     );
     assert_eq!(
         texts(false, rows)

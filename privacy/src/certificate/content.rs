@@ -57,7 +57,7 @@ pub struct RunStatement {
     pub began: u64,
     /// When it ended, in seconds since 1970.
     pub ended: u64,
-    /// `complete`, `budget-exhausted` or `failed`.
+    /// `complete`, `budget-exhausted`, `failed` or `diverged`.
     pub ending: String,
     /// Rounds that were planned.
     pub rounds_planned: u32,
