@@ -44,6 +44,7 @@ impl Statement {
         Self {
             headline: headline.into(),
             protects: false,
+            weak: false,
             protected: Vec::new(),
             not_protected,
         }
