@@ -154,7 +154,7 @@ fn epsilon(question: &EpsilonQuestion) -> Result<(), Failure> {
         AccountantName::Pld => {
             let accountant = composed(PldAccountant::new(adjacency), &events)?;
             let interval = accountant.interval(delta);
-            (interval.upper, Some(interval.lower))
+            (interval.upper(), Some(interval.lower()))
         }
         AccountantName::Rdp => (bound(RdpAccountant::new(adjacency), &events, delta)?, None),
         AccountantName::Zcdp => (bound(ZcdpAccountant::new(adjacency), &events, delta)?, None),

@@ -81,7 +81,7 @@ pub fn run(question: &CalibrateQuestion) -> Result<(), Failure> {
     let mut accountant = PldAccountant::new(adjacency);
     accountant.compose(&event, found.steps).map_err(wrong)?;
     let epsilon = accountant.epsilon(budget.delta()).get();
-    let epsilon_lower = accountant.interval(budget.delta()).lower.min(epsilon);
+    let epsilon_lower = accountant.interval(budget.delta()).lower().min(epsilon);
     if question.json {
         return print_json(&Answer {
             noise_multiplier: found.noise_multiplier.get(),

@@ -72,6 +72,17 @@ pub fn epsilon(mu: f64, delta: Delta) -> Epsilon {
     }
 }
 
+/// ln(1 - Φ(t)), meaningful far below the smallest float.
+pub(super) fn ln_upper_tail(t: f64) -> f64 {
+    if t < 5.0 {
+        (0.5 * libm::erfc(t / SQRT_2)).ln()
+    } else if t.is_finite() {
+        ln_density(t) + mills_ratio(t).ln()
+    } else {
+        f64::NEG_INFINITY
+    }
+}
+
 /// ln φ(t).
 fn ln_density(t: f64) -> f64 {
     -0.5 * t * t - 0.5 * (2.0 * PI).ln()

@@ -2,7 +2,7 @@
 
 use crate::accountant::AccountingError;
 use crate::accountant::event::MechanismEvent;
-use crate::accountant::matrix;
+use crate::accountant::{binomial, matrix};
 
 /// A single mechanism in clipping norms, with floats that order and compare by their bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,12 +94,21 @@ pub(super) fn flatten(
             sampling_probability,
             truncated_batch_size,
             noise_multiplier,
-        } => Leaf::Truncated {
-            units: dataset_size.get(),
-            q: sampling_probability.get().into(),
-            batch: truncated_batch_size.get(),
-            sigma: noise_multiplier.get().into(),
-        },
+        } => {
+            if dataset_size.get() > binomial::MOST_TRIALS {
+                return Err(AccountingError::TooLarge {
+                    mechanism: "truncated_poisson_gaussian",
+                    parameter: "dataset_size",
+                    limit: binomial::MOST_TRIALS,
+                });
+            }
+            Leaf::Truncated {
+                units: dataset_size.get(),
+                q: sampling_probability.get().into(),
+                batch: truncated_batch_size.get(),
+                sigma: noise_multiplier.get().into(),
+            }
+        }
         MechanismEvent::FixedSizeGaussian {
             dataset_size,
             sample_size,

@@ -21,8 +21,10 @@ pub(super) fn tree_sensitivity(steps: u64) -> f64 {
 /// Coefficients are positive and fall, so the worst participations are the earliest ones,
 /// `separation` apart (Kalinin & Lampert 2024, Theorem 2): ‖Σⱼ C[:, j · separation]‖₂.
 ///
+/// Rounded up by more than its sums may lose.
+///
 /// # Errors
-/// [`AccountingError::TooMany`] above a million rounds.
+/// [`AccountingError::TooLarge`] above a million rounds.
 pub(super) fn toeplitz_sensitivity(
     rounds: u32,
     bands: u32,
@@ -30,7 +32,11 @@ pub(super) fn toeplitz_sensitivity(
     participations: u32,
 ) -> Result<f64, AccountingError> {
     if rounds > MOST_ROUNDS {
-        return Err(AccountingError::TooMany);
+        return Err(AccountingError::TooLarge {
+            mechanism: "banded_toeplitz",
+            parameter: "rounds",
+            limit: MOST_ROUNDS.into(),
+        });
     }
     let mut coefficients = Vec::new();
     let mut coefficient = 1.0;
@@ -38,22 +44,26 @@ pub(super) fn toeplitz_sensitivity(
         coefficients.push(coefficient);
         coefficient *= f64::from(2 * k - 1) / f64::from(2 * k);
     }
-    let mut column_sum = vec![0.0; rounds as usize];
-    let starts = (0..rounds)
-        .step_by(separation as usize)
-        .take(participations as usize);
-    for start in starts {
-        for (total, coefficient) in column_sum
-            .iter_mut()
-            .skip(start as usize)
-            .zip(&coefficients)
-        {
-            *total += coefficient;
+    // The column of a unit that takes part in rounds 0, s, 2 s, … is, in round t, the sum of the
+    // coefficients t, t - s, t - 2 s, …: that of s rounds before, one added, and one gone once the unit has
+    // taken part as often as it may.
+    let (separation, participations) = (separation as usize, participations as usize);
+    let coefficient = |at: usize| coefficients.get(at).copied().unwrap_or(0.0);
+    let mut column = vec![0.0; rounds as usize];
+    for round in 0..rounds as usize {
+        let before = round
+            .checked_sub(separation)
+            .and_then(|earlier| column.get(earlier).copied());
+        let gone = participations
+            .checked_mul(separation)
+            .and_then(|span| round.checked_sub(span))
+            .map_or(0.0, coefficient);
+        let value: f64 = before.unwrap_or(0.0) + coefficient(round) - gone;
+        if let Some(entry) = column.get_mut(round) {
+            *entry = value.max(0.0);
         }
     }
-    Ok(column_sum
-        .iter()
-        .map(|value: &f64| value * value)
-        .sum::<f64>()
-        .sqrt())
+    let squares: f64 = column.iter().map(|value| value * value).sum();
+    // Each of the sums loses at most half a unit in the last place a round.
+    Ok(squares.sqrt() * (1.0 + 4.0 * f64::from(rounds) * f64::EPSILON))
 }

@@ -73,6 +73,19 @@ pub enum AccountingError {
         /// Under which neighbouring relation.
         adjacency: Adjacency,
     },
+    /// A parameter beyond which a mechanism isn't accounted for.
+    #[error(
+        "{mechanism} has more than {limit} in {parameter}, the most that is accounted for; if that is \
+         meant, split the event into several"
+    )]
+    TooLarge {
+        /// Which mechanism.
+        mechanism: &'static str,
+        /// Which of its parameters.
+        parameter: &'static str,
+        /// The largest value that is taken.
+        limit: u64,
+    },
     /// More than 2^53 runs of one mechanism.
     #[error("more than 2^53 runs of one mechanism can't be counted; the event list is damaged")]
     TooMany,

@@ -127,24 +127,11 @@ impl RdpAccountant {
         }
     }
 
-    fn count_of(&self, leaf: &Leaf) -> u64 {
-        self.mechanisms
-            .get(leaf)
-            .map_or(0, |mechanism| mechanism.count)
-    }
-}
-
-impl Accountant for RdpAccountant {
-    fn adjacency(&self) -> Adjacency {
-        self.adjacency
-    }
-
-    fn compose(&mut self, event: &MechanismEvent, count: u64) -> Result<(), AccountingError> {
-        let mut leaves = Vec::new();
-        flatten(event, count, &mut leaves)?;
+    /// [`Accountant::compose`] of single mechanisms.
+    pub(super) fn compose_leaves(&mut self, leaves: &[(Leaf, u64)]) -> Result<(), AccountingError> {
         let mut counts = BTreeMap::new();
         let mut curves = BTreeMap::new();
-        for &(leaf, count) in &leaves {
+        for &(leaf, count) in leaves {
             if !self.mechanisms.contains_key(&leaf) && !curves.contains_key(&leaf) {
                 curves.insert(leaf, self.curve(leaf)?);
             }
@@ -163,6 +150,24 @@ impl Accountant for RdpAccountant {
             }
         }
         Ok(())
+    }
+
+    fn count_of(&self, leaf: &Leaf) -> u64 {
+        self.mechanisms
+            .get(leaf)
+            .map_or(0, |mechanism| mechanism.count)
+    }
+}
+
+impl Accountant for RdpAccountant {
+    fn adjacency(&self) -> Adjacency {
+        self.adjacency
+    }
+
+    fn compose(&mut self, event: &MechanismEvent, count: u64) -> Result<(), AccountingError> {
+        let mut leaves = Vec::new();
+        flatten(event, count, &mut leaves)?;
+        self.compose_leaves(&leaves)
     }
 
     fn epsilon(&self, delta: Delta) -> Epsilon {

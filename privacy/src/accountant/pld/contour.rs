@@ -13,14 +13,17 @@
 use std::f64::consts::PI;
 
 use super::Interval;
+use super::closed::Closed;
 use super::decay::Decay;
 use super::mechanism::Total;
 use super::mixture::TiltedMixture;
 use super::sampled_gaussian::SampledGaussian;
 use super::tilted::{Cumulants, TiltedLaw};
 
-/// Points of the trapezoidal rule, at most, times nodes of each law.
-const MOST_WORK: f64 = 3e7;
+/// Points of the trapezoidal rule, at most, times nodes of each law: a few milliseconds, and a
+/// tenth of a second.
+pub(super) const LITTLE_WORK: f64 = 4e6;
+pub(super) const MUCH_WORK: f64 = 6e7;
 
 /// Points are added until the integrand has fallen to e^this.
 const LN_LAST: f64 = -36.0;
@@ -36,14 +39,16 @@ const LN_ALIAS: f64 = -25.0;
 
 /// A certified interval for the epsilon at which δ(ε) of `total` is exp(`ln_delta`), or
 /// None where its mechanisms aren't all Gaussian or the integrand falls too slowly.
-pub(super) fn epsilon(total: &Total, ln_delta: f64) -> Option<Interval> {
+pub(super) fn epsilon(total: &Total, ln_delta: f64, most_work: f64) -> Option<Interval> {
+    let Parts { laws, closed } = total.laws()?;
     let composition = Composition {
         total,
-        laws: total.laws()?,
+        laws,
+        closed,
         mu_squared: total.mu_squared,
     };
     let saddle = Saddle::of(&|theta| total.cumulants(theta), ln_delta)?;
-    Contour::new(&composition, saddle, ln_delta)?.solve(ln_delta)
+    Contour::new(&composition, saddle, ln_delta, most_work)?.solve(ln_delta)
 }
 
 /// Whether δ(`epsilon`) of `total` is surely below exp(`ln_delta`), by Chernoff's
@@ -61,8 +66,7 @@ pub(super) fn is_below(total: &Total, epsilon: f64, ln_delta: f64) -> bool {
         let Some(cumulants) = total.cumulants(theta) else {
             return false;
         };
-        let ln_c = theta * (theta / (1.0 + theta)).ln() - (1.0 + theta).ln();
-        if cumulants.log_moment - theta * epsilon + ln_c < ln_delta - 1e-6 {
+        if cumulants.log_moment - theta * epsilon + ln_chernoff(theta) < ln_delta - 1e-6 {
             return true;
         }
         let rising = slope(theta, cumulants.mean) > 0.0;
@@ -79,17 +83,24 @@ pub(super) fn is_below(total: &Total, epsilon: f64, ln_delta: f64) -> bool {
     false
 }
 
-/// The tilt that leads to the epsilon at which δ is exp(`ln_delta`), roughly, where
-/// nothing lies further than `reach` standard deviations out.
-pub(super) fn tilt(total: &Total, ln_delta: f64, reach: f64) -> Option<f64> {
-    let cumulants = |theta: f64| total.cumulants_within(theta, Some(reach));
-    Saddle::of(&cumulants, ln_delta).map(|saddle| saddle.theta)
+/// ln of the largest (1 - e^{-t}) e^{-θt} over t > 0, with which Chernoff's inequality gives
+/// ln δ(ε) <= this + K(θ) - θ ε.
+pub(super) fn ln_chernoff(theta: f64) -> f64 {
+    -theta * (1.0 / theta).ln_1p() - theta.ln_1p()
 }
 
-/// A total of sampled Gaussians and one Gaussian.
+/// What the contour knows, with counts.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) laws: Vec<(Components, f64)>,
+    pub(super) closed: Vec<(Closed, f64)>,
+}
+
+/// A total of sampled Gaussians, closed forms and one Gaussian.
 pub(super) struct Composition<'a> {
     total: &'a Total,
     pub(super) laws: Vec<(Components, f64)>,
+    closed: Vec<(Closed, f64)>,
     pub(super) mu_squared: f64,
 }
 
@@ -98,9 +109,9 @@ pub(super) type Components = Vec<(f64, SampledGaussian)>;
 
 /// θ, and the epsilon near which its line serves best.
 #[derive(Clone, Copy, Debug)]
-struct Saddle {
-    theta: f64,
-    epsilon: f64,
+pub(super) struct Saddle {
+    pub(super) theta: f64,
+    pub(super) epsilon: f64,
     cumulants: Cumulants,
     /// Second derivative of the exponent.
     curvature: f64,
@@ -129,7 +140,7 @@ impl Saddle {
     }
 
     /// The saddle for `ln_delta`, or the one for ε = 0 where that is further out.
-    fn of(cumulants: &dyn Fn(f64) -> Option<Cumulants>, ln_delta: f64) -> Option<Self> {
+    pub(super) fn of(cumulants: &dyn Fn(f64) -> Option<Cumulants>, ln_delta: f64) -> Option<Self> {
         let beyond = |saddle: &Self| saddle.ln_delta() <= ln_delta && saddle.epsilon >= 0.0;
         let mut high = 1.0;
         while !beyond(&Self::at(cumulants, high)?) {
@@ -155,6 +166,33 @@ impl Saddle {
             }
         }
         Self::at(cumulants, high)
+    }
+
+    /// The saddle whose epsilon is `epsilon`, to a hundredth of its θ.
+    pub(super) fn near(
+        cumulants: &dyn Fn(f64) -> Option<Cumulants>,
+        epsilon: f64,
+        start: f64,
+    ) -> Option<Self> {
+        let beyond = |theta: f64| Some(Self::at(cumulants, theta)?.epsilon >= epsilon);
+        let (mut low, mut high) = (start, start);
+        while !beyond(high)? {
+            low = high;
+            high *= 2.0;
+        }
+        while low > 1e-12 && beyond(low)? {
+            high = low;
+            low /= 2.0;
+        }
+        while high > low * 1.01 {
+            let middle = (low * high).sqrt();
+            if beyond(middle)? {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Self::at(cumulants, low)
     }
 }
 
@@ -183,14 +221,26 @@ struct RightAlias {
 }
 
 impl Contour {
-    fn new(composition: &Composition, saddle: Saddle, ln_delta: f64) -> Option<Self> {
+    fn new(
+        composition: &Composition,
+        saddle: Saddle,
+        ln_delta: f64,
+        most_work: f64,
+    ) -> Option<Self> {
         let (period, right_alias) = period(composition, &saddle, ln_delta)?;
         let spacing = 2.0 * PI / period;
         let decay = Decay::of(composition, saddle.theta)?;
         let mut frequency = (80.0 / saddle.curvature).sqrt().max(8.0 * spacing);
         loop {
-            let contour =
-                Self::up_to(composition, saddle, spacing, frequency, right_alias, &decay)?;
+            let contour = Self::up_to(
+                composition,
+                saddle,
+                spacing,
+                frequency,
+                right_alias,
+                &decay,
+                most_work,
+            )?;
             if let Some(contour) = contour {
                 return Some(contour);
             }
@@ -207,6 +257,7 @@ impl Contour {
         frequency: f64,
         right_alias: RightAlias,
         decay: &Decay,
+        most_work: f64,
     ) -> Option<Option<Self>> {
         let theta = saddle.theta;
         let count = (frequency / spacing).ceil();
@@ -217,7 +268,8 @@ impl Contour {
             work += count * tilted.nodes() as f64;
             laws.push((tilted, *times));
         }
-        if work > MOST_WORK {
+        work += count * 8.0 * composition.closed.len() as f64;
+        if work > most_work {
             return None;
         }
         let count = count as usize;
@@ -234,11 +286,16 @@ impl Contour {
             moment_error += times * error;
             let values = tilted.characteristic(spacing, count);
             for (total, (re, im)) in product.iter_mut().zip(values) {
-                let size = re.hypot(im);
-                total.0 += times * size.ln();
-                total.1 += times * im.atan2(re);
-                // ln((|φ| + error)^n) - ln |φ|^n, in which the phase's error is counted, too.
-                total.2 += times * (2.0 * error / size).ln_1p();
+                add(total, re, im, *times, error);
+            }
+        }
+        for &(closed, times) in &composition.closed {
+            let error = closed.error(theta, frequency);
+            moment_error += times * error;
+            let mean = closed.cumulants(theta).mean;
+            let values = closed.characteristic(theta, mean, spacing, count);
+            for (total, (re, im)) in product.iter_mut().zip(values) {
+                add(total, re, im, times, error);
             }
         }
         let offset = saddle.cumulants.mean - saddle.epsilon;
@@ -254,12 +311,12 @@ impl Contour {
         }
         let scale = sum_at(&points, 0.0, spacing).abs();
         let last = product.last().map_or(f64::NEG_INFINITY, |last| last.0);
-        if last > LN_LAST && work < MOST_WORK / 4.0 {
+        if last > LN_LAST && work < most_work / 4.0 {
             return Some(None);
         }
         let end = (count as f64 + 1.0) * spacing;
         let rest = 2.0 * decay.tail(spacing, end, 1e-12 * scale);
-        if rest > GOOD_TAIL * scale && (work < MOST_WORK / 4.0 || rest > PASSABLE_TAIL * scale) {
+        if rest > GOOD_TAIL * scale && (work < most_work / 4.0 || rest > PASSABLE_TAIL * scale) {
             return Some(None);
         }
         let magnitude = points.iter().map(|(re, im)| 2.0 * re.hypot(*im)).sum();
@@ -326,8 +383,17 @@ impl Contour {
             low = upper - step;
             narrow(&mut low, &mut high, |epsilon| !surely_too_little(epsilon));
         }
-        (upper.is_finite() && low <= upper).then_some(Interval { lower: low, upper })
+        (upper.is_finite() && low <= upper).then(|| Interval::between(low, upper))
     }
+}
+
+/// Multiplies a factor φ = `re` + i `im`, known to `error`, to a product as often as `times` says.
+fn add(total: &mut (f64, f64, f64), re: f64, im: f64, times: f64, error: f64) {
+    let size = re.hypot(im);
+    total.0 += times * size.ln();
+    total.1 += times * im.atan2(re);
+    // ln((|φ| + error)^n) - ln |φ|^n, in which the phase's error is counted, too.
+    total.2 += times * (2.0 * error / size).ln_1p();
 }
 
 /// Halves [low, high] until the ends are neighbours for all practical purposes, where
@@ -376,7 +442,7 @@ fn period(composition: &Composition, saddle: &Saddle, ln_delta: f64) -> Option<(
         .filter_map(|factor| {
             let further = factor * theta;
             let moment = composition.total.cumulants(further)?.log_moment;
-            let ln_c = further * (further / (1.0 + further)).ln() - (1.0 + further).ln();
+            let ln_c = ln_chernoff(further);
             let needed = (ln_c + moment - further * saddle.epsilon - saddle.ln_delta() - LN_ALIAS)
                 / (further - theta);
             Some((needed, further, ln_c + moment))
@@ -384,9 +450,9 @@ fn period(composition: &Composition, saddle: &Saddle, ln_delta: f64) -> Option<(
         .min_by(|a, b| a.0.total_cmp(&b.0))?;
     let (needed, further, log) = best;
     let period = left.max(needed);
-    // Σ_m e^{-(θ₂-θ)mW}, a little raised for rounding.
+    // Σ_m e^{-(θ₂-θ)mW}, a little raised for rounding. The ratio itself may underflow.
     let ratio = (-(further - theta) * period).exp();
-    let log = log + (ratio / (1.0 - ratio)).ln() + 1e-9;
+    let log = log - (further - theta) * period - (-ratio).ln_1p() + 1e-9;
     (period.is_finite() && period > 0.0).then_some((
         period,
         RightAlias {

@@ -1,23 +1,10 @@
 //! The mechanisms that privacy-loss distributions are known for, and all of them together.
 
-use super::cells::Weighting;
-use super::contour::Components;
-use super::discretise::{self, Bounds};
+use super::closed::Closed;
+use super::contour::{Components, Parts};
+use super::grid::{Component, Run};
 use super::sampled_gaussian::{SampledGaussian, Side};
 use super::tilted::{Cumulants, TiltedLaw};
-
-/// How a pair is cut into cells.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cells<'a> {
-    /// What they are chosen by.
-    pub(super) weighting: &'a Weighting,
-    /// The tilt under which they must cover everything.
-    pub(super) theta: f64,
-    /// How many standard deviations out they end.
-    pub(super) reach: f64,
-    /// About how many.
-    pub(super) count: usize,
-}
 
 /// One mechanism, in clipping norms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,81 +23,88 @@ pub(super) enum Mechanism {
     /// Laplace noise of a scale over the sensitivity, on a Poisson sample.
     Laplace { q: f64, scale: f64 },
     /// Discrete Laplace noise P(k) ∝ e^{-parameter |k|} for an integer sensitivity.
-    DiscreteLaplace { parameter: f64, sensitivity: u32 },
+    DiscreteLaplace { parameter: f64, sensitivity: u64 },
 }
 
-/// Cells of a Laplace mechanism where only its cumulants are wanted.
-const SKETCH: usize = 400;
-
 impl Mechanism {
-    /// Cumulants of the loss of P's side at θ; of Gaussians only what lies within `reach`
-    /// standard deviations, if that is given.
-    fn cumulants(self, side: Side, theta: f64, reach: Option<f64>) -> Option<Cumulants> {
-        let tilted = |law: SampledGaussian| match reach {
-            Some(reach) => TiltedLaw::within(law, theta, reach),
-            None => TiltedLaw::new(law, theta, 0.0),
-        };
+    /// Its parts on the contour; None where they aren't Gaussian.
+    fn components(self, side: Side) -> Option<Components> {
+        let whole = |q: f64, sigma: f64| SampledGaussian { q, sigma, side };
         match self {
-            Self::Sampled { q, sigma } => {
-                let law = SampledGaussian { q, sigma, side };
-                Some(tilted(law)?.cumulants())
-            }
+            Self::Sampled { q, sigma } => Some(vec![(1.0, whole(q, sigma))]),
             Self::Truncated {
                 q,
                 sigma,
                 share,
                 q_when_cut,
-            } => {
-                let whole = tilted(SampledGaussian { q, sigma, side })?;
-                let cut = tilted(cut(sigma, q_when_cut))?;
-                Some(mixture(whole.cumulants(), cut.cumulants(), share))
-            }
-            Self::Laplace { .. } | Self::DiscreteLaplace { .. } => {
-                let atoms = self
-                    .pair(
-                        side,
-                        Cells {
-                            weighting: &Weighting::Tilted(theta),
-                            theta,
-                            reach: 0.0,
-                            count: SKETCH,
-                        },
-                    )
-                    .upper
-                    .atoms;
-                let points = atoms.iter().map(|a| (a.loss, a.p.ln() + theta * a.loss));
-                Some(Cumulants::of(&points.collect::<Vec<_>>()))
-            }
+            } => Some(vec![
+                (1.0 - share, whole(q, sigma)),
+                (share, cut(sigma, q_when_cut)),
+            ]),
+            Self::Laplace { .. } | Self::DiscreteLaplace { .. } => None,
         }
     }
 
-    /// The pair in cells.
-    pub(super) fn pair(self, side: Side, cells: Cells<'_>) -> Bounds {
-        let gaussian =
-            |law| discretise::gaussian(law, cells.weighting, cells.theta, cells.reach, cells.count);
+    /// Its closed form; None where it has none.
+    fn closed(self) -> Option<Closed> {
         match self {
-            Self::Sampled { q, sigma } => gaussian(SampledGaussian { q, sigma, side }),
+            Self::Laplace { q: 1.0, scale } => Some(Closed::Laplace {
+                lambda: 1.0 / scale,
+            }),
+            Self::DiscreteLaplace {
+                parameter,
+                sensitivity,
+            } => Some(Closed::Discrete {
+                parameter,
+                sensitivity: sensitivity as f64,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Its parts on a grid.
+    fn parts(self, side: Side) -> Vec<(f64, Component)> {
+        match self {
+            Self::Sampled { q, sigma } => vec![(1.0, sampled(q, sigma, side))],
             Self::Truncated {
                 q,
                 sigma,
                 share,
                 q_when_cut,
             } => {
-                let whole = SampledGaussian { q, sigma, side };
-                gaussian(whole).or(gaussian(cut(sigma, q_when_cut)), share)
+                let cut = Component::Replaced {
+                    q: q_when_cut,
+                    sigma: sigma / 2.0,
+                };
+                vec![(1.0 - share, sampled(q, sigma, side)), (share, cut)]
             }
-            Self::Laplace { q, scale } => {
-                let pair = discretise::laplace(scale, q, cells.count);
-                if side == Side::Add {
-                    pair.swapped()
-                } else {
-                    pair
-                }
+            Self::Laplace { q, scale } if side == Side::Add => {
+                vec![(1.0, Component::LaplaceWithout { q, scale })]
             }
+            Self::Laplace { q, scale } => vec![(1.0, Component::Laplace { q, scale })],
             Self::DiscreteLaplace {
                 parameter,
                 sensitivity,
-            } => discretise::discrete_laplace(parameter, sensitivity),
+            } => vec![(
+                1.0,
+                Component::DiscreteLaplace {
+                    parameter,
+                    sensitivity,
+                },
+            )],
+        }
+    }
+
+    /// Cumulants of the loss of P's side at θ.
+    fn cumulants(self, side: Side, theta: f64) -> Option<Cumulants> {
+        if let Some(closed) = self.closed() {
+            return Some(closed.cumulants(theta));
+        }
+        let tilted = |law: SampledGaussian| Some(TiltedLaw::new(law, theta, 0.0)?.cumulants());
+        match self.components(side)?.as_slice() {
+            [(_, law)] => tilted(*law),
+            [(_, whole), (share, cut)] => Some(mixture(tilted(*whole)?, tilted(*cut)?, *share)),
+            _ => None,
         }
     }
 
@@ -119,16 +113,56 @@ impl Mechanism {
         match (self, side) {
             (Self::Sampled { q, .. }, Side::Add) => -(-q).ln_1p(),
             (Self::Laplace { q, scale }, Side::Add) => -(q * (-1.0 / scale).exp_m1()).ln_1p(),
-            (Self::Laplace { q, scale }, _) => (q * (1.0 / scale).exp_m1()).ln_1p(),
+            (Self::Laplace { scale, .. }, _) => 1.0 / scale,
             (
                 Self::DiscreteLaplace {
                     parameter,
                     sensitivity,
                 },
                 _,
-            ) => parameter * f64::from(sensitivity),
+            ) => parameter * sensitivity as f64,
             (Self::Sampled { .. } | Self::Truncated { .. }, _) => f64::INFINITY,
         }
+    }
+}
+
+impl Mechanism {
+    /// An upper bound on the total variation distance of P and Q.
+    fn variation(self, side: Side) -> f64 {
+        // That of N(0, σ²) and N(μ, σ²): 2 Φ(μ/(2σ)) - 1.
+        let gaussian = |mu: f64| libm::erf(mu / (2.0 * std::f64::consts::SQRT_2));
+        let sensitivity = if side == Side::Replace { 2.0 } else { 1.0 };
+        match self {
+            // Sampling mixes either with the same third distribution.
+            Self::Sampled { q, sigma } => q * gaussian(sensitivity / sigma),
+            Self::Truncated {
+                q,
+                sigma,
+                share,
+                q_when_cut,
+            } => {
+                let whole = q * gaussian(sensitivity / sigma);
+                (1.0 - share) * whole + share * q_when_cut * gaussian(4.0 / sigma)
+            }
+            Self::Laplace { q, scale } => -q * (-0.5 / scale).exp_m1(),
+            Self::DiscreteLaplace {
+                parameter,
+                sensitivity,
+            } => {
+                // That of the sum of as many steps as the sensitivity has is at least that of the whole.
+                let one = -(-parameter).exp_m1() / (1.0 + (-parameter).exp());
+                sensitivity as f64 * one
+            }
+        }
+    }
+}
+
+/// A Gaussian on a sample, from one side; q may be 1.
+fn sampled(q: f64, sigma: f64, side: Side) -> Component {
+    match side {
+        Side::Remove => Component::Gaussian { q, sigma },
+        Side::Add => Component::GaussianWithout { q, sigma },
+        Side::Replace => Component::Replaced { q, sigma },
     }
 }
 
@@ -167,83 +201,67 @@ pub(super) struct Total {
 impl Total {
     /// Cumulants of the total loss; None where they are out of reach.
     pub(super) fn cumulants(&self, theta: f64) -> Option<Cumulants> {
-        self.cumulants_within(theta, None)
-    }
-
-    /// The same of what lies within `reach` standard deviations, if that is given.
-    pub(super) fn cumulants_within(&self, theta: f64, reach: Option<f64>) -> Option<Cumulants> {
         let mut total = Cumulants {
             log_moment: self.mu_squared / 2.0 * theta * (theta + 1.0),
             mean: self.mu_squared * (theta + 0.5),
             variance: self.mu_squared,
         };
         for &(mechanism, count) in &self.runs {
-            total.add(mechanism.cumulants(self.side, theta, reach)?, count as f64);
+            total.add(mechanism.cumulants(self.side, theta)?, count as f64);
         }
         (total.log_moment.is_finite() && total.mean.is_finite()).then_some(total)
     }
 
-    /// The laws and their counts, where all of them are (mixtures of) sampled Gaussians.
-    pub(super) fn laws(&self) -> Option<Vec<(Components, f64)>> {
-        let side = self.side;
-        self.runs
-            .iter()
-            .map(|&(mechanism, count)| match mechanism {
-                Mechanism::Sampled { q, sigma } => {
-                    let whole = SampledGaussian { q, sigma, side };
-                    Some((vec![(1.0, whole)], count as f64))
-                }
-                Mechanism::Truncated {
-                    q,
-                    sigma,
-                    share,
-                    q_when_cut,
-                } => {
-                    let whole = SampledGaussian { q, sigma, side };
-                    let components = vec![(1.0 - share, whole), (share, cut(sigma, q_when_cut))];
-                    Some((components, count as f64))
-                }
-                Mechanism::Laplace { .. } | Mechanism::DiscreteLaplace { .. } => None,
-            })
-            .collect()
+    /// Everything as what the contour knows, with counts; None where there is something else.
+    pub(super) fn laws(&self) -> Option<Parts> {
+        let mut parts = Parts::default();
+        for &(mechanism, count) in &self.runs {
+            let times = count as f64;
+            match mechanism.closed() {
+                Some(closed) => parts.closed.push((closed, times)),
+                None => parts.laws.push((mechanism.components(self.side)?, times)),
+            }
+        }
+        Some(parts)
     }
 
-    /// A pair for each mechanism, and its count; that of all Gaussians first.
-    pub(super) fn pairs(&self, cells: Cells<'_>) -> impl Iterator<Item = (Bounds, u64)> {
+    /// An upper bound on δ(0), the total variation distance, which adds up at most.
+    pub(super) fn variation(&self) -> f64 {
+        let gaussian = libm::erf(self.mu_squared.sqrt() / (2.0 * std::f64::consts::SQRT_2));
+        let runs = self.runs.iter();
+        let others = runs.map(|&(mechanism, count)| count as f64 * mechanism.variation(self.side));
+        // Raised by more than rounding takes.
+        (gaussian + others.sum::<f64>()) * (1.0 + 1e-9)
+    }
+
+    /// The same mechanisms with P and Q exchanged.
+    pub(super) fn reversed(&self) -> Self {
+        let side = match self.side {
+            Side::Remove => Side::Add,
+            Side::Add => Side::Remove,
+            Side::Replace => Side::Replace,
+        };
+        Self {
+            side,
+            ..self.clone()
+        }
+    }
+
+    /// Everything as runs on a grid; all unsampled Gaussians are one.
+    pub(super) fn on_grid(&self) -> Vec<Run> {
         let gaussian = (self.mu_squared > 0.0).then(|| {
-            let sigma = self.mu_squared.sqrt().recip();
+            // Unsampled, a replaced unit is one of twice the sensitivity, which μ has already.
             let side = if self.side == Side::Add {
                 Side::Add
             } else {
                 Side::Remove
             };
-            let law = SampledGaussian {
-                q: 1.0,
-                sigma,
-                side,
-            };
-            (
-                discretise::gaussian(law, cells.weighting, cells.theta, cells.reach, cells.count),
-                1,
-            )
+            let sigma = self.mu_squared.sqrt().recip();
+            (vec![(1.0, sampled(1.0, sigma, side))], 1)
         });
-        let others = self
-            .runs
-            .iter()
-            .map(move |&(mechanism, count)| (mechanism.pair(self.side, cells), count));
-        gaussian.into_iter().chain(others)
-    }
-
-    /// Standard deviations beyond which, over all runs, P has less than a billionth of δ.
-    pub(super) fn reach(&self, ln_delta: f64) -> f64 {
-        let runs: f64 = 1.0
-            + self
-                .runs
-                .iter()
-                .map(|(_, count)| *count as f64)
-                .sum::<f64>();
-        // P(N > z) <= exp(-z²/2).
-        (2.0 * (runs.ln() - ln_delta + 1e9f64.ln())).sqrt()
+        let runs = self.runs.iter();
+        let others = runs.map(|&(mechanism, count)| (mechanism.parts(self.side), count));
+        gaussian.into_iter().chain(others).collect()
     }
 
     /// The largest loss that can occur, which no epsilon exceeds.

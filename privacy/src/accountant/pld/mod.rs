@@ -1,16 +1,15 @@
 //! Privacy-loss distributions: epsilon as a certified interval.
 //!
 //! Where the integrand falls fast, [`contour`] gives ten digits in well under a
-//! millisecond. Everywhere else [`convolution`] composes discrete pairs that bound the
-//! mechanism from above and from below. Either is a proof, not an estimate: the truth
-//! lies between the two ends (`privacy/proofs/contour.md`).
+//! millisecond. Everywhere else [`grid`] composes losses on a grid that bound the
+//! mechanism's from above and from below. Either is a proof, not an estimate: the truth
+//! lies between the two ends (`privacy/proofs/contour.md`, `privacy/proofs/grid.md`).
 
-mod atoms;
-mod cells;
+mod closed;
 mod contour;
-mod convolution;
 mod decay;
-mod discretise;
+mod grid;
+mod interval;
 mod mechanism;
 mod memo;
 mod mixture;
@@ -20,45 +19,5 @@ mod single;
 mod tilted;
 mod turns;
 
+pub use interval::Interval;
 pub use pld_accountant::PldAccountant;
-
-/// Two bounds on epsilon.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// Never above the truth.
-    pub lower: f64,
-    /// Never below it.
-    pub upper: f64,
-}
-
-impl Interval {
-    const ZERO: Self = Self {
-        lower: 0.0,
-        upper: 0.0,
-    };
-    const UNKNOWN: Self = Self {
-        lower: 0.0,
-        upper: f64::INFINITY,
-    };
-
-    /// The larger of two quantities, each known to its interval.
-    fn max(self, other: Self) -> Self {
-        Self {
-            lower: self.lower.max(other.lower),
-            upper: self.upper.max(other.upper),
-        }
-    }
-
-    /// What is known of one quantity that lies in both.
-    fn and(self, other: Self) -> Self {
-        Self {
-            lower: self.lower.max(other.lower),
-            upper: self.upper.min(other.upper),
-        }
-    }
-
-    /// Whether it is as narrow as a relative `width`.
-    fn is_within(self, width: f64) -> bool {
-        self.upper - self.lower <= width * self.upper
-    }
-}

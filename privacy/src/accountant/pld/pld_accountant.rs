@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Interval;
-use super::cells::Weighting;
-use super::contour;
-use super::convolution::{self, Repeated};
-use super::mechanism::{Cells, Mechanism, Total};
-use super::memo;
+use super::interval::Interval;
+use super::mechanism::{Mechanism, Total};
 use super::sampled_gaussian::Side;
+use super::{contour, grid, memo, single};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
 use crate::accountant::{
@@ -25,31 +22,16 @@ use crate::unit::Adjacency;
 pub struct PldAccountant {
     adjacency: Adjacency,
     counts: BTreeMap<Leaf, u64>,
-    /// Serves where losses leave the range of floats.
-    fallback: Option<RdpAccountant>,
 }
 
 /// Counts up to here are exact as floats.
 const LARGEST_COUNT: u64 = 1 << 53;
 
-/// Cells of a distribution: the first try, which shows where they are needed, and the next
-/// ones, until the interval is narrow.
-const CELLS: [usize; 6] = [250, 500, 1000, 2000, 4000, 8000];
-
-/// The same where the answer is wanted fast.
-const QUICK: [usize; 2] = [250, 500];
-
 /// The relative width of an interval that is narrow enough.
-const NARROW: f64 = 1.5e-4;
+const NARROW: f64 = 3e-4;
 
-/// The relative width of an interval below which no other bound is asked for.
-const CERTAIN: f64 = 1e-6;
-
-/// Cells where a single mechanism runs once, and nothing needs convolving.
-const CELLS_OF_ONE: usize = 6000;
-
-/// The tilt that cells are chosen by where none was found.
-const FALLBACK_TILT: f64 = 100.0;
+/// What rounding may change in a closed form, relative.
+const CLOSED_FORM: f64 = 1e-8;
 
 impl PldAccountant {
     /// An accountant that has seen nothing.
@@ -57,50 +39,99 @@ impl PldAccountant {
         Self {
             adjacency,
             counts: BTreeMap::new(),
-            fallback: Some(RdpAccountant::new(adjacency)),
         }
     }
 
-    /// Two bounds on epsilon at `delta` of everything composed so far. Where losses are so
-    /// large that they leave the range of floats, the upper one is that of RDP and the
-    /// lower one zero.
+    /// Two bounds on epsilon at `delta` of everything composed so far. Where no upper one can be had,
+    /// it is infinite.
     pub fn interval(&self, delta: Delta) -> Interval {
-        self.bounds(delta, &CELLS)
+        let mut interval = self.by_distributions(delta);
+        if !interval.is_within(NARROW) {
+            interval = interval.and(Interval::between(0.0, self.by_renyi(delta)));
+        }
+        // A composition costs no less than the dearest of its parts. Where a bound says so, it is wrong, and
+        // then nothing is known.
+        let (interval_upper, dearest) = (interval.upper(), self.dearest(delta));
+        if interval_upper < dearest {
+            return Interval::UNKNOWN;
+        }
+        interval
     }
 
-    /// [`Self::interval`] with at most these numbers of cells.
-    fn bounds(&self, delta: Delta, cells: &[usize]) -> Interval {
-        let totals: Vec<Total> = match self.adjacency {
-            Adjacency::AddOrRemove | Adjacency::ZeroOut => vec![Side::Remove, Side::Add],
-            Adjacency::ReplaceOne => vec![Side::Replace],
-        }
-        .into_iter()
-        .map(|side| self.total(side))
-        .collect();
+    /// By privacy-loss distributions alone.
+    fn by_distributions(&self, delta: Delta) -> Interval {
         let mut interval = Interval::ZERO;
-        for total in totals {
+        for &side in self.sides() {
+            let total = self.total(side);
             if total.runs.is_empty() {
                 let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
                 // The closed form is rounded up, by less than this.
-                return Interval {
-                    lower: epsilon * (1.0 - 1e-11),
-                    upper: epsilon,
-                };
+                return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
             }
             // The second side can't matter where its epsilon is surely smaller.
-            let smaller = total.largest_loss() <= interval.lower
-                || contour::is_below(&total, interval.lower, delta.get().ln());
-            if !(interval.lower > 0.0 && smaller) {
-                interval = interval.max(one_sided(&total, delta, cells));
+            let smaller = total.largest_loss() <= interval.lower()
+                || contour::is_below(&total, interval.lower(), delta.get().ln());
+            if !(interval.lower() > 0.0 && smaller) {
+                interval = interval.max(one_sided(&total, delta, interval.lower()));
             }
         }
-        if interval.upper.is_finite() {
-            return interval;
+        interval
+    }
+
+    /// An upper bound by Rényi differential privacy; infinite where none is known.
+    fn by_renyi(&self, delta: Delta) -> f64 {
+        let mut renyi = RdpAccountant::new(self.adjacency);
+        let leaves: Vec<(Leaf, u64)> = self.counts.iter().map(|(l, c)| (*l, *c)).collect();
+        match renyi.compose_leaves(&leaves) {
+            Ok(()) => renyi.epsilon(delta).get(),
+            Err(_) => f64::INFINITY,
         }
-        let upper = self.fallback.as_ref().map(|rdp| rdp.epsilon(delta).get());
-        Interval {
-            lower: interval.lower,
-            upper: upper.unwrap_or(f64::INFINITY),
+    }
+
+    /// The largest epsilon that a single run of anything composed is known to have by a closed form.
+    fn dearest(&self, delta: Delta) -> f64 {
+        let ran = self.counts.iter().filter(|(_, count)| **count > 0);
+        ran.map(|(leaf, _)| self.closed_form(*leaf, delta))
+            .fold(0.0, f64::max)
+    }
+
+    /// Epsilon of one run, rounded down; 0 where there is no closed form.
+    fn closed_form(&self, leaf: Leaf, delta: Delta) -> f64 {
+        let replace = self.adjacency == Adjacency::ReplaceOne;
+        let sensitivity = if replace { 2.0 } else { 1.0 };
+        match leaf {
+            Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
+                let epsilon = gaussian::epsilon(sensitivity / sigma.get(), delta).get();
+                epsilon * (1.0 - CLOSED_FORM)
+            }
+            Leaf::Gaussian { q, sigma } if !replace => [Side::Remove, Side::Add]
+                .into_iter()
+                .filter_map(|side| single::epsilon(q.get(), sigma.get(), side, delta))
+                .map(Interval::lower)
+                .fold(0.0, f64::max),
+            // δ(ε) = 1 - e^{(ε - 1/b)/2}.
+            Leaf::Laplace { q, scale } if q.get() == 1.0 => {
+                let most = sensitivity / scale.get();
+                (most + 2.0 * (-delta.get()).ln_1p()) * (1.0 - CLOSED_FORM) - 1e-12
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// The directions in which neighbours have to be told apart.
+    fn sides(&self) -> &'static [Side] {
+        let symmetric = |leaf: &Leaf| match leaf {
+            Leaf::Gaussian { q, .. } | Leaf::Laplace { q, .. } => q.get() == 1.0,
+            Leaf::DiscreteLaplace { .. } => true,
+            _ => false,
+        };
+        match self.adjacency {
+            // Either direction has the same loss.
+            Adjacency::AddOrRemove | Adjacency::ZeroOut if self.counts.keys().all(symmetric) => {
+                &[Side::Remove]
+            }
+            Adjacency::AddOrRemove | Adjacency::ZeroOut => &[Side::Remove, Side::Add],
+            Adjacency::ReplaceOne => &[Side::Replace],
         }
     }
 
@@ -165,11 +196,7 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
             sensitivity: units,
         } => Mechanism::DiscreteLaplace {
             parameter: parameter.get(),
-            sensitivity: if sensitivity > 1.0 {
-                units.saturating_mul(2)
-            } else {
-                units
-            },
+            sensitivity: u64::from(units) * if sensitivity > 1.0 { 2 } else { 1 },
         },
         Leaf::Truncated {
             units,
@@ -196,52 +223,39 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
     })
 }
 
-/// A certified epsilon of one side.
-fn one_sided(total: &Total, delta: Delta, cells: &[usize]) -> Interval {
+/// A certified epsilon of one side, which needn't be known closely where it is below `enough`.
+fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
     let ln_delta = delta.get().ln();
-    let single = total.mu_squared == 0.0 && matches!(total.runs.as_slice(), [(_, 1)]);
-    if let (true, Some(&(Mechanism::Sampled { q, sigma }, _))) = (single, total.runs.first())
-        && let Some(found) = super::single::epsilon(q, sigma, total.side, delta)
+    if let ([(Mechanism::Sampled { q, sigma }, 1)], true) =
+        (total.runs.as_slice(), total.mu_squared == 0.0)
+        && let Some(found) = single::epsilon(*q, *sigma, total.side, delta)
     {
         return found;
     }
-    // With very many rounds, rare large losses and a small δ, rounding can take the contour's
-    // digits. Its interval holds all the same, as that of the convolution does: so the truth
-    // lies in what they share.
-    let smooth = contour::epsilon(total, ln_delta);
-    if let Some(found) = smooth.filter(|found| found.is_within(NARROW)) {
+    if total.variation() <= delta.get() {
+        return Interval::ZERO;
+    }
+    let by_contour =
+        |work: f64| contour::epsilon(total, ln_delta, work).unwrap_or(Interval::UNKNOWN);
+    let known = |found: Interval| found.is_within(NARROW) || found.upper() <= enough;
+    let smooth = by_contour(contour::LITTLE_WORK);
+    if known(smooth) {
+        return smooth;
+    }
+    let reversed = total.reversed();
+    let question = grid::Question {
+        runs: &total.on_grid(),
+        ln_delta,
+        // Raised by more than rounding takes.
+        reverse: &|lambda| Some(reversed.cumulants(lambda)?.log_moment * (1.0 + 1e-9) + 1e-9),
+        enough,
+    };
+    // All hold, so the truth lies in what they share.
+    let found = grid::epsilon(&question).and(smooth);
+    if known(found) {
         return found;
     }
-    let smooth = smooth.unwrap_or(Interval::UNKNOWN);
-    let reach = total.reach(ln_delta);
-    let theta = contour::tilt(total, ln_delta, reach).unwrap_or(FALLBACK_TILT);
-    let tries: &[usize] = if single { &[600, CELLS_OF_ONE] } else { cells };
-    let mut weighting = Weighting::Tilted(theta);
-    let mut best = Interval::UNKNOWN;
-    for &count in tries {
-        let cells = Cells {
-            weighting: &weighting,
-            theta,
-            reach,
-            count,
-        };
-        let mechanisms: Vec<Repeated> = total
-            .pairs(cells)
-            .map(|(pair, count)| Repeated { pair, count })
-            .collect();
-        let (found, better) =
-            convolution::epsilon(&mechanisms, &weighting, theta, delta.get(), count);
-        // A first look that was far off teaches to look in the wrong place: begin anew then.
-        let improved = found.lower > best.lower || found.upper < best.upper;
-        weighting = better
-            .filter(|_| improved)
-            .unwrap_or(Weighting::Tilted(theta));
-        best = best.and(found);
-        if best.and(smooth).is_within(NARROW) {
-            break;
-        }
-    }
-    best.and(smooth)
+    found.and(by_contour(contour::MUCH_WORK))
 }
 
 impl Accountant for PldAccountant {
@@ -262,28 +276,13 @@ impl Accountant for PldAccountant {
                 .ok_or(AccountingError::TooMany)?;
         }
         self.counts = counts;
-        // RDP knows fewer mechanisms; once it has missed one it is of no use.
-        if let Some(fallback) = &mut self.fallback
-            && fallback.compose(event, count).is_err()
-        {
-            self.fallback = None;
-        }
         Ok(())
     }
 
-    /// The upper bound, for a gate before every round: where the convolution is needed, as
-    /// tight as few cells make it, and never above that of RDP.
+    /// The upper end of [`PldAccountant::interval`].
     fn epsilon(&self, delta: Delta) -> Epsilon {
         let question = memo::question(self.adjacency, &self.counts, delta);
-        let compute = || {
-            let interval = self.bounds(delta, &QUICK);
-            let upper = interval.upper;
-            if interval.is_within(CERTAIN) {
-                return upper;
-            }
-            let renyi = self.fallback.as_ref().map(|rdp| rdp.epsilon(delta).get());
-            renyi.map_or(upper, |renyi| upper.min(renyi))
-        };
+        let compute = || self.interval(delta).upper();
         Epsilon::at_least_zero(memo::answer(question, compute))
     }
 }

@@ -101,18 +101,6 @@ impl SampledGaussian {
         }
     }
 
-    /// The part of [`Self::range`] that lies within `reach` standard deviations of both
-    /// Gaussians, and not left of it.
-    pub(super) fn range_within(&self, theta: f64, reach: f64) -> (f64, f64) {
-        let (low, high) = self.range(theta);
-        let farthest = match self.side {
-            Side::Remove | Side::Replace => 1.0 + reach * self.sigma,
-            Side::Add => reach * self.sigma,
-        };
-        let high = high.min(farthest);
-        (low.min(high - self.sigma), high)
-    }
-
     /// The root of x = θ ρ(-x), where the tilted density of the side `Add` is largest.
     fn mode_of_added(&self, theta: f64) -> f64 {
         let (mut low, mut high) = (0.0, theta);

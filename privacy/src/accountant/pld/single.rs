@@ -27,7 +27,7 @@ pub(super) fn epsilon(q: f64, sigma: f64, side: Side, delta: Delta) -> Option<In
     }
     let upper = upper * (1.0 + RELATIVE) + ABSOLUTE;
     let lower = (upper * (1.0 - 2.0 * RELATIVE) - 2.0 * ABSOLUTE).max(0.0);
-    Some(Interval { lower, upper })
+    Some(Interval::between(lower, upper))
 }
 
 fn removed(q: f64, sigma: f64, delta: f64) -> f64 {

@@ -83,13 +83,6 @@ impl TiltedLaw {
         Self::with_step(law, theta, law.step(theta, 0.0).min(narrowest).min(smooth))
     }
 
-    /// The law without what lies further than `reach` standard deviations out, where an
-    /// exponential tilt may find more than P ever will.
-    pub(super) fn within(law: SampledGaussian, theta: f64, reach: f64) -> Option<Self> {
-        let step = law.step(theta, 0.0).min(law.sigma / 8.0);
-        Self::on_grid(law, theta, step, law.range_within(theta, reach))
-    }
-
     fn with_step(law: SampledGaussian, theta: f64, step: f64) -> Option<Self> {
         Self::on_grid(law, theta, step, law.range(theta))
     }

@@ -1,0 +1,362 @@
+//! A loss that takes values on a grid only, and bounds a mechanism's from above or from below.
+//!
+//! δ(ε) = E((1 - e^{ε-L})⁺) under P is convex and decreasing in Y = e^{-L}. From **above**, the mass of a
+//! cell (a, b] is split over a and b so that the mean of Y stays ("connect the dots": Doroshenko,
+//! Ghazi, Kamath, Kumar & Manurangsi 2022): no δ falls, of this loss or of any sum that it is part
+//! of. From **below**, all outcomes of a cell are merged into one, which is post-processing, and the merged
+//! loss is put at a point of the grid, all of which are moved down by as much as that takes. Cells are cut
+//! so that this is next to nothing.
+
+use super::cell::{Cell, Component, Row};
+use super::normal::{ULP, ln_sum};
+use crate::accountant::pld::tilted::Cumulants;
+
+/// Which bound a loss is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::accountant::pld) enum Bound {
+    /// Never below the truth.
+    Upper,
+    /// Never above it.
+    Lower,
+}
+
+/// A mechanism's parts with their probabilities: which of them it was is visible to everybody.
+pub(super) type Parts = [(f64, Component)];
+
+/// A loss on a grid: (`first` + j) h + `offset` has the mass e^`ln_p[j]`.
+#[derive(Clone, Debug)]
+pub(super) struct Law {
+    pub(super) first: i64,
+    pub(super) ln_p: Vec<f64>,
+    pub(super) offset: f64,
+    /// P's mass beyond the last point, which counts as an infinite loss, and of Q's as much as is
+    /// surely there, or at most is, for an upper and a lower bound.
+    pub(super) beyond: Beyond,
+    /// The relative error of the masses.
+    pub(super) error: f64,
+    pub(super) step: f64,
+}
+
+/// Masses of P and Q beyond the last point of a grid.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beyond {
+    pub(super) p: f64,
+    pub(super) q: f64,
+}
+
+/// Points of a grid, at most.
+pub(super) const MOST_POINTS: f64 = (1u64 << 22) as f64;
+
+/// The grid must be this much coarser than the error with which cells end on it.
+const COARSER: f64 = 100.0;
+
+/// Where and how finely a law is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// h.
+    pub(super) step: f64,
+    /// ln of the mass that may be left out on either side.
+    pub(super) ln_rare: f64,
+    /// Losses above this may be put together as [`Law::beyond`].
+    pub(super) cut: f64,
+}
+
+impl Law {
+    /// The bound of a mechanism; None where the grid would have too many points, or the losses are
+    /// beyond what floats can tell apart.
+    pub(super) fn new(bound: Bound, parts: &Parts, layout: Layout) -> Option<Self> {
+        let anchor = parts.iter().map(|(_, part)| part.anchor()).next()?;
+        match bound {
+            Bound::Upper => Self::above(parts, anchor, layout),
+            Bound::Lower => Self::below(parts, settled(parts, anchor, layout.step), layout),
+        }
+    }
+
+    fn above(parts: &Parts, anchor: f64, layout: Layout) -> Option<Self> {
+        let step = layout.step;
+        let Points { first, count, .. } = points(parts, anchor, layout)?;
+        let boundaries: Vec<f64> = (0..count)
+            .map(|k| anchor + (first + k as i64) as f64 * step)
+            .collect();
+        let row = row(parts, &boundaries);
+        if COARSER * row.boundary_error > step || row.boundary_error.is_nan() {
+            return None;
+        }
+        let mut masses = vec![0.0; count];
+        let mut beyond = Beyond::default();
+        for (index, cell) in row.cells.iter().enumerate() {
+            let mass = cell.ln_p.exp();
+            if index == 0 {
+                // Rounded up to the lowest point.
+                masses[0] += mass;
+            } else if index == count {
+                beyond.p += mass * (1.0 + row.mass_error) + f64::MIN_POSITIVE;
+                beyond.q += (cell.ln_p - cell.mean - cell.slack).exp() * (1.0 - row.mass_error);
+            } else if mass < LEAST_MASS && mass > 0.0 {
+                beyond.p += LEAST_MASS;
+            } else if mass > 0.0 {
+                let low = boundaries[index - 1];
+                let above =
+                    (cell.mean + cell.slack + 2.0 * row.boundary_error - low).clamp(0.0, step);
+                // e^{-mean} = (1 - β) + β e^{-h}, relative to the cell's lower end; raised by what
+                // rounding may have taken.
+                let part = ((-above).exp_m1() / (-step).exp_m1() * (1.0 + 4.0 * ULP)).min(1.0);
+                masses[index] += mass * part;
+                masses[index - 1] += mass * (1.0 - part);
+            }
+        }
+        Some(Self {
+            first,
+            ln_p: masses.into_iter().map(f64::ln).collect(),
+            offset: anchor + row.boundary_error + 4.0 * ULP * anchor.abs(),
+            beyond,
+            error: row.mass_error + 16.0 * ULP,
+            step,
+        })
+    }
+
+    fn below(parts: &Parts, anchor: f64, layout: Layout) -> Option<Self> {
+        let step = layout.step;
+        let Points { first, count, cut } = points(parts, anchor, layout)?;
+        let point = |k: usize| anchor + (first + k as i64) as f64 * step;
+        let halves: Vec<f64> = (0..count - 1).map(|k| point(k) + step / 2.0).collect();
+        let row = row(parts, &recut(parts, &halves, point, step));
+        let is_last = |index: usize| index + 1 == count;
+        let beyond = match row.cells.last() {
+            Some(last) if cut => Beyond {
+                p: last.ln_p.exp() * (1.0 - row.mass_error),
+                q: (last.ln_p - last.mean + last.slack).exp() * (1.0 + row.mass_error),
+            },
+            _ => Beyond::default(),
+        };
+        // Whatever is rare at either end is left out: at the last points it would only draw the
+        // tilt to itself.
+        let rare = |index: usize, cell: &Cell| {
+            (index == 0 || is_last(index)) && cell.ln_p <= layout.ln_rare || cut && is_last(index)
+        };
+        let cells: Vec<(f64, Cell)> = row
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| {
+                let left_out = rare(index, cell) || cell.ln_p.exp() < LEAST_MASS;
+                (point(index), if left_out { Cell::EMPTY } else { *cell })
+            })
+            .collect();
+        let Placement { lowered, shift } = Placement::cheapest(&cells, step)?;
+        let mut masses = vec![0.0; count];
+        for (index, (_, cell)) in cells.iter().enumerate() {
+            let lower = usize::from(lowered.get(index).copied().unwrap_or(false));
+            // What would fall below the first point is left out.
+            if let Some(mass) = index.checked_sub(lower).and_then(|at| masses.get_mut(at)) {
+                *mass += cell.ln_p.exp();
+            }
+        }
+        Some(Self {
+            first,
+            ln_p: masses.into_iter().map(f64::ln).collect(),
+            offset: anchor - shift - 4.0 * ULP * (anchor.abs() + step * count as f64),
+            beyond,
+            error: row.mass_error + 16.0 * ULP,
+            step,
+        })
+    }
+
+    /// The loss of a point.
+    pub(super) fn loss(&self, index: usize) -> f64 {
+        (self.first + index as i64) as f64 * self.step + self.offset
+    }
+
+    /// ln Σ p e^{θ loss}, with the mean and the variance of the tilted loss.
+    pub(super) fn cumulants(&self, theta: f64) -> Cumulants {
+        let points: Vec<(f64, f64)> = self
+            .ln_p
+            .iter()
+            .enumerate()
+            .filter(|(_, ln_p)| **ln_p > f64::NEG_INFINITY)
+            .map(|(index, ln_p)| {
+                let loss = self.loss(index);
+                (loss, ln_p + theta * loss)
+            })
+            .collect();
+        Cumulants::of(&points)
+    }
+}
+
+/// Less than this may have lost digits.
+const LEAST_MASS: f64 = 1e-290;
+
+/// The points of a grid.
+struct Points {
+    first: i64,
+    count: usize,
+    /// Whether losses beyond the last one aren't rare.
+    cut: bool,
+}
+
+fn points(parts: &Parts, anchor: f64, layout: Layout) -> Option<Points> {
+    let ranges = parts.iter().map(|(_, part)| part.range(layout.ln_rare));
+    let (low, high) = ranges.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), range| {
+        (low.min(range.low), high.max(range.high))
+    });
+    // A hair further, so that an atom at an end lies between points.
+    let cut = high > layout.cut;
+    let high = high.min(layout.cut);
+    let first = ((low - anchor) / layout.step - 1e-9).floor();
+    let last = ((high - anchor) / layout.step + 1e-9)
+        .ceil()
+        .max(first + 1.0);
+    let count = last - first + 1.0;
+    (count <= MOST_POINTS && first.abs() < 1e15).then_some(Points {
+        first: first as i64,
+        count: count as usize,
+        cut,
+    })
+}
+
+/// The cells of a mechanism: those of its parts, put together cell by cell.
+fn row(parts: &Parts, boundaries: &[f64]) -> Row {
+    if let [(_, part)] = parts {
+        return part.row(boundaries);
+    }
+    let rows: Vec<(f64, Row)> = parts
+        .iter()
+        .map(|(share, part)| (share.ln(), part.row(boundaries)))
+        .collect();
+    let cells = (0..=boundaries.len()).map(|index| {
+        let cells = || {
+            rows.iter()
+                .filter_map(|(ln, row)| Some((ln, row.cells.get(index)?)))
+        };
+        let slack = cells().fold(0.0, |most: f64, (_, cell)| most.max(cell.slack));
+        let p: Vec<f64> = cells().map(|(ln, cell)| ln + cell.ln_p).collect();
+        let q: Vec<f64> = cells()
+            .filter(|(_, cell)| cell.ln_p > f64::NEG_INFINITY)
+            .map(|(ln, cell)| ln + cell.ln_p - cell.mean)
+            .collect();
+        let mut cell = Cell::of(ln_sum(&p), ln_sum(&q), 8.0 * ULP);
+        cell.slack += slack;
+        cell
+    });
+    let most = |of: &dyn Fn(&Row) -> f64| rows.iter().fold(0.0, |m: f64, (_, row)| m.max(of(row)));
+    Row {
+        cells: cells.collect(),
+        boundary_error: most(&|row| row.boundary_error),
+        mass_error: most(&|row| row.mass_error) + SHARE_ERROR,
+    }
+}
+
+/// The relative error of the probabilities of a mechanism's parts.
+const SHARE_ERROR: f64 = 1e-10;
+
+/// The mean of what lies within half a step of `anchor`, which is the better place for a point of
+/// the grid where much mass lies just beside it.
+fn settled(parts: &Parts, anchor: f64, step: f64) -> f64 {
+    (0..2).fold(anchor, |at, _| {
+        let row = row(parts, &[at - step / 2.0, at + step / 2.0]);
+        match row.cells.get(1) {
+            Some(cell) if cell.ln_p > -60.0 && cell.mean.is_finite() => {
+                cell.mean.clamp(at - step / 2.0, at + step / 2.0)
+            }
+            _ => at,
+        }
+    })
+}
+
+/// Boundaries near `halves` that bring the means of the cells onto the grid: where a cell's mean
+/// misses its point by d, both ends are moved by -d, twice.
+fn recut(parts: &Parts, halves: &[f64], point: impl Fn(usize) -> f64, step: f64) -> Vec<f64> {
+    let mut cut = halves.to_vec();
+    for _ in 0..RECUTS {
+        let row = row(parts, &cut);
+        let missed = |k: usize| {
+            let cell = row.cells.get(k)?;
+            let missed = cell.mean - point(k);
+            (cell.ln_p > f64::NEG_INFINITY && missed.abs() < step / 2.0).then_some(missed)
+        };
+        let mut last = f64::NEG_INFINITY;
+        for (k, (boundary, half)) in cut.iter_mut().zip(halves).enumerate() {
+            if let (Some(a), Some(b)) = (missed(k), missed(k + 1)) {
+                let moved = *boundary - (a + b) / 2.0;
+                *boundary = moved.clamp(half - 0.4 * step, half + 0.4 * step).max(last);
+            }
+            last = *boundary;
+        }
+    }
+    cut
+}
+
+/// How often boundaries are moved.
+const RECUTS: usize = 2;
+
+/// Where the cells' masses may be put although some cells' means lie below their points: some cells
+/// one point lower, and all points a little.
+///
+/// E((t - Y')⁺) <= E((t - Y)⁺) for every t, where Y = e^{-loss}, if and only if the sum of the smallest Y'
+/// is at least that of the smallest Y for every share of the mass (second-order stochastic dominance:
+/// Hadar & Russell 1969). Y's sum is convex in the share and Y''s is linear within a cell, so that the ends of
+/// cells are all that matters: from the largest loss down, Σ p (y' - y) >= 0 at each. Points above their
+/// cells' means pay for those below that come after them.
+struct Placement {
+    lowered: Vec<bool>,
+    shift: f64,
+}
+
+/// Tolerances that are tried, as powers of this part of the largest.
+const FINER: f64 = 0.05;
+
+impl Placement {
+    /// The one that moves least: rare large losses are lowered by a step, so that the many small ones needn't
+    /// move with them. None where a cell's mean is no number.
+    fn cheapest(cells: &[(f64, Cell)], step: f64) -> Option<Self> {
+        let at_once = Self::within(cells, step, f64::INFINITY)?;
+        let mut tolerance = at_once.0.shift;
+        let mut best = at_once;
+        for _ in 0..10 {
+            tolerance *= FINER;
+            let trial = Self::within(cells, step, tolerance)?;
+            if trial.1 < best.1 {
+                best = trial;
+            }
+            if tolerance < 1e-17 {
+                break;
+            }
+        }
+        Some(best.0)
+    }
+
+    /// The placement in which no sum lacks more than a part `tolerance`, and what it costs.
+    fn within(cells: &[(f64, Cell)], step: f64, tolerance: f64) -> Option<(Self, f64)> {
+        let (mut total, mut lacking, mut worst) = (0.0, 0.0, 0.0f64);
+        let (mut rounding, mut fallen) = (0.0, 0.0);
+        let mut lowered = vec![false; cells.len()];
+        for (index, (point, cell)) in cells.iter().enumerate().rev() {
+            if cell.ln_p == f64::NEG_INFINITY {
+                continue;
+            }
+            let mean = cell.mean - cell.slack;
+            let mut weight = (cell.ln_p - point).exp();
+            let mut lack = weight * (point - mean).exp_m1();
+            if lacking + lack > tolerance * (total + weight) {
+                weight = (cell.ln_p - (point - step)).exp();
+                lack = weight * (point - step - mean).exp_m1();
+                fallen += cell.ln_p.exp();
+                if let Some(lowered) = lowered.get_mut(index) {
+                    *lowered = true;
+                }
+            }
+            total += weight;
+            lacking += lack;
+            rounding += 8.0 * ULP * lack.abs();
+            if total > 0.0 {
+                worst = worst.max((lacking + rounding) / total);
+            } else if lack > 0.0 || lack.is_nan() {
+                return None;
+            }
+        }
+        // The weights' own rounding is relative to each, and so to `worst`.
+        let shift = worst.ln_1p() * (1.0 + 1e-9) + 4.0 * ULP;
+        let cost = shift + step * fallen;
+        shift.is_finite().then_some((Self { lowered, shift }, cost))
+    }
+}

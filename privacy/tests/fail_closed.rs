@@ -1,0 +1,198 @@
+//! Epsilons that once came out far below the truth, or not at all, and what must hold of every
+//! interval wherever its parameters lie.
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+use umbel_privacy::accountant::{Interval, PldAccountant, calibrate};
+use umbel_privacy::{
+    Accountant, Adjacency, Budget, BudgetGate, Delta, MechanismEvent, NoiseMultiplier, SamplingRate,
+};
+
+fn events(json: serde_json::Value) -> MechanismEvent {
+    MechanismEvent::Composed {
+        events: serde_json::from_value(json).unwrap(),
+    }
+}
+
+fn sampled(sigma: f64, q: f64, rounds: u64) -> MechanismEvent {
+    MechanismEvent::poisson_gaussian(
+        SamplingRate::try_from(q).unwrap(),
+        NoiseMultiplier::try_from(sigma).unwrap(),
+    )
+    .times(rounds)
+}
+
+fn interval(event: &MechanismEvent, delta: f64, adjacency: Adjacency) -> Interval {
+    let mut accountant = PldAccountant::new(adjacency);
+    accountant.compose(event, 1).unwrap();
+    accountant.interval(Delta::try_from(delta).unwrap())
+}
+
+#[track_caller]
+fn assert_epsilon(event: &MechanismEvent, delta: f64, adjacency: Adjacency, truth: Range<f64>) {
+    let found = interval(event, delta, adjacency);
+    assert!(
+        found.upper() >= truth.start && found.lower() <= truth.end,
+        "{found:?}"
+    );
+    assert!(
+        found.upper() - found.lower() <= 1e-3 * found.upper(),
+        "{found:?}"
+    );
+}
+
+/// The truths are those of 30-digit sums over the number of sampled rounds, and of tilted convolutions on
+/// grids of 2^23 points.
+#[test]
+fn losses_beyond_the_range_of_floats_are_not_lost() {
+    let add = Adjacency::AddOrRemove;
+    assert_epsilon(&sampled(0.02, 0.5, 1), 1e-5, add, 1453.71..1453.73);
+    assert_epsilon(&sampled(0.02, 0.5, 3), 1e-5, add, 4073.8..4073.9);
+    assert_epsilon(&sampled(0.03, 0.5, 3), 1e-5, add, 1881.5..1881.6);
+    assert_epsilon(&sampled(0.0509, 0.000696, 11), 1e-5, add, 379.2..379.3);
+    let replaced = sampled(0.1116, 0.0189, 199);
+    assert_epsilon(&replaced, 3.8e-4, Adjacency::ReplaceOne, 436.5..436.7);
+}
+
+#[test]
+fn thousands_of_laplace_mechanisms_cost_what_they_cost() {
+    let laplace = events(serde_json::json!([
+        {"type": "laplace", "scale_over_sensitivity": 1, "count": 5000}
+    ]));
+    assert_epsilon(&laplace, 1e-5, Adjacency::AddOrRemove, 2080.0..2082.0);
+}
+
+#[test]
+fn one_more_round_never_makes_the_whole_cheaper() {
+    let honest = sampled(1.0, 0.1, 3);
+    let before = interval(&honest, 1e-5, Adjacency::AddOrRemove);
+    let loud = sampled(0.02, 0.1, 1);
+    let after = MechanismEvent::Composed {
+        events: vec![honest, loud],
+    };
+    let after = interval(&after, 1e-5, Adjacency::AddOrRemove);
+    assert!(
+        after.lower() > 1000.0 && after.upper() > before.upper(),
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn the_gate_stays_shut_for_noise_that_hides_nothing() {
+    let budget = Budget::new(3.0, 1e-5).unwrap();
+    let accountant = PldAccountant::new(Adjacency::AddOrRemove);
+    assert!(BudgetGate::check(&accountant, &sampled(0.02, 0.5, 3), &budget).is_err());
+    let rate = calibrate::sampling_rate(
+        &budget,
+        NoiseMultiplier::try_from(0.02).unwrap(),
+        3,
+        Adjacency::AddOrRemove,
+    );
+    // Only a rate at which hardly anybody is ever sampled fits.
+    assert!(rate.map_or(true, |rate| rate.get() < 1e-4), "{rate:?}");
+}
+
+#[test]
+fn rare_sampling_has_narrow_intervals() {
+    let add = Adjacency::AddOrRemove;
+    let rare = sampled(1.1142901851701166, 0.0001184508683179218, 241);
+    assert_epsilon(&rare, 2.374691347587751e-10, add, 0.020980..0.020982);
+    let replaced = sampled(0.9786, 3.92e-5, 2525);
+    assert_epsilon(
+        &replaced,
+        2.52e-8,
+        Adjacency::ReplaceOne,
+        0.018055..0.018058,
+    );
+    let first = sampled(1.4676672417268757, 5.703948637393237e-6, 12623);
+    assert_epsilon(&first, 3.563970197741068e-12, add, 0.0027024..0.0027029);
+}
+
+#[test]
+fn huge_parameters_are_answered_or_refused_at_once() {
+    let wide = events(serde_json::json!([
+        {"type": "discrete_laplace", "parameter": 1e-9, "integer_sensitivity": 4294967295u32}
+    ]));
+    let found = interval(&wide, 1e-5, Adjacency::AddOrRemove);
+    assert!(
+        found.lower() > 4.2949 && found.upper() < 4.2950,
+        "{found:?}"
+    );
+    let many = interval(&sampled(1.0, 0.01, 1 << 53), 1e-5, Adjacency::AddOrRemove);
+    assert!(many.upper() > 1e10, "{many:?}");
+    let mut accountant = PldAccountant::new(Adjacency::AddOrRemove);
+    let bands = events(serde_json::json!([
+        {"type": "banded_toeplitz", "noise_multiplier": 8, "rounds": 4000000, "bands": 4000000,
+         "min_separation": 1, "max_participations": 4000000}
+    ]));
+    let refused = accountant.compose(&bands, 1).unwrap_err().to_string();
+    assert!(refused.contains("rounds"), "{refused}");
+}
+
+fn log_uniform(range: Range<f64>) -> impl Strategy<Value = f64> {
+    (range.start.ln()..range.end.ln()).prop_map(f64::exp)
+}
+
+/// Mechanisms of every kind, from those that hide everything to those that hide nothing.
+fn any_events() -> impl Strategy<Value = Vec<MechanismEvent>> {
+    let gaussian = (
+        log_uniform(0.01..50.0),
+        log_uniform(1e-7..1.0),
+        log_uniform(1.0..1e6),
+    )
+        .prop_map(|(sigma, q, rounds)| sampled(sigma, q, rounds as u64));
+    let laplace = (log_uniform(0.1..100.0), 1u64..1000).prop_map(|(scale, count)| {
+        events(serde_json::json!([
+            {"type": "laplace", "scale_over_sensitivity": scale, "count": count}
+        ]))
+    });
+    let discrete = (log_uniform(0.01..3.0), 1u32..20, 1u64..1000).prop_map(|(a, s, count)| {
+        events(serde_json::json!([
+            {"type": "discrete_laplace", "parameter": a, "integer_sensitivity": s, "count": count}
+        ]))
+    });
+    let tree = (log_uniform(0.5..50.0), 1u64..1_000_000).prop_map(|(sigma, steps)| {
+        events(serde_json::json!([
+            {"type": "tree_aggregation", "noise_multiplier": sigma, "step_count": steps}
+        ]))
+    });
+    let bands = (
+        log_uniform(0.5..50.0),
+        1u32..2000,
+        1u32..30,
+        1u32..30,
+        1u32..30,
+    )
+        .prop_map(|(sigma, rounds, bands, separation, participations)| {
+            events(serde_json::json!([
+                {"type": "banded_toeplitz", "noise_multiplier": sigma, "rounds": rounds,
+                 "bands": bands, "min_separation": separation,
+                 "max_participations": participations}
+            ]))
+        });
+    let any = prop_oneof![3 => gaussian, 1 => laplace, 1 => discrete, 1 => tree, 1 => bands];
+    prop::collection::vec(any, 1..3)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn whatever_ran_the_ends_are_in_order_and_more_never_costs_less(
+        events in any_events(),
+        delta in log_uniform(1e-15..1e-2),
+        replace in any::<bool>(),
+    ) {
+        let adjacency = if replace { Adjacency::ReplaceOne } else { Adjacency::AddOrRemove };
+        let fewer = MechanismEvent::Composed { events: events[..1].to_vec() };
+        let found = interval(&MechanismEvent::Composed { events: events.clone() }, delta, adjacency);
+        prop_assert!(found.lower() <= found.upper() && found.lower() >= 0.0, "{found:?}");
+        for one in &events {
+            let alone = interval(one, delta, adjacency);
+            prop_assert!(found.upper() >= alone.lower(), "{found:?} {one:?} {alone:?}");
+        }
+        let fewer = interval(&fewer, delta, adjacency);
+        prop_assert!(found.upper() >= fewer.lower(), "{found:?} {fewer:?}");
+    }
+}
