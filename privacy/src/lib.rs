@@ -30,6 +30,7 @@ pub mod clip;
 pub mod combination;
 pub mod digest;
 mod dyadic;
+pub mod filter;
 mod fixed_point;
 pub mod lattice;
 mod lazy_uniform;

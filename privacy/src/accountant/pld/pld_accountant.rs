@@ -30,6 +30,9 @@ const LARGEST_COUNT: u64 = 1 << 53;
 /// The relative width of an interval that is narrow enough.
 const NARROW: f64 = 3e-4;
 
+/// More than the relative error of a cumulant.
+const RAISED: f64 = 1.0 + 1e-9;
+
 /// What rounding may change in a closed form, relative.
 const CLOSED_FORM: f64 = 1e-8;
 
@@ -56,6 +59,29 @@ impl PldAccountant {
             return Interval::UNKNOWN;
         }
         interval
+    }
+
+    /// An upper bound on the Rényi divergence of order α = `order` > 1, in the worse direction, of
+    /// everything composed so far: ln E(e^{(α-1)L})/(α-1). Infinite where none is known.
+    pub fn renyi(&self, order: f64) -> f64 {
+        let theta = order - 1.0;
+        let of = |side: Side| -> f64 {
+            let total = self.total(side);
+            let runs: f64 = total.runs.iter().map(|(_, count)| *count as f64).sum();
+            match total.cumulants(theta) {
+                // Raised by more than quadrature and rounding take, for each run.
+                Some(sums) => (sums.log_moment * RAISED + 1e-13 * runs) / theta,
+                None => f64::INFINITY,
+            }
+        };
+        let worse = |a: f64, b: f64| {
+            if a.is_nan() || b.is_nan() {
+                f64::INFINITY
+            } else {
+                a.max(b)
+            }
+        };
+        self.sides().iter().map(|side| of(*side)).fold(0.0, worse)
     }
 
     /// By privacy-loss distributions alone.
