@@ -7,18 +7,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use umbel_privacy::Sha256Digest;
-use umbel_privacy::accountant::Delta;
-use umbel_privacy::accountant::event::NoiseMultiplier;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::{FORMAT_VERSION, RELEASED};
 use umbel_privacy::certificate::{
-    Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
-    SignedCertificate, SigningKey,
+    Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, Promise,
+    RunStatement, SignedCertificate, SigningKey,
 };
 use umbel_privacy::ledger::{LedgerEntry, chain};
-use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::PrivacyUnit;
-use umbel_proto::mechanism::Mechanism;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::LedgerSnapshot;
@@ -101,8 +97,9 @@ fn certificate(
     key: &SigningKey,
 ) -> Result<Certificate, CertifyError> {
     let Ended { plan, outcome, .. } = ended;
-    let spending = match (plan.mechanism().map_err(content)?, &outcome.ledger) {
-        (Some(mechanism), Some(ledger)) => Some(spending(plan, &mechanism, ledger)?),
+    let terms = plan.terms().map_err(content)?;
+    let spending = match (&terms.promise, &outcome.ledger) {
+        (Some(promise), Some(ledger)) => Some(spending(promise, terms.seeded, ledger)?),
         (Some(_), None) => return Err(content("its ledger's end isn't known")),
         (None, _) => None,
     };
@@ -141,8 +138,8 @@ fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
 
 /// Computed from the ledger's bytes alone, just as whoever verifies does it.
 fn spending(
-    plan: &Plan,
-    mechanism: &Mechanism,
+    promise: &Promise,
+    seeded: bool,
     ledger: &LedgerSnapshot,
 ) -> Result<(Guarantee, LedgerStatement), CertifyError> {
     let chain = chain::verify(&ledger.bytes).map_err(content)?;
@@ -156,13 +153,12 @@ fn spending(
         of_run: (chain.entries.len() as u64).saturating_sub(first_of_run),
         head: chain.head(),
     };
-    let privacy = &plan.privacy;
-    let delta = Delta::try_from(privacy.delta).map_err(content)?;
+    let delta = promise.delta;
     let accountant = AccountantName::current();
     let accounted = |entries: &mut dyn Iterator<Item = &LedgerEntry>| {
         let events = merged(entries.map(|entry| &entry.event));
         let epsilon = accountant
-            .epsilon(&events, privacy.adjacency, delta)
+            .epsilon(&events, promise.adjacency, delta)
             .map_err(content)?;
         Ok::<_, CertifyError>(Accounted {
             epsilon: epsilon.is_finite().then_some(epsilon),
@@ -174,18 +170,18 @@ fn spending(
         chain.entries.iter().filter(ours)
     };
     let guarantee = Guarantee {
-        unit: privacy.unit,
-        adjacency: privacy.adjacency,
-        placement: privacy.placement,
-        noise_multiplier: NoiseMultiplier::try_from(privacy.noise_multiplier).map_err(content)?,
-        sampling_rate: SamplingRate::try_from(plan.accounted_sampling_rate()).map_err(content)?,
-        draws_per_round: plan.events_per_round(),
-        mechanism: mechanism.event.clone(),
-        clipping_norm: mechanism.clipping_norm,
-        lattice_step: mechanism.step,
-        seeded: plan.seed.is_some(),
+        unit: promise.unit,
+        adjacency: promise.adjacency,
+        placement: promise.placement,
+        noise_multiplier: promise.noise_multiplier,
+        sampling_rate: promise.sampling_rate,
+        draws_per_round: promise.draws_per_round,
+        mechanism: promise.mechanism.clone(),
+        clipping_norm: promise.clipping_norm,
+        lattice_step: promise.lattice_step,
+        seeded,
         delta,
-        budget_epsilon: privacy.epsilon,
+        budget_epsilon: promise.budget_epsilon,
         run: accounted(&mut on_data_set().filter(|entry| entry.index >= first_of_run))?,
         data_set: accounted(&mut on_data_set())?,
         accountant,

@@ -10,11 +10,14 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::TOLERANCE;
 use umbel_privacy::certificate::content::RELEASED;
+use umbel_privacy::certificate::examine::site_entry;
 use umbel_privacy::certificate::{
-    Certificate, Check, Evidence, Examination, FoundFile, PublicKey, examine,
+    Certificate, Check, Evidence, Examination, FoundFile, PlanEvidence, PublicKey, Terms, examine,
 };
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::unit::NoisePlacement;
+use umbel_proto::plan::Plan;
+use umbel_proto::terms::TermsError;
 
 use crate::certify::{CERTIFICATE, DOCUMENTS};
 
@@ -75,15 +78,17 @@ pub fn verify(
             files.push(found(&path, name.into())?);
         }
     }
+    let terms = plan.as_deref().map(terms_of);
+    let plan = plan.as_deref().zip(terms.as_ref());
     let mut examination = examine(&Evidence {
         certificate: &certificate,
-        plan: plan.as_deref(),
+        plan: plan.map(|(bytes, terms)| PlanEvidence { bytes, terms }),
         ledger: ledger.as_deref(),
         files: &files,
         key,
     });
     if let Some(certificate) = &examination.certificate {
-        let sites = sites(folder, certificate)?;
+        let sites = sites(folder, certificate, terms.as_ref())?;
         let live = live
             .map(|path| live_ledger(path, ledger.as_deref()))
             .transpose()?;
@@ -91,6 +96,14 @@ pub fn verify(
         examination.checks.extend(live);
     }
     Ok(examination)
+}
+
+/// What follows from a plan's bytes, by the code that every site uses.
+fn terms_of(plan: &[u8]) -> Result<Terms, String> {
+    Plan::from_json(plan)
+        .map_err(TermsError::from)
+        .and_then(|plan| plan.terms())
+        .map_err(|why| why.to_string())
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
@@ -146,7 +159,11 @@ fn digest(path: &Path) -> io::Result<Sha256Digest> {
 
 /// The sites' ledgers of a simulation, which lie in the run's folder: each must be sound,
 /// and under local noise none may hold more than the certificate counts.
-fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, VerifyError> {
+fn sites(
+    folder: &Path,
+    certificate: &Certificate,
+    terms: Option<&Result<Terms, String>>,
+) -> Result<Option<Check>, VerifyError> {
     const NAME: &str = "sites";
     let sites = folder.join("sites");
     let mut names = match fs::read_dir(&sites) {
@@ -163,7 +180,8 @@ fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, Veri
         let Some(bytes) = read(&sites.join(&name).join("ledger.jsonl"))? else {
             continue;
         };
-        if let Err(why) = site(&bytes, certificate) {
+        let terms = terms.and_then(|terms| terms.as_ref().ok());
+        if let Err(why) = site(&bytes, certificate, terms) {
             let name = name.to_string_lossy();
             return Ok(Some(Check::fails(NAME, format!("ledger of {name}: {why}"))));
         }
@@ -172,10 +190,17 @@ fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, Veri
     Ok((count > 0).then(|| Check::holds(NAME, format!("{count} site ledgers, each sound"))))
 }
 
-fn site(bytes: &[u8], certificate: &Certificate) -> Result<(), String> {
+fn site(bytes: &[u8], certificate: &Certificate, terms: Option<&Terms>) -> Result<(), String> {
     let chain = chain::verify(bytes).map_err(|e| e.to_string())?;
     if chain.tail != Tail::Clean {
         return Err("its last line was cut off".into());
+    }
+    let of_run = || {
+        let plan = Some(certificate.run.plan_sha256);
+        chain.entries.iter().filter(move |entry| entry.plan == plan)
+    };
+    if let Some(terms) = terms {
+        of_run().try_for_each(|entry| site_entry(entry, terms))?;
     }
     let Some(guarantee) = &certificate.guarantee else {
         return Ok(());
@@ -183,12 +208,7 @@ fn site(bytes: &[u8], certificate: &Certificate) -> Result<(), String> {
     if guarantee.placement != NoisePlacement::Local {
         return Ok(());
     }
-    let events: Vec<&MechanismEvent> = chain
-        .entries
-        .iter()
-        .filter(|entry| entry.plan == Some(certificate.run.plan_sha256))
-        .map(|entry| &entry.event)
-        .collect();
+    let events: Vec<&MechanismEvent> = of_run().map(|entry| &entry.event).collect();
     let spent = guarantee
         .accountant
         .epsilon(events, guarantee.adjacency, guarantee.delta)

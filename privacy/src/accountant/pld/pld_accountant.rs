@@ -70,6 +70,12 @@ impl PldAccountant {
 
     /// [`Self::interval`] with at most these numbers of cells.
     fn bounds(&self, delta: Delta, cells: &[usize]) -> Interval {
+        if self.protects_nobody() {
+            return Interval {
+                lower: f64::INFINITY,
+                upper: f64::INFINITY,
+            };
+        }
         let totals: Vec<Total> = match self.adjacency {
             Adjacency::AddOrRemove | Adjacency::ZeroOut => vec![Side::Remove, Side::Add],
             Adjacency::ReplaceOne => vec![Side::Replace],
@@ -102,6 +108,11 @@ impl PldAccountant {
             lower: interval.lower,
             upper: upper.unwrap_or(f64::INFINITY),
         }
+    }
+
+    /// Whether something without any protection was composed.
+    fn protects_nobody(&self) -> bool {
+        self.counts.get(&Leaf::NonPrivate).is_some_and(|&n| n > 0)
     }
 
     /// Everything composed, as seen from one side.
@@ -192,7 +203,7 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
                 q_when_cut,
             }
         }
-        Leaf::FixedSize { .. } => return None,
+        Leaf::FixedSize { .. } | Leaf::NonPrivate => return None,
     })
 }
 
@@ -274,6 +285,9 @@ impl Accountant for PldAccountant {
     /// The upper bound, for a gate before every round: where the convolution is needed, as
     /// tight as few cells make it, and never above that of RDP.
     fn epsilon(&self, delta: Delta) -> Epsilon {
+        if self.protects_nobody() {
+            return Epsilon::INFINITE;
+        }
         let question = memo::question(self.adjacency, &self.counts, delta);
         let compute = || {
             let interval = self.bounds(delta, &QUICK);
