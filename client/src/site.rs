@@ -22,6 +22,7 @@ use crate::compute::ComputeSlots;
 use crate::policy::SitePolicy;
 use crate::site_ledger::{SiteLedger, SiteLedgerError};
 use crate::training;
+use crate::unprotected::UnprotectedMark;
 
 /// Where a site finds things, and its rules.
 pub struct SiteSettings {
@@ -112,6 +113,9 @@ pub struct Site {
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
     pub(crate) ledger: SiteLedger,
+    /// The mark of a run without protection.
+    mark: UnprotectedMark,
+    unix_seconds: fn() -> u64,
     /// What passes through the model at a time.
     pub(crate) batch: PhysicalBatch,
     compute: Arc<ComputeSlots>,
@@ -148,6 +152,8 @@ impl Site {
             )));
         }
         let examples = tokenise(&texts, &model)?;
+        let data_set = settings.data_set.clone();
+        let mark = UnprotectedMark::open(settings.ledger.clone(), data_set, (&plan, digest))?;
         let ledger = SiteLedger::open(
             &settings.ledger,
             settings.data_set,
@@ -162,6 +168,8 @@ impl Site {
             examples,
             units,
             ledger,
+            mark,
+            unix_seconds: settings.unix_seconds,
             batch,
             compute: settings.compute,
         })
@@ -173,12 +181,13 @@ impl Site {
     }
 
     /// Trains in one round from these parameters (little-endian f32) and returns the encoded
-    /// update, after the site's ledger has what it costs.
+    /// update, after the site's ledger has what it costs, or that it protects nobody.
     ///
     /// # Errors
     /// [`SiteError`]; then nothing must be sent.
     pub fn train(&mut self, round: u32, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
         let parameters = read_parameters(parameters)?;
+        self.mark.make(&self.plan, (self.unix_seconds)())?;
         let compute = Arc::clone(&self.compute);
         compute.run(|| training::train(self, round, &parameters))
     }
@@ -213,6 +222,13 @@ fn open_model(
     files: &[(String, Arc<[u8]>)],
 ) -> Result<Classifier, SiteError> {
     let files = ModelFiles::from_named(files.iter().map(|(n, b)| (n.as_str(), b.as_ref())))?;
+    let (offered, planned) = (BlobDigest::of(&files.weights), plan.classifier.base.weights);
+    if offered != planned {
+        return Err(SiteError::Plan(format!(
+            "the plan names the base model {planned}, and the coordinator offers {offered}: what \
+             is certified wouldn't be what is trained; nothing was trained"
+        )));
+    }
     let (device, device_name) = settings.device.resolve()?;
     let device_name = settings.precision.of_device(device_name);
     tracing::info!(site = %settings.name, device = device_name, "training device");

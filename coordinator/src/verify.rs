@@ -10,15 +10,17 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::TOLERANCE;
 use umbel_privacy::certificate::content::RELEASED;
-use umbel_privacy::certificate::examine::site_entry;
+use umbel_privacy::certificate::examine::{EXPOSED, site_entry, unprotected_uses};
 use umbel_privacy::certificate::{
     Certificate, Check, Evidence, Examination, FoundFile, PlanEvidence, PublicKey, Terms, examine,
 };
+use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::plan::Plan;
 use umbel_proto::terms::TermsError;
 
+use crate::base_model::BASE_CERTIFICATE;
 use crate::certify::{CERTIFICATE, DOCUMENTS};
 
 /// What isn't the folder of a run at all.
@@ -68,6 +70,7 @@ pub fn verify(
         })?;
     let plan = read(&folder.join("plan.json"))?;
     let ledger = read(&folder.join("ledger.jsonl"))?;
+    let base = read(&folder.join(BASE_CERTIFICATE))?;
     let mut files = Vec::new();
     for name in RELEASED {
         list(&folder.join(name), name, &mut files)?;
@@ -84,16 +87,22 @@ pub fn verify(
         certificate: &certificate,
         plan: plan.map(|(bytes, terms)| PlanEvidence { bytes, terms }),
         ledger: ledger.as_deref(),
+        base: base.as_deref(),
         files: &files,
         key,
     });
     if let Some(certificate) = &examination.certificate {
         let sites = sites(folder, certificate, terms.as_ref())?;
         let live = live
-            .map(|path| live_ledger(path, ledger.as_deref()))
+            .map(|path| live_ledger(path, ledger.as_deref(), certificate))
             .transpose()?;
         examination.checks.extend(sites);
-        examination.checks.extend(live);
+        if let Some((live, since)) = live {
+            examination.checks.push(live);
+            if let Some(since) = since {
+                examination.checks.insert(0, since);
+            }
+        }
     }
     Ok(examination)
 }
@@ -208,7 +217,7 @@ fn site(bytes: &[u8], certificate: &Certificate, terms: Option<&Terms>) -> Resul
     if guarantee.placement != NoisePlacement::Local {
         return Ok(());
     }
-    let events: Vec<&MechanismEvent> = of_run().map(|entry| &entry.event).collect();
+    let events: Vec<&MechanismEvent> = of_run().map(LedgerEntry::cost).collect();
     let spent = guarantee
         .accountant
         .epsilon(events, guarantee.adjacency, guarantee.delta)
@@ -224,29 +233,48 @@ fn site(bytes: &[u8], certificate: &Certificate, terms: Option<&Terms>) -> Resul
 }
 
 /// Whether the ledger that is in use begins with what the run left: nothing of it was
-/// changed or taken away since.
-fn live_ledger(path: &Path, of_run: Option<&[u8]>) -> Result<Check, VerifyError> {
+/// changed or taken away since. Where the run's data set was used without protection since,
+/// that is another check.
+fn live_ledger(
+    path: &Path,
+    of_run: Option<&[u8]>,
+    certificate: &Certificate,
+) -> Result<(Check, Option<Check>), VerifyError> {
     const NAME: &str = "live ledger";
     let live = fs::read(path).map_err(unreadable(path))?;
     let Some(of_run) = of_run else {
-        return Ok(Check::open(
-            NAME,
-            "there is no ledger of the run to compare with",
-        ));
+        let why = "there is no ledger of the run to compare with";
+        return Ok((Check::open(NAME, why), None));
     };
     Ok(match chain::verify(&live) {
-        Err(why) => Check::fails(NAME, why.to_string()),
-        Ok(_) if !live.starts_with(of_run) => Check::fails(
-            NAME,
-            "it doesn't hold this run's entries where they were: lines were removed or changed \
-             since",
-        ),
-        Ok(chain) => Check::holds(
-            NAME,
-            format!(
-                "it goes on from this run; {} entries in all",
-                chain.entries.len()
+        Err(why) => (Check::fails(NAME, why.to_string()), None),
+        Ok(_) if !live.starts_with(of_run) => (
+            Check::fails(
+                NAME,
+                "it doesn't hold this run's entries where they were: lines were removed or \
+                 changed since",
             ),
+            None,
+        ),
+        Ok(chain) => (
+            Check::holds(
+                NAME,
+                format!(
+                    "it goes on from this run; {} entries in all",
+                    chain.entries.len()
+                ),
+            ),
+            unprotected_since(&chain.entries, certificate),
         ),
     })
+}
+
+/// What a later run did to the data set without protection, if one did.
+fn unprotected_since(live: &[LedgerEntry], certificate: &Certificate) -> Option<Check> {
+    let own = &certificate.ledger;
+    let later = usize::try_from(own.entries)
+        .ok()
+        .and_then(|entries| live.get(entries..))?;
+    let uses = unprotected_uses(later, &own.data_set);
+    (!uses.is_empty()).then(|| Check::open(EXPOSED, format!("since this run, {}", uses.join("; "))))
 }

@@ -38,6 +38,10 @@ fn plan() -> Plan {
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
+            base: BasePlan {
+                weights: BlobDigest::of(b"weights"),
+                certificate: None,
+            },
             labels: vec!["no".into(), "yes".into()],
             train: "head".into(),
             lora: None,

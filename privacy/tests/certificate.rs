@@ -7,9 +7,9 @@ use umbel_privacy::accountant::Delta;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::FORMAT_VERSION;
 use umbel_privacy::certificate::{
-    Accounted, BaseStatement, Certificate, Evidence, Examination, FileStatement, FoundFile, Guarantee,
-    InvalidCertificate, LedgerStatement, Outcome, Participant, PlanEvidence, Promise, RunStatement,
-    SignedCertificate, SigningKey, Terms, examine,
+    Accounted, BaseStatement, Certificate, Evidence, Examination, FileStatement, FoundFile,
+    Guarantee, InvalidCertificate, LedgerStatement, Outcome, Participant, PlanEvidence, Promise,
+    RunStatement, SignedCertificate, SigningKey, Terms, examine,
 };
 use umbel_privacy::ledger::{MemoryLedgerStorage, chain};
 use umbel_privacy::{
@@ -569,7 +569,8 @@ fn entries_beyond_the_plan_are_named() {
         "{says}"
     );
     let (outcome, says) = named(|t| {
-        t.promise.as_mut().unwrap().mechanism = MechanismEvent::gaussian(NoiseMultiplier::try_from(1.0).unwrap())
+        t.promise.as_mut().unwrap().mechanism =
+            MechanismEvent::gaussian(NoiseMultiplier::try_from(1.0).unwrap())
     });
     assert_eq!(outcome, Outcome::Fails);
     assert!(says.contains("entry 2 of ledger.jsonl"), "{says}");

@@ -18,4 +18,5 @@ pub mod message;
 pub mod plan;
 pub mod spending;
 pub mod terms;
+pub mod unprotected;
 pub mod wire;

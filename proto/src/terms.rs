@@ -3,12 +3,14 @@
 //! Derived by the code that every site uses ([`crate::mechanism`]), so that whoever verifies a
 //! run believes neither its ledger nor its certificate.
 
+use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::Delta;
 use umbel_privacy::accountant::event::NoiseMultiplier;
-use umbel_privacy::certificate::{Promise, Terms};
+use umbel_privacy::certificate::{BaseStatement, Promise, Terms};
 use umbel_privacy::poisson::SamplingRate;
 
 use crate::mechanism::MechanismError;
+use crate::message::BlobDigest;
 use crate::plan::{Plan, PlanError};
 
 /// A plan that no terms follow from.
@@ -55,7 +57,15 @@ impl Plan {
             run: self.run.clone(),
             rounds: self.rounds,
             seeded: self.seed.is_some(),
+            base: BaseStatement {
+                weights: sha256(self.classifier.base.weights),
+                certificate: self.classifier.base.certificate.map(sha256),
+            },
             promise,
         })
     }
+}
+
+fn sha256(digest: BlobDigest) -> Sha256Digest {
+    Sha256Digest::from(*digest.as_bytes())
 }

@@ -7,7 +7,7 @@ use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::{
-    AdaptiveClippingPlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan,
+    AdaptiveClippingPlan, BasePlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PrivacyPlan,
 };
 
 use super::{ConfigError, RunConfig};
@@ -21,6 +21,8 @@ pub struct ModelFacts {
     pub parameters: usize,
     /// Digest of their layout.
     pub layout: BlobDigest,
+    /// The base model.
+    pub base: BasePlan,
 }
 
 /// Writes the plan of a run, calibrating the noise multiplier where none is given.
@@ -54,6 +56,7 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
             rows_per_group: privacy.rows_per_group,
         },
         classifier: ClassifierPlan {
+            base: facts.base,
             labels: facts.labels.clone(),
             train: config.model.train.clone(),
             lora: config.lora_plan(),

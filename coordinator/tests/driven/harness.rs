@@ -17,7 +17,7 @@ use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
-use umbel_proto::plan::{ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
 use umbel_proto::spending::Spending;
 
 pub const PARAMETERS: usize = 3;
@@ -43,6 +43,10 @@ pub fn plan(epsilon: f64, rounds: u32) -> Plan {
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
+            base: BasePlan {
+                weights: BlobDigest::of(b"weights"),
+                certificate: None,
+            },
             labels: vec!["no".into(), "yes".into()],
             train: "head".into(),
             lora: None,

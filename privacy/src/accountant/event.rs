@@ -583,7 +583,10 @@ mod tests {
         let json = serde_json::to_string(&nobody).unwrap();
         assert_eq!(json, r#"{"type":"non_private"}"#);
         let inside = MechanismEvent::Composed {
-            events: vec![MechanismEvent::gaussian(sigma(1.0)), nobody.clone().times(2)],
+            events: vec![
+                MechanismEvent::gaussian(sigma(1.0)),
+                nobody.clone().times(2),
+            ],
         };
         assert!(nobody.protects_nobody() && inside.protects_nobody());
         assert!(!nobody.times(0).protects_nobody());

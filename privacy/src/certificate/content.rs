@@ -9,7 +9,7 @@ use crate::accountant::Delta;
 use crate::accountant::event::{MechanismEvent, NoiseMultiplier};
 use crate::certificate::accounting::AccountantName;
 use crate::certificate::key::PublicKey;
-use crate::certificate::lineage::{Ancestor, BaseStatement};
+use crate::certificate::lineage::{Ancestor, BaseStatement, Rows};
 use crate::clip::ClippingNorm;
 use crate::digest::Sha256Digest;
 use crate::lattice::LatticeStep;
@@ -143,6 +143,16 @@ pub struct LedgerStatement {
     pub of_run: u64,
     /// The hash of the last entry.
     pub head: EntryHash,
+}
+
+impl LedgerStatement {
+    /// The rows that the run trained on, as far as names tell.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows {
+            data_set: &self.data_set,
+            named: self.data_set_named,
+        }
+    }
 }
 
 /// One client.

@@ -14,7 +14,7 @@ mod spending;
 use std::fmt;
 
 pub use entries::site_entry;
-pub use exposure::uses as unprotected_uses;
+pub use exposure::{EXPOSED, uses as unprotected_uses};
 
 use crate::certificate::content::{Certificate, FileStatement};
 use crate::certificate::document::SignedCertificate;

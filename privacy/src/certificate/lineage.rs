@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::accountant::event::MechanismEvent;
-use crate::certificate::content::{Certificate, LedgerStatement};
+use crate::certificate::content::Certificate;
 use crate::certificate::document::SignedCertificate;
 use crate::certificate::key::PublicKey;
 use crate::digest::Sha256Digest;
@@ -57,6 +57,15 @@ pub struct Ancestor {
     pub in_later_ledger: bool,
     /// What its ledger had on the data set.
     pub spent: Vec<MechanismEvent>,
+}
+
+/// Which rows a run trains on, as far as names tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows<'a> {
+    /// The data set's key in the ledger.
+    pub data_set: &'a str,
+    /// Whether a person named it, or the run's name stood in.
+    pub named: bool,
 }
 
 /// Why a lineage can't be added to a run's cost.
@@ -139,13 +148,10 @@ pub fn releases(certificate: &Certificate, weights: Sha256Digest) -> bool {
 }
 
 /// The runs of a lineage whose cost comes on top of what a run's own ledger has.
-pub fn counted<'a>(
-    lineage: &'a [Ancestor],
-    own: &LedgerStatement,
-) -> impl Iterator<Item = &'a Ancestor> {
-    let (data_set, named) = (own.data_set.clone(), own.data_set_named);
+pub fn counted<'a>(lineage: &'a [Ancestor], own: Rows<'a>) -> impl Iterator<Item = &'a Ancestor> {
     lineage.iter().filter(move |ancestor| {
-        let other_rows = named && ancestor.data_set_named && ancestor.data_set != data_set;
+        let both_named = own.named && ancestor.data_set_named;
+        let other_rows = both_named && ancestor.data_set != own.data_set;
         !ancestor.in_later_ledger && !other_rows
     })
 }
@@ -156,7 +162,7 @@ pub fn counted<'a>(
 /// [`InvalidLineage::MixedUnits`] where an ancestor protected another unit than `unit`.
 pub fn inherited<'a>(
     lineage: &'a [Ancestor],
-    own: &LedgerStatement,
+    own: Rows<'a>,
     unit: PrivacyUnit,
 ) -> Result<Vec<&'a MechanismEvent>, InvalidLineage> {
     let mut ancestors: Vec<&Ancestor> = counted(lineage, own).collect();

@@ -28,5 +28,5 @@ pub use content::{
 pub use document::{InvalidCertificate, SignedCertificate};
 pub use examine::{Check, Evidence, Examination, FoundFile, Outcome, PlanEvidence, examine};
 pub use key::{PublicKey, Signature, SigningKey};
-pub use lineage::{Ancestor, BaseStatement, InvalidLineage};
+pub use lineage::{Ancestor, BaseStatement, InvalidLineage, Rows};
 pub use terms::{Promise, Terms};

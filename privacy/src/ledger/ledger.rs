@@ -256,8 +256,7 @@ impl<S> Ledger<S> {
     /// the other: removing one row of a group can move a sum that was clipped by groups
     /// by up to 2 C, not C.
     fn check_unit(&self, data_set: &str, unit: PrivacyUnit) -> Result<(), LedgerError> {
-        let others =
-            |entry: &&LedgerEntry| entry.unit != unit && entry.unit != PrivacyUnit::None;
+        let others = |entry: &&LedgerEntry| entry.unit != unit && entry.unit != PrivacyUnit::None;
         match self.entries_of(data_set).find(others) {
             None => Ok(()),
             Some(entry) => Err(LedgerError::MixedUnits {

@@ -63,7 +63,7 @@ fn known(
                 .into(),
         );
     }
-    let added = lineage::counted(&derived, own).count() as u64;
+    let added = lineage::counted(&derived, own.rows()).count() as u64;
     let run = &base.certificate().run.id;
     let signer = base.certificate().public_key;
     let key = match signer == certificate.public_key {
@@ -75,7 +75,11 @@ fn known(
         stated.weights,
         match added {
             0 => "nothing counts".into(),
-            added => counted(added, "run of its lineage counts", "runs of its lineage count"),
+            added => counted(
+                added,
+                "run of its lineage counts",
+                "runs of its lineage count"
+            ),
         }
     ))
 }

@@ -7,16 +7,17 @@ use crate::certificate::content::Certificate;
 use crate::certificate::lineage;
 use crate::ledger::{LedgerEntry, UnprotectedUse};
 
+/// The name of the check that tells of uses without protection.
+pub const EXPOSED: &str = "data set";
+
 /// What is known of uses of the data set without protection, if there are any. It fails a
 /// certificate that promises protection.
 pub(super) fn check(certificate: &Certificate, ledger: Option<&[LedgerEntry]>) -> Option<Check> {
-    const NAME: &str = "data set";
     let own = &certificate.ledger;
     let mut says = uses(ledger.unwrap_or_default(), &own.data_set);
-    let unprotected =
-        |ancestor: &&lineage::Ancestor| ancestor.check_protected().is_err();
+    let unprotected = |ancestor: &&lineage::Ancestor| ancestor.check_protected().is_err();
     says.extend(
-        lineage::counted(&certificate.lineage, own)
+        lineage::counted(&certificate.lineage, own.rows())
             .filter(unprotected)
             .map(|ancestor| {
                 format!(
@@ -31,9 +32,12 @@ pub(super) fn check(certificate: &Certificate, ledger: Option<&[LedgerEntry]>) -
     }
     let says = says.join("; ");
     Some(if certificate.protects_nobody {
-        Check::open(NAME, says)
+        Check::open(EXPOSED, says)
     } else {
-        Check::fails(NAME, format!("{says}: no finite epsilon holds for its rows"))
+        Check::fails(
+            EXPOSED,
+            format!("{says}: no finite epsilon holds for its rows"),
+        )
     })
 }
 

@@ -48,7 +48,11 @@ fn compare(certificate: &Certificate, terms: &Terms) -> Result<(), String> {
     let (run, guarantee) = (&certificate.run, certificate.guarantee.as_ref());
     fields.field("run.name", &run.name, &terms.run);
     fields.field("run.rounds_planned", &run.rounds_planned, &terms.rounds);
-    fields.field("base.weights", &certificate.base.weights, &terms.base.weights);
+    fields.field(
+        "base.weights",
+        &certificate.base.weights,
+        &terms.base.weights,
+    );
     fields.field(
         "base.certificate",
         &certificate.base.certificate,

@@ -110,7 +110,7 @@ fn computed(
             entry.index, entry.unit
         ));
     }
-    let inherited = lineage::inherited(&certificate.lineage, stated, guarantee.unit)
+    let inherited = lineage::inherited(&certificate.lineage, stated.rows(), guarantee.unit)
         .map_err(|why| why.to_string())?;
     let of_run = on_data_set().filter(|entry| entry.index >= stated.first_of_run);
     let costs = on_data_set().map(LedgerEntry::cost);
