@@ -24,6 +24,8 @@ use umbel_proto::message::{
 pub(crate) struct Script {
     /// What it offers, by digest: the bytes may be others than the digest's.
     pub(crate) blobs: BTreeMap<BlobDigest, Arc<[u8]>>,
+    /// The plan that it tells on joining, if it has one.
+    pub(crate) plan: Option<Vec<u8>>,
     /// What it tells on joining.
     pub(crate) files: Vec<ModelFile>,
     /// The answers to calls for the next task, one after the other.
@@ -72,7 +74,7 @@ impl Federation for Script {
             });
         }
         Ok(Welcome {
-            plan: b"{\"a\":\"plan\"}".to_vec(),
+            plan: (self.plan.clone()).unwrap_or_else(|| b"{\"a\":\"plan\"}".to_vec()),
             files: self.files.clone(),
         })
     }

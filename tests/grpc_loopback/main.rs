@@ -5,5 +5,6 @@
 mod broken_network;
 mod conversation;
 mod coordinator;
+mod lying_coordinator;
 mod proxy;
 mod refusals;

@@ -70,6 +70,7 @@ impl RdpAccountant {
         let squares: Option<Vec<f64>> = self
             .mechanisms
             .iter()
+            .filter(|(_, mechanism)| mechanism.count > 0)
             .map(|(leaf, mechanism)| match leaf {
                 Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
                     Some(mechanism.count as f64 / (sigma.get() * sigma.get()))
