@@ -43,6 +43,9 @@ def event_of(written):
             written["sampling_probability"],
             dp_accounting.GaussianDpEvent(written["noise_multiplier"]),
         )
+    elif kind == "non_private":
+        known("count")
+        event = dp_accounting.NonPrivateDpEvent()
     elif kind == "self_composed":
         known("event", "count")
         event = event_of(written["event"])

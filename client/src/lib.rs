@@ -25,3 +25,4 @@ pub mod site;
 pub mod site_ledger;
 mod training;
 pub mod transport;
+mod unprotected;

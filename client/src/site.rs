@@ -22,6 +22,7 @@ use crate::compute::ComputeSlots;
 use crate::policy::SitePolicy;
 use crate::site_ledger::{LedgerPlace, SiteLedger, SiteLedgerError};
 use crate::training;
+use crate::unprotected::UnprotectedMark;
 
 /// Where a site finds things, and its rules.
 pub struct SiteSettings {
@@ -138,6 +139,9 @@ pub struct Site {
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
     pub(crate) ledger: SiteLedger,
+    /// The mark of a run without protection.
+    mark: UnprotectedMark,
+    unix_seconds: fn() -> u64,
     /// What passes through the model at a time.
     pub(crate) batch: PhysicalBatch,
     compute: Arc<ComputeSlots>,
@@ -174,6 +178,7 @@ impl Site {
             )));
         }
         let examples = tokenise(&texts, &model)?;
+        let mark = UnprotectedMark::open(&settings.ledger, (&plan, digest))?;
         let ledger = SiteLedger::open(
             settings.ledger,
             &policy,
@@ -187,6 +192,8 @@ impl Site {
             examples,
             units,
             ledger,
+            mark,
+            unix_seconds: settings.unix_seconds,
             batch,
             compute: settings.compute,
         })
@@ -210,13 +217,14 @@ impl Site {
     }
 
     /// Trains in one round from its parameters (little-endian f32) and returns the encoded
-    /// update, after the site's ledger has what it costs, and after it was kept so that these
+    /// update, after the site's ledger has what it costs, or that it protects nobody, and after it was kept so that these
     /// very bytes can be sent again.
     ///
     /// # Errors
     /// [`SiteError`]; then nothing must be sent.
     pub fn train(&mut self, open: OpenRound, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
         let start = read_parameters(parameters)?;
+        self.mark.make(&self.plan, (self.unix_seconds)())?;
         let compute = Arc::clone(&self.compute);
         let update = compute.run(|| training::train(self, open.round, &start))?;
         self.ledger.keep(open.round, open.parameters, &update)?;
@@ -261,6 +269,13 @@ fn open_model(
     files: &[(String, Arc<[u8]>)],
 ) -> Result<Classifier, SiteError> {
     let files = ModelFiles::from_named(files.iter().map(|(n, b)| (n.as_str(), b.as_ref())))?;
+    let (offered, planned) = (BlobDigest::of(&files.weights), plan.classifier.base.weights);
+    if offered != planned {
+        return Err(SiteError::Plan(format!(
+            "the plan names the base model {planned}, and the coordinator offers {offered}: what \
+             is certified wouldn't be what is trained; nothing was trained"
+        )));
+    }
     let (device, device_name) = settings.device.resolve()?;
     let device_name = settings.precision.of_device(device_name);
     tracing::info!(site = %settings.name, device = device_name, "training device");

@@ -265,7 +265,13 @@ impl Account {
     }
 }
 
-fn open_ledger(place: &LedgerPlace) -> Result<Ledger<FileLedgerStorage>, SiteLedgerError> {
+/// Opens the ledger file and checks that it is one for this data.
+///
+/// # Errors
+/// [`SiteLedgerError`] where the file can't be used.
+pub(crate) fn open_ledger(
+    place: &LedgerPlace,
+) -> Result<Ledger<FileLedgerStorage>, SiteLedgerError> {
     let path = &place.path;
     let storage = FileLedgerStorage::open(path)?;
     let ledger = Ledger::open(storage).map_err(|source| SiteLedgerError::Damaged {

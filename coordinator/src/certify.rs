@@ -7,22 +7,20 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use umbel_privacy::Sha256Digest;
-use umbel_privacy::accountant::Delta;
-use umbel_privacy::accountant::event::NoiseMultiplier;
+use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::{FORMAT_VERSION, RELEASED};
 use umbel_privacy::certificate::{
-    Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
-    SignedCertificate, SigningKey,
+    Accounted, Ancestor, Certificate, FileStatement, Guarantee, LedgerStatement, Participant,
+    Promise, RunStatement, SignedCertificate, SigningKey, lineage,
 };
-use umbel_privacy::ledger::{LedgerEntry, chain};
-use umbel_privacy::poisson::SamplingRate;
+use umbel_privacy::ledger::{EntryHash, LedgerEntry, chain};
 use umbel_privacy::unit::PrivacyUnit;
-use umbel_proto::mechanism::Mechanism;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::LedgerSnapshot;
 
+use crate::base_model::BASE_CERTIFICATE;
 use crate::hall::Attendance;
 use crate::report::{self, RunSummary};
 use crate::run::Outcome;
@@ -33,8 +31,9 @@ pub const CERTIFICATE: &str = "certificate.json";
 /// The page that says the same to people.
 pub const PAGE: &str = "certificate.html";
 /// The run's other documents that a certificate names, if they are there.
-pub const DOCUMENTS: [&str; 5] = [
+pub const DOCUMENTS: [&str; 6] = [
     "plan.json",
+    BASE_CERTIFICATE,
     "metrics.jsonl",
     "report.html",
     "result.json",
@@ -67,6 +66,10 @@ fn content(reason: impl ToString) -> CertifyError {
 /// What a certificate is made of.
 pub(crate) struct Ended<'a> {
     pub(crate) plan: &'a Plan,
+    /// The runs that the base model descends from, the nearest first.
+    pub(crate) lineage: &'a [Ancestor],
+    /// Whether a person named the data set.
+    pub(crate) data_set_named: bool,
     pub(crate) outcome: &'a Outcome,
     pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
     pub(crate) summary: &'a RunSummary,
@@ -92,6 +95,7 @@ pub(crate) fn certify(
     certificate.files.push(page);
     let signed = SignedCertificate::sign(certificate, key).map_err(content)?;
     folder.write(CERTIFICATE, signed.bytes())?;
+    folder.certify_model(signed.bytes())?;
     Ok(signed)
 }
 
@@ -101,18 +105,31 @@ fn certificate(
     key: &SigningKey,
 ) -> Result<Certificate, CertifyError> {
     let Ended { plan, outcome, .. } = ended;
-    let spending = match (plan.mechanism().map_err(content)?, &outcome.ledger) {
-        (Some(mechanism), Some(ledger)) => Some(spending(plan, &mechanism, ledger)?),
-        (Some(_), None) => return Err(content("its ledger's end isn't known")),
-        (None, _) => None,
+    let terms = plan.terms().map_err(content)?;
+    let ledger = outcome.ledger.as_ref();
+    let ledger = ledger.ok_or_else(|| content("its ledger's end isn't known"))?;
+    let entries = chain::verify(&ledger.bytes).map_err(content)?.entries;
+    let statement = ledger_statement(ledger, &entries, ended.data_set_named);
+    let guarantee = match &terms.promise {
+        Some(promise) => {
+            let costs = Costs {
+                promise,
+                entries: &entries,
+                statement: &statement,
+                lineage: ended.lineage,
+            };
+            Some(guarantee(&costs, terms.seeded)?)
+        }
+        None => None,
     };
-    let (guarantee, ledger) = spending.unzip();
     Ok(Certificate {
         version: FORMAT_VERSION,
         run: run_statement(folder, ended),
         protects_nobody: guarantee.is_none() || plan.seed.is_some(),
         guarantee,
-        ledger,
+        ledger: statement,
+        base: terms.base,
+        lineage: ended.lineage.to_vec(),
         participation: participation(plan, ended.attendance),
         files: files(folder.path())?,
         public_key: key.public_key(),
@@ -140,58 +157,74 @@ fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
     }
 }
 
-/// Computed from the ledger's bytes alone, just as whoever verifies does it.
-fn spending(
-    plan: &Plan,
-    mechanism: &Mechanism,
+fn ledger_statement(
     ledger: &LedgerSnapshot,
-) -> Result<(Guarantee, LedgerStatement), CertifyError> {
-    let chain = chain::verify(&ledger.bytes).map_err(content)?;
+    entries: &[LedgerEntry],
+    data_set_named: bool,
+) -> LedgerStatement {
+    let count = entries.len() as u64;
     let first_of_run = ledger.earlier as u64;
-    let statement = LedgerStatement {
+    LedgerStatement {
         data_set: ledger.data_set.clone(),
+        data_set_named,
         bytes: ledger.bytes.len() as u64,
         sha256: Sha256Digest::of(&ledger.bytes),
-        entries: chain.entries.len() as u64,
+        entries: count,
         first_of_run,
-        of_run: (chain.entries.len() as u64).saturating_sub(first_of_run),
-        head: chain.head(),
-    };
-    let privacy = &plan.privacy;
-    let delta = Delta::try_from(privacy.delta).map_err(content)?;
-    let accountant = AccountantName::current();
-    let accounted = |entries: &mut dyn Iterator<Item = &LedgerEntry>| {
-        let events = merged(entries.map(|entry| &entry.event));
-        let epsilon = accountant
-            .epsilon(&events, privacy.adjacency, delta)
-            .map_err(content)?;
-        Ok::<_, CertifyError>(Accounted {
-            epsilon: epsilon.is_finite().then_some(epsilon),
-            events,
-        })
-    };
+        of_run: count.saturating_sub(first_of_run),
+        head: entries.last().map_or(EntryHash::START, |last| last.hash),
+    }
+}
+
+/// What a guarantee's figures follow from.
+struct Costs<'a> {
+    promise: &'a Promise,
+    entries: &'a [LedgerEntry],
+    statement: &'a LedgerStatement,
+    lineage: &'a [Ancestor],
+}
+
+/// Computed from the ledger's entries and the lineage alone, just as whoever verifies does it.
+fn guarantee(costs: &Costs<'_>, seeded: bool) -> Result<Guarantee, CertifyError> {
+    let Costs {
+        promise, statement, ..
+    } = *costs;
+    let inherited = lineage::inherited(costs.lineage, statement.rows(), promise.unit);
+    let inherited = inherited.map_err(content)?;
     let on_data_set = || {
-        let ours = |entry: &&LedgerEntry| entry.data_set == ledger.data_set;
-        chain.entries.iter().filter(ours)
+        let ours = |entry: &&LedgerEntry| entry.data_set == statement.data_set;
+        costs.entries.iter().filter(ours)
     };
-    let guarantee = Guarantee {
-        unit: privacy.unit,
-        adjacency: privacy.adjacency,
-        placement: privacy.placement,
-        noise_multiplier: NoiseMultiplier::try_from(privacy.noise_multiplier).map_err(content)?,
-        sampling_rate: SamplingRate::try_from(plan.accounted_sampling_rate()).map_err(content)?,
-        draws_per_round: plan.events_per_round(),
-        mechanism: mechanism.event.clone(),
-        clipping_norm: mechanism.clipping_norm,
-        lattice_step: mechanism.step,
-        seeded: plan.seed.is_some(),
-        delta,
-        budget_epsilon: privacy.epsilon,
-        run: accounted(&mut on_data_set().filter(|entry| entry.index >= first_of_run))?,
-        data_set: accounted(&mut on_data_set())?,
-        accountant,
-    };
-    Ok((guarantee, statement))
+    let of_run = on_data_set().filter(|entry| entry.index >= statement.first_of_run);
+    let data_set = on_data_set().map(LedgerEntry::cost);
+    Ok(Guarantee {
+        unit: promise.unit,
+        adjacency: promise.adjacency,
+        placement: promise.placement,
+        noise_multiplier: promise.noise_multiplier,
+        sampling_rate: promise.sampling_rate,
+        draws_per_round: promise.draws_per_round,
+        mechanism: promise.mechanism.clone(),
+        clipping_norm: promise.clipping_norm,
+        lattice_step: promise.lattice_step,
+        seeded,
+        delta: promise.delta,
+        budget_epsilon: promise.budget_epsilon,
+        accountant: AccountantName::current(),
+        run: accounted(promise, merged(of_run.map(LedgerEntry::cost)))?,
+        data_set: accounted(promise, merged(data_set.clone()))?,
+        total: accounted(promise, merged(inherited.into_iter().chain(data_set)))?,
+    })
+}
+
+fn accounted(promise: &Promise, events: Vec<MechanismEvent>) -> Result<Accounted, CertifyError> {
+    let epsilon = AccountantName::current()
+        .epsilon(&events, promise.adjacency, promise.delta)
+        .map_err(content)?;
+    Ok(Accounted {
+        epsilon: epsilon.is_finite().then_some(epsilon),
+        events,
+    })
 }
 
 /// Whose updates counted how often; nothing where that is what must be hidden.

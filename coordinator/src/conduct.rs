@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use umbel_model::{Classifier, ModelError, Precision};
+use umbel_privacy::certificate::InvalidLineage;
+use umbel_privacy::ledger::LedgerError;
 use umbel_privacy::ledger::file::OpenError;
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, Ending};
-use umbel_proto::plan::Plan;
-use umbel_proto::spending::{Spending, SpendingError};
+use umbel_proto::spending::SpendingError;
 
+use crate::base_model::BASE_CERTIFICATE;
+use crate::books::Books;
 use crate::certify::{CertifyError, Ended, certify};
 use crate::clock::Clock;
 use crate::config::RunConfig;
@@ -64,6 +66,9 @@ pub enum ConductError {
         /// What is wrong.
         source: LedgerError,
     },
+    /// The base model's lineage doesn't add up with this run.
+    #[error(transparent)]
+    Lineage(#[from] InvalidLineage),
     /// The ledger doesn't fit the plan.
     #[error(transparent)]
     Spending(#[from] SpendingError),
@@ -85,9 +90,10 @@ impl ConductError {
             Self::Folder(_) | Self::Certify(_) => ExitKind::RunFailed,
             Self::SigningKey(_) => ExitKind::Configuration,
             Self::Model(_) => ExitKind::Model,
-            Self::LedgerFile(_) | Self::LedgerDamaged { .. } | Self::Spending(_) => {
-                ExitKind::Ledger
-            }
+            Self::LedgerFile(_)
+            | Self::LedgerDamaged { .. }
+            | Self::Lineage(_)
+            | Self::Spending(_) => ExitKind::Ledger,
             Self::Run(_) => ExitKind::Internal,
         }
     }
@@ -133,6 +139,7 @@ fn conduct_open(
         plan,
         hall,
         mut classifier,
+        base,
         public,
         device,
     } = prepared;
@@ -142,7 +149,13 @@ fn conduct_open(
     folder.write("plan.json", &plan_bytes)?;
     let own_ledger = folder.path().join("ledger.jsonl");
     let ledger_path = ledger.unwrap_or_else(|| own_ledger.clone());
-    let spending = open_ledger(config, (&plan, digest), &ledger_path)?;
+    let mut ledger = Books::open(config, &ledger_path)?;
+    let lineage = ledger.inherit(&base, &plan)?;
+    if let Some(certificate) = &base.certificate {
+        folder.write(BASE_CERTIFICATE, certificate.bytes())?;
+    }
+    let data_set_named = ledger.data_set_named;
+    let (spending, mut marked) = ledger.begin((&plan, digest), started)?;
     let initial = classifier.parameters();
     let driver = Driver::new(
         plan.clone(),
@@ -162,6 +175,9 @@ fn conduct_open(
         watch,
     );
     let mut outcome = driver.drive(&mut recorder)?;
+    if let Some(marked) = &mut marked {
+        outcome.ledger = Some(marked.snapshot().map_err(SpendingError::Ledger)?);
+    }
     let (metrics, last) = recorder.into_metrics();
     let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
     if outcome.kept.is_some() {
@@ -201,12 +217,14 @@ fn conduct_open(
         tracing::warn!("no model is left, so that there is nothing to certify");
         return Ok(report);
     }
-    if plan.is_private() && outcome.ledger.is_none() {
+    if outcome.ledger.is_none() {
         tracing::error!("no certificate is written: the ledger's end isn't known");
         return Ok(report);
     }
     let ended = Ended {
         plan: &plan,
+        lineage: &lineage,
+        data_set_named,
         outcome: &outcome,
         attendance: &attendance,
         summary: report.summary(),
@@ -256,32 +274,4 @@ fn save(config: &RunConfig, folder: &RunFolder, classifier: &Classifier) -> Resu
         classifier.save_adapter(&folder.adapter(), &base)?;
     }
     Ok(())
-}
-
-/// The ledger of a run with privacy; a run without has none.
-fn open_ledger(
-    config: &RunConfig,
-    (plan, digest): (&Plan, BlobDigest),
-    path: &std::path::Path,
-) -> Result<Option<Spending<FileLedgerStorage>>, ConductError> {
-    if !plan.is_private() {
-        return Ok(None);
-    }
-    let ledger = Ledger::open(FileLedgerStorage::open(path)?).map_err(|source| {
-        ConductError::LedgerDamaged {
-            path: path.to_owned(),
-            source,
-        }
-    })?;
-    let data_set = config.privacy.data_set.clone();
-    let data_set = data_set.unwrap_or_else(|| config.run.name.clone());
-    let budget = (plan.privacy.epsilon, plan.privacy.delta);
-    let spending = Spending::open(ledger, data_set, budget, plan, digest)?;
-    if spending.is_new() {
-        tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
-    }
-    if let Some(bytes) = spending.repaired() {
-        tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
-    }
-    Ok(Some(spending))
 }

@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulator;
+pub mod base_model;
+mod books;
 pub mod certify;
 pub mod clock;
 pub mod conduct;

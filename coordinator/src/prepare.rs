@@ -14,6 +14,7 @@ use umbel_proto::message::{BlobDigest, ModelFile};
 use umbel_proto::plan::Plan;
 
 use crate::accumulator::UpdateRules;
+use crate::base_model::{BaseModel, Uncertified};
 use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
 use crate::evaluation::{EvaluationError, PublicData};
 use crate::hall::{Hall, Offer};
@@ -28,6 +29,8 @@ pub struct Prepared {
     pub hall: Arc<Hall>,
     /// The classifier, with its initial parameters.
     pub classifier: Classifier,
+    /// The model that training starts from.
+    pub base: BaseModel,
     /// Public rows to evaluate on.
     pub public: PublicData,
     /// The device that evaluates, in words.
@@ -43,6 +46,9 @@ pub enum PrepareError {
     /// The base model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The base model's certificate.
+    #[error(transparent)]
+    Uncertified(#[from] Uncertified),
     /// The public data or the label set.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -70,6 +76,7 @@ pub fn prepare(
     device: &DeviceChoice,
 ) -> Result<Prepared, PrepareError> {
     let files = ModelFiles::read(&config.model.base)?;
+    let base = BaseModel::find(&config.model.base, &files)?;
     let (device, device_name) = device.resolve()?;
     let key = |e: ModelError| {
         PrepareError::Config(ConfigError::Check {
@@ -106,6 +113,7 @@ pub fn prepare(
         labels: labels.names().to_vec(),
         parameters: classifier.layout().len(),
         layout: BlobDigest::from(classifier.layout().digest()),
+        base: base.plan(),
     };
     let plan = plan(config, &facts)?;
     let hall = Hall::new(
@@ -117,6 +125,7 @@ pub fn prepare(
         plan,
         hall: Arc::new(hall),
         classifier,
+        base,
         public,
         device: device_name,
     })
@@ -176,7 +185,7 @@ impl PrepareError {
     pub fn exit_kind(&self) -> ExitKind {
         match self {
             Self::Config(_) | Self::Mechanism(_) => ExitKind::Configuration,
-            Self::Model(_) => ExitKind::Model,
+            Self::Model(_) | Self::Uncertified(_) => ExitKind::Model,
             Self::Data(_) => ExitKind::Data,
         }
     }

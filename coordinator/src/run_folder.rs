@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
+use umbel_privacy::certificate::content::CERTIFICATE_COPY;
 
 use crate::latest_round::LatestRound;
 
@@ -123,6 +124,21 @@ impl RunFolder {
             file.write_all(content)?;
             file.sync_data()?;
             fs::rename(&draft, &path)
+        };
+        write().map_err(failed(&path))
+    }
+
+    /// Puts a copy of the certificate with the released model, so that the two stay together
+    /// wherever the model goes.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn certify_model(&self, certificate: &[u8]) -> Result<(), RunFolderError> {
+        let path = self.path.join(CERTIFICATE_COPY);
+        let write = || {
+            let mut file = File::create(&path)?;
+            file.write_all(certificate)?;
+            file.sync_data()
         };
         write().map_err(failed(&path))
     }

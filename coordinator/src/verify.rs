@@ -10,12 +10,17 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::TOLERANCE;
 use umbel_privacy::certificate::content::RELEASED;
+use umbel_privacy::certificate::examine::{EXPOSED, site_entry, unprotected_uses};
 use umbel_privacy::certificate::{
-    Certificate, Check, Evidence, Examination, FoundFile, PublicKey, examine,
+    Certificate, Check, Evidence, Examination, FoundFile, PlanEvidence, PublicKey, Terms, examine,
 };
+use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::unit::NoisePlacement;
+use umbel_proto::plan::Plan;
+use umbel_proto::terms::TermsError;
 
+use crate::base_model::BASE_CERTIFICATE;
 use crate::certify::{CERTIFICATE, DOCUMENTS};
 
 /// What isn't the folder of a run at all.
@@ -73,6 +78,7 @@ pub fn verify(
         read(&folder.join(CERTIFICATE))?.ok_or_else(|| without_certificate(folder))?;
     let plan = read(&folder.join("plan.json"))?;
     let ledger = read(&folder.join("ledger.jsonl"))?;
+    let base = read(&folder.join(BASE_CERTIFICATE))?;
     let mut files = Vec::new();
     for name in RELEASED {
         list(&folder.join(name), name, &mut files)?;
@@ -83,20 +89,28 @@ pub fn verify(
             files.push(found(&path, name.into())?);
         }
     }
+    let terms = plan.as_deref().map(terms_of);
+    let plan = plan.as_deref().zip(terms.as_ref());
     let mut examination = examine(&Evidence {
         certificate: &certificate,
-        plan: plan.as_deref(),
+        plan: plan.map(|(bytes, terms)| PlanEvidence { bytes, terms }),
         ledger: ledger.as_deref(),
+        base: base.as_deref(),
         files: &files,
         key,
     });
     if let Some(certificate) = &examination.certificate {
-        let sites = sites(folder, certificate)?;
+        let sites = sites(folder, certificate, terms.as_ref())?;
         let live = live
-            .map(|path| live_ledger(path, ledger.as_deref()))
+            .map(|path| live_ledger(path, ledger.as_deref(), certificate))
             .transpose()?;
         examination.checks.extend(sites);
-        examination.checks.extend(live);
+        if let Some((live, since)) = live {
+            examination.checks.push(live);
+            if let Some(since) = since {
+                examination.checks.insert(0, since);
+            }
+        }
     }
     Ok(examination)
 }
@@ -112,6 +126,14 @@ fn without_certificate(folder: &Path) -> VerifyError {
     } else {
         VerifyError::NoCertificate { path }
     }
+}
+
+/// What follows from a plan's bytes, by the code that every site uses.
+fn terms_of(plan: &[u8]) -> Result<Terms, String> {
+    Plan::from_json(plan)
+        .map_err(TermsError::from)
+        .and_then(|plan| plan.terms())
+        .map_err(|why| why.to_string())
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
@@ -167,7 +189,11 @@ fn digest(path: &Path) -> io::Result<Sha256Digest> {
 
 /// The sites' ledgers of a simulation, which lie in the run's folder: each must be sound,
 /// and under local noise none may hold more than the certificate counts.
-fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, VerifyError> {
+fn sites(
+    folder: &Path,
+    certificate: &Certificate,
+    terms: Option<&Result<Terms, String>>,
+) -> Result<Option<Check>, VerifyError> {
     const NAME: &str = "sites";
     let sites = folder.join("sites");
     let mut names = match fs::read_dir(&sites) {
@@ -184,7 +210,8 @@ fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, Veri
         let Some(bytes) = read(&sites.join(&name).join("ledger.jsonl"))? else {
             continue;
         };
-        if let Err(why) = site(&bytes, certificate) {
+        let terms = terms.and_then(|terms| terms.as_ref().ok());
+        if let Err(why) = site(&bytes, certificate, terms) {
             let name = name.to_string_lossy();
             return Ok(Some(Check::fails(NAME, format!("ledger of {name}: {why}"))));
         }
@@ -193,10 +220,17 @@ fn sites(folder: &Path, certificate: &Certificate) -> Result<Option<Check>, Veri
     Ok((count > 0).then(|| Check::holds(NAME, format!("{count} site ledgers, each sound"))))
 }
 
-fn site(bytes: &[u8], certificate: &Certificate) -> Result<(), String> {
+fn site(bytes: &[u8], certificate: &Certificate, terms: Option<&Terms>) -> Result<(), String> {
     let chain = chain::verify(bytes).map_err(|e| e.to_string())?;
     if chain.tail != Tail::Clean {
         return Err("its last line was cut off".into());
+    }
+    let of_run = || {
+        let plan = Some(certificate.run.plan_sha256);
+        chain.entries.iter().filter(move |entry| entry.plan == plan)
+    };
+    if let Some(terms) = terms {
+        of_run().try_for_each(|entry| site_entry(entry, terms))?;
     }
     let Some(guarantee) = &certificate.guarantee else {
         return Ok(());
@@ -204,12 +238,7 @@ fn site(bytes: &[u8], certificate: &Certificate) -> Result<(), String> {
     if guarantee.placement != NoisePlacement::Local {
         return Ok(());
     }
-    let events: Vec<&MechanismEvent> = chain
-        .entries
-        .iter()
-        .filter(|entry| entry.plan == Some(certificate.run.plan_sha256))
-        .map(|entry| &entry.event)
-        .collect();
+    let events: Vec<&MechanismEvent> = of_run().map(LedgerEntry::cost).collect();
     let spent = guarantee
         .accountant
         .epsilon(events, guarantee.adjacency, guarantee.delta)
@@ -225,29 +254,48 @@ fn site(bytes: &[u8], certificate: &Certificate) -> Result<(), String> {
 }
 
 /// Whether the ledger that is in use begins with what the run left: nothing of it was
-/// changed or taken away since.
-fn live_ledger(path: &Path, of_run: Option<&[u8]>) -> Result<Check, VerifyError> {
+/// changed or taken away since. Where the run's data set was used without protection since,
+/// that is another check.
+fn live_ledger(
+    path: &Path,
+    of_run: Option<&[u8]>,
+    certificate: &Certificate,
+) -> Result<(Check, Option<Check>), VerifyError> {
     const NAME: &str = "live ledger";
     let live = fs::read(path).map_err(unreadable(path))?;
     let Some(of_run) = of_run else {
-        return Ok(Check::open(
-            NAME,
-            "there is no ledger of the run to compare with",
-        ));
+        let why = "there is no ledger of the run to compare with";
+        return Ok((Check::open(NAME, why), None));
     };
     Ok(match chain::verify(&live) {
-        Err(why) => Check::fails(NAME, why.to_string()),
-        Ok(_) if !live.starts_with(of_run) => Check::fails(
-            NAME,
-            "it doesn't hold this run's entries where they were: lines were removed or changed \
-             since",
-        ),
-        Ok(chain) => Check::holds(
-            NAME,
-            format!(
-                "it goes on from this run; {} entries in all",
-                chain.entries.len()
+        Err(why) => (Check::fails(NAME, why.to_string()), None),
+        Ok(_) if !live.starts_with(of_run) => (
+            Check::fails(
+                NAME,
+                "it doesn't hold this run's entries where they were: lines were removed or \
+                 changed since",
             ),
+            None,
+        ),
+        Ok(chain) => (
+            Check::holds(
+                NAME,
+                format!(
+                    "it goes on from this run; {} entries in all",
+                    chain.entries.len()
+                ),
+            ),
+            unprotected_since(&chain.entries, certificate),
         ),
     })
+}
+
+/// What a later run did to the data set without protection, if one did.
+fn unprotected_since(live: &[LedgerEntry], certificate: &Certificate) -> Option<Check> {
+    let own = &certificate.ledger;
+    let later = usize::try_from(own.entries)
+        .ok()
+        .and_then(|entries| live.get(entries..))?;
+    let uses = unprotected_uses(later, &own.data_set);
+    (!uses.is_empty()).then(|| Check::open(EXPOSED, format!("since this run, {}", uses.join("; "))))
 }

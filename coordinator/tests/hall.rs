@@ -13,7 +13,8 @@ use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::{Federation, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
 use umbel_proto::plan::{
-    ClassifierPlan, ClippingRule, LocalOptimisation, LocalOptimiser, LocalPlan, Plan, PrivacyPlan,
+    BasePlan, ClassifierPlan, ClippingRule, LocalOptimisation, LocalOptimiser, LocalPlan, Plan,
+    PrivacyPlan,
 };
 
 const PARAMETERS: usize = 5;
@@ -39,6 +40,10 @@ fn plan() -> Plan {
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
+            base: BasePlan {
+                weights: BlobDigest::of(b"weights"),
+                certificate: None,
+            },
             labels: vec!["no".into(), "yes".into()],
             train: "head".into(),
             lora: None,

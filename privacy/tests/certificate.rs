@@ -7,9 +7,9 @@ use umbel_privacy::accountant::Delta;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::FORMAT_VERSION;
 use umbel_privacy::certificate::{
-    Accounted, Certificate, Evidence, Examination, FileStatement, FoundFile, Guarantee,
-    InvalidCertificate, LedgerStatement, Outcome, Participant, RunStatement, SignedCertificate,
-    SigningKey, examine,
+    Accounted, BaseStatement, Certificate, Evidence, Examination, FileStatement, FoundFile,
+    Guarantee, InvalidCertificate, LedgerStatement, Outcome, Participant, PlanEvidence, Promise,
+    RunStatement, SignedCertificate, SigningKey, Terms, examine,
 };
 use umbel_privacy::ledger::{MemoryLedgerStorage, chain};
 use umbel_privacy::{
@@ -82,6 +82,14 @@ fn ledger() -> Vec<u8> {
     ledger.into_storage().bytes().to_vec()
 }
 
+/// A base model of which nothing is known.
+fn base() -> BaseStatement {
+    BaseStatement {
+        weights: Sha256Digest::of(b"base"),
+        certificate: None,
+    }
+}
+
 fn accounted(count: usize) -> Accounted {
     let events = merged(&vec![mechanism(); count]);
     let epsilon = AccountantName::current().epsilon(&events, Adjacency::AddOrRemove, delta());
@@ -123,16 +131,20 @@ fn certificate(ledger: &[u8], files: &[(String, Vec<u8>)]) -> Certificate {
             accountant: AccountantName::current(),
             run: accounted(3),
             data_set: accounted(4),
+            total: accounted(4),
         }),
-        ledger: Some(LedgerStatement {
+        ledger: LedgerStatement {
             data_set: "visits".into(),
+            data_set_named: true,
             bytes: ledger.len() as u64,
             sha256: Sha256Digest::of(ledger),
             entries: 5,
             first_of_run: 2,
             of_run: 3,
             head: chain.head(),
-        }),
+        },
+        base: base(),
+        lineage: Vec::new(),
         participation: Some(vec![Participant {
             client: "oslo".into(),
             rounds: 3,
@@ -142,6 +154,29 @@ fn certificate(ledger: &[u8], files: &[(String, Vec<u8>)]) -> Certificate {
             .map(|(path, content)| FileStatement::of(path, content))
             .collect(),
         public_key: key(1).public_key(),
+    }
+}
+
+/// What the plan says.
+fn terms() -> Terms {
+    Terms {
+        run: "run".into(),
+        rounds: 3,
+        seeded: false,
+        base: base(),
+        promise: Some(Promise {
+            unit: PrivacyUnit::Record,
+            adjacency: Adjacency::AddOrRemove,
+            placement: NoisePlacement::Central,
+            noise_multiplier: sigma(),
+            sampling_rate: SamplingRate::ALL,
+            draws_per_round: 1,
+            mechanism: mechanism(),
+            clipping_norm: clipping_norm(),
+            lattice_step: LatticeStep::for_clipping_norm(clipping_norm()),
+            delta: delta(),
+            budget_epsilon: 8.0,
+        }),
     }
 }
 
@@ -169,6 +204,11 @@ fn with(change: impl FnOnce(&mut Certificate)) -> Run {
 
 impl Run {
     fn examine(&self) -> Examination {
+        self.examine_by(&Ok(terms()))
+    }
+
+    /// Examines it by a plan that says this.
+    fn examine_by(&self, terms: &Result<Terms, String>) -> Examination {
         let files: Vec<FoundFile> = self
             .files
             .iter()
@@ -180,8 +220,9 @@ impl Run {
             .collect();
         examine(&Evidence {
             certificate: &self.certificate,
-            plan: Some(PLAN),
+            plan: Some(PlanEvidence { bytes: PLAN, terms }),
             ledger: Some(&self.ledger),
+            base: None,
             files: &files,
             key: Some(key(1).public_key()),
         })
@@ -217,6 +258,7 @@ fn an_honest_certificate_holds_in_every_point() {
             "origin",
             "statement",
             "plan",
+            "base model",
             "ledger",
             "entries",
             "epsilon",
@@ -372,28 +414,35 @@ fn what_the_signer_claims_is_held_against_the_ledger() {
     fn guarantee(certificate: &mut Certificate) -> &mut Guarantee {
         certificate.guarantee.as_mut().unwrap()
     }
-    let cases: [(&str, Change); 13] = [
+    let cases: [(&str, Change); 18] = [
         ("epsilon", |c| guarantee(c).data_set.epsilon = Some(0.1)),
         ("epsilon", |c| guarantee(c).run.epsilon = Some(0.1)),
+        ("epsilon", |c| guarantee(c).total.epsilon = Some(0.1)),
+        ("epsilon", |c| guarantee(c).total = accounted(3)),
+        ("plan", |c| c.base.weights = Sha256Digest::of(b"another")),
+        ("base model", |c| {
+            c.base.certificate = Some(Sha256Digest::of(b"its own"))
+        }),
         ("epsilon", |c| guarantee(c).data_set = accounted(3)),
         ("epsilon", |c| {
             guarantee(c).accountant.name = "abacus".into()
         }),
-        ("entries", |c| {
+        ("plan", |c| {
             guarantee(c).noise_multiplier = NoiseMultiplier::try_from(2.0).unwrap()
         }),
-        ("entries", |c| {
+        ("plan", |c| {
             guarantee(c).sampling_rate = SamplingRate::try_from(0.05).unwrap()
         }),
-        ("entries", |c| {
+        ("plan", |c| {
             guarantee(c).clipping_norm = ClippingNorm::try_from(0.1).unwrap()
         }),
-        ("entries", |c| c.run.rounds_released = 4),
-        ("entries", |c| c.run.name = "another".into()),
-        ("entries", |c| c.ledger.as_mut().unwrap().first_of_run = 3),
+        ("plan", |c| c.run.rounds_released = 4),
+        ("plan", |c| c.run.name = "another".into()),
+        ("plan", |c| c.run.plan_sha256 = Sha256Digest::of(b"another")),
+        ("entries", |c| c.ledger.first_of_run = 3),
         ("budget", |c| guarantee(c).budget_epsilon = 0.5),
         ("statement", |c| c.protects_nobody = true),
-        ("ledger", |c| c.ledger.as_mut().unwrap().entries = 4),
+        ("ledger", |c| c.ledger.entries = 4),
     ];
     for (name, change) in cases {
         let failures = with(change).failures();
@@ -407,18 +456,19 @@ fn a_run_that_protects_nobody_says_so_and_hides_nothing() {
         c.guarantee.as_mut().unwrap().seeded = true;
         c.protects_nobody = true;
     });
-    // The ledger's entries say otherwise here.
-    assert_eq!(seeded.failures(), ["entries"]);
+    // The plan says otherwise here.
+    assert_eq!(seeded.failures(), ["plan"]);
     let nobody = with(|c| {
         c.guarantee = None;
-        c.ledger = None;
         c.protects_nobody = true;
     });
-    assert_eq!(
-        nobody.failures(),
-        ["ledger"],
-        "a ledger that nobody speaks of"
-    );
+    assert_eq!(nobody.failures(), ["plan"], "the plan promises protection");
+    let mut planned = terms();
+    planned.promise = None;
+    let examination = nobody.examine_by(&Ok(planned));
+    let entries = examination.checks.iter().find(|c| c.name == "entries");
+    let says = &entries.unwrap().detail;
+    assert!(says.contains("leaves one mark"), "{says}");
     let statement = nobody.examine().checks.remove(3);
     assert_eq!(
         (statement.name, statement.outcome),
@@ -432,8 +482,114 @@ fn a_run_that_protects_nobody_says_so_and_hides_nothing() {
 }
 
 #[test]
-fn a_later_format_asks_for_an_update() {
-    let later = with(|c| c.version = 2);
-    let refused = SignedCertificate::read(&later.certificate);
-    assert_eq!(refused, Err(InvalidCertificate::Version(2)));
+fn another_format_asks_for_the_version_that_wrote_it() {
+    for other in [1, 3] {
+        let changed = with(|c| c.version = other);
+        let refused = SignedCertificate::read(&changed.certificate);
+        assert_eq!(refused, Err(InvalidCertificate::Version(other)));
+    }
+}
+
+#[test]
+fn every_field_that_follows_from_the_plan_is_held_against_it() {
+    type Change = fn(&mut Terms);
+    fn promise(terms: &mut Terms) -> &mut Promise {
+        terms.promise.as_mut().unwrap()
+    }
+    fn other(sigma: f64) -> NoiseMultiplier {
+        NoiseMultiplier::try_from(sigma).unwrap()
+    }
+    let cases: [(&str, Change); 15] = [
+        ("run.name", |t| t.run = "another".into()),
+        ("run.rounds_planned", |t| t.rounds = 4),
+        ("guarantee.seeded", |t| t.seeded = true),
+        ("protects_nobody", |t| t.seeded = true),
+        ("guarantee.unit", |t| t.promise = None),
+        ("guarantee.unit", |t| promise(t).unit = PrivacyUnit::Group),
+        ("guarantee.adjacency", |t| {
+            promise(t).adjacency = Adjacency::ReplaceOne
+        }),
+        ("guarantee.placement", |t| {
+            promise(t).placement = NoisePlacement::Local
+        }),
+        ("guarantee.noise_multiplier", |t| {
+            promise(t).noise_multiplier = other(1.0)
+        }),
+        ("guarantee.sampling_rate", |t| {
+            promise(t).sampling_rate = SamplingRate::try_from(0.5).unwrap()
+        }),
+        ("guarantee.draws_per_round", |t| {
+            promise(t).draws_per_round = 2
+        }),
+        ("guarantee.mechanism", |t| {
+            promise(t).mechanism = MechanismEvent::gaussian(other(1.0))
+        }),
+        ("guarantee.clipping_norm", |t| {
+            promise(t).clipping_norm = ClippingNorm::try_from(0.1).unwrap()
+        }),
+        ("guarantee.delta", |t| {
+            promise(t).delta = Delta::try_from(1e-6).unwrap()
+        }),
+        ("guarantee.budget_epsilon", |t| {
+            promise(t).budget_epsilon = 2.0
+        }),
+    ];
+    let run = run();
+    for (field, change) in cases {
+        let mut planned = terms();
+        change(&mut planned);
+        let examination = run.examine_by(&Ok(planned));
+        assert!(!examination.holds(), "{field}");
+        let plan = examination.checks.iter().find(|check| check.name == "plan");
+        let says = &plan.unwrap().detail;
+        for word in [field, "certificate.json", "plan.json"] {
+            assert!(says.contains(word), "{field}: {says}");
+        }
+    }
+    let unreadable = run.examine_by(&Err("it isn't readable".into()));
+    assert!(!unreadable.holds());
+}
+
+#[test]
+fn entries_beyond_the_plan_are_named() {
+    let run = run();
+    let named = |change: fn(&mut Terms)| {
+        let mut planned = terms();
+        change(&mut planned);
+        let examination = run.examine_by(&Ok(planned));
+        let entries = examination.checks.into_iter();
+        entries
+            .filter(|check| check.name == "entries")
+            .map(|check| (check.outcome, check.detail))
+            .next()
+            .unwrap()
+    };
+    let (outcome, says) = named(|t| t.rounds = 2);
+    assert_eq!(outcome, Outcome::Fails);
+    assert!(
+        says.contains("its round is 3, and plan.json has rounds 1 to 2"),
+        "{says}"
+    );
+    let (outcome, says) = named(|t| {
+        t.promise.as_mut().unwrap().mechanism =
+            MechanismEvent::gaussian(NoiseMultiplier::try_from(1.0).unwrap())
+    });
+    assert_eq!(outcome, Outcome::Fails);
+    assert!(says.contains("entry 2 of ledger.jsonl"), "{says}");
+    assert!(says.contains("1.3") && says.contains("1.0"), "{says}");
+}
+
+#[test]
+fn without_the_plan_nothing_holds() {
+    let run = run();
+    let examination = examine(&Evidence {
+        certificate: &run.certificate,
+        plan: None,
+        ledger: Some(&run.ledger),
+        base: None,
+        files: &[],
+        key: None,
+    });
+    let plan = examination.checks.iter().find(|check| check.name == "plan");
+    assert_eq!(plan.unwrap().outcome, Outcome::Fails);
 }

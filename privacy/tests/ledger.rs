@@ -90,8 +90,8 @@ fn what_is_spent_is_read_back_with_every_field_and_bit() {
     assert_eq!(entry.plan, Some(Sha256Digest::of(b"a plan")));
     assert_eq!(entry.placement, NoisePlacement::Central);
     assert_eq!(entry.event, event());
-    assert_eq!(entry.clipping_norm.get(), 0.3);
-    assert_eq!(entry.delta.get(), 1e-5);
+    assert_eq!(entry.clipping_norm.unwrap().get(), 0.3);
+    assert_eq!(entry.delta.unwrap().get(), 1e-5);
     assert_eq!((entry.unix_time, entry.seeded), (1_700_000_000, false));
 }
 

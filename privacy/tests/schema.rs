@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 use umbel_privacy::accountant::Delta;
-use umbel_privacy::ledger::MemoryLedgerStorage;
+use umbel_privacy::ledger::{MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{
     Adjacency, ClippingNorm, EntryDraft, LatticeStep, Ledger, MechanismEvent, NoiseMultiplier,
     NoisePlacement, PrivacyUnit, SamplingRate, Sha256Digest,
@@ -71,6 +71,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                     .count()
                     == 1
             }
+            "not" => fits(root, says, value).is_err(),
             "minimum" => number() && at(says).0.is_none_or(|n| n >= at(says).1),
             "maximum" => number() && at(says).0.is_none_or(|n| n <= at(says).1),
             "exclusiveMinimum" => at(says).0.is_none_or(|n| n > at(says).1),
@@ -185,6 +186,34 @@ fn ledger_lines_fit_their_schema() {
 }
 
 #[test]
+fn the_mark_of_a_use_without_protection_fits_its_schema() {
+    let schema = schema("ledger-entry");
+    let mut ledger = Ledger::open(MemoryLedgerStorage::default()).unwrap();
+    let mark = UnprotectedDraft {
+        data_set: "visits".into(),
+        run_id: "run".into(),
+        plan: Sha256Digest::of(b"plan"),
+        adjacency: Adjacency::ZeroOut,
+        placement: NoisePlacement::Central,
+        unix_time: 1_700_000_000,
+        seeded: false,
+    };
+    ledger.mark_unprotected(mark).unwrap();
+    let bytes = ledger.into_storage().bytes().to_vec();
+    let line: Value = serde_json::from_slice(&bytes).unwrap();
+    fits(&schema, &schema, &line).unwrap();
+    for (key, wrong) in [
+        ("unit", json!("record")),
+        ("delta", json!(1e-5)),
+        ("event", json!({"type": "gaussian", "noise_multiplier": 1})),
+    ] {
+        let mut changed = line.clone();
+        changed[key] = wrong;
+        assert!(fits(&schema, &schema, &changed).is_err(), "{key}");
+    }
+}
+
+#[test]
 fn the_schema_of_certificates_knows_every_field_and_no_other() {
     let schema = schema("certificate");
     // A certificate is read into structures that refuse unknown fields and miss none, so
@@ -199,6 +228,8 @@ fn the_schema_of_certificates_knows_every_field_and_no_other() {
         "/guarantee/accountant",
         "/guarantee/run",
         "/ledger",
+        "/base",
+        "/lineage/0",
         "/participation/0",
         "/files/0",
     ] {
@@ -217,7 +248,7 @@ fn the_schema_of_certificates_knows_every_field_and_no_other() {
         more.pointer_mut(pointer).unwrap()["more"] = json!(1);
         assert!(fits(&schema, &schema, &more).is_err(), "{pointer}");
     }
-    for pointer in ["/guarantee", "/ledger", "/participation"] {
+    for pointer in ["/guarantee", "/participation", "/base/certificate"] {
         let mut none = certificate.clone();
         *none.pointer_mut(pointer).unwrap() = Value::Null;
         fits(&schema, &schema, &none).unwrap();

@@ -84,6 +84,8 @@ pub struct AdaptiveClippingPlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierPlan {
+    /// The model that training starts from.
+    pub base: BasePlan,
     /// The label set, in the order of the classifier's outputs.
     pub labels: Vec<String>,
     /// Trainable set: `full`, `encoder`, `lora`, `bias` or `head`.
@@ -101,6 +103,17 @@ pub struct ClassifierPlan {
     pub parameters: usize,
     /// Digest of their layout (names, shapes, order), which a site recomputes.
     pub layout: BlobDigest,
+}
+
+/// The base model of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasePlan {
+    /// Digest of its `model.safetensors`.
+    pub weights: BlobDigest,
+    /// Digest of the certificate of the run that released it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<BlobDigest>,
 }
 
 /// Low-rank adapters: `y = x W + b + (alpha / rank) x A B` with W and b frozen.

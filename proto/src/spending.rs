@@ -7,7 +7,9 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
-use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerEntry, LedgerError, LedgerStorage, Spent};
+use umbel_privacy::ledger::{
+    EntryDraft, Ledger, LedgerEntry, LedgerError, LedgerStorage, Spent, UnprotectedUse,
+};
 
 use crate::mechanism::{Mechanism, MechanismError};
 use crate::message::BlobDigest;
@@ -61,6 +63,13 @@ pub enum SpendingError {
     /// The plan's numbers make no mechanism.
     #[error(transparent)]
     Mechanism(#[from] MechanismError),
+    /// An earlier run used the data set without protection.
+    #[error(
+        "{0}: what that run may have revealed of its rows can't be taken back, so that no later \
+         run protects them, and this one is refused; train on rows that were never used so, \
+         under a data set name of their own"
+    )]
+    UsedUnprotected(Box<UnprotectedUse>),
     /// The plan has no privacy, so there is nothing to spend.
     #[error("a plan of unit none spends nothing and has no ledger")]
     NoPrivacy,
@@ -83,8 +92,14 @@ impl<S: LedgerStorage> Spending<S> {
     ) -> Result<Self, SpendingError> {
         let mechanism = plan.mechanism()?.ok_or(SpendingError::NoPrivacy)?;
         let budget = Budget::new(epsilon, delta)?;
-        let accountant =
-            ledger.accountant_for(&data_set, plan.privacy.unit, plan.privacy.adjacency)?;
+        let (unit, adjacency) = (plan.privacy.unit, plan.privacy.adjacency);
+        let accountant = if plan.seed.is_some() {
+            ledger.rehearsal_accountant_for(&data_set, unit, adjacency)?
+        } else if let Some(found) = ledger.unprotected_use(&data_set) {
+            return Err(SpendingError::UsedUnprotected(Box::new(found)));
+        } else {
+            ledger.accountant_for(&data_set, unit, adjacency)?
+        };
         let earlier = ledger.entries().len();
         Ok(Self {
             ledger,
@@ -96,6 +111,22 @@ impl<S: LedgerStorage> Spending<S> {
             mechanism,
             earlier,
         })
+    }
+
+    /// Counts what the base model's lineage cost on the same rows, which isn't in the ledger.
+    ///
+    /// # Errors
+    /// [`SpendingError::Ledger`] where there is no sound figure for it.
+    pub fn inherit<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a MechanismEvent>,
+    ) -> Result<(), SpendingError> {
+        for event in events {
+            self.accountant
+                .compose(event, 1)
+                .map_err(|e| SpendingError::Ledger(e.into()))?;
+        }
+        Ok(())
     }
 
     /// Whether `count` more draws of the plan's noise fit the budget.

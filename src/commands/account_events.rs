@@ -7,6 +7,8 @@ use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::merged;
+use umbel_privacy::certificate::examine::unprotected_uses;
+use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, VerifiedChain};
 use umbel_proto::exit_code::ExitKind;
 
@@ -15,7 +17,8 @@ use super::print_json;
 /// The events of a ledger, as other accountants read them
 ///
 /// Checks the ledger's chain and lists what was spent on a data set, in the order in which
-/// it happened, with the names of Google's dp_accounting. With --json it is a list that
+/// it happened, with the names of Google's dp_accounting. What protected nobody, noise from a
+/// known seed included, is "non_private". With --json it is a list that
 /// `umbel account epsilon --events` and examples/recompute_epsilon.py read.
 #[derive(Args)]
 #[command(after_help = "\
@@ -46,18 +49,22 @@ pub fn run(question: &EventsQuestion) -> Result<(), Failure> {
         let ours = |entry: &&_| of(entry) == data_set;
         chain.entries.iter().filter(ours)
     };
-    let events = merged(entries().map(|entry| &entry.event));
+    let events = merged(entries().map(LedgerEntry::cost));
     if question.json {
         return print_json(&events);
     }
+    for used in unprotected_uses(&chain.entries, data_set) {
+        println!("NO PROTECTION: {used}");
+    }
     if let Some(last) = entries().next_back() {
         println!(
-            "data set {data_set}: {} entries, unit {}, adjacency {}, noise {}, delta {}",
+            "data set {data_set}: {} entries, unit {}, adjacency {}, noise {}{}",
             entries().count(),
             last.unit,
             last.adjacency,
             last.placement,
             last.delta
+                .map_or(String::new(), |delta| format!(", delta {delta}"))
         );
     }
     for event in &events {
@@ -66,7 +73,7 @@ pub fn run(question: &EventsQuestion) -> Result<(), Failure> {
     Ok(())
 }
 
-fn of(entry: &umbel_privacy::ledger::LedgerEntry) -> &str {
+fn of(entry: &LedgerEntry) -> &str {
     &entry.data_set
 }
 
@@ -122,6 +129,7 @@ fn described(event: &MechanismEvent) -> Result<String, Failure> {
             "Poisson-sampled Gaussian, noise multiplier {noise_multiplier}, sampling rate \
              {sampling_probability}"
         ),
+        MechanismEvent::NonPrivate => "without protection: no finite epsilon".into(),
         MechanismEvent::SelfComposed { event, count } => {
             format!("{count} times: {}", described(event)?)
         }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::verify::{VerifyError, verify};
+use umbel_privacy::certificate::examine::EXPOSED;
 use umbel_privacy::certificate::{Certificate, Check, Examination, PublicKey};
 use umbel_proto::exit_code::ExitKind;
 
@@ -13,9 +14,11 @@ use super::print_json;
 
 /// Verify the folder of a run against its certificate
 ///
-/// Reads the signed certificate, the ledger, the plan and every released file, computes
-/// epsilon again from the ledger's entries, and says what holds. It trusts nothing but the
-/// key that you give. Ends with exit code 10 if anything fails.
+/// Reads the signed certificate, the ledger, the plan and every released file. Derives from the
+/// plan what the ledger's entries and the certificate must say, computes epsilon again, with
+/// that of the runs which the base model descends from, and says what holds. A use of the data
+/// set without protection is said first. It trusts nothing but the key that you give. Ends with
+/// exit code 10 if anything fails.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -91,7 +94,7 @@ fn answer(examination: &Examination) -> Answer<'_> {
     Answer {
         verified: examination.holds(),
         protects_nobody: certificate.map(|certificate| certificate.protects_nobody),
-        epsilon: guarantee.and_then(|guarantee| guarantee.data_set.epsilon),
+        epsilon: guarantee.and_then(|guarantee| guarantee.total.epsilon),
         delta: guarantee.map(|guarantee| guarantee.delta.get()),
         public_key: certificate.map(|certificate| certificate.public_key),
         checks: &examination.checks,
@@ -104,9 +107,20 @@ fn print(examination: &Examination) {
     }
     println!();
     match &examination.certificate {
-        Some(certificate) if examination.holds() => println!("Verified. {}", claim(certificate)),
+        Some(certificate) if examination.holds() => {
+            println!("Verified. {}", claim(certificate));
+            if exposed(examination) && !certificate.protects_nobody {
+                println!("BUT ITS DATA SET WAS USED WITHOUT PROTECTION: see the first line.");
+            }
+        }
         _ => println!("NOT VERIFIED: don't rely on this folder."),
     }
+}
+
+/// Whether the data set was ever used in a way that protects nobody.
+fn exposed(examination: &Examination) -> bool {
+    let mut checks = examination.checks.iter();
+    checks.any(|check| check.name == EXPOSED)
 }
 
 /// What was verified, in a sentence.
@@ -116,7 +130,7 @@ fn claim(certificate: &Certificate) -> String {
             "One {} is protected with epsilon {} at delta {} ({}, {} noise).",
             guarantee.unit,
             guarantee
-                .data_set
+                .total
                 .epsilon
                 .map_or("unbounded".into(), |epsilon| format!("{epsilon:.4}")),
             guarantee.delta,

@@ -6,6 +6,7 @@ mod broken_network;
 mod conversation;
 mod coordinator;
 mod killed_client;
+mod lying_base_model;
 mod lying_client;
 mod lying_coordinator;
 mod proxy;

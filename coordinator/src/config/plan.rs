@@ -7,7 +7,7 @@ use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::{
-    AdaptiveClippingPlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PlanError,
+    AdaptiveClippingPlan, BasePlan, ClassifierPlan, LocalOptimisation, LocalPlan, Plan, PlanError,
     PrivacyPlan,
 };
 
@@ -22,6 +22,8 @@ pub struct ModelFacts {
     pub parameters: usize,
     /// Digest of their layout.
     pub layout: BlobDigest,
+    /// The base model.
+    pub base: BasePlan,
 }
 
 /// Writes the plan of a run, calibrating the noise multiplier where none is given.
@@ -56,6 +58,7 @@ pub fn plan(config: &RunConfig, facts: &ModelFacts) -> Result<Plan, ConfigError>
             rows_per_group: privacy.rows_per_group,
         },
         classifier: ClassifierPlan {
+            base: facts.base,
             labels: facts.labels.clone(),
             train: config.model.train.clone(),
             lora: config.lora_plan(),

@@ -3,7 +3,7 @@
 
 use umbel_privacy::certificate::{Certificate, Guarantee};
 
-use super::figures::{self, NONE};
+use super::figures;
 use super::html::Html;
 use super::layout::{number, parameters, section, table};
 use super::page;
@@ -40,22 +40,22 @@ fn spent(certificate: &Certificate) -> Html {
         );
     };
     let figure = |epsilon: Option<f64>| epsilon.map_or("unbounded".into(), figures::epsilon);
-    let data_set = certificate
-        .ledger
-        .as_ref()
-        .map_or(NONE, |ledger| ledger.data_set.as_str());
     let rows = vec![
         (
-            "epsilon of everything recorded on the data set",
+            "epsilon of everything recorded on the data set, base model included",
             format!(
                 "{} of {} allowed",
-                figure(guarantee.data_set.epsilon),
+                figure(guarantee.total.epsilon),
                 figures::parameter(guarantee.budget_epsilon)
             ),
         ),
+        (
+            "epsilon without what the base model cost before",
+            figure(guarantee.data_set.epsilon),
+        ),
         ("epsilon of this run alone", figure(guarantee.run.epsilon)),
         ("delta", figures::parameter(guarantee.delta.get())),
-        ("data set", data_set.to_owned()),
+        ("data set", certificate.ledger.data_set.clone()),
         ("unit", guarantee.unit.to_string()),
         ("adjacency", guarantee.adjacency.to_string()),
         (
@@ -69,7 +69,8 @@ fn spent(certificate: &Certificate) -> Html {
     let words = Html::element(
         "p",
         "The first figure is the one that counts: it includes what earlier runs spent on the \
-         same data, as far as this coordinator's ledger knows of them.",
+         same data, as far as this coordinator's ledger knows of them, and what the runs spent \
+         that the base model descends from.",
     );
     section(
         "What it cost",
@@ -91,6 +92,7 @@ fn mechanism(certificate: &Certificate) -> Html {
             ),
         ),
     ];
+    rows.push(("base model", base_model(certificate)));
     if let Some(guarantee) = &certificate.guarantee {
         rows.extend(mechanism_rows(guarantee));
     }
@@ -98,6 +100,15 @@ fn mechanism(certificate: &Certificate) -> Html {
         "How it was done",
         parameters("What the ledger's entries say, too.", rows),
     )
+}
+
+/// Where the base model came from.
+fn base_model(certificate: &Certificate) -> String {
+    let weights = certificate.base.weights;
+    match certificate.lineage.first() {
+        None => format!("SHA-256 {weights}; nothing is known of how it was trained"),
+        Some(ancestor) => format!("SHA-256 {weights}, released by run {}", ancestor.run),
+    }
 }
 
 fn mechanism_rows(guarantee: &Guarantee) -> [(&'static str, String); 6] {
@@ -197,7 +208,8 @@ fn checking(certificate: &Certificate) -> Html {
         code(certificate.public_key.to_string()),
         Html::text("."),
     ])];
-    if let Some(ledger) = &certificate.ledger {
+    let ledger = &certificate.ledger;
+    if certificate.guarantee.is_some() {
         steps.push(Html::from([
             Html::text(
                 "That computes epsilon again from ledger.jsonl, line by line. Keep the hash of its \

@@ -19,7 +19,7 @@ use umbel_proto::federation::Federation;
 use umbel_proto::message::{
     BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
 };
-use umbel_proto::plan::{ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
 use umbel_proto::spending::Spending;
 
 pub const PARAMETERS: usize = 3;
@@ -46,6 +46,10 @@ pub fn plan(epsilon: f64, rounds: u32) -> Plan {
             rows_per_group: None,
         },
         classifier: ClassifierPlan {
+            base: BasePlan {
+                weights: BlobDigest::of(b"weights"),
+                certificate: None,
+            },
             labels: vec!["no".into(), "yes".into()],
             train: "head".into(),
             lora: None,

@@ -1,6 +1,6 @@
 //! What happened, in a form that users of Google's `dp_accounting` recognise: the
 //! variants are its `GaussianDpEvent`, `PoissonSampledDpEvent(GaussianDpEvent)`,
-//! `SelfComposedDpEvent` and `ComposedDpEvent`.
+//! `NonPrivateDpEvent`, `SelfComposedDpEvent` and `ComposedDpEvent`.
 //!
 //! As JSON:
 //! ```json
@@ -14,6 +14,7 @@
 //! {"type": "tree_aggregation", "noise_multiplier": 10, "step_count": 100}
 //! {"type": "banded_toeplitz", "noise_multiplier": 8, "rounds": 64, "bands": 16,
 //!  "min_separation": 16, "max_participations": 4}
+//! {"type": "non_private"}
 //! {"type": "self_composed", "event": {...}, "count": 20}
 //! {"type": "composed", "events": [{...}, {...}]}
 //! ```
@@ -142,6 +143,8 @@ pub enum MechanismEvent {
         /// Participations of one unit, at most.
         max_participations: NonZeroU32,
     },
+    /// Something that protects nobody: no finite epsilon bounds it.
+    NonPrivate,
     /// One event, several times.
     SelfComposed {
         /// What was repeated.
@@ -186,6 +189,17 @@ impl MechanismEvent {
                 event: Box::new(self),
                 count,
             }
+        }
+    }
+
+    /// Whether something that protects nobody happened here, so that no finite epsilon bounds
+    /// it.
+    pub fn protects_nobody(&self) -> bool {
+        match self {
+            Self::NonPrivate => true,
+            Self::SelfComposed { event, count } => *count > 0 && event.protects_nobody(),
+            Self::Composed { events } => events.iter().any(Self::protects_nobody),
+            _ => false,
         }
     }
 
@@ -258,6 +272,10 @@ enum WrittenEvent {
         bands: NonZeroU32,
         min_separation: NonZeroU32,
         max_participations: NonZeroU32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    NonPrivate {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
     },
@@ -386,6 +404,7 @@ impl TryFrom<WrittenEvent> for MechanismEvent {
                 max_participations,
             }
             .times(count.unwrap_or(1)),
+            WrittenEvent::NonPrivate { count } => Self::NonPrivate.times(count.unwrap_or(1)),
             WrittenEvent::SelfComposed { event, count } => Self::SelfComposed {
                 event: Box::new(Self::try_from(*event)?),
                 count,
@@ -476,6 +495,7 @@ impl From<MechanismEvent> for WrittenEvent {
                 max_participations,
                 count: None,
             },
+            MechanismEvent::NonPrivate => Self::NonPrivate { count: None },
             MechanismEvent::SelfComposed { event, count } => Self::SelfComposed {
                 event: Box::new((*event).into()),
                 count,
@@ -555,6 +575,22 @@ mod tests {
                 MechanismEvent::gaussian(sigma(2.0)),
             ]
         );
+    }
+
+    #[test]
+    fn what_protects_nobody_is_found_wherever_it_stands() {
+        let nobody = MechanismEvent::NonPrivate;
+        let json = serde_json::to_string(&nobody).unwrap();
+        assert_eq!(json, r#"{"type":"non_private"}"#);
+        let inside = MechanismEvent::Composed {
+            events: vec![
+                MechanismEvent::gaussian(sigma(1.0)),
+                nobody.clone().times(2),
+            ],
+        };
+        assert!(nobody.protects_nobody() && inside.protects_nobody());
+        assert!(!nobody.times(0).protects_nobody());
+        assert!(!MechanismEvent::gaussian(sigma(1.0)).protects_nobody());
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) enum Leaf {
         sample: u64,
         sigma: Bits,
     },
+    /// What protects nobody.
+    NonPrivate,
 }
 
 /// A positive float by its bits, which sort positive floats by size.
@@ -55,6 +57,7 @@ impl Leaf {
             Self::DiscreteLaplace { .. } => "the discrete Laplace mechanism",
             Self::Truncated { .. } => "the Gaussian mechanism over truncated Poisson samples",
             Self::FixedSize { .. } => "the Gaussian mechanism over samples of fixed size",
+            Self::NonPrivate => "what protects nobody",
         }
     }
 }
@@ -140,6 +143,7 @@ pub(super) fn flatten(
             )?;
             gaussian(1.0, noise_multiplier.get() / sensitivity)
         }
+        MechanismEvent::NonPrivate => Leaf::NonPrivate,
         MechanismEvent::SelfComposed {
             event,
             count: inner,

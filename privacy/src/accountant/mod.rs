@@ -142,6 +142,9 @@ impl Epsilon {
     /// Nothing was spent.
     pub const ZERO: Self = Self(0.0);
 
+    /// Nothing finite is known.
+    pub const INFINITE: Self = Self(f64::INFINITY);
+
     /// Negative figures become zero, and NaN (which no accountant should produce)
     /// infinity, as nothing is then known.
     pub fn at_least_zero(value: f64) -> Self {

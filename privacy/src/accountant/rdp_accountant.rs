@@ -49,8 +49,11 @@ impl RdpAccountant {
         if self.spent_nothing() {
             return Epsilon::ZERO;
         }
+        if self.count_of(&Leaf::NonPrivate) > 0 {
+            return Epsilon::INFINITE;
+        }
         let total = |index: usize| -> f64 {
-            let runs = self.mechanisms.values();
+            let runs = self.mechanisms.values().filter(|m| m.count > 0);
             runs.map(|m| m.count as f64 * m.curve.get(index).copied().unwrap_or(f64::INFINITY))
                 .sum()
         };
@@ -67,6 +70,7 @@ impl RdpAccountant {
         let squares: Option<Vec<f64>> = self
             .mechanisms
             .iter()
+            .filter(|(_, mechanism)| mechanism.count > 0)
             .map(|(leaf, mechanism)| match leaf {
                 Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
                     Some(mechanism.count as f64 / (sigma.get() * sigma.get()))
@@ -102,6 +106,7 @@ impl RdpAccountant {
                 let sigma = sigma.get() / self.sensitivity();
                 at(&|order| order / (2.0 * sigma * sigma))
             }
+            Leaf::NonPrivate => at(&|_| f64::INFINITY),
             Leaf::Gaussian { .. } if replace => Err(AccountingError::SampledReplaceOne),
             Leaf::Gaussian { q, sigma } => {
                 at(&|order| rdp::sampled_gaussian_at(q.get(), sigma.get(), order))

@@ -33,6 +33,8 @@ impl MuSquared {
                     let mu = sensitivity / sigma.get();
                     total += count as f64 * mu * mu;
                 }
+                Leaf::NonPrivate if count > 0 => total = f64::INFINITY,
+                Leaf::NonPrivate => {}
                 other => {
                     return Err(AccountingError::Unsupported {
                         accountant,
@@ -101,6 +103,9 @@ impl Accountant for ZcdpAccountant {
         let rho = self.rho();
         if rho == 0.0 {
             return Epsilon::ZERO;
+        }
+        if !rho.is_finite() {
+            return Epsilon::INFINITE;
         }
         let orders = (0..8000).map(|step| 1.0 + 0.011 * (f64::from(step) * 0.0023).exp());
         conversion::epsilon(orders.map(|order| (order, order * rho)), delta)

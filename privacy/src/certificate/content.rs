@@ -9,6 +9,7 @@ use crate::accountant::Delta;
 use crate::accountant::event::{MechanismEvent, NoiseMultiplier};
 use crate::certificate::accounting::AccountantName;
 use crate::certificate::key::PublicKey;
+use crate::certificate::lineage::{Ancestor, BaseStatement, Rows};
 use crate::clip::ClippingNorm;
 use crate::digest::Sha256Digest;
 use crate::lattice::LatticeStep;
@@ -17,7 +18,7 @@ use crate::poisson::SamplingRate;
 use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 /// The version of the format that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The statement of one run. Its signature stands beside it, in
 /// [`super::SignedCertificate`].
@@ -32,8 +33,13 @@ pub struct Certificate {
     pub protects_nobody: bool,
     /// What was promised and what it cost; `None` for unit none.
     pub guarantee: Option<Guarantee>,
-    /// The ledger that it rests on; `None` for unit none.
-    pub ledger: Option<LedgerStatement>,
+    /// The ledger that it rests on. For unit none it holds the mark that the data set was used
+    /// so.
+    pub ledger: LedgerStatement,
+    /// The model that training started from.
+    pub base: BaseStatement,
+    /// The runs that the base model descends from, the nearest first.
+    pub lineage: Vec<Ancestor>,
     /// In how many rounds each client's update counted. `None` where the client itself is
     /// the unit that is protected, since that would say who took part.
     pub participation: Option<Vec<Participant>>,
@@ -99,8 +105,10 @@ pub struct Guarantee {
     pub accountant: AccountantName,
     /// Of this run alone.
     pub run: Accounted,
-    /// Of everything that the ledger has on the same data set: what counts.
+    /// Of everything that the ledger has on the same data set.
     pub data_set: Accounted,
+    /// Of that and of what the base model's lineage cost besides: what counts.
+    pub total: Accounted,
 }
 
 /// What some events cost together.
@@ -109,7 +117,8 @@ pub struct Guarantee {
 pub struct Accounted {
     /// Epsilon at the guarantee's delta; `None` where nothing finite is known.
     pub epsilon: Option<f64>,
-    /// What happened, in a form that users of `dp_accounting` recognise.
+    /// What happened, in a form that users of `dp_accounting` recognise. Where noise came from
+    /// a seed, that is [`MechanismEvent::NonPrivate`].
     pub events: Vec<MechanismEvent>,
 }
 
@@ -119,6 +128,8 @@ pub struct Accounted {
 pub struct LedgerStatement {
     /// The data set's key in it.
     pub data_set: String,
+    /// Whether a person named the data set, or the run's name stood in.
+    pub data_set_named: bool,
     /// Length of `ledger.jsonl` in bytes.
     pub bytes: u64,
     /// SHA-256 of all of these bytes.
@@ -132,6 +143,16 @@ pub struct LedgerStatement {
     pub of_run: u64,
     /// The hash of the last entry.
     pub head: EntryHash,
+}
+
+impl LedgerStatement {
+    /// The rows that the run trained on, as far as names tell.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows {
+            data_set: &self.data_set,
+            named: self.data_set_named,
+        }
+    }
 }
 
 /// One client.
@@ -160,6 +181,9 @@ pub struct FileStatement {
 /// The folders of a run of which every file is released: the model, and adapters where
 /// they were trained.
 pub const RELEASED: [&str; 2] = ["model", "adapter"];
+
+/// Where a copy of the certificate lies with the released model, so that the two stay together.
+pub const CERTIFICATE_COPY: &str = "model/umbel_certificate.json";
 
 /// Whether a path, seen from the run's folder, is in one of the [`RELEASED`] folders.
 pub fn in_released_folder(path: &str) -> bool {

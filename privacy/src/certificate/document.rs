@@ -1,7 +1,7 @@
 //! A certificate's bytes.
 //!
 //! One line of compact JSON: the fields of [`Certificate`] in their order, and last
-//! `signature`: an Ed25519 signature, in hexadecimal, of `umbel certificate 1`, a line
+//! `signature`: an Ed25519 signature, in hexadecimal, of `umbel certificate 2`, a line
 //! break, and the line's own bytes without that field, i.e. with `,"signature":"…"}`
 //! replaced by `}`. So nothing has to be brought into a canonical form before it can be
 //! checked, no number has to be written in a prescribed way, and there is no byte that
@@ -12,7 +12,7 @@ use crate::certificate::key::{InvalidKey, Signature, SigningKey};
 
 /// What is signed begins with this, so that a signature can't be taken for one of
 /// something else.
-const DOMAIN: &[u8] = b"umbel certificate 1\n";
+const DOMAIN: &[u8] = b"umbel certificate 2\n";
 
 /// A certificate whose signature was made by the key that it names.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +34,10 @@ pub enum InvalidCertificate {
     /// Not JSON with exactly the fields of a certificate.
     #[error("it doesn't read as a certificate ({0})")]
     Json(String),
-    /// A format of the future.
+    /// A format of the future, or of the past.
     #[error(
-        "it has format version {0}, and this program knows version {FORMAT_VERSION}; update it"
+        "it has format version {0}, and this program knows version {FORMAT_VERSION}; use the \
+         version of Umbel that wrote it, or a later one"
     )]
     Version(u32),
     /// The signature isn't one of these bytes by the key that they name.

@@ -4,14 +4,22 @@
 //! certificate but what it claims. Each [`Check`] says in a sentence what holds or what
 //! doesn't.
 
+mod base;
+mod entries;
+mod exposure;
 mod files;
+mod planned;
 mod spending;
 
 use std::fmt;
 
+pub use entries::site_entry;
+pub use exposure::{EXPOSED, uses as unprotected_uses};
+
 use crate::certificate::content::{Certificate, FileStatement};
 use crate::certificate::document::SignedCertificate;
 use crate::certificate::key::PublicKey;
+use crate::certificate::terms::Terms;
 use crate::digest::Sha256Digest;
 
 /// All that there is of a run.
@@ -19,15 +27,26 @@ use crate::digest::Sha256Digest;
 pub struct Evidence<'a> {
     /// The bytes of `certificate.json`.
     pub certificate: &'a [u8],
-    /// The bytes of `plan.json`, if it is there.
-    pub plan: Option<&'a [u8]>,
+    /// `plan.json`, if it is there.
+    pub plan: Option<PlanEvidence<'a>>,
     /// The bytes of `ledger.jsonl`, if it is there.
     pub ledger: Option<&'a [u8]>,
+    /// The bytes of `base_certificate.json`, the base model's own, if it is there.
+    pub base: Option<&'a [u8]>,
     /// Every file in `model/`, whatever it is, and those of the run's other documents that
     /// are there.
     pub files: &'a [FoundFile],
     /// The key that should have signed, if whoever asks knows it.
     pub key: Option<PublicKey>,
+}
+
+/// The plan of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanEvidence<'a> {
+    /// The bytes of `plan.json`.
+    pub bytes: &'a [u8],
+    /// What these very bytes say, derived as sites derive it; or why they can't be read.
+    pub terms: &'a Result<Terms, String>,
 }
 
 /// A file that is there.
@@ -131,7 +150,10 @@ pub fn examine(evidence: &Evidence<'_>) -> Examination {
         }
     };
     let certificate = signed.certificate();
-    let mut checks = vec![
+    let ledger = spending::ledger(&certificate.ledger, evidence.ledger);
+    let entries = ledger.as_deref().ok();
+    let mut checks = Vec::from_iter(exposure::check(certificate, entries));
+    checks.extend([
         Check::holds(
             "certificate",
             format!(
@@ -145,10 +167,13 @@ pub fn examine(evidence: &Evidence<'_>) -> Examination {
         ),
         origin(certificate, evidence.key),
         statement(certificate),
-        plan(certificate, evidence.plan),
-    ];
-    checks.extend(spending::checks(certificate, evidence.ledger));
-    checks.extend(files::checks(&certificate.files, evidence.files));
+    ]);
+    let (plan, terms) = planned::check(certificate, evidence.plan);
+    checks.push(plan);
+    checks.push(base::check(certificate, evidence.base, entries));
+    checks.extend(spending::checks(certificate, &ledger, terms));
+    let itself = Sha256Digest::of(evidence.certificate);
+    checks.extend(files::checks(&certificate.files, evidence.files, itself));
     Examination {
         certificate: Some(certificate.clone()),
         checks,
@@ -184,9 +209,6 @@ fn statement(certificate: &Certificate) -> Check {
             "it contradicts itself on whether anybody is protected",
         );
     }
-    if guarantee.is_some() != certificate.ledger.is_some() {
-        return Check::fails(NAME, "a guarantee needs a ledger, and a ledger a guarantee");
-    }
     if nobody {
         let why = match guarantee {
             None => "there was no privacy unit",
@@ -202,17 +224,6 @@ fn statement(certificate: &Certificate) -> Check {
             run.id, run.ending, run.rounds_released, run.rounds_planned
         ),
     )
-}
-
-fn plan(certificate: &Certificate, plan: Option<&[u8]>) -> Check {
-    const NAME: &str = "plan";
-    match plan {
-        None => Check::open(NAME, "plan.json isn't here"),
-        Some(bytes) if Sha256Digest::of(bytes) == certificate.run.plan_sha256 => {
-            Check::holds(NAME, "plan.json is the plan that every client was given")
-        }
-        Some(_) => Check::fails(NAME, "plan.json isn't the plan of this run"),
-    }
 }
 
 /// "1 entry", "2 entries".

@@ -7,6 +7,8 @@
 //! | [`document`] | its bytes: compact JSON, with a signature over exactly these bytes |
 //! | [`key`] | Ed25519 keys and signatures |
 //! | [`accounting`] | which accountant computed epsilon, and computing it again |
+//! | [`lineage`](mod@lineage) | the runs that the base model descends from |
+//! | [`terms`] | what plan, ledger and certificate must all say the same of |
 //! | [`examine`](mod@examine) | comparing a certificate with ledger, plan and files |
 //!
 //! Pure: files are read and written by others. The format is described by
@@ -17,10 +19,14 @@ pub mod content;
 pub mod document;
 pub mod examine;
 pub mod key;
+pub mod lineage;
+pub mod terms;
 
 pub use content::{
     Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
 };
 pub use document::{InvalidCertificate, SignedCertificate};
-pub use examine::{Check, Evidence, Examination, FoundFile, Outcome, examine};
+pub use examine::{Check, Evidence, Examination, FoundFile, Outcome, PlanEvidence, examine};
 pub use key::{PublicKey, Signature, SigningKey};
+pub use lineage::{Ancestor, BaseStatement, InvalidLineage, Rows};
+pub use terms::{Promise, Terms};

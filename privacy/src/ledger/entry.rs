@@ -16,6 +16,7 @@ use crate::accountant::event::MechanismEvent;
 use crate::clip::ClippingNorm;
 use crate::digest::{Sha256Digest, lower_case_hex};
 use crate::lattice::LatticeStep;
+use crate::ledger::unprotected::UnprotectedDraft;
 use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 /// The version of the format that this crate writes.
@@ -145,12 +146,16 @@ pub struct LedgerEntry {
     pub placement: NoisePlacement,
     /// See [`EntryDraft::event`].
     pub event: MechanismEvent,
-    /// See [`EntryDraft::clipping_norm`].
-    pub clipping_norm: ClippingNorm,
+    /// See [`EntryDraft::clipping_norm`]; `None` for a use without protection, as for the two
+    /// that follow.
+    #[serde(default)]
+    pub clipping_norm: Option<ClippingNorm>,
     /// See [`EntryDraft::lattice_step`].
-    pub lattice_step: LatticeStep,
+    #[serde(default)]
+    pub lattice_step: Option<LatticeStep>,
     /// See [`EntryDraft::delta`].
-    pub delta: Delta,
+    #[serde(default)]
+    pub delta: Option<Delta>,
     /// See [`EntryDraft::unix_time`].
     pub unix_time: u64,
     /// See [`EntryDraft::seeded`].
@@ -178,9 +183,12 @@ struct HashedPart<'a> {
     adjacency: Adjacency,
     placement: NoisePlacement,
     event: &'a MechanismEvent,
-    clipping_norm: ClippingNorm,
-    lattice_step: LatticeStep,
-    delta: Delta,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clipping_norm: Option<ClippingNorm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lattice_step: Option<LatticeStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<Delta>,
     unix_time: u64,
     seeded: bool,
 }
@@ -201,8 +209,10 @@ pub enum InvalidDraft {
         /// What was given.
         given: String,
     },
-    /// Unit none has nothing to record.
-    #[error("unit none spends nothing; release the sum without noise and without an entry")]
+    /// Unit none pays for no noise, and what protects nobody is none.
+    #[error(
+        "what protects nobody pays for no noise; mark the data set as used without protection,          and release the sum without noise"
+    )]
     NoUnit,
     /// The entry couldn't be written as JSON.
     #[error("the entry can't be written as JSON: {0}")]
@@ -223,6 +233,12 @@ pub enum InvalidEntry {
         "it has format version {0}, and this program knows version {FORMAT_VERSION}; update it"
     )]
     Version(u32),
+    /// A use without protection with what belongs to noise, or the other way round.
+    #[error(
+        "it contradicts itself: what protects nobody has unit none and no clipping norm, lattice \
+         step or delta, and every other entry has all of them"
+    )]
+    Contradiction,
     /// The bytes aren't those that were hashed.
     #[error("its hash doesn't match its content: the line was changed after it was written")]
     Hash,
@@ -236,37 +252,10 @@ impl EntryDraft {
         index: u64,
         previous_hash: EntryHash,
     ) -> Result<(LedgerEntry, String), InvalidDraft> {
-        check_name("data_set", &self.data_set)?;
-        check_name("run_id", &self.run_id)?;
-        if self.unit == PrivacyUnit::None {
+        if self.unit == PrivacyUnit::None || self.event.protects_nobody() {
             return Err(InvalidDraft::NoUnit);
         }
-        let hashed_part = HashedPart {
-            version: FORMAT_VERSION,
-            index,
-            previous_hash,
-            data_set: &self.data_set,
-            run_id: &self.run_id,
-            round: self.round,
-            last_round: self.last_round,
-            attempt: self.attempt,
-            plan: self.plan,
-            unit: self.unit,
-            adjacency: self.adjacency,
-            placement: self.placement,
-            event: &self.event,
-            clipping_norm: self.clipping_norm,
-            lattice_step: self.lattice_step,
-            delta: self.delta,
-            unix_time: self.unix_time,
-            seeded: self.seeded,
-        };
-        let content = serde_json::to_string(&hashed_part)
-            .map_err(|error| InvalidDraft::Unwritable(error.to_string()))?;
-        let hash = EntryHash::of(content.as_bytes());
-        let open = content.strip_suffix('}').unwrap_or(&content);
-        let line = format!("{open},\"hash\":\"{hash}\"}}");
-        let entry = LedgerEntry {
+        seal(LedgerEntry {
             version: FORMAT_VERSION,
             index,
             previous_hash,
@@ -280,15 +269,79 @@ impl EntryDraft {
             adjacency: self.adjacency,
             placement: self.placement,
             event: self.event,
-            clipping_norm: self.clipping_norm,
-            lattice_step: self.lattice_step,
-            delta: self.delta,
+            clipping_norm: Some(self.clipping_norm),
+            lattice_step: Some(self.lattice_step),
+            delta: Some(self.delta),
             unix_time: self.unix_time,
             seeded: self.seeded,
-            hash,
-        };
-        Ok((entry, line))
+            hash: EntryHash::START,
+        })
     }
+}
+
+impl UnprotectedDraft {
+    /// Makes the entry at `index` after one with `previous_hash`, and its line without
+    /// the line break.
+    pub(crate) fn into_entry(
+        self,
+        index: u64,
+        previous_hash: EntryHash,
+    ) -> Result<(LedgerEntry, String), InvalidDraft> {
+        seal(LedgerEntry {
+            version: FORMAT_VERSION,
+            index,
+            previous_hash,
+            data_set: self.data_set,
+            run_id: self.run_id,
+            round: 0,
+            last_round: None,
+            attempt: 0,
+            plan: Some(self.plan),
+            unit: PrivacyUnit::None,
+            adjacency: self.adjacency,
+            placement: self.placement,
+            event: MechanismEvent::NonPrivate,
+            clipping_norm: None,
+            lattice_step: None,
+            delta: None,
+            unix_time: self.unix_time,
+            seeded: self.seeded,
+            hash: EntryHash::START,
+        })
+    }
+}
+
+/// Writes an entry's line, and fills in the hash.
+fn seal(mut entry: LedgerEntry) -> Result<(LedgerEntry, String), InvalidDraft> {
+    check_name("data_set", &entry.data_set)?;
+    check_name("run_id", &entry.run_id)?;
+    let hashed_part = HashedPart {
+        version: entry.version,
+        index: entry.index,
+        previous_hash: entry.previous_hash,
+        data_set: &entry.data_set,
+        run_id: &entry.run_id,
+        round: entry.round,
+        last_round: entry.last_round,
+        attempt: entry.attempt,
+        plan: entry.plan,
+        unit: entry.unit,
+        adjacency: entry.adjacency,
+        placement: entry.placement,
+        event: &entry.event,
+        clipping_norm: entry.clipping_norm,
+        lattice_step: entry.lattice_step,
+        delta: entry.delta,
+        unix_time: entry.unix_time,
+        seeded: entry.seeded,
+    };
+    let content = serde_json::to_string(&hashed_part)
+        .map_err(|error| InvalidDraft::Unwritable(error.to_string()))?;
+    let hash = EntryHash::of(content.as_bytes());
+    let open = content.strip_suffix('}').unwrap_or(&content);
+    let line = format!("{open},\"hash\":\"{hash}\"}}");
+    entry.hash = hash;
+    Ok((entry, line))
 }
 
 fn check_name(field: &'static str, name: &str) -> Result<(), InvalidDraft> {
@@ -322,6 +375,9 @@ impl LedgerEntry {
             return Err(InvalidEntry::Version(version));
         }
         let entry: Self = serde_json::from_str(text).map_err(json_error)?;
+        if !entry.is_consistent() {
+            return Err(InvalidEntry::Contradiction);
+        }
         let content = text
             .strip_suffix(&format!(",\"hash\":\"{}\"}}", entry.hash))
             .ok_or(InvalidEntry::Hash)?;
@@ -329,6 +385,21 @@ impl LedgerEntry {
             Ok(entry)
         } else {
             Err(InvalidEntry::Hash)
+        }
+    }
+
+    /// Whether unit, event and what belongs to noise go together.
+    fn is_consistent(&self) -> bool {
+        let noise = [
+            self.clipping_norm.is_some(),
+            self.lattice_step.is_some(),
+            self.delta.is_some(),
+        ];
+        match self.unit {
+            PrivacyUnit::None => {
+                self.event == MechanismEvent::NonPrivate && noise.iter().all(|there| !there)
+            }
+            _ => !self.event.protects_nobody() && noise.iter().all(|there| *there),
         }
     }
 }

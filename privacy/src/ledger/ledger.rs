@@ -8,6 +8,7 @@ use crate::ledger::chain::{self, ChainError, Tail, VerifiedChain};
 use crate::ledger::entry::{EntryDraft, EntryHash, InvalidDraft, LedgerEntry};
 use crate::ledger::spent::Spent;
 use crate::ledger::store::LedgerStorage;
+use crate::ledger::unprotected::{UnprotectedDraft, UnprotectedUse};
 use crate::unit::{Adjacency, PrivacyUnit};
 
 /// A ledger that was checked when it was opened.
@@ -113,15 +114,34 @@ impl<S: LedgerStorage> Ledger<S> {
         self.check_unit(&draft.data_set, draft.unit)?;
         PldAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
         let (entry, line) = draft.into_entry(self.entries.len() as u64, self.head())?;
-        if let Err(source) = write_line(&mut self.storage, &line) {
+        self.append(entry.clone(), &line)?;
+        Ok(Spent::recorded(entry))
+    }
+
+    /// Records, durably, that a data set is about to be used without protection. No noise can
+    /// be drawn for it. What is in the ledger of the same data set doesn't matter: the mark is
+    /// always made.
+    ///
+    /// # Errors
+    /// [`LedgerError`] as for [`Self::spend`].
+    pub fn mark_unprotected(&mut self, draft: UnprotectedDraft) -> Result<(), LedgerError> {
+        if self.unknown_end {
+            return Err(LedgerError::UnknownEnd);
+        }
+        let (entry, line) = draft.into_entry(self.entries.len() as u64, self.head())?;
+        self.append(entry, &line)
+    }
+
+    fn append(&mut self, entry: LedgerEntry, line: &str) -> Result<(), LedgerError> {
+        if let Err(source) = write_line(&mut self.storage, line) {
             self.unknown_end = true;
             return Err(LedgerError::Storage {
                 action: "written",
                 source,
             });
         }
-        self.entries.push(entry.clone());
-        Ok(Spent::recorded(entry))
+        self.entries.push(entry);
+        Ok(())
     }
 
     /// The ledger's bytes as they are stored, checked to be exactly the entries that this
@@ -192,7 +212,8 @@ impl<S> Ledger<S> {
         self.entries_of(data_set).map(|entry| &entry.event)
     }
 
-    /// An accountant that has seen all spending of all runs on one data set.
+    /// An accountant that has seen all spending of all runs on one data set. Where one of
+    /// them protected nobody, its epsilon is infinite.
     ///
     /// # Errors
     /// [`LedgerError::MixedUnits`] if some of it protects another unit than `unit`,
@@ -204,18 +225,39 @@ impl<S> Ledger<S> {
         adjacency: Adjacency,
     ) -> Result<PldAccountant, LedgerError> {
         self.check_unit(data_set, unit)?;
-        let mut accountant = PldAccountant::new(adjacency);
-        for event in self.events(data_set) {
-            accountant.compose(event, 1)?;
-        }
-        Ok(accountant)
+        let costs = self.entries_of(data_set).map(LedgerEntry::cost);
+        composed(adjacency, costs)
+    }
+
+    /// The same for a run that protects nobody since its noise comes from a seed: a rehearsal
+    /// of what spending would be if all noise were secret, to which the data set's earlier
+    /// unprotected uses don't matter.
+    ///
+    /// # Errors
+    /// As for [`Self::accountant_for`].
+    pub fn rehearsal_accountant_for(
+        &self,
+        data_set: &str,
+        unit: PrivacyUnit,
+        adjacency: Adjacency,
+    ) -> Result<PldAccountant, LedgerError> {
+        self.check_unit(data_set, unit)?;
+        let events = self.events(data_set);
+        composed(adjacency, events.filter(|event| !event.protects_nobody()))
+    }
+
+    /// The first use of a data set that protected nobody.
+    pub fn unprotected_use(&self, data_set: &str) -> Option<UnprotectedUse> {
+        self.entries_of(data_set)
+            .find_map(LedgerEntry::unprotected_use)
     }
 
     /// Refuses a unit other than that of the data set's earlier spending. Neither implies
     /// the other: removing one row of a group can move a sum that was clipped by groups
     /// by up to 2 C, not C.
     fn check_unit(&self, data_set: &str, unit: PrivacyUnit) -> Result<(), LedgerError> {
-        match self.entries_of(data_set).find(|entry| entry.unit != unit) {
+        let others = |entry: &&LedgerEntry| entry.unit != unit && entry.unit != PrivacyUnit::None;
+        match self.entries_of(data_set).find(others) {
             None => Ok(()),
             Some(entry) => Err(LedgerError::MixedUnits {
                 data_set: data_set.into(),
@@ -231,4 +273,15 @@ impl<S> Ledger<S> {
             .iter()
             .filter(move |entry| entry.data_set == data_set)
     }
+}
+
+fn composed<'a>(
+    adjacency: Adjacency,
+    events: impl Iterator<Item = &'a MechanismEvent>,
+) -> Result<PldAccountant, LedgerError> {
+    let mut accountant = PldAccountant::new(adjacency);
+    for event in events {
+        accountant.compose(event, 1)?;
+    }
+    Ok(accountant)
 }

@@ -7,6 +7,8 @@
 //! recorded spending is never below the true one. Where the lines are kept is behind
 //! [`store::LedgerStorage`]; [`mod@file`] keeps them on a disk.
 //!
+//! Uses without protection are entries, too ([`unprotected`]).
+//!
 //! The chain shows that no line was changed, taken out or put in between. Lines cut off
 //! at the end leave a shorter but sound chain, so compare [`Ledger::head`] with one that
 //! was published, such as that in a run's report.
@@ -18,9 +20,11 @@ pub mod file;
 mod ledger;
 mod spent;
 pub mod store;
+pub mod unprotected;
 
 pub use entry::{EntryDraft, EntryHash, LedgerEntry};
 pub use file::FileLedgerStorage;
 pub use ledger::{Ledger, LedgerError};
 pub use spent::{Spent, SpentSteps};
 pub use store::{LedgerStorage, MemoryLedgerStorage};
+pub use unprotected::{Exposure, UnprotectedDraft, UnprotectedUse};

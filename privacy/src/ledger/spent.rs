@@ -55,7 +55,8 @@ impl Spent {
     /// `None` where the event is not one single Gaussian.
     pub(crate) fn least_standard_deviation(&self) -> Option<f64> {
         let sigma = self.event.single_noise_multiplier()?;
-        let (norm, step) = (self.entry.clipping_norm, self.entry.lattice_step);
+        let norm = self.entry.clipping_norm?;
+        let step = self.entry.lattice_step?;
         Some(least_standard_deviation(sigma, norm, step))
     }
 }

@@ -17,6 +17,12 @@ impl Interval {
         upper: 0.0,
     };
 
+    /// Nobody is protected.
+    pub(super) const INFINITE: Self = Self {
+        lower: f64::INFINITY,
+        upper: f64::INFINITY,
+    };
+
     /// Nothing is known.
     pub(super) const UNKNOWN: Self = Self {
         lower: 0.0,

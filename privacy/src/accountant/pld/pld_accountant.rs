@@ -48,14 +48,16 @@ impl PldAccountant {
     /// Two bounds on epsilon at `delta` of everything composed so far. Where no upper one can be had,
     /// it is infinite.
     pub fn interval(&self, delta: Delta) -> Interval {
+        if self.protects_nobody() {
+            return Interval::INFINITE;
+        }
         let mut interval = self.by_distributions(delta);
         if !interval.is_within(NARROW) {
             interval = interval.and(Interval::between(0.0, self.by_renyi(delta)));
         }
         // A composition costs no less than the dearest of its parts. Where a bound says so, it is wrong, and
         // then nothing is known.
-        let (interval_upper, dearest) = (interval.upper(), self.dearest(delta));
-        if interval_upper < dearest {
+        if interval.upper() < self.dearest(delta) {
             return Interval::UNKNOWN;
         }
         interval
@@ -64,6 +66,9 @@ impl PldAccountant {
     /// An upper bound on the Rényi divergence of order α = `order` > 1, in the worse direction, of
     /// everything composed so far: ln E(e^{(α-1)L})/(α-1). Infinite where none is known.
     pub fn renyi(&self, order: f64) -> f64 {
+        if self.protects_nobody() {
+            return f64::INFINITY;
+        }
         let theta = order - 1.0;
         let of = |side: Side| -> f64 {
             let total = self.total(side);
@@ -161,6 +166,11 @@ impl PldAccountant {
         }
     }
 
+    /// Whether something without any protection was composed.
+    fn protects_nobody(&self) -> bool {
+        self.counts.get(&Leaf::NonPrivate).is_some_and(|&n| n > 0)
+    }
+
     /// Everything composed, as seen from one side.
     fn total(&self, side: Side) -> Total {
         let sensitivity = if side == Side::Replace { 2.0 } else { 1.0 };
@@ -245,7 +255,7 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
                 q_when_cut,
             }
         }
-        Leaf::FixedSize { .. } => return None,
+        Leaf::FixedSize { .. } | Leaf::NonPrivate => return None,
     })
 }
 
@@ -307,6 +317,9 @@ impl Accountant for PldAccountant {
 
     /// The upper end of [`PldAccountant::interval`].
     fn epsilon(&self, delta: Delta) -> Epsilon {
+        if self.protects_nobody() {
+            return Epsilon::INFINITE;
+        }
         let question = memo::question(self.adjacency, &self.counts, delta);
         let compute = || self.interval(delta).upper();
         Epsilon::at_least_zero(memo::answer(question, compute))

@@ -1,12 +1,21 @@
 //! The released files and the run's documents.
 
 use super::{Check, FoundFile, counted, listed};
-use crate::certificate::content::{FileStatement, in_released_folder};
+use crate::certificate::content::{CERTIFICATE_COPY, FileStatement, in_released_folder};
+use crate::digest::Sha256Digest;
 
 /// Checks that `model/` holds exactly the released files, and that no other document of the
 /// run was changed.
-pub(super) fn checks(stated: &[FileStatement], found: &[FoundFile]) -> [Check; 2] {
-    [model(stated, found), documents(stated, found)]
+/// `certificate` is the digest of the certificate's own bytes, a copy of which may lie with
+/// the model.
+pub(super) fn checks(
+    stated: &[FileStatement],
+    found: &[FoundFile],
+    certificate: Sha256Digest,
+) -> [Check; 2] {
+    let copy = |file: &FoundFile| file.path == CERTIFICATE_COPY && file.sha256 == Some(certificate);
+    let others: Vec<FoundFile> = found.iter().filter(|file| !copy(file)).cloned().collect();
+    [model(stated, &others), documents(stated, &others)]
 }
 
 fn model(stated: &[FileStatement], found: &[FoundFile]) -> Check {

@@ -1,0 +1,121 @@
+//! The coordinator's ledger at the beginning of a run: what was spent before, what the base
+//! model cost, and the mark of a run without protection.
+
+use std::path::Path;
+
+use umbel_privacy::Sha256Digest;
+use umbel_privacy::accountant::event::MechanismEvent;
+use umbel_privacy::certificate::{Ancestor, Rows, lineage};
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
+use umbel_proto::message::BlobDigest;
+use umbel_proto::plan::Plan;
+use umbel_proto::spending::{Spending, SpendingError};
+use umbel_proto::unprotected::Marked;
+
+use crate::base_model::BaseModel;
+use crate::conduct::ConductError;
+use crate::config::RunConfig;
+
+/// The ledger of a run that is about to begin.
+pub(crate) struct Books {
+    ledger: Ledger<FileLedgerStorage>,
+    data_set: String,
+    /// Whether a person named the data set, or the run's name stands in.
+    pub(crate) data_set_named: bool,
+    /// What the base model's lineage cost besides the ledger's entries.
+    inherited: Vec<MechanismEvent>,
+}
+
+impl Books {
+    /// Opens and locks the ledger.
+    ///
+    /// # Errors
+    /// [`ConductError`] where it can't be used.
+    pub(crate) fn open(config: &RunConfig, path: &Path) -> Result<Self, ConductError> {
+        let ledger = Ledger::open(FileLedgerStorage::open(path)?).map_err(|source| {
+            ConductError::LedgerDamaged {
+                path: path.to_owned(),
+                source,
+            }
+        })?;
+        if ledger.entries().is_empty() {
+            tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
+        }
+        if let Some(bytes) = ledger.repaired() {
+            tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
+        }
+        let named = config.privacy.data_set.clone();
+        Ok(Self {
+            ledger,
+            data_set_named: named.is_some(),
+            data_set: named.unwrap_or_else(|| config.run.name.clone()),
+            inherited: Vec::new(),
+        })
+    }
+
+    /// The runs that the base model descends from, whose cost is counted from now on.
+    ///
+    /// # Errors
+    /// [`ConductError::Lineage`] where it doesn't add up with this plan's.
+    pub(crate) fn inherit(
+        &mut self,
+        base: &BaseModel,
+        plan: &Plan,
+    ) -> Result<Vec<Ancestor>, ConductError> {
+        let Some(certificate) = &base.certificate else {
+            return Ok(Vec::new());
+        };
+        let weights = Sha256Digest::from(*base.weights.as_bytes());
+        let entries = self.ledger.entries();
+        let ancestors = lineage::lineage(certificate, weights, entries, &self.data_set)?;
+        if plan.is_private() {
+            let own = Rows {
+                data_set: &self.data_set,
+                named: self.data_set_named,
+            };
+            // A seeded run protects nobody, whatever it starts from.
+            if plan.seed.is_none() {
+                lineage::counted(&ancestors, own).try_for_each(Ancestor::check_protected)?;
+            }
+            self.inherited = lineage::inherited(&ancestors, own, plan.privacy.unit)?
+                .into_iter()
+                .filter(|event| !event.protects_nobody())
+                .cloned()
+                .collect();
+        }
+        Ok(ancestors)
+    }
+
+    /// What the run spends from; or, for a run without protection, its mark, which is durable
+    /// when this returns.
+    ///
+    /// # Errors
+    /// [`SpendingError`] where plan and ledger don't fit together.
+    pub(crate) fn begin(
+        self,
+        (plan, digest): (&Plan, BlobDigest),
+        unix_time: u64,
+    ) -> Result<Begun, SpendingError> {
+        if !plan.is_private() {
+            let marked = Marked::write(self.ledger, self.data_set, (plan, digest), unix_time)?;
+            return Ok((None, Some(marked)));
+        }
+        let budget = (plan.privacy.epsilon, plan.privacy.delta);
+        let mut spending = Spending::open(self.ledger, self.data_set, budget, plan, digest)?;
+        spending.inherit(&self.inherited)?;
+        if !self.inherited.is_empty() {
+            let epsilon = spending.epsilon();
+            tracing::info!(
+                epsilon,
+                "spent before this run, by the base model's lineage, too"
+            );
+        }
+        Ok((Some(spending), None))
+    }
+}
+
+/// A ledger to spend from, or a mark in it.
+type Begun = (
+    Option<Spending<FileLedgerStorage>>,
+    Option<Marked<FileLedgerStorage>>,
+);

@@ -1,0 +1,58 @@
+//! The mark that a run of unit none leaves in a ledger, at a site and at the coordinator.
+
+use umbel_privacy::Sha256Digest;
+use umbel_privacy::ledger::{Ledger, LedgerError, LedgerStorage, UnprotectedDraft};
+
+use crate::message::BlobDigest;
+use crate::plan::Plan;
+use crate::spending::LedgerSnapshot;
+
+/// A ledger in which a run of unit none is marked. Holding it keeps the file locked, so that
+/// nobody else writes while the run goes on.
+pub struct Marked<S> {
+    ledger: Ledger<S>,
+    data_set: String,
+    earlier: usize,
+}
+
+impl<S: LedgerStorage> Marked<S> {
+    /// Writes and syncs the mark: `data_set` is about to be used without protection. `digest`
+    /// is that of the plan's very bytes.
+    ///
+    /// # Errors
+    /// [`LedgerError`] where it can't be written; then nothing may be trained.
+    pub fn write(
+        mut ledger: Ledger<S>,
+        data_set: String,
+        (plan, digest): (&Plan, BlobDigest),
+        unix_time: u64,
+    ) -> Result<Self, LedgerError> {
+        let earlier = ledger.entries().len();
+        ledger.mark_unprotected(UnprotectedDraft {
+            data_set: data_set.clone(),
+            run_id: plan.run.clone(),
+            plan: Sha256Digest::from(*digest.as_bytes()),
+            adjacency: plan.privacy.adjacency,
+            placement: plan.privacy.placement,
+            unix_time,
+            seeded: plan.seed.is_some(),
+        })?;
+        Ok(Self {
+            ledger,
+            data_set,
+            earlier,
+        })
+    }
+
+    /// The ledger as it is stored, while it is still locked.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it can't be read or isn't what was written.
+    pub fn snapshot(&mut self) -> Result<LedgerSnapshot, LedgerError> {
+        Ok(LedgerSnapshot {
+            bytes: self.ledger.snapshot()?,
+            data_set: self.data_set.clone(),
+            earlier: self.earlier,
+        })
+    }
+}
