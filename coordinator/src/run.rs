@@ -279,7 +279,7 @@ impl<'a> Driver<'a> {
         };
         match ledger.check(self.draws(self.unpaid_rounds().saturating_add(1))) {
             Ok(()) => Ok(Event::RoundPermitted),
-            Err(SpendingError::Exhausted(why)) => {
+            Err(why) if why.is_exhausted() => {
                 tracing::warn!("{why}");
                 Ok(Event::BudgetExhausted)
             }

@@ -46,6 +46,7 @@ fn draft(run: &str, data_set: &str, round: u64) -> EntryDraft {
         round,
         last_round: None,
         attempt: 0,
+        filter_order: None,
         plan: Some(Sha256Digest::of(PLAN)),
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,

@@ -29,6 +29,7 @@ fn draft(data_set: &str, round: u64) -> EntryDraft {
         round,
         last_round: None,
         attempt: 0,
+        filter_order: None,
         plan: Some(Sha256Digest::of(b"a plan")),
         unit: PrivacyUnit::Group,
         adjacency: Adjacency::AddOrRemove,

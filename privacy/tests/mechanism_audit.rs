@@ -64,6 +64,7 @@ fn tokens(event: &MechanismEvent) -> impl Iterator<Item = Spent> + use<> {
         round: 0,
         last_round: None,
         attempt: 0,
+        filter_order: None,
         plan: None,
         unit: PrivacyUnit::Client,
         adjacency: Adjacency::AddOrRemove,

@@ -30,6 +30,7 @@ fn spent(event: MechanismEvent) -> Spent {
         round: 0,
         last_round: None,
         attempt: 0,
+        filter_order: None,
         plan: None,
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,

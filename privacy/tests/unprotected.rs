@@ -25,6 +25,9 @@ fn draft(seeded: bool) -> EntryDraft {
     EntryDraft {
         data_set: "visits".into(),
         run_id: "run".into(),
+        last_round: None,
+        attempt: 0,
+        filter_order: None,
         round: 1,
         plan: None,
         unit: PrivacyUnit::Record,
@@ -89,7 +92,7 @@ fn every_accountant_says_that_no_epsilon_is_finite() {
         infinite(GdpAccountant::new(adjacency)).unwrap();
         let mut pld = PldAccountant::new(adjacency);
         pld.compose(&MechanismEvent::NonPrivate, 1).unwrap();
-        assert_eq!(pld.interval(delta()).lower, f64::INFINITY);
+        assert_eq!(pld.interval(delta()).lower(), f64::INFINITY);
     }
 }
 

@@ -7,6 +7,7 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
+use umbel_privacy::filter::{FilterExhausted, FilterOrder, RenyiFilter};
 use umbel_privacy::ledger::{
     EntryDraft, Ledger, LedgerEntry, LedgerError, LedgerStorage, Spent, UnprotectedUse,
 };
@@ -28,6 +29,10 @@ pub struct Spending<S> {
     mechanism: Mechanism,
     /// Entries of the ledger when it was opened.
     earlier: usize,
+    /// Decides where other runs came before this one.
+    filter: RenyiFilter,
+    /// Whether other runs used the same rows: entries of the data set, or a base model's lineage.
+    others: bool,
 }
 
 /// A ledger's bytes at the end of a run. The ledger was locked for all of the run, so that
@@ -48,6 +53,9 @@ pub enum SpendingError {
     /// The budget doesn't allow it.
     #[error(transparent)]
     Exhausted(#[from] BudgetExhausted),
+    /// The budget between runs doesn't allow it.
+    #[error(transparent)]
+    Filtered(#[from] FilterExhausted),
     /// The ledger can't be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -73,6 +81,13 @@ pub enum SpendingError {
     /// The plan has no privacy, so there is nothing to spend.
     #[error("a plan of unit none spends nothing and has no ledger")]
     NoPrivacy,
+}
+
+impl SpendingError {
+    /// Whether a budget, of a run or between runs, doesn't allow what was asked.
+    pub fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Exhausted(_) | Self::Filtered(_))
+    }
 }
 
 impl<S: LedgerStorage> Spending<S> {
@@ -101,16 +116,29 @@ impl<S: LedgerStorage> Spending<S> {
             ledger.accountant_for(&data_set, unit, adjacency)?
         };
         let earlier = ledger.entries().len();
-        Ok(Self {
+        let order = ledger.filter_order(&data_set);
+        let order = order.unwrap_or_else(|| FilterOrder::for_budget(&budget));
+        let mut spending = Self {
             ledger,
             data_set,
-            budget,
             accountant,
             plan: plan.clone(),
             digest,
             mechanism,
             earlier,
-        })
+            filter: RenyiFilter::new(&budget, order),
+            others: false,
+            budget,
+        };
+        spending.others = spending.has_other_runs();
+        Ok(spending)
+    }
+
+    /// Whether the ledger has entries of the data set by another run, or under another plan.
+    fn has_other_runs(&self) -> bool {
+        let all = self.ledger.entries().iter();
+        let of_data_set = all.filter(|entry| entry.data_set == self.data_set).count();
+        self.own_entries().count() < of_data_set
     }
 
     /// Counts what the base model's lineage cost on the same rows, which isn't in the ledger.
@@ -122,6 +150,7 @@ impl<S: LedgerStorage> Spending<S> {
         events: impl IntoIterator<Item = &'a MechanismEvent>,
     ) -> Result<(), SpendingError> {
         for event in events {
+            self.others = true;
             self.accountant
                 .compose(event, 1)
                 .map_err(|e| SpendingError::Ledger(e.into()))?;
@@ -129,12 +158,22 @@ impl<S: LedgerStorage> Spending<S> {
         Ok(())
     }
 
-    /// Whether `count` more draws of the plan's noise fit the budget.
+    /// Whether `count` more draws of the plan's noise fit the budget: by privacy-loss
+    /// distributions where this is the only run on the data set, whose parameters are all fixed
+    /// by its plan, and by the filter between runs where others came before it
+    /// (`privacy/proofs/filter.md`).
     ///
     /// # Errors
-    /// [`SpendingError::Exhausted`] if they don't.
+    /// [`SpendingError::Exhausted`] or [`SpendingError::Filtered`] if they don't.
     pub fn check(&self, count: u64) -> Result<(), SpendingError> {
         let event = self.mechanism.event.clone().times(count);
+        if self.others {
+            let mut trial = self.accountant.clone();
+            trial
+                .compose(&event, 1)
+                .map_err(|e| SpendingError::Ledger(e.into()))?;
+            return Ok(self.filter.check(&trial, &self.budget)?);
+        }
         match BudgetGate::check(&self.accountant, &event, &self.budget) {
             Ok(_) => Ok(()),
             Err(GateError::Exhausted(exhausted)) => Err(exhausted.into()),
@@ -235,6 +274,7 @@ impl<S: LedgerStorage> Spending<S> {
             round: u64::from(round),
             last_round: last_round.map(u64::from),
             attempt,
+            filter_order: Some(self.filter.order()),
             plan: Some(self.plan_digest()),
             unit: privacy.unit,
             adjacency: privacy.adjacency,

@@ -15,6 +15,7 @@ use crate::accountant::Delta;
 use crate::accountant::event::MechanismEvent;
 use crate::clip::ClippingNorm;
 use crate::digest::{Sha256Digest, lower_case_hex};
+use crate::filter::FilterOrder;
 use crate::lattice::LatticeStep;
 use crate::ledger::unprotected::UnprotectedDraft;
 use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
@@ -90,6 +91,9 @@ pub struct EntryDraft {
     /// How often this run was charged for this round before, under this plan. One attempt pays
     /// for one update: the same bytes, however often they are sent.
     pub attempt: u64,
+    /// The Rényi order at which runs on this data set are added up
+    /// ([`crate::filter`]), fixed by the first entry that names one.
+    pub filter_order: Option<FilterOrder>,
     /// SHA-256 of the plan that the run follows, in the very bytes that travelled; `None`
     /// where there is no plan.
     pub plan: Option<Sha256Digest>,
@@ -135,6 +139,9 @@ pub struct LedgerEntry {
     /// See [`EntryDraft::attempt`].
     #[serde(default)]
     pub attempt: u64,
+    /// See [`EntryDraft::filter_order`].
+    #[serde(default)]
+    pub filter_order: Option<FilterOrder>,
     /// See [`EntryDraft::plan`].
     #[serde(default)]
     pub plan: Option<Sha256Digest>,
@@ -178,6 +185,8 @@ struct HashedPart<'a> {
     #[serde(skip_serializing_if = "is_first")]
     attempt: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    filter_order: Option<FilterOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Sha256Digest>,
     unit: PrivacyUnit,
     adjacency: Adjacency,
@@ -211,7 +220,8 @@ pub enum InvalidDraft {
     },
     /// Unit none pays for no noise, and what protects nobody is none.
     #[error(
-        "what protects nobody pays for no noise; mark the data set as used without protection,          and release the sum without noise"
+        "what protects nobody pays for no noise; mark the data set as used without protection, \
+         and release the sum without noise"
     )]
     NoUnit,
     /// The entry couldn't be written as JSON.
@@ -264,6 +274,7 @@ impl EntryDraft {
             round: self.round,
             last_round: self.last_round,
             attempt: self.attempt,
+            filter_order: self.filter_order,
             plan: self.plan,
             unit: self.unit,
             adjacency: self.adjacency,
@@ -296,6 +307,7 @@ impl UnprotectedDraft {
             round: 0,
             last_round: None,
             attempt: 0,
+            filter_order: None,
             plan: Some(self.plan),
             unit: PrivacyUnit::None,
             adjacency: self.adjacency,
@@ -324,6 +336,7 @@ fn seal(mut entry: LedgerEntry) -> Result<(LedgerEntry, String), InvalidDraft> {
         round: entry.round,
         last_round: entry.last_round,
         attempt: entry.attempt,
+        filter_order: entry.filter_order,
         plan: entry.plan,
         unit: entry.unit,
         adjacency: entry.adjacency,

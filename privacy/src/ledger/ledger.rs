@@ -4,6 +4,7 @@ use std::io;
 
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::{Accountant, AccountingError, PldAccountant};
+use crate::filter::FilterOrder;
 use crate::ledger::chain::{self, ChainError, Tail, VerifiedChain};
 use crate::ledger::entry::{EntryDraft, EntryHash, InvalidDraft, LedgerEntry};
 use crate::ledger::spent::Spent;
@@ -47,6 +48,19 @@ pub enum LedgerError {
     /// The event has no sound figure under the draft's adjacency.
     #[error(transparent)]
     Accounting(#[from] AccountingError),
+    /// Another order of the filter between runs than the data set's.
+    #[error(
+        "runs on data set \"{data_set}\" are added up at Rényi order {fixed}, which was fixed with its \
+         first entry; order {asked} can't take its place"
+    )]
+    OtherOrder {
+        /// The data set.
+        data_set: String,
+        /// The order that was fixed.
+        fixed: f64,
+        /// The one that was asked for.
+        asked: f64,
+    },
     /// Spending with different units doesn't add up.
     #[error(
         "data set \"{data_set}\" has spending that protects unit {found} (entry {index}), which doesn't \
@@ -112,6 +126,7 @@ impl<S: LedgerStorage> Ledger<S> {
             return Err(LedgerError::UnknownEnd);
         }
         self.check_unit(&draft.data_set, draft.unit)?;
+        self.check_order(&draft)?;
         PldAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
         let (entry, line) = draft.into_entry(self.entries.len() as u64, self.head())?;
         self.append(entry.clone(), &line)?;
@@ -265,6 +280,25 @@ impl<S> Ledger<S> {
                 index: entry.index,
                 asked: unit,
             }),
+        }
+    }
+
+    /// The Rényi order at which runs on a data set are added up, if one was fixed.
+    pub fn filter_order(&self, data_set: &str) -> Option<FilterOrder> {
+        self.entries_of(data_set)
+            .find_map(|entry| entry.filter_order)
+    }
+
+    /// Refuses another order than the one that was fixed: the filter is about one.
+    fn check_order(&self, draft: &EntryDraft) -> Result<(), LedgerError> {
+        let fixed = self.filter_order(&draft.data_set);
+        match (fixed, draft.filter_order) {
+            (Some(fixed), Some(asked)) if fixed != asked => Err(LedgerError::OtherOrder {
+                data_set: draft.data_set.clone(),
+                fixed: fixed.get(),
+                asked: asked.get(),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -23,6 +23,7 @@ pub fn draft(round: u64) -> EntryDraft {
         round,
         last_round: None,
         attempt: 0,
+        filter_order: None,
         plan: None,
         unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,
