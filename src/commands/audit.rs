@@ -1,0 +1,539 @@
+//! `umbel audit`: a lower bound on epsilon, measured on the private path itself.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use umbel::failure::Failure;
+use umbel_coordinator::config::{self, ModelFacts, RunConfig};
+use umbel_privacy::accountant::Delta;
+use umbel_privacy::accountant::event::NoiseMultiplier;
+use umbel_privacy::audit::{
+    AuditFinding, AuditSettings, AuditedMechanism, ClientEstimate, Confidence, PrivatePath,
+    Verdict, audit, client_estimate,
+};
+use umbel_privacy::clip::ClippingNorm;
+use umbel_privacy::poisson::SamplingRate;
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::BlobDigest;
+
+use super::account::{AdjacencyName, rounded_up, wrong};
+use super::print_json;
+
+/// Measure how much privacy a mechanism loses at least
+///
+/// Runs clipping, lattice, Poisson sampling, sum, noise and divisor as a run does, on made-up
+/// units (canaries) of which each is in or out by a fair coin, and guesses the coins from what
+/// is released. Guesses that are better than epsilon allows bound epsilon from below (Steinke,
+/// Nasr and Jagielski 2023). The bound stands beside the accountant's epsilon; if it is above
+/// that, the command ends with exit code 10.
+///
+/// No table is read, and no model: an audit of rows would have to be charged like training.
+/// So it tests the mechanism with its noise, and not how gradients are computed. Nothing is
+/// spent.
+///
+/// A bound from one run is never tight, and stays below about ln(canaries / 3). The output says
+/// which bound a right mechanism is expected to give, and whether halved noise would be
+/// noticed. Where it wouldn't, audit more canaries, or fewer rounds with more noise: the code
+/// is the same. For the unit client there is an estimate besides (Andrew et al. 2023), which
+/// proves nothing, and decides nothing.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  umbel audit run.toml
+  umbel audit run.toml --set privacy.epsilon=3 --canaries 1000000 --json
+  umbel audit --noise-multiplier 1 --delta 1e-6
+  umbel audit --noise-multiplier 4 --rounds 16 --unit client --delta 1e-5 --confidence 0.99")]
+pub struct Audit {
+    /// A run's configuration (TOML), to audit its mechanism. Without one, give the mechanism
+    /// itself.
+    #[arg(required_unless_present = "noise_multiplier")]
+    config: Option<PathBuf>,
+    /// Override a key of the configuration, e.g. privacy.epsilon=3. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    overrides: Vec<String>,
+    /// Standard deviation of the noise over the clipping norm.
+    #[arg(long, conflicts_with = "config", requires = "delta")]
+    noise_multiplier: Option<f64>,
+    /// Poisson sampling rate; 1 for none.
+    #[arg(long, default_value_t = 1.0, conflicts_with = "config")]
+    sampling_rate: f64,
+    /// How many noisy sums are released.
+    #[arg(long, default_value_t = 1, conflicts_with = "config")]
+    rounds: u64,
+    /// The clipping norm.
+    #[arg(long, default_value_t = 1.0, conflicts_with = "config")]
+    clipping_norm: f64,
+    /// Whom it protects, which decides how updates are clipped: record, group or client.
+    #[arg(long, default_value = "record", conflicts_with = "config")]
+    unit: PrivacyUnit,
+    /// Who adds the noise: central or local.
+    #[arg(long, default_value = "central", conflicts_with = "config")]
+    noise: NoisePlacement,
+    /// What neighbouring data sets are.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "add-remove",
+        conflicts_with = "config"
+    )]
+    adjacency: AdjacencyName,
+    /// The probability with which the guarantee may fail.
+    #[arg(long, conflicts_with = "config")]
+    delta: Option<f64>,
+    /// Canaries: the more, the higher the bound can get. 100 to 1,000,000.
+    #[arg(long, default_value_t = 100_000)]
+    canaries: usize,
+    /// The probability with which the lower bound holds, 0.75 to below 1.
+    #[arg(long, default_value_t = 0.95)]
+    confidence: f64,
+    /// Make the audit repeatable. Canaries are nobody, so that this endangers nobody.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print one JSON object, and show no progress bar.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is audited, and the public number that its sums are divided by.
+struct Subject {
+    settings: AuditSettings,
+    divisor: f64,
+}
+
+/// Runs the command.
+pub fn run(command: &Audit) -> Result<ExitKind, Failure> {
+    let start = Instant::now();
+    let subject = match &command.config {
+        Some(path) => configured(command, path)?,
+        None => given(command)?,
+    };
+    let settings = &subject.settings;
+    settings.check().map_err(wrong)?;
+    let is_client = settings.mechanism.unit == PrivacyUnit::Client;
+    let runs = if is_client { 2 } else { 1 };
+    let progress = Progress::new(runs * settings.mechanism.rounds, command.json);
+    let finding = bounded(&subject, command.seed, &progress)?;
+    let estimate = match is_client {
+        true => Some(estimated(&subject, command.seed, &progress)?),
+        false => None,
+    };
+    progress.end();
+    if command.json {
+        let seconds = start.elapsed().as_secs_f64();
+        print_json(&Answer::new(
+            settings,
+            &finding,
+            estimate,
+            command.seed,
+            seconds,
+        ))?;
+    } else {
+        print!("{}", table(settings, &finding, estimate));
+    }
+    conclusion(settings, &finding).map(|sentence| {
+        if !command.json {
+            println!("\n{sentence}");
+        }
+        ExitKind::Success
+    })
+}
+
+/// The mechanism of a configuration, as its plan has it.
+fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failure> {
+    let config = config::load(path, &command.overrides, None)?.config;
+    refuse_no_privacy(config.privacy.unit)?;
+    // Of the model, the mechanism needs nothing but the number of parameters, and that is as
+    // many as there are canaries.
+    let facts = ModelFacts {
+        labels: vec!["in".into(), "out".into()],
+        parameters: command.canaries,
+        layout: BlobDigest::of(b"canaries"),
+    };
+    let plan = config::plan(&config, &facts)?;
+    let mechanism = AuditedMechanism {
+        noise_multiplier: sigma(plan.total_noise_multiplier())?,
+        sampling_rate: rate(plan.accounted_sampling_rate())?,
+        rounds: plan.draws(),
+        clipping_norm: norm(plan.privacy.clipping_norm)?,
+        unit: plan.privacy.unit,
+        placement: plan.privacy.placement,
+        adjacency: plan.privacy.adjacency,
+    };
+    let divisor = divisor(&config, command.canaries, mechanism.sampling_rate);
+    let settings = settings(command, mechanism, plan.privacy.delta)?;
+    Ok(Subject { settings, divisor })
+}
+
+/// The public divisor of a configuration: canaries stand in for the units that it expects.
+fn divisor(config: &RunConfig, canaries: usize, rate: SamplingRate) -> f64 {
+    let expected = config.training.expected_batch;
+    expected.unwrap_or_else(|| AuditSettings::public_divisor(canaries, rate))
+}
+
+/// A mechanism from the command line.
+fn given(command: &Audit) -> Result<Subject, Failure> {
+    refuse_no_privacy(command.unit)?;
+    let claimed_rate = match (command.unit, command.noise) {
+        // The coordinator, which draws the clients, is whom local noise protects from.
+        (PrivacyUnit::Client, NoisePlacement::Local) => 1.0,
+        _ => command.sampling_rate,
+    };
+    let mechanism = AuditedMechanism {
+        noise_multiplier: sigma(command.noise_multiplier.unwrap_or_default())?,
+        sampling_rate: rate(command.sampling_rate).and(rate(claimed_rate))?,
+        rounds: command.rounds,
+        clipping_norm: norm(command.clipping_norm)?,
+        unit: command.unit,
+        placement: command.noise,
+        adjacency: command.adjacency.into(),
+    };
+    let divisor = AuditSettings::public_divisor(command.canaries, mechanism.sampling_rate);
+    let settings = settings(command, mechanism, command.delta.unwrap_or_default())?;
+    Ok(Subject { settings, divisor })
+}
+
+fn settings(
+    command: &Audit,
+    mechanism: AuditedMechanism,
+    delta: f64,
+) -> Result<AuditSettings, Failure> {
+    Ok(AuditSettings {
+        mechanism,
+        delta: Delta::try_from(delta).map_err(wrong)?,
+        canaries: command.canaries,
+        confidence: Confidence::try_from(command.confidence).map_err(wrong)?,
+    })
+}
+
+fn refuse_no_privacy(unit: PrivacyUnit) -> Result<(), Failure> {
+    match unit {
+        PrivacyUnit::None => Err(wrong(
+            "unit none protects nobody, so there is no epsilon to audit; audit unit record, group \
+             or client",
+        )),
+        PrivacyUnit::Record | PrivacyUnit::Group | PrivacyUnit::Client => Ok(()),
+    }
+}
+
+fn sigma(value: f64) -> Result<NoiseMultiplier, Failure> {
+    NoiseMultiplier::try_from(value).map_err(wrong)
+}
+
+fn rate(value: f64) -> Result<SamplingRate, Failure> {
+    SamplingRate::try_from(value).map_err(wrong)
+}
+
+fn norm(value: f64) -> Result<ClippingNorm, Failure> {
+    ClippingNorm::try_from(value).map_err(wrong)
+}
+
+/// A generator for one purpose.
+fn randomness(seed: Option<u64>, purpose: &str) -> Result<NoiseSource, Failure> {
+    match seed {
+        Some(seed) => Ok(NoiseSource::seeded(seed, &format!("audit/{purpose}"))),
+        None => NoiseSource::from_os().map_err(Failure::internal),
+    }
+}
+
+fn path(
+    subject: &Subject,
+    dimension: usize,
+    rng: NoiseSource,
+) -> Result<PrivatePath<NoiseSource>, Failure> {
+    let settings = &subject.settings;
+    let mechanism = settings.mechanism.clone();
+    PrivatePath::new(mechanism, settings.delta, dimension, subject.divisor, rng).map_err(wrong)
+}
+
+fn bounded(
+    subject: &Subject,
+    seed: Option<u64>,
+    progress: &Progress,
+) -> Result<AuditFinding, Failure> {
+    let settings = &subject.settings;
+    let mut path = path(subject, settings.canaries, randomness(seed, "path")?)?;
+    let mut chance = randomness(seed, "canaries")?;
+    audit(settings, &mut path, &mut chance, &mut |_| progress.step()).map_err(Failure::internal)
+}
+
+fn estimated(
+    subject: &Subject,
+    seed: Option<u64>,
+    progress: &Progress,
+) -> Result<ClientEstimate, Failure> {
+    let settings = &subject.settings;
+    let dimension = client_estimate::PARAMETERS;
+    let mut path = path(subject, dimension, randomness(seed, "client path")?)?;
+    client_estimate::estimate(
+        &settings.mechanism,
+        settings.delta,
+        &mut path,
+        &mut randomness(seed, "clients")?,
+        &mut |_| progress.step(),
+    )
+    .map_err(Failure::internal)
+}
+
+/// What was found, a line a subject.
+fn table(
+    settings: &AuditSettings,
+    finding: &AuditFinding,
+    estimate: Option<ClientEstimate>,
+) -> String {
+    let mechanism = &settings.mechanism;
+    let (guesses, plan) = (finding.guesses, finding.plan);
+    let notice = match finding.notices_halved_noise() {
+        true => "which would be noticed",
+        false => "which wouldn't be noticed: use more canaries, or fewer rounds with more noise",
+    };
+    let mut lines = vec![
+        format!(
+            "mechanism        {} rounds, noise multiplier {:.6}, sampling rate {}, unit {}, {} noise",
+            mechanism.rounds,
+            mechanism.noise_multiplier.get(),
+            mechanism.sampling_rate,
+            mechanism.unit,
+            mechanism.placement,
+        ),
+        format!(
+            "claimed epsilon  {:.6} at delta {} (accountant pld, adjacency {})",
+            rounded_up(finding.claimed.get()),
+            settings.delta,
+            mechanism.adjacency,
+        ),
+        format!(
+            "lower bound      {:.6} with confidence {} ({} of {} guesses about {} canaries right)",
+            finding.lower_bound,
+            settings.confidence,
+            guesses.correct(),
+            guesses.made(),
+            guesses.canaries(),
+        ),
+        format!(
+            "power            {:.3} expected of a mechanism that loses all that is claimed",
+            plan.expected_bound,
+        ),
+        format!(
+            "                 {:.3} expected with halved noise, {notice}",
+            plan.with_halved_noise,
+        ),
+        format!(
+            "charged          {} of {} releases",
+            finding.charged, finding.released
+        ),
+    ];
+    if let Some(estimate) = estimate {
+        let epsilon = match estimate.epsilon {
+            Some(epsilon) => format!("{epsilon:.3}"),
+            None => "none".into(),
+        };
+        lines.push(format!(
+            "estimate         {epsilon} from {} random canary clients: no bound, it may be too \
+             high or too low",
+            estimate.clients
+        ));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The sentence that an audit ends with; a failure if it contradicts the claim.
+fn conclusion(settings: &AuditSettings, finding: &AuditFinding) -> Result<String, Failure> {
+    let claimed = rounded_up(finding.claimed.get());
+    let contradicted = |reason: String| Err(Failure::new(ExitKind::NotVerified, reason));
+    match finding.verdict() {
+        Verdict::NotContradicted => Ok(format!(
+            "Not contradicted: this run shows that at least {:.3} is lost, and at most {claimed:.3} \
+             is claimed. That proves no claim; the accountant does.",
+            finding.lower_bound
+        )),
+        Verdict::BoundAboveClaim => contradicted(format!(
+            "the audit contradicts the claim: at least epsilon {:.6} is lost (confidence {}), and \
+             the accountant says at most {claimed:.6} at delta {}; don't train with this build, \
+             and audit it again with another seed",
+            finding.lower_bound, settings.confidence, settings.delta,
+        )),
+        Verdict::Uncharged => contradicted(format!(
+            "{} noisy sums were released, and the ledger was charged for {}; don't train with \
+             this build",
+            finding.released, finding.charged
+        )),
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    contradicted: bool,
+    /// `null` where the accountant's epsilon is infinite.
+    claimed_epsilon: f64,
+    lower_bound: f64,
+    confidence: Confidence,
+    delta: Delta,
+    canaries: u64,
+    guesses: u64,
+    correct: u64,
+    expected_bound: f64,
+    expected_bound_with_halved_noise: f64,
+    notices_halved_noise: bool,
+    released: u64,
+    charged: u64,
+    /// An estimate, no bound; `null` but for the unit client.
+    client_estimate: Option<f64>,
+    noise_multiplier: NoiseMultiplier,
+    sampling_rate: SamplingRate,
+    rounds: u64,
+    clipping_norm: ClippingNorm,
+    unit: PrivacyUnit,
+    noise: NoisePlacement,
+    adjacency: Adjacency,
+    accountant: &'static str,
+    seed: Option<u64>,
+    seconds: f64,
+}
+
+impl Answer {
+    fn new(
+        settings: &AuditSettings,
+        finding: &AuditFinding,
+        estimate: Option<ClientEstimate>,
+        seed: Option<u64>,
+        seconds: f64,
+    ) -> Self {
+        let mechanism = &settings.mechanism;
+        Self {
+            contradicted: finding.verdict() != Verdict::NotContradicted,
+            claimed_epsilon: finding.claimed.get(),
+            lower_bound: finding.lower_bound,
+            confidence: settings.confidence,
+            delta: settings.delta,
+            canaries: finding.guesses.canaries(),
+            guesses: finding.guesses.made(),
+            correct: finding.guesses.correct(),
+            expected_bound: finding.plan.expected_bound,
+            expected_bound_with_halved_noise: finding.plan.with_halved_noise,
+            notices_halved_noise: finding.notices_halved_noise(),
+            released: finding.released,
+            charged: finding.charged,
+            client_estimate: estimate.and_then(|estimate| estimate.epsilon),
+            noise_multiplier: mechanism.noise_multiplier,
+            sampling_rate: mechanism.sampling_rate,
+            rounds: mechanism.rounds,
+            clipping_norm: mechanism.clipping_norm,
+            unit: mechanism.unit,
+            noise: mechanism.placement,
+            adjacency: mechanism.adjacency,
+            accountant: "pld",
+            seed,
+            seconds,
+        }
+    }
+}
+
+/// A bar on a terminal, a line for each tenth elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    lines: bool,
+}
+
+impl Progress {
+    /// Rounds in which nobody needs to be told how far it is.
+    const SHORT: u64 = 100;
+
+    fn new(rounds: u64, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::new(rounds);
+        bar.set_draw_target(if quiet || !terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
+        if let Ok(style) = ProgressStyle::with_template(
+            "round {pos}/{len} {bar:30.cyan/dim}  {elapsed_precise} gone, {eta_precise} left",
+        ) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            lines: !terminal && !quiet && rounds >= Self::SHORT,
+        }
+    }
+
+    fn step(&self) {
+        self.bar.inc(1);
+        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        if self.lines && done % (all / 10).max(1) == 0 {
+            eprintln!("round {done}/{all}");
+        }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use umbel_privacy::accountant::Epsilon;
+    use umbel_privacy::audit::{Guesses, GuessingPlan};
+
+    fn settings() -> AuditSettings {
+        AuditSettings {
+            mechanism: AuditedMechanism {
+                noise_multiplier: NoiseMultiplier::try_from(1.0).unwrap(),
+                sampling_rate: SamplingRate::ALL,
+                rounds: 1,
+                clipping_norm: ClippingNorm::try_from(1.0).unwrap(),
+                unit: PrivacyUnit::Record,
+                placement: NoisePlacement::Central,
+                adjacency: Adjacency::AddOrRemove,
+            },
+            delta: Delta::try_from(1e-5).unwrap(),
+            canaries: 1000,
+            confidence: Confidence::try_from(0.95).unwrap(),
+        }
+    }
+
+    fn finding(claimed: f64, lower_bound: f64, charged: u64) -> AuditFinding {
+        AuditFinding {
+            claimed: Epsilon::at_least_zero(claimed),
+            lower_bound,
+            plan: GuessingPlan {
+                guesses: 10,
+                expected_bound: 1.0,
+                with_halved_noise: 5.0,
+            },
+            guesses: Guesses::new(1000, 10, 10).unwrap(),
+            released: 1,
+            charged,
+        }
+    }
+
+    #[test]
+    fn a_bound_above_the_claim_ends_with_a_sentence_and_an_exit_code_of_its_own() {
+        let failure = conclusion(&settings(), &finding(4.0, 4.5, 1)).unwrap_err();
+        assert_eq!(failure.kind, ExitKind::NotVerified);
+        assert!(failure.message.contains("contradicts the claim"));
+        assert!(failure.message.contains("4.500000") && failure.message.contains("4.000000"));
+    }
+
+    #[test]
+    fn a_release_that_was_not_charged_ends_with_another() {
+        let failure = conclusion(&settings(), &finding(4.0, 1.0, 0)).unwrap_err();
+        assert_eq!(failure.kind, ExitKind::NotVerified);
+        assert!(failure.message.contains("charged for 0"));
+    }
+
+    #[test]
+    fn a_bound_at_or_below_the_claim_is_no_failure_and_no_proof_either() {
+        for (claimed, bound) in [(4.0, 4.0), (f64::INFINITY, 9.0), (4.0, 0.0)] {
+            let sentence = conclusion(&settings(), &finding(claimed, bound, 1)).unwrap();
+            assert!(sentence.contains("proves no claim"), "{sentence}");
+        }
+    }
+}
