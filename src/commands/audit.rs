@@ -52,13 +52,12 @@ Examples:
 pub struct Audit {
     /// A run's configuration (TOML), to audit its mechanism. Without one, give the mechanism
     /// itself.
-    #[arg(required_unless_present = "noise_multiplier")]
     config: Option<PathBuf>,
     /// Override a key of the configuration, e.g. privacy.epsilon=3. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
     overrides: Vec<String>,
     /// Standard deviation of the noise over the clipping norm.
-    #[arg(long, conflicts_with = "config", requires = "delta")]
+    #[arg(long, conflicts_with = "config")]
     noise_multiplier: Option<f64>,
     /// Poisson sampling rate; 1 for none.
     #[arg(long, default_value_t = 1.0, conflicts_with = "config")]
@@ -109,9 +108,15 @@ struct Subject {
 /// Runs the command.
 pub fn run(command: &Audit) -> Result<ExitKind, Failure> {
     let start = Instant::now();
-    let subject = match &command.config {
-        Some(path) => configured(command, path)?,
-        None => given(command)?,
+    let subject = match (&command.config, command.noise_multiplier, command.delta) {
+        (Some(path), _, _) => configured(command, path)?,
+        (None, Some(sigma), Some(delta)) => given(command, sigma, delta)?,
+        (None, _, _) => {
+            return Err(wrong(
+                "nothing to audit: give a run's configuration, or a mechanism by \
+                 --noise-multiplier and --delta",
+            ));
+        }
     };
     let settings = &subject.settings;
     settings.check().map_err(wrong)?;
@@ -177,7 +182,7 @@ fn divisor(config: &RunConfig, canaries: usize, rate: SamplingRate) -> f64 {
 }
 
 /// A mechanism from the command line.
-fn given(command: &Audit) -> Result<Subject, Failure> {
+fn given(command: &Audit, noise_multiplier: f64, delta: f64) -> Result<Subject, Failure> {
     refuse_no_privacy(command.unit)?;
     let claimed_rate = match (command.unit, command.noise) {
         // The coordinator, which draws the clients, is whom local noise protects from.
@@ -185,7 +190,7 @@ fn given(command: &Audit) -> Result<Subject, Failure> {
         _ => command.sampling_rate,
     };
     let mechanism = AuditedMechanism {
-        noise_multiplier: sigma(command.noise_multiplier.unwrap_or_default())?,
+        noise_multiplier: sigma(noise_multiplier)?,
         sampling_rate: rate(command.sampling_rate).and(rate(claimed_rate))?,
         rounds: command.rounds,
         clipping_norm: norm(command.clipping_norm)?,
@@ -194,7 +199,7 @@ fn given(command: &Audit) -> Result<Subject, Failure> {
         adjacency: command.adjacency.into(),
     };
     let divisor = AuditSettings::public_divisor(command.canaries, mechanism.sampling_rate);
-    let settings = settings(command, mechanism, command.delta.unwrap_or_default())?;
+    let settings = settings(command, mechanism, delta)?;
     Ok(Subject { settings, divisor })
 }
 
@@ -294,7 +299,7 @@ fn table(
     };
     let mut lines = vec![
         format!(
-            "mechanism        {} rounds, noise multiplier {:.6}, sampling rate {}, unit {}, {} noise",
+            "mechanism        rounds {}, noise multiplier {:.6}, sampling rate {}, unit {}, {} noise",
             mechanism.rounds,
             mechanism.noise_multiplier.get(),
             mechanism.sampling_rate,

@@ -35,8 +35,8 @@ use crate::poisson::SamplingRate;
 pub const FEWEST_CANARIES: usize = 100;
 /// The most canaries: what fits into memory many times over.
 pub const MOST_CANARIES: usize = 1_000_000;
-/// The most rounds that are run.
-pub const MOST_ROUNDS: u64 = 1_000_000;
+/// The most rounds that are run: each one is an entry of a ledger in memory.
+pub const MOST_ROUNDS: u64 = 100_000;
 
 /// What to audit, and how sure to be.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub enum AuditError {
     #[error("{0} canaries can't be audited with; use {FEWEST_CANARIES} to {MOST_CANARIES}")]
     Canaries(usize),
     /// No round, or too many.
-    #[error("{0} rounds can't be audited; use 1 to {MOST_ROUNDS}")]
+    #[error("{0} rounds can't be audited; use 1 to {MOST_ROUNDS}, as the code is the same in each")]
     Rounds(u64),
     /// The accountant has no figure to compare with.
     #[error(transparent)]
