@@ -51,10 +51,7 @@ fn a_configuration_is_audited_without_its_tables() {
     let bench = Workbench::new(2);
     let run = bench.configuration("audited", PRIVATE_GRADIENTS, &SITES);
     for site in SITES {
-        let table = bench.path().join(format!("{site}.csv"));
-        if table.exists() {
-            std::fs::remove_file(table).expect("removed");
-        }
+        std::fs::remove_file(bench.path().join(format!("{site}.csv"))).expect("removed");
     }
     let run = run.to_str().expect("UTF-8");
     let answer = audited(&bench, &[run, "--canaries", "1000"]);
