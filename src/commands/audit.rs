@@ -462,6 +462,8 @@ impl Progress {
         ) {
             bar.set_style(style);
         }
+        // Planning comes first, and takes a while where there are many rounds.
+        bar.tick();
         Self {
             bar,
             lines: !terminal && !quiet && rounds >= Self::SHORT,

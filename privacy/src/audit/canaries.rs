@@ -153,3 +153,70 @@ impl Score {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accountant::Delta;
+    use crate::accountant::event::NoiseMultiplier;
+    use crate::audit::PrivatePath;
+    use crate::clip::ClippingNorm;
+    use crate::poisson::SamplingRate;
+    use crate::private_rng::NoiseSource;
+    use crate::unit::{NoisePlacement, PrivacyUnit};
+    use proptest::prelude::*;
+
+    fn mechanism(unit: PrivacyUnit, sigma: f64, rate: f64) -> AuditedMechanism {
+        AuditedMechanism {
+            noise_multiplier: NoiseMultiplier::try_from(sigma).unwrap(),
+            sampling_rate: SamplingRate::try_from(rate).unwrap(),
+            rounds: 1,
+            clipping_norm: ClippingNorm::try_from(0.3).unwrap(),
+            unit,
+            placement: NoisePlacement::Central,
+            adjacency: Adjacency::AddOrRemove,
+        }
+    }
+
+    #[test]
+    fn the_coordinates_that_are_left_out_of_a_canary_would_have_added_nothing() {
+        for unit in [PrivacyUnit::Record, PrivacyUnit::Group, PrivacyUnit::Client] {
+            let delta = Delta::try_from(1e-5).unwrap();
+            let rng = NoiseSource::seeded(1, "");
+            let path = PrivatePath::new(mechanism(unit, 1.0, 1.0), delta, 8, 1.0, rng).unwrap();
+            let short = path.contribute(vec![1.2]).unwrap();
+            let mut whole = vec![0.0; 8];
+            whole[5] = 1.2;
+            let whole = path.contribute(whole).unwrap();
+            let mut expected = vec![0; 8];
+            expected[5] = short.values()[0];
+            assert_eq!(whole.values(), expected);
+            let length = short.to_f64(path.step())[0];
+            assert!(length <= 0.3 && length > 0.3 * 0.998, "{unit}: {length}");
+        }
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_are_guessed_last() {
+        let canaries = Canaries {
+            included: vec![true, false, true, true],
+        };
+        let scores = [f64::NAN, -2.0, 1.0, f64::INFINITY];
+        assert_eq!(canaries.guess(&scores, 3), Guesses::of(4, 3, 3));
+        // A guess about nothing is "out".
+        assert_eq!(canaries.guess(&scores, 9), Guesses::of(4, 4, 3));
+        assert_eq!(canaries.guess(&[], 9), Guesses::of(4, 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_score_is_a_number_and_rises_with_what_is_released(
+            ln_sigma in -4f64..5.0, ln_rate in -16f64..0.0, x in -100f64..100.0, more in 0f64..10.0,
+        ) {
+            let score = Score::new(&mechanism(PrivacyUnit::Record, ln_sigma.exp(), ln_rate.exp()));
+            let (low, high) = (score.of(x), score.of(x + more));
+            prop_assert!(low.is_finite() && high.is_finite());
+            prop_assert!(high >= low - 1e-9 * low.abs());
+        }
+    }
+}
