@@ -47,7 +47,7 @@ use super::print_json;
 Examples:
   umbel audit run.toml
   umbel audit run.toml --set privacy.epsilon=3 --canaries 1000000 --json
-  umbel audit --noise-multiplier 1 --delta 1e-6
+  umbel audit --noise-multiplier 1 --delta 1e-6 --canaries 400000
   umbel audit --noise-multiplier 4 --rounds 16 --unit client --delta 1e-5 --confidence 0.99")]
 pub struct Audit {
     /// A run's configuration (TOML), to audit its mechanism. Without one, give the mechanism
@@ -293,9 +293,9 @@ fn table(
 ) -> String {
     let mechanism = &settings.mechanism;
     let (guesses, plan) = (finding.guesses, finding.plan);
-    let notice = match finding.notices_halved_noise() {
-        true => "which would be noticed",
-        false => "which wouldn't be noticed: use more canaries, or fewer rounds with more noise",
+    let notice = match finding.plan.notices_halved_noise {
+        true => "which would be noticed (probability 0.99)",
+        false => "which may go unnoticed: use more canaries, or fewer rounds with more noise",
     };
     let mut lines = vec![
         format!(
@@ -421,7 +421,7 @@ impl Answer {
             correct: finding.guesses.correct(),
             expected_bound: finding.plan.expected_bound,
             expected_bound_with_halved_noise: finding.plan.with_halved_noise,
-            notices_halved_noise: finding.notices_halved_noise(),
+            notices_halved_noise: finding.plan.notices_halved_noise,
             released: finding.released,
             charged: finding.charged,
             client_estimate: estimate.and_then(|estimate| estimate.epsilon),
@@ -514,6 +514,7 @@ mod tests {
                 guesses: 10,
                 expected_bound: 1.0,
                 with_halved_noise: 5.0,
+                notices_halved_noise: true,
             },
             guesses: Guesses::new(1000, 10, 10).unwrap(),
             released: 1,

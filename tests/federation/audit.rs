@@ -24,7 +24,12 @@ const GAUSSIAN: [&str; 4] = ["--noise-multiplier", "1", "--delta", "1e-6"];
 #[test]
 fn a_mechanism_is_audited_beside_its_claim_and_the_same_with_the_same_seed() {
     let bench = Workbench::new(2);
-    let ask = || audited(&bench, &[&GAUSSIAN[..], &["--seed", "1"]].concat());
+    let ask = || {
+        audited(
+            &bench,
+            &[&GAUSSIAN[..], &["--seed", "1", "--canaries", "400000"]].concat(),
+        )
+    };
     let (answer, again) = (ask(), ask());
     let number = |key: &str| answer[key].as_f64().expect(key);
     assert_eq!(answer["contradicted"], false);

@@ -97,11 +97,6 @@ pub enum Verdict {
 }
 
 impl AuditFinding {
-    /// Whether this audit could be expected to notice noise that was halved.
-    pub fn notices_halved_noise(&self) -> bool {
-        self.plan.with_halved_noise > self.claimed.get()
-    }
-
     /// Whether the claim survived.
     pub fn verdict(&self) -> Verdict {
         if self.charged < self.released {

@@ -23,8 +23,8 @@ use crate::unit::Adjacency;
 const EFFORT: u64 = 10_000_000;
 /// The fewest canaries that a share of them is estimated from.
 const FEWEST: usize = 20;
-/// By how much a bound with halved noise should be above the claim, chance being what it is.
-const MARGIN: f64 = 1.02;
+/// Standard deviations by which luck may fall short.
+const BAD_LUCK: f64 = 3.0;
 
 /// How an audit guesses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,9 +33,11 @@ pub struct GuessingPlan {
     pub guesses: usize,
     /// The bound that a mechanism which loses all that it claims to is expected to give.
     pub expected_bound: f64,
-    /// The bound that the same mechanism is expected to give with half of its noise. Such noise
-    /// would be noticed if this is above the claim.
+    /// The bound that the same mechanism is expected to give with half of its noise.
     pub with_halved_noise: f64,
+    /// Whether such noise would be noticed, even if three standard deviations fewer guesses are
+    /// right than is to be expected: with probability 0.99 or more.
+    pub notices_halved_noise: bool,
 }
 
 /// How sure one canary's guess is.
@@ -64,36 +66,42 @@ pub fn plan<R: CryptoRng + ?Sized>(
         if seen < FEWEST || guesses < FEWEST {
             break;
         }
-        let bound = |played: &[Certainty]| expected(settings, guesses, &played[..seen]);
+        let bound =
+            |played: &[Certainty], bad_luck| expected(settings, guesses, &played[..seen], bad_luck);
         plans.push(GuessingPlan {
             guesses,
-            expected_bound: bound(&as_claimed),
-            with_halved_noise: bound(&halved),
+            expected_bound: bound(&as_claimed, 0.0),
+            with_halved_noise: bound(&halved, 0.0),
+            notices_halved_noise: bound(&halved, BAD_LUCK) > claimed.get(),
         });
         share *= FRAC_1_SQRT_2;
     }
-    let notices = |plan: &GuessingPlan| plan.with_halved_noise > MARGIN * claimed.get();
-    let rank = |plan: &GuessingPlan| (notices(plan), plan.expected_bound);
+    // Noticed for sure, noticed with luck, or else what says most about the claim.
+    let noticed = |plan: &GuessingPlan| {
+        u8::from(plan.notices_halved_noise) + u8::from(plan.with_halved_noise > claimed.get())
+    };
     let best = plans.into_iter().max_by(|a, b| {
-        let ((a_notices, a_bound), (b_notices, b_bound)) = (rank(a), rank(b));
-        a_notices.cmp(&b_notices).then(a_bound.total_cmp(&b_bound))
+        let bounds = a.expected_bound.total_cmp(&b.expected_bound);
+        noticed(a).cmp(&noticed(b)).then(bounds)
     });
     best.unwrap_or(GuessingPlan {
         guesses: settings.canaries,
         expected_bound: 0.0,
         with_halved_noise: 0.0,
+        notices_halved_noise: false,
     })
 }
 
-/// The bound if as many guesses are right as is to be expected.
-fn expected(settings: &AuditSettings, guesses: usize, played: &[Certainty]) -> f64 {
+/// The bound if as many guesses are right as is to be expected, or `bad_luck` standard
+/// deviations fewer.
+fn expected(settings: &AuditSettings, guesses: usize, played: &[Certainty], bad_luck: f64) -> f64 {
     let right: f64 = played.iter().map(|c| 1.0 / (1.0 + (-c.known).exp())).sum();
     let share = right / played.len() as f64;
-    let guesses = Guesses::of(
-        settings.canaries,
-        guesses,
-        (share * guesses as f64) as usize,
-    );
+    let count = guesses as f64;
+    let short = bad_luck * (count * share * (1.0 - share)).max(0.0).sqrt();
+    // A float below 0 becomes 0.
+    let correct = (share * count - short) as usize;
+    let guesses = Guesses::of(settings.canaries, guesses, correct);
     lower_bound(guesses, settings.delta, settings.confidence)
 }
 
