@@ -5,6 +5,7 @@ pub mod account_calibrate;
 pub mod account_events;
 pub mod account_plot;
 pub mod audit;
+mod audit_report;
 pub mod bench;
 pub mod evaluate;
 pub mod predict;
