@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{account, bench, evaluate, predict, simulate, verify};
+use commands::{account, audit, bench, evaluate, predict, simulate, verify};
 
 /// Federated learning with differential privacy: many sites fine-tune one text classifier
 /// together, and none of them shows its texts.
@@ -31,7 +31,8 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
 5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger, 9 refused by a site's policy, 10 not verified, 11 training diverged.";
+round, 8 ledger, 9 refused by a site's policy, 10 not verified, or contradicted by an audit,
+11 training diverged.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -39,6 +40,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Account(account::Account),
+    Audit(audit::Audit),
     Verify(verify::Verify),
     Bench(bench::BenchCommand),
 }
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Predict(command) => predict::run(&command),
         Command::Account(command) => account::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Verify(command) => verify::run(&command),
         Command::Bench(command) => bench::run(&command),
     };

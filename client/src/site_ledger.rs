@@ -58,9 +58,7 @@ impl SiteLedgerError {
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {
-            Self::Spending(e) if e.is_exhausted() => {
-                ExitKind::BudgetExhausted
-            }
+            Self::Spending(e) if e.is_exhausted() => ExitKind::BudgetExhausted,
             Self::Round(_) => ExitKind::Policy,
             _ => ExitKind::Ledger,
         }

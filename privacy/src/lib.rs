@@ -15,6 +15,7 @@
 //! | [`accountant`], [`budget`] | what a mechanism costs, and whether it still fits |
 //! | [`ledger`] | the append-only, hash-chained record of all spending |
 //! | [`mod@release`], [`noised`] | the only way to a noised sum, and from there to a published one |
+//! | [`audit`] | lower bounds on epsilon, measured on the path itself |
 //! | [`private_rng`] | the cryptographic generators that noise is drawn from |
 //!
 //! Pure but for [`ledger::file`], the one module that touches a disk: no clock,
@@ -24,6 +25,7 @@
 
 pub mod accountant;
 pub mod adaptive_clipping;
+pub mod audit;
 pub mod budget;
 pub mod certificate;
 pub mod clip;

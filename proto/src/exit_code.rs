@@ -24,7 +24,8 @@ pub enum ExitKind {
     Ledger = 8,
     /// The site's policy refuses the run.
     Policy = 9,
-    /// Something that a certificate says doesn't hold, or there is no certificate.
+    /// Something that a certificate says doesn't hold, or there is no certificate; or an audit
+    /// contradicts what is claimed.
     NotVerified = 10,
     /// Training diverged: a released model's numbers, or a site's own steps, stopped being finite.
     Diverged = 11,

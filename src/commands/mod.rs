@@ -4,6 +4,8 @@ pub mod account;
 pub mod account_calibrate;
 pub mod account_events;
 pub mod account_plot;
+pub mod audit;
+mod audit_report;
 pub mod bench;
 pub mod evaluate;
 pub mod predict;

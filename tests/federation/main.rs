@@ -1,6 +1,7 @@
 //! Whole runs, in one process and over the network, as their users start them.
 
 mod adaptive_clipping;
+mod audit;
 mod certificate;
 mod combinations;
 mod command_line;
