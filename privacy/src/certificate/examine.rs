@@ -5,6 +5,7 @@
 //! doesn't.
 
 mod base;
+mod between_runs;
 mod entries;
 mod exposure;
 mod files;

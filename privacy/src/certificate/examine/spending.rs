@@ -1,6 +1,6 @@
 //! The ledger, the run's entries in it, and epsilon computed again from them.
 
-use super::{Check, counted, entries};
+use super::{Check, between_runs, counted, entries};
 use crate::accountant::event::MechanismEvent;
 use crate::certificate::accounting::{merged, same_epsilon};
 use crate::certificate::content::{Accounted, Certificate, Guarantee, LedgerStatement};
@@ -41,6 +41,7 @@ pub(super) fn checks(
     if let Some(guarantee) = &certificate.guarantee {
         checks.push(epsilon(certificate, guarantee, entries));
         checks.push(budget(guarantee));
+        checks.extend(between_runs::check(certificate, guarantee, entries));
     }
     checks
 }

@@ -1,0 +1,109 @@
+//! How narrow intervals are, and how long they take, by region of the settings:
+//! `cargo bench -p umbel-privacy --bench intervals`. Another number of settings than 600:
+//! `UMBEL_SETTINGS=5000`.
+
+use std::time::Instant;
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use umbel_privacy::accountant::PldAccountant;
+use umbel_privacy::{Accountant, Adjacency, Delta, MechanismEvent};
+
+/// A number between `low` and `high` whose logarithm is evenly spread.
+fn spread(rng: &mut impl Rng, low: f64, high: f64) -> f64 {
+    rng.random_range(low.ln()..high.ln()).exp()
+}
+
+fn gaussian(rng: &mut impl Rng) -> (serde_json::Value, f64, f64, f64) {
+    let (sigma, q) = (spread(rng, 0.01, 50.0), spread(rng, 1e-7, 1.0));
+    let rounds = spread(rng, 1.0, 1e6).floor();
+    let event = serde_json::json!({
+        "type": "poisson_gaussian", "noise_multiplier": sigma, "sampling_probability": q,
+        "count": rounds as u64,
+    });
+    (event, sigma, q, rounds)
+}
+
+fn other(rng: &mut impl Rng) -> serde_json::Value {
+    match rng.random_range(0..5) {
+        0 => gaussian(rng).0,
+        1 => serde_json::json!({
+            "type": "laplace", "scale_over_sensitivity": spread(rng, 0.1, 100.0),
+            "count": spread(rng, 1.0, 1000.0) as u64,
+        }),
+        2 => serde_json::json!({
+            "type": "discrete_laplace", "parameter": spread(rng, 0.01, 3.0),
+            "integer_sensitivity": rng.random_range(1..=20), "count": spread(rng, 1.0, 1000.0) as u64,
+        }),
+        3 => serde_json::json!({
+            "type": "tree_aggregation", "noise_multiplier": spread(rng, 0.5, 50.0),
+            "step_count": spread(rng, 1.0, 1e6) as u64,
+        }),
+        _ => serde_json::json!({
+            "type": "banded_toeplitz", "noise_multiplier": spread(rng, 0.5, 50.0),
+            "rounds": rng.random_range(1..=2000), "bands": rng.random_range(1..=30),
+            "min_separation": rng.random_range(1..=30), "max_participations": rng.random_range(1..=30),
+        }),
+    }
+}
+
+#[derive(Default)]
+struct Region {
+    milliseconds: Vec<f64>,
+    wide: usize,
+}
+
+fn main() {
+    let count = std::env::var("UMBEL_SETTINGS").ok();
+    let count: usize = count.and_then(|text| text.parse().ok()).unwrap_or(600);
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let names = [
+        "several mechanisms",
+        "sigma < 0.3",
+        "q sqrt(T) / sigma < 0.01",
+        "the rest",
+    ];
+    let mut regions: [Region; 4] = Default::default();
+    for _ in 0..count {
+        let adjacency = [Adjacency::AddOrRemove, Adjacency::ReplaceOne][rng.random_range(0..2)];
+        let delta = spread(&mut rng, 1e-15, 1e-2);
+        let (first, sigma, q, rounds) = gaussian(&mut rng);
+        let mut events = vec![first];
+        for _ in 0..[0, 0, 1, 2][rng.random_range(0..4)] {
+            events.push(other(&mut rng));
+        }
+        let region = match () {
+            () if events.len() > 1 => 0,
+            () if sigma < 0.3 => 1,
+            () if q * rounds.sqrt() / sigma < 0.01 => 2,
+            () => 3,
+        };
+        let events: Vec<MechanismEvent> =
+            serde_json::from_value(events.into()).expect("events that read");
+        let mut accountant = PldAccountant::new(adjacency);
+        accountant
+            .compose(&MechanismEvent::Composed { events }, 1)
+            .expect("events that are known");
+        let start = Instant::now();
+        let found = accountant.interval(Delta::try_from(delta).expect("a delta"));
+        let took = start.elapsed().as_secs_f64() * 1e3;
+        let Region { milliseconds, wide } = &mut regions[region];
+        milliseconds.push(took);
+        // Below an epsilon of 1e-6 the width is absolute.
+        let narrow = found.upper() - found.lower() <= 1e-3 * found.upper().max(1e-6);
+        *wide += usize::from(!(narrow && found.upper().is_finite()));
+    }
+    println!("region | settings | wider than 0.1 % | median ms | 95 % ms | most ms");
+    for (name, mut region) in names.into_iter().zip(regions) {
+        let times = &mut region.milliseconds;
+        times.sort_by(f64::total_cmp);
+        let at = |part: f64| times.get((times.len() as f64 * part) as usize);
+        let [median, most_of, last] =
+            [at(0.5), at(0.95), times.last()].map(|t| t.map_or(0.0, |t| *t));
+        let wide = region.wide;
+        println!(
+            "{name} | {} | {wide} | {median:.1} | {most_of:.0} | {last:.0}",
+            times.len()
+        );
+    }
+}
