@@ -264,6 +264,7 @@ fn an_honest_certificate_holds_in_every_point() {
             "entries",
             "epsilon",
             "budget",
+            "between runs",
             "model",
             "documents"
         ]

@@ -2,11 +2,11 @@
 //! `init` makes: what works, what is refused in which words, what survives a broken network,
 //! and what a coordinator or a client gains by lying.
 
+mod another_base_model;
 mod broken_network;
 mod conversation;
 mod coordinator;
 mod killed_client;
-mod lying_base_model;
 mod lying_client;
 mod lying_coordinator;
 mod proxy;
