@@ -20,6 +20,7 @@ use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
+use umbel_proto::plan::BasePlan;
 
 use super::account::{AdjacencyName, wrong};
 use super::audit_report::{Answer, conclusion, table};
@@ -159,6 +160,10 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
         labels: vec!["in".into(), "out".into()],
         parameters: command.canaries,
         layout: BlobDigest::of(b"canaries"),
+        base: BasePlan {
+            weights: BlobDigest::of(b"canaries"),
+            certificate: None,
+        },
     };
     let plan = config::plan(&config, &facts)?;
     let mechanism = AuditedMechanism {

@@ -29,6 +29,9 @@ fn entries_under(plan: &[u8], entries: &[LedgerEntry]) -> Vec<u8> {
         let draft = EntryDraft {
             data_set: entry.data_set.clone(),
             run_id: entry.run_id.clone(),
+            last_round: None,
+            attempt: 0,
+            filter_order: None,
             round: entry.round,
             plan: Some(Sha256Digest::of(plan)),
             unit: entry.unit,
