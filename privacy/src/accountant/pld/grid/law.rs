@@ -249,6 +249,19 @@ fn row(parts: &Parts, boundaries: &[f64]) -> Row {
 /// The relative error of the probabilities of a mechanism's parts.
 const SHARE_ERROR: f64 = 1e-10;
 
+/// ln of an upper bound on Q's mass of losses above `cut`.
+pub(super) fn ln_q_above(parts: &Parts, cut: f64) -> f64 {
+    let row = row(parts, &[cut]);
+    let above = row
+        .cells
+        .last()
+        .filter(|cell| cell.ln_p > f64::NEG_INFINITY);
+    // Raised by more than the masses' rounding.
+    above.map_or(f64::NEG_INFINITY, |cell| {
+        cell.ln_p - cell.mean + cell.slack + 1e-6
+    })
+}
+
 /// The mean of what lies within half a step of `anchor`, which is the better place for a point of
 /// the grid where much mass lies just beside it.
 fn settled(parts: &Parts, anchor: f64, step: f64) -> f64 {

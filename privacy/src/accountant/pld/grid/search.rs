@@ -2,8 +2,8 @@
 
 use super::cell::Component;
 use super::compose::{Strays, Sum};
-use super::law::{Bound, Law, Layout, MOST_POINTS, Parts};
-use super::normal::ULP;
+use super::law::{Bound, Law, Layout, MOST_POINTS, Parts, ln_q_above};
+use super::normal::{ULP, ln_sum};
 use crate::accountant::pld::Interval;
 use crate::accountant::pld::contour::{Saddle, ln_chernoff};
 use crate::accountant::pld::tilted::Cumulants;
@@ -25,6 +25,9 @@ const FIRST_SIZE: f64 = 8192.0;
 
 /// Points of a first look at one mechanism.
 const SKETCH: f64 = 2048.0;
+
+/// A law whose losses are all but one is laid out as if they were so far apart.
+const LEAST_WIDTH: f64 = 1e-10;
 
 /// Points of one mechanism for every point of the circle, at most.
 const FINEST: f64 = 4.0;
@@ -116,7 +119,7 @@ impl Plan {
         let (low, high) = ranges.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), range| {
             (low.min(range.low), high.max(range.high))
         });
-        (high.min(self.cut) - low).max(f64::MIN_POSITIVE)
+        (high.min(self.cut) - low).max(LEAST_WIDTH)
     }
 
     /// The same number of points, tilted and spread by what is known of epsilon.
@@ -231,9 +234,15 @@ impl Plan {
             .collect();
         for multiple in MULTIPLES {
             let cut = multiple * epsilon;
-            // Q(total < ε and one beyond the cut) <= Q(rest < ε - cut) <= e^{K - λ(cut - ε)}.
+            // Q(total < ε and one beyond the cut) is at most the sum over all of Q(it is beyond) times
+            // Q(rest < ε - cut) <= e^{K - λ(cut - ε)}: the rest is independent of it.
+            let beyond = question
+                .runs
+                .iter()
+                .map(|(parts, count)| (*count as f64).ln() + ln_q_above(parts, cut));
+            let ln_beyond = ln_sum(&beyond.collect::<Vec<_>>());
             let strays = reverses.iter().map(|(lambda, moment)| Strays {
-                ln: moment - lambda * cut,
+                ln: ln_beyond + moment - lambda * cut,
                 lambda: *lambda,
             });
             let ln = |strays: &Strays| strays.ln + (1.0 + strays.lambda) * epsilon;
