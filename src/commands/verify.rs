@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::verify::{VerifyError, verify};
-use umbel_privacy::certificate::examine::EXPOSED;
-use umbel_privacy::certificate::{Certificate, Check, Examination, PublicKey};
+use umbel_privacy::certificate::examine::{BETWEEN_RUNS, EXPOSED};
+use umbel_privacy::certificate::{Certificate, Check, Examination, Guarantee, PublicKey};
 use umbel_proto::exit_code::ExitKind;
 
 use super::print_json;
@@ -44,7 +44,10 @@ pub struct Verify {
 struct Answer<'a> {
     verified: bool,
     protects_nobody: Option<bool>,
+    /// What is guaranteed: of several runs on the same rows, their budget.
     epsilon: Option<f64>,
+    /// What was spent so far, which is no guarantee where there are several runs.
+    spent_epsilon: Option<f64>,
     delta: Option<f64>,
     public_key: Option<PublicKey>,
     checks: &'a [Check],
@@ -94,7 +97,8 @@ fn answer(examination: &Examination) -> Answer<'_> {
     Answer {
         verified: examination.holds(),
         protects_nobody: certificate.map(|certificate| certificate.protects_nobody),
-        epsilon: guarantee.and_then(|guarantee| guarantee.total.epsilon),
+        epsilon: guarantee.and_then(|guarantee| guaranteed(guarantee, spans_runs(examination))),
+        spent_epsilon: guarantee.and_then(|guarantee| guarantee.total.epsilon),
         delta: guarantee.map(|guarantee| guarantee.delta.get()),
         public_key: certificate.map(|certificate| certificate.public_key),
         checks: &examination.checks,
@@ -108,7 +112,7 @@ fn print(examination: &Examination) {
     println!();
     match &examination.certificate {
         Some(certificate) if examination.holds() => {
-            println!("Verified. {}", claim(certificate));
+            println!("Verified. {}", claim(certificate, spans_runs(examination)));
             if exposed(examination) && !certificate.protects_nobody {
                 println!("BUT ITS DATA SET WAS USED WITHOUT PROTECTION: see the first line.");
             }
@@ -123,20 +127,47 @@ fn exposed(examination: &Examination) -> bool {
     checks.any(|check| check.name == EXPOSED)
 }
 
+/// Whether other runs used the same rows.
+fn spans_runs(examination: &Examination) -> bool {
+    let mut checks = examination.checks.iter();
+    checks.any(|check| check.name == BETWEEN_RUNS)
+}
+
+/// The epsilon that is guaranteed: of the only run on its rows, what it cost; of several, the budget, which
+/// the filter between runs holds. `None` where nothing finite is.
+fn guaranteed(guarantee: &Guarantee, spans_runs: bool) -> Option<f64> {
+    let spent = guarantee.total.epsilon?;
+    Some(if spans_runs {
+        guarantee.budget_epsilon
+    } else {
+        spent
+    })
+}
+
 /// What was verified, in a sentence.
-fn claim(certificate: &Certificate) -> String {
+fn claim(certificate: &Certificate, spans_runs: bool) -> String {
     match &certificate.guarantee {
-        Some(guarantee) if !certificate.protects_nobody => format!(
-            "One {} is protected with epsilon {} at delta {} ({}, {} noise).",
-            guarantee.unit,
-            guarantee
-                .total
-                .epsilon
-                .map_or("unbounded".into(), |epsilon| format!("{epsilon:.4}")),
-            guarantee.delta,
-            guarantee.adjacency,
-            guarantee.placement,
-        ),
+        Some(guarantee) if !certificate.protects_nobody => {
+            let figure =
+                |epsilon: Option<f64>| epsilon.map_or("unbounded".into(), |e| format!("{e:.4}"));
+            let over = if spans_runs {
+                let spent = figure(guarantee.total.epsilon);
+                format!(
+                    " over all runs on these rows, by the budget between runs; {spent} is spent so far, \
+                     which by itself is no guarantee"
+                )
+            } else {
+                String::new()
+            };
+            format!(
+                "One {} is protected with epsilon {} at delta {} ({}, {} noise){over}.",
+                guarantee.unit,
+                figure(guaranteed(guarantee, spans_runs)),
+                guarantee.delta,
+                guarantee.adjacency,
+                guarantee.placement,
+            )
+        }
         _ => "But this run PROTECTS NOBODY, and says so.".into(),
     }
 }

@@ -14,6 +14,7 @@ mod spending;
 
 use std::fmt;
 
+pub use between_runs::BETWEEN_RUNS;
 pub use entries::site_entry;
 pub use exposure::{EXPOSED, uses as unprotected_uses};
 

@@ -7,27 +7,33 @@ use crate::certificate::content::{Certificate, Guarantee};
 use crate::filter::{FilterOrder, RenyiFilter};
 use crate::ledger::LedgerEntry;
 
+/// The name of the check. Where it is made, several runs used the rows, and what they spent so far
+/// is no guarantee: the budget is.
+pub const BETWEEN_RUNS: &str = "between runs";
+
 /// Checks the filter between runs; `None` where the certificate's run is the only one on its rows.
 pub(super) fn check(
     certificate: &Certificate,
     guarantee: &Guarantee,
     entries: &[LedgerEntry],
 ) -> Option<Check> {
-    const NAME: &str = "between runs";
     let stated = &certificate.ledger;
     let of_data_set = || entries.iter().filter(|e| e.data_set == stated.data_set);
-    let earlier = of_data_set().any(|entry| entry.index < stated.first_of_run);
+    let own = of_data_set().find(|entry| entry.index >= stated.first_of_run);
+    let own = own.map(|entry| (&entry.run_id, entry.plan));
+    // A run that was begun again under the same plan is one run.
+    let others = of_data_set().any(|entry| Some((&entry.run_id, entry.plan)) != own);
     let inherited = guarantee.total.events != guarantee.data_set.events;
-    if !earlier && !inherited {
+    if !others && !inherited {
         return None;
     }
     if guarantee.seeded {
         let says = "noise from a known seed is no protection, however runs are added up";
-        return Some(Check::open(NAME, says));
+        return Some(Check::open(BETWEEN_RUNS, says));
     }
     Some(match divergence(guarantee, of_data_set()) {
-        Ok(says) => Check::holds(NAME, says),
-        Err(why) => Check::fails(NAME, why),
+        Ok(says) => Check::holds(BETWEEN_RUNS, says),
+        Err(why) => Check::fails(BETWEEN_RUNS, why),
     })
 }
 
