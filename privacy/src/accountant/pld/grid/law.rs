@@ -74,7 +74,7 @@ impl Law {
 
     fn above(parts: &Parts, anchor: f64, layout: Layout) -> Option<Self> {
         let step = layout.step;
-        let Points { first, count, .. } = points(parts, anchor, layout)?;
+        let Points { first, count, cut } = points(parts, anchor, layout)?;
         let boundaries: Vec<f64> = (0..count)
             .map(|k| anchor + (first + k as i64) as f64 * step)
             .collect();
@@ -91,7 +91,11 @@ impl Law {
                 masses[0] += mass;
             } else if index == count {
                 beyond.p += mass * (1.0 + row.mass_error) + f64::MIN_POSITIVE;
-                beyond.q += (cell.ln_p - cell.mean - cell.slack).exp() * (1.0 - row.mass_error);
+                // Without a cut nothing bounds how often such a run still has a small total: then its
+                // loss counts as infinite.
+                if cut {
+                    beyond.q += (cell.ln_p - cell.mean - cell.slack).exp() * (1.0 - row.mass_error);
+                }
             } else if mass < LEAST_MASS && mass > 0.0 {
                 beyond.p += LEAST_MASS;
             } else if mass > 0.0 {

@@ -242,7 +242,8 @@ impl Plan {
                 .map(|(parts, count)| (*count as f64).ln() + ln_q_above(parts, cut));
             let ln_beyond = ln_sum(&beyond.collect::<Vec<_>>());
             let strays = reverses.iter().map(|(lambda, moment)| Strays {
-                ln: ln_beyond + moment - lambda * cut,
+                // A cell may end a hair before the cut.
+                ln: ln_beyond + moment - lambda * cut * (1.0 - 1e-9),
                 lambda: *lambda,
             });
             let ln = |strays: &Strays| strays.ln + (1.0 + strays.lambda) * epsilon;
