@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use umbel_proto::exit_code::ExitKind;
 
 use commands::{account, audit, bench, evaluate, predict, simulate, verify};
 
@@ -18,7 +19,7 @@ use commands::{account, audit, bench, evaluate, predict, simulate, verify};
 /// is asked. The binaries umbel-coordinator and umbel-client run the same federation over
 /// a network.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version, after_help = ExitKind::help())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -26,13 +27,6 @@ struct Arguments {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
 }
-
-/// One list for all binaries; the README has it, too.
-const EXIT_CODES: &str = "\
-Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
-5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger, 9 refused by a site's policy, 10 not verified, or contradicted by an audit,
-11 training diverged.";
 
 #[derive(Subcommand)]
 enum Command {

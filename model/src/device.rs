@@ -14,8 +14,8 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// A GPU, by its place in the list if a number is given. Asked for in so many words, a
-    /// software rasteriser will do, too: slow, but good for tests.
+    /// A GPU, by its place in the list if a number is given. Where a GPU is named
+    /// explicitly, a software rasteriser is taken, too: slow, but good for tests.
     Gpu(Option<usize>),
 }
 

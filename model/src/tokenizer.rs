@@ -19,7 +19,7 @@ impl Tokenizer {
     /// must be below `vocab_size`.
     ///
     /// # Errors
-    /// [`ModelError::Tokenizer`] for a file that is none.
+    /// [`ModelError::Tokenizer`] for a file that isn't a tokenizer.
     pub fn from_json(
         json: &[u8],
         max_tokens: usize,

@@ -1,4 +1,4 @@
-//! The exit codes of every Umbel command: one list, documented in the README.
+//! The exit codes of every Umbel command: one list, which `--help` and the README show.
 
 /// How a command ended, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum ExitKind {
     Model = 6,
     /// The run ended before its last round: too few clients, or a full disk.
     RunFailed = 7,
-    /// A ledger is damaged, locked by another process or can't be written.
+    /// A ledger is damaged, went back, is locked by another process or can't be written.
     Ledger = 8,
     /// The site's policy refuses the run.
     Policy = 9,
@@ -31,8 +31,75 @@ pub enum ExitKind {
     Diverged = 11,
 }
 
+impl ExitKind {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Internal,
+        Self::Configuration,
+        Self::Data,
+        Self::Network,
+        Self::BudgetExhausted,
+        Self::Model,
+        Self::RunFailed,
+        Self::Ledger,
+        Self::Policy,
+        Self::NotVerified,
+        Self::Diverged,
+    ];
+
+    /// The code.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Internal => "internal error",
+            Self::Configuration => "command line or configuration",
+            Self::Data => "data",
+            Self::Network => "network",
+            Self::BudgetExhausted => "privacy budget exhausted (the last model is kept)",
+            Self::Model => "model",
+            Self::RunFailed => "run failed before its last round",
+            Self::Ledger => "ledger",
+            Self::Policy => "refused by a site's policy",
+            Self::NotVerified => "not verified, or contradicted by an audit",
+            Self::Diverged => "training diverged",
+        }
+    }
+
+    /// The list as `--help` ends with it.
+    pub fn help() -> String {
+        let each = Self::ALL.map(|kind| format!("{} {}", kind.code(), kind.meaning()));
+        format!("Exit codes: {}.", each.join(", "))
+    }
+}
+
 impl From<ExitKind> for std::process::ExitCode {
     fn from(kind: ExitKind) -> Self {
-        Self::from(kind as u8)
+        Self::from(kind.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_whole_and_in_order() {
+        let codes = ExitKind::ALL.map(ExitKind::code);
+        assert!(codes.iter().copied().eq(0..12));
+    }
+
+    #[test]
+    fn the_readme_has_every_code() {
+        let readme = include_str!("../../README.md");
+        for kind in ExitKind::ALL {
+            let row = format!("\n| {} | ", kind.code());
+            assert!(readme.contains(&row), "{kind:?}");
+        }
     }
 }

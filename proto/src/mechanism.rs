@@ -27,13 +27,13 @@ pub const LEAST_NOISE_MULTIPLIER: f64 = 0.3;
 /// A plan whose numbers make no mechanism.
 #[derive(Debug, thiserror::Error)]
 pub enum MechanismError {
-    /// The noise multiplier is none.
+    /// Not a noise multiplier.
     #[error(transparent)]
     NoiseMultiplier(#[from] InvalidNoiseMultiplier),
-    /// The sampling rate is none.
+    /// Not a sampling rate.
     #[error(transparent)]
     SamplingRate(#[from] InvalidSamplingRate),
-    /// The clipping norm is none.
+    /// Not a clipping norm.
     #[error(transparent)]
     Clipping(#[from] InvalidClippingNorm),
     /// The noise can't be drawn.
@@ -50,7 +50,7 @@ pub enum MechanismError {
         /// How many there should be.
         expected: usize,
     },
-    /// The clipping threshold of a round is none.
+    /// Not a clipping threshold.
     #[error("the round's clipping threshold is {0}; it must be above 0")]
     Threshold(f32),
 }
@@ -72,7 +72,7 @@ impl Plan {
     /// The sampling rate that may be claimed against this plan's adversary.
     ///
     /// Where the unit is the client and noise is local, the coordinator is in the adversary
-    /// and does the sampling, so no amplification is claimed (DESIGN §3).
+    /// and does the sampling, so no amplification is claimed.
     pub fn accounted_sampling_rate(&self) -> f64 {
         match (self.privacy.unit, self.privacy.placement) {
             (PrivacyUnit::Client, NoisePlacement::Local) => 1.0,
@@ -219,7 +219,7 @@ impl Plan {
     /// The step of the lattice on which sites submit.
     ///
     /// # Errors
-    /// [`MechanismError`] for a clipping norm that is none.
+    /// [`MechanismError`] for what isn't a clipping norm.
     pub fn submitted_step(&self) -> Result<LatticeStep, MechanismError> {
         if self.submits_bounded() {
             let c = ClippingNorm::try_from(self.privacy.clipping_norm)?;

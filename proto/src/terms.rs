@@ -22,7 +22,7 @@ pub enum TermsError {
     /// Its numbers make no mechanism.
     #[error(transparent)]
     Mechanism(#[from] MechanismError),
-    /// Its delta is none.
+    /// Its delta isn't one.
     #[error(transparent)]
     Delta(#[from] umbel_privacy::accountant::InvalidDelta),
 }
