@@ -14,16 +14,17 @@ use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::InProcess;
 use umbel_coordinator::clock::{Clock, SystemClock};
-use umbel_coordinator::conduct::{Conduct, conduct};
+use umbel_coordinator::conduct::{Conduct, Naming, Opened, Sites, conduct};
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::hall::Hall;
 use umbel_coordinator::prepare::{prepare, schema_of};
 use umbel_coordinator::recorder::Metric;
 use umbel_coordinator::run_folder::RunFolder;
 use umbel_coordinator::run_report::RunReport;
-use umbel_coordinator::signing_key;
 use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_model::{ComputePrecision, DeviceChoice};
+use umbel_privacy::certificate::key_file;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION};
@@ -42,6 +43,8 @@ pub struct SimulationOptions {
     /// Bytes of memory that the clients that train at a time may take together; no limit if
     /// `None`.
     pub memory: Option<u64>,
+    /// Whether a ledger that is kept over runs may get a data set that it doesn't know yet.
+    pub new_data_set: bool,
 }
 
 /// Something worth showing while a simulation runs.
@@ -88,10 +91,19 @@ pub fn simulate(
             .then_some(prepared.plan.privacy.noise_multiplier),
     });
     let sites = sites(config, options, &folder)?;
+    let signing_key = config.run.signing_key.clone();
+    let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(key_file::DEFAULT_NAME));
+    let ledger = config.privacy.ledger.clone();
+    let ledger = ledger.unwrap_or_else(|| folder.path().join("ledger.jsonl"));
+    let opened = Opened::new(
+        (config, &prepared),
+        ledger,
+        &signing_key,
+        (Sites::New, Naming::new(options.new_data_set)),
+    )
+    .map_err(|e| Failure::new(e.exit_kind(), e))?;
     join_all(&prepared.hall, config)?;
     let hall = Arc::clone(&prepared.hall);
-    let signing_key = config.run.signing_key.clone();
-    let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(signing_key::DEFAULT_NAME));
     thread::scope(|scope| {
         let (failed, failures) = mpsc::channel();
         for settings in sites {
@@ -106,8 +118,7 @@ pub fn simulate(
                 prepared,
                 folder: &mut folder,
                 clock: &clock,
-                ledger: config.privacy.ledger.clone(),
-                signing_key: &signing_key,
+                opened,
                 connections: vec![
                     "Clients were threads of one process: nothing crossed a network.".into(),
                 ],
@@ -149,6 +160,7 @@ fn join_all(hall: &Hall, config: &RunConfig) -> Result<(), Failure> {
         protocol: PROTOCOL_VERSION,
         software: concat!("umbel ", env!("CARGO_PKG_VERSION")).into(),
         labels: Vec::new(),
+        ledger: LedgerPoint::START,
     };
     for client in &config.clients {
         hall.join(&client.name, &hello)
@@ -221,6 +233,8 @@ fn sites(
             memory,
             compute: Arc::clone(&compute),
             unix_seconds: || SystemClock::new().unix_seconds(),
+            // Nobody outlives the run, so neither need its key.
+            signing_key: key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
         })
     };
     config.clients.iter().map(site).collect()

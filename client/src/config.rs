@@ -66,12 +66,14 @@ pub struct DataSection {
     pub labels: Vec<String>,
 }
 
-/// `[policy]`: the rules, and where the ledger is.
+/// `[policy]`: the rules, and where ledger and key are.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "toml::Table")]
 pub struct PolicySection {
     /// Where this site records what was spent.
     pub ledger: PathBuf,
+    /// The key with which this site signs what it was told and did; made where there is none.
+    pub signing_key: PathBuf,
     /// The ledger's name for this data. It has no default: a name that came from the file would
     /// begin at 0 when the file is renamed.
     pub data_set: String,
@@ -80,7 +82,7 @@ pub struct PolicySection {
 }
 
 /// Serde's own flattening would pass over unknown keys, and a mistyped rule must never be
-/// passed over: so the two keys that aren't rules are taken out, and the rest are the rules.
+/// passed over: so the keys that aren't rules are taken out, and the rest are the rules.
 impl TryFrom<toml::Table> for PolicySection {
     type Error = String;
 
@@ -91,6 +93,7 @@ impl TryFrom<toml::Table> for PolicySection {
             Some(other) => Err(format!("policy.{key} is {other}, but must be a text")),
         };
         let ledger = text("ledger")?.unwrap_or_else(|| "ledger.jsonl".into());
+        let signing_key = text("signing_key")?.unwrap_or_else(|| "site.key".into());
         let data_set = text("data_set")?.ok_or(
             "policy.data_set is missing: give this site's data a name, under which all that is \
              spent on it adds up in the ledger. Keep the name when the file changes; a ledger that \
@@ -99,6 +102,7 @@ impl TryFrom<toml::Table> for PolicySection {
         let rules: Result<SitePolicy, toml::de::Error> = section.try_into();
         Ok(Self {
             ledger: ledger.into(),
+            signing_key: signing_key.into(),
             data_set,
             rules: rules.map_err(|e| format!("[policy]: {}", e.message()))?,
         })
@@ -187,6 +191,7 @@ impl ClientConfig {
         let at = |path: &mut PathBuf| *path = folder.join(&*path);
         at(&mut config.data.path);
         at(&mut config.policy.ledger);
+        at(&mut config.policy.signing_key);
         if let Some(tls) = &mut config.tls {
             at(&mut tls.ca);
             at(&mut tls.certificate);

@@ -26,3 +26,4 @@ pub mod site_ledger;
 mod training;
 pub mod transport;
 mod unprotected;
+pub mod witness;

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTran
 use umbel_client::participate::{ClientError, Progress, participate};
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_privacy::certificate::key_file;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
 
@@ -25,10 +26,7 @@ use umbel_proto::message::Ending;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "\
-Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
-5 privacy budget exhausted, 6 model, 7 run failed, 8 ledger, 9 refused by this site's policy,
-11 training diverged."
+    after_help = ExitKind::help()
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -38,6 +36,17 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(Run),
+    Key(Key),
+}
+
+/// Print the public half of the key with which this site signs
+///
+/// Makes the key where there is none. Tell the digits to whoever verifies runs, by a way that
+/// the coordinator doesn't control: `umbel verify RUN_DIR --site NAME=DIGITS`.
+#[derive(Args)]
+struct Key {
+    /// The site's configuration (client.toml).
+    config: PathBuf,
 }
 
 /// Take part in a run until it ends
@@ -59,9 +68,14 @@ struct Run {
 }
 
 fn main() -> ExitCode {
-    let Command::Run(run) = Arguments::parse().command;
-    start_log(run.log_json);
-    match take_part(&run) {
+    let done = match Arguments::parse().command {
+        Command::Run(run) => {
+            start_log(run.log_json);
+            take_part(&run)
+        }
+        Command::Key(key) => print_key(&key),
+    };
+    match done {
         Ok(kind) => kind.into(),
         Err((kind, message)) => {
             eprintln!("error: {message}");
@@ -87,6 +101,10 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
     let configuration = |e: String| (ExitKind::Configuration, e);
     let config = ClientConfig::load(&run.config).map_err(|e| configuration(e.to_string()))?;
     let failed = |e: ClientError| (e.exit_kind(), e.to_string());
+    let signing_key = key_file::load_or_make(&config.policy.signing_key)
+        .map_err(|e| configuration(e.to_string()))?;
+    let public_key = signing_key.public_key();
+    tracing::info!(%public_key, "the key with which this site signs what it was told and did");
     let mut transport = connect(&config).map_err(failed)?;
     let settings = SiteSettings {
         name: config.name.clone(),
@@ -105,6 +123,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         memory: config.device.memory.map(|size| size.as_u64()),
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds,
+        signing_key,
     };
     let bar = progress_bar();
     let ending = participate(&mut transport, settings, &mut |progress| {
@@ -125,6 +144,16 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         }
         Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
     }
+}
+
+fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
+    let configuration = |e: String| (ExitKind::Configuration, e);
+    let config = ClientConfig::load(&key.config).map_err(|e| configuration(e.to_string()))?;
+    let signing_key = key_file::load_or_make(&config.policy.signing_key)
+        .map_err(|e| configuration(e.to_string()))?;
+    // A reader that is gone needs no key.
+    let _ = writeln!(std::io::stdout(), "{}", signing_key.public_key());
+    Ok(ExitKind::Success)
 }
 
 fn connect(config: &ClientConfig) -> Result<GrpcTransport, ClientError> {

@@ -1,5 +1,6 @@
 //! A client's part in a run, from introduction to end. The same for every transport.
 
+use umbel_privacy::certificate::Countersignature;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
 use umbel_proto::plan::{Plan, PlanError};
@@ -7,6 +8,7 @@ use umbel_proto::plan::{Plan, PlanError};
 use crate::policy::PolicyViolation;
 use crate::site::{Owed, Site, SiteError, SiteSettings};
 use crate::transport::{Transport, TransportError};
+use crate::witness::{Witness, WitnessError};
 
 /// Why a client couldn't see a run through.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum ClientError {
     /// The site's policy forbids the run.
     #[error(transparent)]
     Policy(#[from] PolicyViolation),
+    /// A ledger didn't go on from where it was seen.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     /// The site itself can't go on: data, model, ledger or budget.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -81,14 +86,17 @@ fn take_part(
     settings: SiteSettings,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ending, ClientError> {
+    let mut witness = Witness::of(&settings.ledger)?;
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: concat!("umbel-client ", env!("CARGO_PKG_VERSION")).into(),
         labels: settings.labels.clone(),
+        ledger: witness.point(),
     };
     let welcome = transport.join(&hello)?;
     let plan = Plan::from_json(&welcome.plan)?;
     settings.policy_for(&plan).accept(&plan, &welcome.files)?;
+    let coordinator = witness.meet(&welcome, |digest| transport.blob(digest))?;
     let mut files = Vec::with_capacity(welcome.files.len());
     for file in &welcome.files {
         files.push((file.name.clone(), transport.blob(&file.digest)?));
@@ -102,7 +110,9 @@ fn take_part(
     loop {
         match transport.next_task()? {
             Task::Finished(ending) => {
+                let signed = site.countersign(coordinator)?;
                 site.close()?;
+                hand_in(transport, &mut witness, &signed);
                 return Ok(ending);
             }
             Task::Train { round, parameters } => {
@@ -133,6 +143,18 @@ fn take_part(
     }
 }
 
+/// Hands in what the site signed. The run is over, so that nothing that goes wrong here undoes
+/// it; but whoever verifies it will miss this site's word.
+fn hand_in(transport: &mut dyn Transport, witness: &mut Witness, signed: &Countersignature) {
+    let ended = transport.countersign(signed).unwrap_or_else(|error| {
+        tracing::warn!("the certificate won't have this site's signature: {error}");
+        None
+    });
+    if let Err(error) = witness.part(signed, ended) {
+        tracing::warn!("{error}");
+    }
+}
+
 impl ClientError {
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
@@ -140,6 +162,7 @@ impl ClientError {
             Self::Transport(_) | Self::UpdateRefused { .. } => ExitKind::Network,
             Self::Plan(_) => ExitKind::Configuration,
             Self::Policy(_) => ExitKind::Policy,
+            Self::Witness(_) => ExitKind::Ledger,
             Self::Site(error) => error.exit_kind(),
         }
     }

@@ -11,6 +11,9 @@ use umbel_model::{
     Classifier, ClassifierOptions, ComputePrecision, DeviceChoice, Example, LoraConfig,
     LoraTargets, ModelError, ModelFiles, PhysicalBatch, TrainableSet, tokenise,
 };
+use umbel_privacy::Sha256Digest;
+use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
@@ -48,6 +51,8 @@ pub struct SiteSettings {
     pub compute: Arc<ComputeSlots>,
     /// Seconds since 1970, for ledger entries.
     pub unix_seconds: fn() -> u64,
+    /// The key with which the site signs what it was told and did.
+    pub signing_key: SigningKey,
 }
 
 impl SiteSettings {
@@ -139,6 +144,9 @@ pub struct Site {
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
     pub(crate) ledger: SiteLedger,
+    /// Digest of the plan's bytes, as they were received.
+    digest: BlobDigest,
+    signing_key: SigningKey,
     /// The mark of a run without protection.
     mark: UnprotectedMark,
     unix_seconds: fn() -> u64,
@@ -192,6 +200,8 @@ impl Site {
             examples,
             units,
             ledger,
+            digest,
+            signing_key: settings.signing_key,
             mark,
             unix_seconds: settings.unix_seconds,
             batch,
@@ -229,6 +239,32 @@ impl Site {
         let update = compute.run(|| training::train(self, open.round, &start))?;
         self.ledger.keep(open.round, open.parameters, &update)?;
         Ok(update)
+    }
+
+    /// What the site says of its part in the run, signed. To be asked before
+    /// [`Site::close`], which forgets what was given.
+    ///
+    /// # Errors
+    /// [`SiteError::Plan`] if it can't be written, which isn't known to happen.
+    pub fn countersign(&self, coordinator: CoordinatorSeen) -> Result<Countersignature, SiteError> {
+        let plan = Sha256Digest::from(*self.digest.as_bytes());
+        let entries = match self.ledger.entries() {
+            Some(entries) => entries,
+            None => self.mark.entries(),
+        };
+        let first = entries.iter().position(|entry| entry.plan == Some(plan));
+        let before = &entries[..first.unwrap_or(entries.len())];
+        let statement = SiteStatement {
+            client: self.name.to_string(),
+            run: self.plan.run.clone(),
+            plan_sha256: plan,
+            coordinator,
+            ledger_before: LedgerPoint::after(before),
+            ledger_after: LedgerPoint::after(entries),
+            rounds: self.ledger.given(),
+        };
+        Countersignature::sign(statement, &self.signing_key)
+            .map_err(|e| SiteError::Plan(format!("this site's statement: {e}")))
     }
 
     /// The run is over: nothing of it will be sent again.

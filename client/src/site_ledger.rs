@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use umbel_privacy::ledger::file::OpenError;
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError, Spent};
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerEntry, LedgerError, Spent};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
@@ -83,6 +83,8 @@ pub struct SiteLedger {
     /// `None` for a run without privacy, which spends nothing.
     account: Option<Account>,
     rounds: u32,
+    /// Without an account: rounds in which an update was given, and the last of them.
+    unrecorded: (u32, Option<u32>),
 }
 
 /// What a run with privacy spends from.
@@ -129,6 +131,7 @@ impl SiteLedger {
         Ok(Self {
             account,
             rounds: plan.rounds,
+            unrecorded: (0, None),
         })
     }
 
@@ -192,8 +195,24 @@ impl SiteLedger {
     ) -> Result<(), SiteLedgerError> {
         if let Some(Account { outbox, owner, .. }) = &mut self.account {
             outbox.keep(owner, (round, parameters), update)?;
+        } else if self.unrecorded.1 != Some(round) {
+            self.unrecorded = (self.unrecorded.0.saturating_add(1), Some(round));
         }
         Ok(())
+    }
+
+    /// In how many rounds this site gave an update.
+    pub fn given(&self) -> u32 {
+        match &self.account {
+            Some(account) => account.outbox.answered(),
+            None => self.unrecorded.0,
+        }
+    }
+
+    /// The ledger's entries; `None` for a run without privacy, which has only a mark.
+    pub fn entries(&self) -> Option<&[LedgerEntry]> {
+        let account = self.account.as_ref()?;
+        Some(account.spending.entries())
     }
 
     /// The run is over: no update of it will be sent again. What was paid stays paid.
@@ -292,16 +311,7 @@ fn check_data_set(
     place: &LedgerPlace,
     ledger: &Ledger<FileLedgerStorage>,
 ) -> Result<(), SiteLedgerError> {
-    let mut known: Vec<String> = Vec::new();
-    for entry in ledger.entries() {
-        let name = format!("{:?}", entry.data_set);
-        if entry.data_set == place.data_set {
-            return Ok(());
-        }
-        if !known.contains(&name) {
-            known.push(name);
-        }
-    }
+    let known = ledger.other_data_sets(&place.data_set);
     if known.is_empty() || place.new_data_set {
         return Ok(());
     }

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use umbel_privacy::certificate::Countersignature;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
 
@@ -35,6 +37,16 @@ pub trait Transport: Send {
     /// [`TransportError`] where the coordinator stays out of reach. A refused update is no
     /// error: the [`Receipt`] says so.
     fn submit(&mut self, update: &Update) -> Result<Receipt, TransportError>;
+
+    /// Hands in what the site signed, and learns where the coordinator's ledger ended, if that
+    /// is known.
+    ///
+    /// # Errors
+    /// [`TransportError`] where the coordinator is gone by now, or refuses.
+    fn countersign(
+        &mut self,
+        signed: &Countersignature,
+    ) -> Result<Option<LedgerPoint>, TransportError>;
 
     /// Tells the coordinator not to wait for this client any more. Best effort: no answer
     /// is needed.
@@ -115,6 +127,13 @@ impl Transport for InProcess {
 
     fn submit(&mut self, update: &Update) -> Result<Receipt, TransportError> {
         Ok(self.coordinator.submit(&self.client, update.clone()))
+    }
+
+    fn countersign(
+        &mut self,
+        signed: &Countersignature,
+    ) -> Result<Option<LedgerPoint>, TransportError> {
+        Ok(self.coordinator.countersign(&self.client, signed.clone())?)
     }
 
     fn leave(&mut self) {

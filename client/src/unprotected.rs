@@ -1,6 +1,6 @@
 //! The mark that a run without protection leaves in the site's own ledger.
 
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerError};
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerEntry, LedgerError};
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::SpendingError;
@@ -15,7 +15,7 @@ pub(crate) enum UnprotectedMark {
     /// Nothing was trained yet.
     Due(Box<Due>),
     /// It is there. The ledger stays locked while the run goes on.
-    Made(#[expect(dead_code, reason = "held for its lock")] Marked<FileLedgerStorage>),
+    Made(Marked<FileLedgerStorage>),
     /// It couldn't be written, so that nothing may be trained.
     Failed,
 }
@@ -45,6 +45,15 @@ impl UnprotectedMark {
             data_set: place.data_set.clone(),
             digest,
         })))
+    }
+
+    /// The ledger's entries; none where the run has no mark to make.
+    pub(crate) fn entries(&self) -> &[LedgerEntry] {
+        match self {
+            Self::Due(due) => due.ledger.entries(),
+            Self::Made(marked) => marked.entries(),
+            Self::NotNeeded | Self::Failed => &[],
+        }
     }
 
     /// Makes the mark, durably, if it is due: before the run's first training.

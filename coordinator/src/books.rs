@@ -2,11 +2,12 @@
 //! model cost, and the mark of a run without protection.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::{Ancestor, Rows, lineage};
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
@@ -15,6 +16,25 @@ use umbel_proto::unprotected::Marked;
 use crate::base_model::BaseModel;
 use crate::conduct::ConductError;
 use crate::config::RunConfig;
+
+/// Whether a ledger that knows data sets may get one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// No: a name that it doesn't know is most likely the same rows under a new one.
+    Known,
+    /// Yes: somebody said that these are other rows.
+    New,
+}
+
+impl Naming {
+    /// By whether `--new-data-set` was given.
+    pub fn new(new_data_set: bool) -> Self {
+        match new_data_set {
+            true => Self::New,
+            false => Self::Known,
+        }
+    }
+}
 
 /// The ledger of a run that is about to begin.
 pub(crate) struct Books {
@@ -31,7 +51,11 @@ impl Books {
     ///
     /// # Errors
     /// [`ConductError`] where it can't be used.
-    pub(crate) fn open(config: &RunConfig, path: &Path) -> Result<Self, ConductError> {
+    pub(crate) fn open(
+        config: &RunConfig,
+        path: &Path,
+        naming: Naming,
+    ) -> Result<Self, ConductError> {
         let ledger = Ledger::open(FileLedgerStorage::open(path)?).map_err(|source| {
             ConductError::LedgerDamaged {
                 path: path.to_owned(),
@@ -45,12 +69,31 @@ impl Books {
             tracing::warn!(path = %path.display(), bytes, "cut off a torn last ledger entry");
         }
         let named = config.privacy.data_set.clone();
+        let data_set_named = named.is_some();
+        let data_set = named.unwrap_or_else(|| config.run.name.clone());
+        let known = ledger.other_data_sets(&data_set);
+        if naming == Naming::Known && !known.is_empty() {
+            return Err(ConductError::UnknownDataSet {
+                path: path.to_owned(),
+                data_set,
+                known,
+            });
+        }
         Ok(Self {
             ledger,
-            data_set_named: named.is_some(),
-            data_set: named.unwrap_or_else(|| config.run.name.clone()),
+            data_set_named,
+            data_set,
             inherited: Vec::new(),
         })
+    }
+
+    /// Its bytes, and where it stands.
+    ///
+    /// # Errors
+    /// [`ConductError::Spending`] where it can't be read.
+    pub(crate) fn as_it_is(&mut self) -> Result<(Arc<[u8]>, LedgerPoint), ConductError> {
+        let bytes = self.ledger.snapshot().map_err(SpendingError::Ledger)?;
+        Ok((bytes.into(), LedgerPoint::after(self.ledger.entries())))
     }
 
     /// The runs that the base model descends from, whose cost is counted from now on.

@@ -11,8 +11,8 @@ use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::{FORMAT_VERSION, RELEASED};
 use umbel_privacy::certificate::{
-    Accounted, Ancestor, Certificate, FileStatement, Guarantee, LedgerStatement, Participant,
-    Promise, RunStatement, SignedCertificate, SigningKey, lineage,
+    Accounted, Ancestor, Certificate, Countersignature, FileStatement, Guarantee, LedgerStatement,
+    Participant, Promise, RunStatement, SignedCertificate, SigningKey, lineage,
 };
 use umbel_privacy::ledger::{EntryHash, LedgerEntry, chain};
 use umbel_privacy::unit::PrivacyUnit;
@@ -72,6 +72,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) data_set_named: bool,
     pub(crate) outcome: &'a Outcome,
     pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
+    /// What sites signed.
+    pub(crate) signed: &'a [Countersignature],
     pub(crate) summary: &'a RunSummary,
     /// Seconds since 1970.
     pub(crate) began: u64,
@@ -131,6 +133,7 @@ fn certificate(
         base: terms.base,
         lineage: ended.lineage.to_vec(),
         participation: participation(plan, ended.attendance),
+        sites: (plan.privacy.unit != PrivacyUnit::Client).then(|| ended.signed.to_vec()),
         files: files(folder.path())?,
         public_key: key.public_key(),
     })

@@ -1,22 +1,26 @@
 //! A run from its first round to its report: what the simulation and the service share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use umbel_model::{Classifier, ModelError, Precision};
-use umbel_privacy::certificate::InvalidLineage;
-use umbel_privacy::ledger::LedgerError;
+use umbel_privacy::certificate::key_file::{self, SigningKeyError};
+use umbel_privacy::certificate::{InvalidLineage, SigningKey};
 use umbel_privacy::ledger::file::OpenError;
+use umbel_privacy::ledger::{LedgerError, LedgerPoint, SeenError, SeenLedgers, chain};
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, Ending};
 use umbel_proto::spending::SpendingError;
 
 use crate::base_model::BASE_CERTIFICATE;
 use crate::books::Books;
+pub use crate::books::Naming;
 use crate::certify::{CertifyError, Ended, certify};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::evaluation::{Evaluation, PublicData};
-use crate::hall::Traffic;
+use crate::hall::{Hall, Traffic};
 use crate::prepare::{Prepared, weights_digest};
 use crate::recorder::{Metric, Recorder};
 use crate::report;
@@ -24,7 +28,7 @@ use crate::round::Event;
 use crate::run::{Driver, Outcome, RunError};
 use crate::run_folder::{RunFolder, RunFolderError, readable_time};
 use crate::run_report::{Facts, RunReport, summarise};
-use crate::signing_key::{self, SigningKeyError};
+use crate::witness::WitnessTerms;
 
 /// What a run is conducted with.
 pub struct Conduct<'a> {
@@ -36,14 +40,59 @@ pub struct Conduct<'a> {
     pub folder: &'a mut RunFolder,
     /// The time.
     pub clock: &'a dyn Clock,
-    /// The run's ledger: this file, or `ledger.jsonl` in the run's folder.
-    pub ledger: Option<PathBuf>,
-    /// The key that signs the run's certificate; made where there is none.
-    pub signing_key: &'a std::path::Path,
+    /// The run's ledger and its key, already open.
+    pub opened: Opened,
     /// How connections are secured, a sentence each, for the report.
     pub connections: Vec<String>,
     /// Bytes moved, where the transport knows better than the hall.
     pub traffic: Option<&'a dyn Fn() -> Traffic>,
+}
+
+/// The ledger of a run, locked, and the key that will sign its certificate. Sites can join as
+/// soon as there are these.
+pub struct Opened {
+    ledger: PathBuf,
+    books: Books,
+    signing_key: SigningKey,
+}
+
+/// Whether the coordinator has seen its sites before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sites {
+    /// They begin anew with the run, as simulated ones do.
+    New,
+    /// They have ledgers of their own, and where these stood is remembered beside this ledger.
+    Lasting,
+}
+
+impl Opened {
+    /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
+    /// none, and lets the hall's sites in.
+    ///
+    /// # Errors
+    /// [`ConductError`] where they can't be used.
+    pub fn new(
+        (config, prepared): (&RunConfig, &Prepared),
+        ledger: PathBuf,
+        signing_key: &Path,
+        (sites, naming): (Sites, Naming),
+    ) -> Result<Self, ConductError> {
+        let signing_key = key_file::load_or_make(signing_key)?;
+        let mut books = Books::open(config, &ledger, naming)?;
+        let plan = &prepared.plan;
+        let seen = match sites {
+            Sites::New => None,
+            Sites::Lasting => Some(SeenLedgers::beside(&ledger)?),
+        };
+        let public_key = signing_key.public_key();
+        let terms = WitnessTerms::new(plan, public_key, books.as_it_is()?, seen);
+        prepared.hall.open(terms);
+        Ok(Self {
+            ledger,
+            books,
+            signing_key,
+        })
+    }
 }
 
 /// Why a run couldn't be conducted.
@@ -66,6 +115,23 @@ pub enum ConductError {
         /// What is wrong.
         source: LedgerError,
     },
+    /// The ledger has other data's spending, and none of this data's.
+    #[error(
+        "ledger {} has spending on {}, and none on {data_set:?}; if these are the same rows under \
+         another name, set privacy.data_set to the earlier name (without it, the run's name stands \
+         in), since their spending must add up; if they are other rows, start this once with \
+         --new-data-set",
+        path.display(),
+        known.join(", ")
+    )]
+    UnknownDataSet {
+        /// The file.
+        path: PathBuf,
+        /// The name that isn't in it.
+        data_set: String,
+        /// Those that are, in quotes.
+        known: Vec<String>,
+    },
     /// The base model's lineage doesn't add up with this run.
     #[error(transparent)]
     Lineage(#[from] InvalidLineage),
@@ -75,6 +141,9 @@ pub enum ConductError {
     /// The accounting failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Where sites' ledgers stood.
+    #[error(transparent)]
+    Seen(#[from] SeenError),
     /// The key that signs.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -93,6 +162,8 @@ impl ConductError {
             Self::LedgerFile(_)
             | Self::LedgerDamaged { .. }
             | Self::Lineage(_)
+            | Self::UnknownDataSet { .. }
+            | Self::Seen(_)
             | Self::Spending(_) => ExitKind::Ledger,
             Self::Run(_) => ExitKind::Internal,
         }
@@ -116,8 +187,36 @@ pub fn conduct(
     if let Err(error) = &report {
         // Clients that wait for a task must not wait for ever.
         hall.tell(Event::Broken(error.to_string()));
+        hall.witness().close(None);
     }
     report
+}
+
+/// How long a run waits for its sites' signatures.
+const SIGNING: Duration = Duration::from_secs(30);
+/// How long it waits when all of them know that it is over.
+const SIGNING_ONCE_TOLD: Duration = Duration::from_secs(5);
+
+/// Waits until every site that is still here has signed what it was told.
+fn await_signatures(hall: &Hall, clock: &dyn Clock) {
+    let until = clock.elapsed() + SIGNING;
+    let mut told = None;
+    while !hall.everyone_left() && clock.elapsed() < until {
+        if hall.everyone_told() {
+            let since = *told.get_or_insert(clock.elapsed());
+            if clock.elapsed() >= since + SIGNING_ONCE_TOLD {
+                tracing::warn!("a site that was here at the end hasn't signed what it was told");
+                return;
+            }
+        }
+        hall.wait_for_change(Duration::from_millis(200));
+    }
+}
+
+/// Where a ledger with these bytes stands.
+fn end_of(ledger: &[u8]) -> Option<LedgerPoint> {
+    let chain = chain::verify(ledger).ok()?;
+    Some(LedgerPoint::after(&chain.entries))
 }
 
 fn conduct_open(
@@ -129,12 +228,15 @@ fn conduct_open(
         prepared,
         folder,
         clock,
-        ledger,
-        signing_key,
+        opened,
         connections,
         traffic,
     } = conduct;
-    let signing_key = signing_key::load_or_make(signing_key)?;
+    let Opened {
+        ledger: ledger_path,
+        books: mut ledger,
+        signing_key,
+    } = opened;
     let Prepared {
         plan,
         hall,
@@ -148,8 +250,6 @@ fn conduct_open(
     let digest = BlobDigest::of(&plan_bytes);
     folder.write("plan.json", &plan_bytes)?;
     let own_ledger = folder.path().join("ledger.jsonl");
-    let ledger_path = ledger.unwrap_or_else(|| own_ledger.clone());
-    let mut ledger = Books::open(config, &ledger_path)?;
     let lineage = ledger.inherit(&base, &plan)?;
     if let Some(certificate) = &base.certificate {
         folder.write(BASE_CERTIFICATE, certificate.bytes())?;
@@ -178,6 +278,9 @@ fn conduct_open(
     if let Some(marked) = &mut marked {
         outcome.ledger = Some(marked.snapshot().map_err(SpendingError::Ledger)?);
     }
+    let ledger = outcome.ledger.as_ref();
+    hall.witness()
+        .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
     let (metrics, last) = recorder.into_metrics();
     let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
     if outcome.kept.is_some() {
@@ -188,6 +291,11 @@ fn conduct_open(
         && ledger_path != own_ledger
     {
         folder.write("ledger.jsonl", &ledger.bytes)?;
+    }
+    await_signatures(&hall, clock);
+    let signed = hall.witness().signed();
+    if plan.privacy.unit == PrivacyUnit::Client {
+        folder.keep_receipts(&signed)?;
     }
     let ended = clock.unix_seconds();
     let attendance = hall.attendance();
@@ -227,6 +335,7 @@ fn conduct_open(
         data_set_named,
         outcome: &outcome,
         attendance: &attendance,
+        signed: &signed,
         summary: report.summary(),
         began: started,
         ended,

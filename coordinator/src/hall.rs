@@ -4,11 +4,13 @@
 //! state; what takes time (noise, optimiser, evaluation) is queued as [`Action`]s for the
 //! one driver ([`crate::run`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
     BlobDigest, ClientId, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
@@ -16,6 +18,7 @@ use umbel_proto::message::{
 
 use crate::accumulator::UpdateRules;
 use crate::round::{Action, Engine, Event, Phase, RoundSettings};
+use crate::witness::{Witness, WitnessTerms};
 
 /// What the hall offers to everyone who comes in.
 #[derive(Clone, Debug)]
@@ -52,6 +55,7 @@ pub struct Attendance {
 pub struct Hall {
     offer: Offer,
     rules: UpdateRules,
+    witness: Witness,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -65,6 +69,8 @@ struct State {
     attendance: BTreeMap<ClientId, Attendance>,
     /// The last attempt at a round that each client was given.
     given: BTreeMap<ClientId, Attempt>,
+    /// Who knows that the run is over.
+    told: BTreeSet<ClientId>,
     traffic: Traffic,
 }
 
@@ -99,11 +105,13 @@ impl Hall {
             actions: VecDeque::new(),
             attendance,
             given: BTreeMap::new(),
+            told: BTreeSet::new(),
             traffic: Traffic::default(),
         };
         Self {
             offer,
             rules,
+            witness: Witness::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -183,9 +191,29 @@ impl Hall {
         drop(self.changed.wait_timeout(self.lock(), wait));
     }
 
-    /// Whether everyone who is still here has been told that the run is over.
+    /// Lets clients in: the ledger is open, and known is who will sign.
+    pub fn open(&self, terms: WitnessTerms) {
+        self.witness.open(terms);
+    }
+
+    /// What coordinator and sites show each other of their ledgers.
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.witness
+    }
+
+    /// Whether nobody is here any more: all have signed what they were told, or left.
     pub fn everyone_left(&self) -> bool {
         self.lock().engine.present().is_empty()
+    }
+
+    /// Whether everyone who is still here has been told that the run is over.
+    pub fn everyone_told(&self) -> bool {
+        let state = self.lock();
+        state
+            .engine
+            .present()
+            .iter()
+            .all(|client| state.told.contains(client))
     }
 
     /// A poisoned lock means that a call panicked half-way; the state is replaced as a
@@ -323,6 +351,7 @@ impl Federation for Hall {
         let mut state = self.lock();
         Self::known(&mut state, client)?;
         self.check_hello(hello)?;
+        let (coordinator, remembered) = self.witness.greet(client, hello.ledger)?;
         let attendance = Self::known(&mut state, client)?;
         attendance.joined = true;
         attendance.left = false;
@@ -333,6 +362,8 @@ impl Federation for Hall {
         Ok(Welcome {
             plan: self.offer.plan.clone(),
             files: self.offer.files.iter().map(|(f, _)| f.clone()).collect(),
+            coordinator,
+            remembered,
         })
     }
 
@@ -351,7 +382,7 @@ impl Federation for Hall {
         let task = state.task_for(client);
         match task {
             Some(Task::Finished(_)) => {
-                state.handle(Event::Left(client.clone()));
+                state.told.insert(client.clone());
                 self.changed.notify_all();
             }
             Some(Task::Train { .. }) => state.note_given(client),
@@ -372,10 +403,15 @@ impl Federation for Hall {
             let found = self.offer.files.iter().find(|(f, _)| f.digest == *digest);
             found.map(|(_, bytes)| bytes)
         };
-        let bytes = current.or_else(file).cloned().ok_or_else(|| Refusal {
-            kind: RefusalKind::Missing,
-            reason: format!("blob {digest} isn't offered (any more); ask for the next task"),
-        })?;
+        let ledger = || self.witness.blob(digest);
+        let bytes = current
+            .or_else(file)
+            .cloned()
+            .or_else(ledger)
+            .ok_or_else(|| Refusal {
+                kind: RefusalKind::Missing,
+                reason: format!("blob {digest} isn't offered (any more); ask for the next task"),
+            })?;
         state.traffic.down += bytes.len() as u64;
         Ok(bytes)
     }
@@ -409,6 +445,26 @@ impl Federation for Hall {
         if let Some(attendance) = self.lock().attendance.get_mut(client) {
             attendance.refuse(client, reason);
         }
+    }
+
+    fn countersign(
+        &self,
+        client: &ClientId,
+        signed: Countersignature,
+    ) -> Result<Option<LedgerPoint>, Refusal> {
+        let mut state = self.lock();
+        Self::known(&mut state, client)?;
+        if !matches!(state.engine.phase(), Phase::Done(_)) {
+            return Err(Refusal {
+                kind: RefusalKind::Mismatch,
+                reason: "the run isn't over yet; ask for the next task".into(),
+            });
+        }
+        drop(state);
+        let ended = self.witness.countersign(client, signed)?;
+        self.lock().handle(Event::Left(client.clone()));
+        self.changed.notify_all();
+        Ok(ended)
     }
 
     fn leave(&self, client: &ClientId) {

@@ -12,7 +12,8 @@
 //! | [`latest_round`] | a round's result on disk, before anybody gets it |
 //! | [`recorder`], [`conduct`](mod@conduct) | metrics, evaluation and report of a run, around its driver |
 //! | [`report`] | the report for people |
-//! | [`certify`], [`signing_key`] | the run's signed certificate, and the key that signs it |
+//! | [`certify`] | the run's signed certificate |
+//! | [`witness`] | what coordinator and sites show each other of their ledgers, and sign |
 //! | [`verify`](mod@verify) | checking a run's folder against its certificate |
 //! | [`prepare`] | from a configuration file to a run ready to be driven |
 //! | [`grpc`] | the service, for runs over the network |
@@ -42,5 +43,5 @@ pub mod run_folder;
 pub mod run_report;
 mod schedule;
 pub mod serve;
-pub mod signing_key;
 pub mod verify;
+pub mod witness;

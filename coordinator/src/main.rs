@@ -19,10 +19,7 @@ use umbel_proto::message::ClientId;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "\
-Exit codes: 0 success, 1 internal error, 2 command line or configuration, 3 data, 4 network,
-5 privacy budget exhausted (the last model is kept), 6 model, 7 run failed before its last
-round, 8 ledger, 11 training diverged."
+    after_help = ExitKind::help()
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -52,6 +49,10 @@ struct Serve {
     /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
     #[arg(long)]
     seed: Option<u64>,
+    /// `privacy.data_set` is other data than any that the ledger knows, so that its spending
+    /// begins at 0. Not needed for a new ledger.
+    #[arg(long)]
+    new_data_set: bool,
     /// Where to evaluate: auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
@@ -119,6 +120,7 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
         config: command.config.clone(),
         overrides: command.overrides.clone(),
         seed: command.seed,
+        new_data_set: command.new_data_set,
         device: command.device.clone(),
     };
     let report = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;

@@ -105,6 +105,8 @@ pub struct Outcome {
     pub draws: u64,
     /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
     pub epsilon: Option<f64>,
+    /// Whether other runs used the same rows, so that this epsilon is no guarantee by itself.
+    pub spans_runs: bool,
     /// Hash of the ledger's last entry.
     pub ledger_head: Option<String>,
     /// The ledger at the end; `None` without privacy, and where it can't be read any more.
@@ -480,6 +482,7 @@ impl<'a> Driver<'a> {
             }),
             rounds: self.hall.rounds_done(),
             epsilon: self.epsilon(),
+            spans_runs: self.ledger.as_ref().is_some_and(Spending::spans_runs),
             ledger_head: self.ledger.as_ref().map(Spending::head),
             ending,
             kept: self.kept,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
+use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::certificate::content::CERTIFICATE_COPY;
 
 use crate::latest_round::LatestRound;
@@ -143,6 +144,26 @@ impl RunFolder {
         write().map_err(failed(&path))
     }
 
+    /// Keeps what sites signed for the coordinator's operator alone, in [`RECEIPTS`]: where the
+    /// client is the unit, who took part isn't published.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn keep_receipts(&self, signed: &[Countersignature]) -> Result<(), RunFolderError> {
+        let folder = self.path.join(RECEIPTS);
+        create_private(&folder).map_err(failed(&folder))?;
+        for receipt in signed {
+            let path = folder.join(format!("{}.json", receipt.statement.client));
+            let write = || {
+                let mut file = File::create(&path)?;
+                file.write_all(&to_json(receipt, true)?)?;
+                file.sync_data()
+            };
+            write().map_err(failed(&path))?;
+        }
+        Ok(())
+    }
+
     /// Writes a value as indented JSON.
     ///
     /// # Errors
@@ -151,6 +172,18 @@ impl RunFolder {
         let text = to_json(value, true).map_err(failed(&self.path.join(name)))?;
         self.write(name, &text)
     }
+}
+
+/// The folder of what sites signed, where it isn't in the certificate. It is no part of what
+/// may be published.
+pub const RECEIPTS: &str = "receipts";
+
+/// A folder that nobody but its owner can look into.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Makes new names in a folder survive a crash.

@@ -104,6 +104,7 @@ impl RunReport {
             "examples": overall.map(|scores| scores.examples),
             "files": files,
             "epsilon": run.privacy.epsilon_spent,
+            "epsilon_guaranteed": run.privacy.epsilon_guaranteed(),
             "epsilon_budget": run.privacy.epsilon_budget,
             "delta": run.privacy.delta,
             "unit": run.privacy.unit,
@@ -194,7 +195,13 @@ impl RunReport {
             (privacy.epsilon_spent, privacy.epsilon_budget, privacy.delta)
         {
             let (unit, adjacency) = (privacy.unit, privacy.adjacency);
-            rows.push(("epsilon", format!("{spent:.4} of {budget}")));
+            let several = match privacy.spans_runs {
+                true => format!(
+                    " spent by several runs on these rows, which is no guarantee; {budget} is"
+                ),
+                false => String::new(),
+            };
+            rows.push(("epsilon", format!("{spent:.4} of {budget}{several}")));
             rows.push(("delta", format!("{delta:e}")));
             rows.push(("unit", format!("{unit}, adjacency {adjacency}")));
         } else {
@@ -289,6 +296,7 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
         group_column: facts.config.data.group.clone(),
         rows_per_group: privacy.rows_per_group,
         epsilon_spent: facts.outcome.epsilon,
+        spans_runs: facts.outcome.spans_runs,
         epsilon_budget: promised(privacy.epsilon),
         delta: promised(privacy.delta),
         noise_multiplier: promised(privacy.noise_multiplier),

@@ -8,11 +8,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use umbel_model::DeviceChoice;
 use umbel_model::data::{DataError, LabelSet};
+use umbel_privacy::certificate::key_file;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
 
 use crate::clock::{Clock, SystemClock};
-use crate::conduct::{Conduct, ConductError, conduct};
+use crate::conduct::{Conduct, ConductError, Naming, Opened, Sites, conduct};
 use crate::config::{self, ConfigError, RunConfig};
 use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
@@ -21,7 +22,6 @@ use crate::hall::{Hall, Traffic};
 use crate::prepare::{PrepareError, prepare};
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::run_report::RunReport;
-use crate::signing_key;
 
 /// What `umbel-coordinator serve` was asked for.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct ServeOptions {
     pub overrides: Vec<String>,
     /// A seed, for tests.
     pub seed: Option<u64>,
+    /// Whether the ledger may get a data set that it doesn't know yet.
+    pub new_data_set: bool,
     /// Where to evaluate.
     pub device: DeviceChoice,
 }
@@ -110,6 +112,17 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         LabelSet::new(config.data.labels.clone())?,
         &options.device,
     )?;
+    let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
+    let ledger = config.privacy.ledger.clone();
+    let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
+    let signing_key = config.run.signing_key.clone();
+    let signing_key = signing_key.unwrap_or_else(|| beside.join(key_file::DEFAULT_NAME));
+    let opened = Opened::new(
+        (&config, &prepared),
+        ledger,
+        &signing_key,
+        (Sites::Lasting, Naming::new(options.new_data_set)),
+    )?;
     let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())?;
     let hall = Arc::clone(&prepared.hall);
     let meter = Arc::new(TrafficMeter::default());
@@ -128,19 +141,13 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         Arc::clone(&meter),
         async move { drop(stopped.await) },
     ));
-    let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
-    let ledger = config.privacy.ledger.clone();
-    let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
-    let signing_key = config.run.signing_key.clone();
-    let signing_key = signing_key.unwrap_or_else(|| beside.join(signing_key::DEFAULT_NAME));
     let report = conduct(
         Conduct {
             config: &config,
             prepared,
             folder: &mut folder,
             clock: &clock,
-            ledger: Some(ledger),
-            signing_key: &signing_key,
+            opened,
             connections,
             traffic: Some(&|| Traffic {
                 up: meter.received(),
@@ -169,7 +176,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
 /// Lets clients fetch the news that the run is over, before the service closes.
 fn farewell(hall: &Hall, clock: &dyn Clock) {
     let until = clock.elapsed() + FAREWELL;
-    while !hall.everyone_left() && clock.elapsed() < until {
+    while !hall.everyone_told() && clock.elapsed() < until {
         hall.wait_for_change(Duration::from_millis(200));
     }
 }

@@ -1,6 +1,7 @@
 //! Verifying the folder of a run: everything is read, computed again, and compared with what
 //! its certificate says.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,9 +11,10 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::accounting::TOLERANCE;
 use umbel_privacy::certificate::content::RELEASED;
-use umbel_privacy::certificate::examine::{EXPOSED, site_entry, unprotected_uses};
+use umbel_privacy::certificate::examine::{EXPOSED, SiteEvidence, site_entry, unprotected_uses};
 use umbel_privacy::certificate::{
-    Certificate, Check, Evidence, Examination, FoundFile, PlanEvidence, PublicKey, Terms, examine,
+    Certificate, Check, Countersignature, Evidence, Examination, FoundFile, PlanEvidence,
+    PublicKey, SiteStatement, Terms, examine,
 };
 use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, Tail};
@@ -22,6 +24,7 @@ use umbel_proto::terms::TermsError;
 
 use crate::base_model::BASE_CERTIFICATE;
 use crate::certify::{CERTIFICATE, DOCUMENTS};
+use crate::run_folder::RECEIPTS;
 
 /// What isn't the folder of a run at all.
 #[derive(Debug, thiserror::Error)]
@@ -62,17 +65,36 @@ fn unreadable(path: &Path) -> impl Fn(io::Error) -> VerifyError + use<'_> {
     }
 }
 
-/// Verifies the run in `folder`. `key` is the signer's, if it is known; `live` the ledger
-/// that the run was recorded in, if it can be seen: it must go on where the run ended.
+/// What whoever verifies a run has from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The key of the coordinator, which should have signed.
+    pub key: Option<PublicKey>,
+    /// The keys of sites, by their names.
+    pub sites: &'a BTreeMap<String, PublicKey>,
+    /// The ledger that the run was recorded in: it must go on where the run ended.
+    pub live: Option<&'a Path>,
+}
+
+impl Known<'_> {
+    /// Nothing but the folder itself.
+    pub const fn nothing() -> Self {
+        static NO_SITES: BTreeMap<String, PublicKey> = BTreeMap::new();
+        Self {
+            key: None,
+            sites: &NO_SITES,
+            live: None,
+        }
+    }
+}
+
+/// Verifies the run in `folder`, by what is known from elsewhere.
 ///
 /// # Errors
 /// [`VerifyError`] where there is nothing to verify. What doesn't hold is no error but a
 /// failed check.
-pub fn verify(
-    folder: &Path,
-    key: Option<PublicKey>,
-    live: Option<&Path>,
-) -> Result<Examination, VerifyError> {
+pub fn verify(folder: &Path, known: Known<'_>) -> Result<Examination, VerifyError> {
+    let Known { key, live, .. } = known;
     fs::read_dir(folder).map_err(unreadable(folder))?;
     let certificate =
         read(&folder.join(CERTIFICATE))?.ok_or_else(|| without_certificate(folder))?;
@@ -89,6 +111,7 @@ pub fn verify(
             files.push(found(&path, name.into())?);
         }
     }
+    let receipts = receipts(&folder.join(RECEIPTS))?;
     let terms = plan.as_deref().map(terms_of);
     let plan = plan.as_deref().zip(terms.as_ref());
     let mut examination = examine(&Evidence {
@@ -98,9 +121,13 @@ pub fn verify(
         base: base.as_deref(),
         files: &files,
         key,
+        sites: SiteEvidence {
+            receipts: &receipts,
+            keys: known.sites,
+        },
     });
     if let Some(certificate) = &examination.certificate {
-        let sites = sites(folder, certificate, terms.as_ref())?;
+        let sites = sites(folder, certificate, terms.as_ref(), &receipts)?;
         let live = live
             .map(|path| live_ledger(path, ledger.as_deref(), certificate))
             .transpose()?;
@@ -141,6 +168,26 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some).map_err(unreadable(path)),
     }
+}
+
+/// What sites signed, where it isn't in the certificate. What can't be read as that isn't there:
+/// a site whose key is given is then missed.
+fn receipts(folder: &Path) -> Result<Vec<Countersignature>, VerifyError> {
+    let mut receipts = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(receipts),
+        entries => entries.map_err(unreadable(folder))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(unreadable(folder))?.path();
+        if path.is_file()
+            && let Some(bytes) = read(&path)?
+        {
+            receipts.extend(Countersignature::read(&bytes));
+        }
+    }
+    receipts.sort_by(|a, b| a.statement.client.cmp(&b.statement.client));
+    Ok(receipts)
 }
 
 /// Everything in a folder, folders in it included. A link is listed as what nobody released.
@@ -193,6 +240,7 @@ fn sites(
     folder: &Path,
     certificate: &Certificate,
     terms: Option<&Result<Terms, String>>,
+    receipts: &[Countersignature],
 ) -> Result<Option<Check>, VerifyError> {
     const NAME: &str = "sites";
     let sites = folder.join("sites");
@@ -211,7 +259,9 @@ fn sites(
             continue;
         };
         let terms = terms.and_then(|terms| terms.as_ref().ok());
-        if let Err(why) = site(&bytes, certificate, terms) {
+        let own = |signed: &&Countersignature| *signed.statement.client == *name;
+        let signed = certificate.sites.iter().flatten().chain(receipts).find(own);
+        if let Err(why) = site(&bytes, certificate, (terms, signed)) {
             let name = name.to_string_lossy();
             return Ok(Some(Check::fails(NAME, format!("ledger of {name}: {why}"))));
         }
@@ -220,7 +270,11 @@ fn sites(
     Ok((count > 0).then(|| Check::holds(NAME, format!("{count} site ledgers, each sound"))))
 }
 
-fn site(bytes: &[u8], certificate: &Certificate, terms: Option<&Terms>) -> Result<(), String> {
+fn site(
+    bytes: &[u8],
+    certificate: &Certificate,
+    (terms, signed): (Option<&Terms>, Option<&Countersignature>),
+) -> Result<(), String> {
     let chain = chain::verify(bytes).map_err(|e| e.to_string())?;
     if chain.tail != Tail::Clean {
         return Err("its last line was cut off".into());
@@ -231,6 +285,17 @@ fn site(bytes: &[u8], certificate: &Certificate, terms: Option<&Terms>) -> Resul
     };
     if let Some(terms) = terms {
         of_run().try_for_each(|entry| site_entry(entry, terms))?;
+    }
+    if let Some(signed) = signed {
+        let SiteStatement {
+            ledger_before,
+            ledger_after,
+            ..
+        } = &signed.statement;
+        let both = ledger_before
+            .check_in(&chain.entries)
+            .and_then(|()| ledger_after.check_in(&chain.entries));
+        both.map_err(|why| format!("it isn't the one that the site signed for: {why}"))?;
     }
     let Some(guarantee) = &certificate.guarantee else {
         return Ok(());

@@ -2,13 +2,19 @@
 //! the round goes on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use umbel_coordinator::accumulator::UpdateRules;
 use umbel_coordinator::hall::{Hall, Offer};
 use umbel_coordinator::round::{Phase, RoundSettings};
+use umbel_coordinator::witness::WitnessTerms;
+use umbel_privacy::Sha256Digest;
+use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::LedgerPoint;
+use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::{Federation, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
@@ -79,6 +85,7 @@ fn hello() -> Hello {
         protocol: PROTOCOL_VERSION,
         software: "test".into(),
         labels: Vec::new(),
+        ledger: LedgerPoint::START,
     }
 }
 
@@ -96,11 +103,16 @@ fn hall() -> Hall {
         sampled: false,
         attempts: 1,
     };
-    Hall::new(
-        offer,
-        UpdateRules::of(&plan).expect("a sound plan"),
-        settings,
-    )
+    let rules = UpdateRules::of(&plan).expect("a sound plan");
+    let hall = Hall::new(offer, rules, settings);
+    let ledger = (Arc::from([]), LedgerPoint::START);
+    let key = key("coordinator").public_key();
+    hall.open(WitnessTerms::new(&plan, key, ledger, None));
+    hall
+}
+
+fn key(of: &str) -> SigningKey {
+    SigningKey::generate(&mut NoiseSource::seeded(1, of)).expect("a key")
 }
 
 /// An update whose first coordinate is `share` of the clipping norm.
@@ -203,4 +215,28 @@ fn attendance_counts_refusals_by_client() {
     assert_eq!(attendance[&client("a")].counted, 0);
     assert!(attendance[&client("a")].last_refusal.is_some());
     assert!(!attendance[&client("b")].joined);
+}
+
+#[test]
+fn a_site_signs_only_when_the_run_is_over() {
+    let hall = hall();
+    let a = client("a");
+    hall.join(&a, &hello()).expect("a is known");
+    let statement = SiteStatement {
+        client: "a".into(),
+        run: "test".into(),
+        plan_sha256: Sha256Digest::of(&plan().to_json()),
+        coordinator: CoordinatorSeen {
+            public_key: key("coordinator").public_key(),
+            ledger: LedgerPoint::START,
+        },
+        ledger_before: LedgerPoint::START,
+        ledger_after: LedgerPoint::START,
+        rounds: 1,
+    };
+    let signed = Countersignature::sign(statement, &key("a")).expect("signed");
+    let early = hall.countersign(&a, signed.clone()).expect_err("too early");
+    assert!(early.reason.contains("isn't over"), "{early}");
+    let stranger = hall.countersign(&client("x"), signed).expect_err("who?");
+    assert_eq!(stranger.kind, RefusalKind::Foreign);
 }

@@ -6,7 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::message::{BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome};
+use umbel_privacy::certificate::{Countersignature, InvalidCountersignature, PublicKey};
+use umbel_privacy::ledger::{EntryHash, LedgerPoint};
+
+use crate::message::{
+    BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
+    Update, Welcome,
+};
 use crate::wire;
 
 /// A message that breaks the rules of `umbel.proto`.
@@ -44,6 +50,9 @@ pub enum WireError {
         /// The name.
         name: String,
     },
+    /// A statement that the site didn't sign.
+    #[error("CountersignRequest.signed: {0}")]
+    Countersignature(#[from] InvalidCountersignature),
     /// Two files of one name.
     #[error("the base model has two files called {name}")]
     SameName {
@@ -74,17 +83,112 @@ impl From<Hello> for wire::JoinRequest {
             protocol: hello.protocol,
             software: hello.software,
             labels: hello.labels,
+            ledger: Some(hello.ledger.into()),
         }
     }
 }
 
-impl From<wire::JoinRequest> for Hello {
-    fn from(request: wire::JoinRequest) -> Self {
-        Self {
+impl TryFrom<wire::JoinRequest> for Hello {
+    type Error = WireError;
+
+    fn try_from(request: wire::JoinRequest) -> Result<Self, WireError> {
+        // A client of another version may send other fields: what is told to it is that.
+        let ledger = match request.ledger {
+            None if request.protocol != PROTOCOL_VERSION => LedgerPoint::START,
+            ledger => required(ledger, "JoinRequest.ledger")?,
+        };
+        Ok(Self {
             protocol: request.protocol,
             software: request.software,
             labels: request.labels,
+            ledger,
+        })
+    }
+}
+
+fn required(
+    point: Option<wire::LedgerPoint>,
+    field: &'static str,
+) -> Result<LedgerPoint, WireError> {
+    point.ok_or(WireError::Missing { field })?.try_into()
+}
+
+impl From<LedgerPoint> for wire::LedgerPoint {
+    fn from(point: LedgerPoint) -> Self {
+        Self {
+            entries: point.entries,
+            head: point.head.as_bytes().to_vec(),
         }
+    }
+}
+
+impl TryFrom<wire::LedgerPoint> for LedgerPoint {
+    type Error = WireError;
+
+    fn try_from(point: wire::LedgerPoint) -> Result<Self, WireError> {
+        let head = digest(&point.head, "LedgerPoint.head")?;
+        Ok(Self {
+            entries: point.entries,
+            head: EntryHash::from(*head.as_bytes()),
+        })
+    }
+}
+
+impl From<CoordinatorLedger> for wire::CoordinatorLedger {
+    fn from(ledger: CoordinatorLedger) -> Self {
+        Self {
+            public_key: ledger.public_key.as_bytes().to_vec(),
+            point: Some(ledger.point.into()),
+            digest: ledger.digest.as_bytes().to_vec(),
+        }
+    }
+}
+
+impl TryFrom<wire::CoordinatorLedger> for CoordinatorLedger {
+    type Error = WireError;
+
+    fn try_from(ledger: wire::CoordinatorLedger) -> Result<Self, WireError> {
+        let key = digest(&ledger.public_key, "CoordinatorLedger.public_key")?;
+        Ok(Self {
+            public_key: PublicKey::from(*key.as_bytes()),
+            point: required(ledger.point, "CoordinatorLedger.point")?,
+            digest: digest(&ledger.digest, "CoordinatorLedger.digest")?,
+        })
+    }
+}
+
+/// What a site signed, to the wire.
+///
+/// # Errors
+/// [`WireError`] where it can't be written, which isn't known to happen.
+pub fn countersign_request(
+    signed: &Countersignature,
+) -> Result<wire::CountersignRequest, WireError> {
+    let signed = signed.to_bytes()?;
+    Ok(wire::CountersignRequest { signed })
+}
+
+impl TryFrom<wire::CountersignRequest> for Countersignature {
+    type Error = WireError;
+
+    fn try_from(request: wire::CountersignRequest) -> Result<Self, WireError> {
+        Ok(Self::read(&request.signed)?)
+    }
+}
+
+impl From<Option<LedgerPoint>> for wire::CountersignReply {
+    fn from(ledger: Option<LedgerPoint>) -> Self {
+        Self {
+            ledger: ledger.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<wire::CountersignReply> for Option<LedgerPoint> {
+    type Error = WireError;
+
+    fn try_from(reply: wire::CountersignReply) -> Result<Self, WireError> {
+        reply.ledger.map(TryInto::try_into).transpose()
     }
 }
 
@@ -93,6 +197,8 @@ impl From<Welcome> for wire::JoinReply {
         Self {
             plan: welcome.plan,
             files: welcome.files.into_iter().map(Into::into).collect(),
+            coordinator: Some(welcome.coordinator.into()),
+            remembered: welcome.remembered.map(Into::into),
         }
     }
 }
@@ -113,6 +219,13 @@ impl TryFrom<wire::JoinReply> for Welcome {
         Ok(Self {
             plan: reply.plan,
             files,
+            coordinator: reply
+                .coordinator
+                .ok_or(WireError::Missing {
+                    field: "JoinReply.coordinator",
+                })?
+                .try_into()?,
+            remembered: reply.remembered.map(TryInto::try_into).transpose()?,
         })
     }
 }

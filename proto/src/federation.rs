@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use umbel_privacy::certificate::Countersignature;
+use umbel_privacy::ledger::LedgerPoint;
+
 use crate::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
 
 /// What a coordinator offers to a client whose name the transport has established.
@@ -40,6 +43,18 @@ pub trait Federation: Send + Sync {
 
     /// A transport refused an update before it was whole, for this reason.
     fn note_refusal(&self, _client: &ClientId, _reason: &str) {}
+
+    /// Hands in what the site signed of the run, when it is over. Answers where the
+    /// coordinator's ledger stands now, for the site to remember; `None` where that isn't
+    /// known. May be called again.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a statement about something else, and before the run's end.
+    fn countersign(
+        &self,
+        client: &ClientId,
+        signed: Countersignature,
+    ) -> Result<Option<LedgerPoint>, Refusal>;
 
     /// The client can't go on, so nobody need wait for it. It doesn't say why: an error
     /// message may quote a row, and stays at the site. A client that left may join again.

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use umbel_privacy::certificate::PublicKey;
+use umbel_privacy::ledger::LedgerPoint;
 
 /// The version of the protocol that this crate speaks. Both sides must agree exactly.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The name under which a coordinator knows a client: its certificate maps to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,6 +143,8 @@ pub struct Hello {
     pub software: String,
     /// The label set of the site's own configuration; empty where the site takes the run's.
     pub labels: Vec<String>,
+    /// Where the site's ledger stands, so that one that got shorter is noticed.
+    pub ledger: LedgerPoint,
 }
 
 /// What an admitted client is told: the plan, and the blobs that it will need.
@@ -150,6 +154,23 @@ pub struct Welcome {
     pub plan: Vec<u8>,
     /// The files of the base model.
     pub files: Vec<ModelFile>,
+    /// The coordinator's key and its ledger before the run.
+    pub coordinator: CoordinatorLedger,
+    /// Where the site's ledger stood when the coordinator last saw it, if it ever did. A site
+    /// whose ledger didn't go on from there has an old copy of it.
+    pub remembered: Option<LedgerPoint>,
+}
+
+/// The coordinator's ledger as it was before the run. A site that knows it from before fetches
+/// it, to see that it went on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoordinatorLedger {
+    /// The key that signs the coordinator's certificates.
+    pub public_key: PublicKey,
+    /// Where the ledger stands.
+    pub point: LedgerPoint,
+    /// The blob with its bytes.
+    pub digest: BlobDigest,
 }
 
 /// One file of the base model, to be fetched by its digest unless the site has it already.

@@ -62,10 +62,10 @@ pub enum SpendingError {
     /// There is no sound figure for it.
     #[error(transparent)]
     Gate(GateError),
-    /// The budget is none.
+    /// Not a budget.
     #[error(transparent)]
     Budget(#[from] InvalidBudget),
-    /// The plan's delta is none.
+    /// The plan's delta isn't one.
     #[error(transparent)]
     Delta(#[from] InvalidDelta),
     /// The plan's numbers make no mechanism.
@@ -295,6 +295,17 @@ impl<S: LedgerStorage> Spending<S> {
     /// Epsilon of everything spent on the data set, at the budget's delta.
     pub fn epsilon(&self) -> f64 {
         self.accountant.epsilon(self.budget.delta()).get()
+    }
+
+    /// Whether other runs used the same rows, so that what was spent is no guarantee by itself:
+    /// the budget is, which the filter between runs holds.
+    pub fn spans_runs(&self) -> bool {
+        self.others
+    }
+
+    /// The ledger's entries, whatever data they are about.
+    pub fn entries(&self) -> &[LedgerEntry] {
+        self.ledger.entries()
     }
 
     /// The hash of the ledger's last entry.

@@ -1,7 +1,7 @@
 //! The mark that a run of unit none leaves in a ledger, at a site and at the coordinator.
 
 use umbel_privacy::Sha256Digest;
-use umbel_privacy::ledger::{Ledger, LedgerError, LedgerStorage, UnprotectedDraft};
+use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerError, LedgerStorage, UnprotectedDraft};
 
 use crate::message::BlobDigest;
 use crate::plan::Plan;
@@ -42,6 +42,11 @@ impl<S: LedgerStorage> Marked<S> {
             data_set,
             earlier,
         })
+    }
+
+    /// The ledger's entries, the mark among them.
+    pub fn entries(&self) -> &[LedgerEntry] {
+        self.ledger.entries()
     }
 
     /// The ledger as it is stored, while it is still locked.

@@ -4,8 +4,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use prost::Message as _;
+use umbel_privacy::certificate::Countersignature;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::convert::{BlobWish, UpdateAnnouncement, WireError};
-use umbel_proto::message::{BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome};
+use umbel_proto::message::{
+    BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome,
+};
 use umbel_proto::wire;
 
 fn any_digest() -> impl Strategy<Value = BlobDigest> {
@@ -37,14 +41,34 @@ fn any_receipt() -> impl Strategy<Value = Receipt> {
     ]
 }
 
+fn any_point() -> impl Strategy<Value = LedgerPoint> {
+    (any::<u64>(), any::<[u8; 32]>()).prop_map(|(entries, head)| LedgerPoint {
+        entries,
+        head: head.into(),
+    })
+}
+
 fn any_welcome() -> impl Strategy<Value = Welcome> {
     let file = (
         "[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}",
         any_digest(),
         any::<u64>(),
     );
-    (vec(any::<u8>(), 0..200), vec(file, 0..5)).prop_map(|(plan, files)| Welcome {
+    let coordinator = (any::<[u8; 32]>(), any_point(), any_digest());
+    let parts = (
+        vec(any::<u8>(), 0..200),
+        vec(file, 0..5),
+        coordinator,
+        option::of(any_point()),
+    );
+    parts.prop_map(|(plan, files, (key, point, digest), remembered)| Welcome {
         plan,
+        coordinator: CoordinatorLedger {
+            public_key: key.into(),
+            point,
+            digest,
+        },
+        remembered,
         files: files
             .into_iter()
             .enumerate()
@@ -68,7 +92,8 @@ proptest! {
         welcome in any_welcome(),
         task in option::of(any_task()),
         receipt in any_receipt(),
-        hello in (any::<u32>(), any::<String>(), vec(any::<String>(), 0..4)),
+        hello in (any::<u32>(), any::<String>(), vec(any::<String>(), 0..4), any_point()),
+        ended in option::of(any_point()),
         wish in (any_digest(), any::<u64>()),
         announcement in (1..=u32::MAX, any::<u64>(), any_digest()),
     ) {
@@ -78,10 +103,12 @@ proptest! {
         prop_assert_eq!(Option::<Task>::try_from(wire).unwrap(), task);
         let wire = carried(wire::SubmitReply::from(receipt.clone()));
         prop_assert_eq!(Receipt::try_from(wire).unwrap(), receipt);
-        let (protocol, software, labels) = hello;
-        let hello = Hello { protocol, software, labels };
+        let (protocol, software, labels, ledger) = hello;
+        let hello = Hello { protocol, software, labels, ledger };
         let wire = carried(wire::JoinRequest::from(hello.clone()));
-        prop_assert_eq!(Hello::from(wire), hello);
+        prop_assert_eq!(Hello::try_from(wire).unwrap(), hello);
+        let wire = carried(wire::CountersignReply::from(ended));
+        prop_assert_eq!(Option::<LedgerPoint>::try_from(wire).unwrap(), ended);
         let wish = BlobWish { digest: wish.0, offset: wish.1 };
         let wire = carried(wire::BlobRequest::from(wish));
         prop_assert_eq!(BlobWish::try_from(wire).unwrap(), wish);
@@ -94,7 +121,9 @@ proptest! {
     #[test]
     fn any_bytes_at_all_give_a_message_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
         let _ = wire::JoinReply::decode(&bytes[..]).map(Welcome::try_from);
-        let _ = wire::JoinRequest::decode(&bytes[..]).map(Hello::from);
+        let _ = wire::JoinRequest::decode(&bytes[..]).map(Hello::try_from);
+        let _ = wire::CountersignRequest::decode(&bytes[..]).map(Countersignature::try_from);
+        let _ = wire::CountersignReply::decode(&bytes[..]).map(Option::<LedgerPoint>::try_from);
         let _ = wire::TaskReply::decode(&bytes[..]).map(Option::<Task>::try_from);
         let _ = wire::SubmitReply::decode(&bytes[..]).map(Receipt::try_from);
         let _ = wire::UpdateHeader::decode(&bytes[..]).map(UpdateAnnouncement::try_from);
@@ -187,6 +216,8 @@ fn two_files_of_one_name_are_refused() {
     let reply = wire::JoinReply {
         plan: Vec::new(),
         files: vec![model_file("config.json"), model_file("config.json")],
+        coordinator: None,
+        remembered: None,
     };
     let error = Welcome::try_from(reply).unwrap_err();
     assert_eq!(

@@ -51,6 +51,10 @@ pub struct Simulate {
     /// fewer rows pass through the model at once. The models of the others come on top.
     #[arg(long, value_name = "SIZE")]
     memory: Option<ByteSize>,
+    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so that its spending
+    /// begins at 0.
+    #[arg(long)]
+    new_data_set: bool,
     /// Folder in which the run's folder is made [default: run.out].
     #[arg(long)]
     out: Option<PathBuf>,
@@ -70,6 +74,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         precision: command.precision,
         parallel: command.parallel,
         memory: command.memory.map(|size| size.as_u64()),
+        new_data_set: command.new_data_set,
     };
     let mut watcher = Watcher::new(loaded.config.run.rounds, command.json);
     let report = simulate(&loaded.config, &options, &mut |progress| {

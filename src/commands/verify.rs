@@ -1,11 +1,12 @@
 //! `umbel verify`: what of a run's certificate holds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
-use umbel_coordinator::verify::{VerifyError, verify};
+use umbel_coordinator::verify::{Known, VerifyError, verify};
 use umbel_privacy::certificate::examine::{BETWEEN_RUNS, EXPOSED};
 use umbel_privacy::certificate::{Certificate, Check, Examination, Guarantee, PublicKey};
 use umbel_proto::exit_code::ExitKind;
@@ -16,14 +17,16 @@ use super::print_json;
 ///
 /// Reads the signed certificate, the ledger, the plan and every released file. Derives from the
 /// plan what the ledger's entries and the certificate must say, computes epsilon again, with
-/// that of the runs which the base model descends from, and says what holds. A use of the data
-/// set without protection is said first. It trusts nothing but the key that you give. Ends with
+/// that of the runs which the base model descends from, and says what holds. What sites signed is
+/// held against it, too. A use of the data
+/// set without protection is said first. It trusts nothing but the keys that you give. Ends with
 /// exit code 10 if anything fails.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   umbel verify runs/sentiment-20260101-120000
   umbel verify runs/sentiment-20260101-120000 --key coordinator/signing.pub
+  umbel verify RUN_DIR --key KEY --site north=north/site.pub --site south=HEX
   umbel verify RUN_DIR --key KEY --ledger coordinator/ledger.jsonl --json")]
 pub struct Verify {
     /// The run's folder.
@@ -35,6 +38,11 @@ pub struct Verify {
     /// The ledger that the run was recorded in: it must go on where the run ended.
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    /// A site's public key, which the site itself has told you: 64 digits, or a file that holds
+    /// them (site.pub). May be given for each site; one that signed with another key, or nothing,
+    /// fails.
+    #[arg(long = "site", value_name = "NAME=FILE|HEX")]
+    sites: Vec<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -55,14 +63,18 @@ struct Answer<'a> {
 
 /// Runs the command.
 pub fn run(command: &Verify) -> Result<ExitKind, Failure> {
-    let key = command.key.as_deref().map(key).transpose()?;
-    let examination =
-        verify(&command.run, key, command.ledger.as_deref()).map_err(|error| match error {
-            VerifyError::Unreadable { .. } => Failure::new(ExitKind::Configuration, error),
-            VerifyError::NoCertificate { .. } | VerifyError::NothingReleased { .. } => {
-                Failure::new(ExitKind::NotVerified, error)
-            }
-        })?;
+    let coordinators = |text| key(text, "--key", "signing.pub");
+    let known = Known {
+        key: command.key.as_deref().map(coordinators).transpose()?,
+        sites: &site_keys(&command.sites)?,
+        live: command.ledger.as_deref(),
+    };
+    let examination = verify(&command.run, known).map_err(|error| match error {
+        VerifyError::Unreadable { .. } => Failure::new(ExitKind::Configuration, error),
+        VerifyError::NoCertificate { .. } | VerifyError::NothingReleased { .. } => {
+            Failure::new(ExitKind::NotVerified, error)
+        }
+    })?;
     if command.json {
         print_json(&answer(&examination))?;
     } else {
@@ -74,9 +86,31 @@ pub fn run(command: &Verify) -> Result<ExitKind, Failure> {
     })
 }
 
-/// A key given as digits, or as a file with them.
-fn key(text: &str) -> Result<PublicKey, Failure> {
-    let wrong = |reason: String| Failure::new(ExitKind::Configuration, format!("--key: {reason}"));
+/// Sites' keys by their names.
+fn site_keys(given: &[String]) -> Result<BTreeMap<String, PublicKey>, Failure> {
+    let wrong = |reason: String| Failure::new(ExitKind::Configuration, format!("--site: {reason}"));
+    let mut keys = BTreeMap::new();
+    for given in given {
+        let (name, text) = given.split_once('=').ok_or_else(|| {
+            wrong(format!(
+                "{given:?} isn't NAME=KEY, a site's name and its public key"
+            ))
+        })?;
+        let key = key(text, "--site", "site.pub")?;
+        if keys
+            .insert(name.to_owned(), key)
+            .is_some_and(|other| other != key)
+        {
+            return Err(wrong(format!("two keys are given for {name}")));
+        }
+    }
+    Ok(keys)
+}
+
+/// A key given as digits, or as a file with them, such as `example`.
+fn key(text: &str, option: &str, example: &str) -> Result<PublicKey, Failure> {
+    let wrong =
+        |reason: String| Failure::new(ExitKind::Configuration, format!("{option}: {reason}"));
     if let Ok(key) = text.parse() {
         return Ok(key);
     }
@@ -88,7 +122,7 @@ fn key(text: &str) -> Result<PublicKey, Failure> {
     content
         .trim_end()
         .parse()
-        .map_err(|_| wrong(format!("{text} holds no public key; signing.pub does")))
+        .map_err(|_| wrong(format!("{text} holds no public key; {example} does")))
 }
 
 fn answer(examination: &Examination) -> Answer<'_> {

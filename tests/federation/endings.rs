@@ -92,6 +92,25 @@ fn a_ledger_that_is_kept_adds_up_over_runs() {
 }
 
 #[test]
+fn rows_under_a_name_that_a_kept_ledger_doesnt_know_need_a_word() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("kept", PRIVATE_GRADIENTS, &SITES);
+    let keep = ["--set", "privacy.ledger=kept.jsonl"];
+    bench.simulate(&run, &keep);
+    let path = run.to_str().expect("UTF-8");
+    // A renamed run would begin at 0 on the same rows.
+    let renamed = ["simulate", path, "--set", "run.name=another"];
+    let output = bench.umbel(&[&renamed, keep.as_slice()].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{errors}");
+    assert!(errors.contains("spending on \"kept\""), "{errors}");
+    assert!(errors.contains("none on \"another\""), "{errors}");
+    assert!(errors.contains("--new-data-set"), "{errors}");
+    let output = bench.umbel(&[&renamed, keep.as_slice(), &["--new-data-set"]].concat());
+    assert!(output.status.success());
+}
+
+#[test]
 fn a_damaged_ledger_stops_the_run_and_a_torn_last_line_does_not() {
     let bench = Workbench::new(12);
     let run = bench.configuration("torn", PRIVATE_GRADIENTS, &SITES);

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use umbel::coordinator::signing_key::load_or_make;
-use umbel::coordinator::verify::verify;
+use umbel::coordinator::verify::{Known, verify};
+use umbel::privacy::certificate::key_file::load_or_make;
 use umbel::privacy::certificate::{Certificate, Examination, Outcome, SignedCertificate};
 use umbel::privacy::ledger::{LedgerEntry, MemoryLedgerStorage, chain};
 use umbel::privacy::{EntryDraft, Ledger, Sha256Digest};
@@ -100,11 +100,16 @@ fn a_ledger_and_a_certificate_that_the_plan_contradicts_are_no_proof() {
     }
     sign(&bench, &told, certificate);
 
-    let examination = verify(&told, None, None).expect("a folder");
+    let examination = verify(&told, Known::nothing()).expect("a folder");
     assert!(!examination.holds());
     let failures = failures(&examination);
     let names: Vec<&str> = failures.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["plan", "entries"], "{failures:?}");
+    // And each site signed for the plan that it really had.
+    assert_eq!(names, ["plan", "entries", "sites' word"], "{failures:?}");
+    assert!(
+        failures[2].1.contains("told different stories"),
+        "{failures:?}"
+    );
     for word in [
         "guarantee.noise_multiplier is 8.0 in certificate.json, and 1.0 by plan.json",
         "guarantee.sampling_rate is 0.01 in certificate.json, and 0.1 by plan.json",
@@ -124,7 +129,7 @@ fn a_folder_without_its_plan_is_not_verified() {
     let bench = Workbench::new(12);
     let folder = run_with(&bench, "8.0", "0.5");
     fs::remove_file(folder.join("plan.json")).expect("a file");
-    let examination = verify(&folder, None, None).expect("a folder");
+    let examination = verify(&folder, Known::nothing()).expect("a folder");
     let failures = failures(&examination);
     assert_eq!(failures[0].0, "plan", "{failures:?}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use umbel::coordinator::verify::verify;
+use umbel::coordinator::verify::{Known, verify};
 use umbel::privacy::accountant::{Accountant, PldAccountant};
 use umbel::privacy::certificate::{Certificate, Guarantee, Outcome};
 
@@ -39,7 +39,7 @@ fn fails(bench: &Workbench, base: &Path, more: &[&str]) -> (Option<i32>, String)
 }
 
 fn verified(folder: &Path) -> Certificate {
-    let examination = verify(folder, None, None).expect("a folder");
+    let examination = verify(folder, Known::nothing()).expect("a folder");
     assert!(examination.holds(), "{:?}", examination.checks);
     examination.certificate.expect("a certificate")
 }
@@ -96,7 +96,7 @@ fn a_run_from_a_released_model_is_certified_at_what_both_cost() {
 
     // Without the base model's certificate nobody can tell.
     fs::remove_file(child.join("base_certificate.json")).expect("a file");
-    let examination = verify(&child, None, None).expect("a folder");
+    let examination = verify(&child, Known::nothing()).expect("a folder");
     let failing = examination.checks.iter();
     let failing = failing.filter(|check| check.outcome == Outcome::Fails);
     assert_eq!(failing.map(|c| c.name).collect::<Vec<_>>(), ["base model"]);

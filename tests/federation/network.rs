@@ -140,17 +140,27 @@ fn processes_over_tls_train_the_same_model_as_the_simulation_bit_for_bit() {
 /// of its plan.
 fn verified(bench: &Workbench, run: &serde_json::Value) -> String {
     let folder = run["run_dir"].as_str().expect("a run folder");
-    let output = bench.umbel(&[
+    let keys = SITES.map(|site| format!("{site}=federation/sites/{site}/site.pub"));
+    let mut command = vec![
         "verify",
         folder,
         "--key",
         "federation/coordinator/signing.pub",
         "--ledger",
         "federation/coordinator/ledger.jsonl",
-    ]);
+    ];
+    for key in &keys {
+        command.extend(["--site", key]);
+    }
+    let output = bench.umbel(&command);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("signed by the key that you gave"), "{text}");
+    assert!(text.contains("with the keys that you gave"), "{text}");
+    // One site's key under another's name.
+    let swapped = format!("{}=federation/sites/{}/site.pub", SITES[0], SITES[1]);
+    let output = bench.umbel(&["verify", folder, "--site", &swapped]);
+    assert_eq!(output.status.code(), Some(10));
     let certificate = fs::read_to_string(bench.path().join(folder).join("certificate.json"));
     let certificate: serde_json::Value =
         serde_json::from_str(&certificate.expect("a certificate")).expect("JSON");

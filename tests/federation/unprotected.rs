@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use umbel::coordinator::verify::verify;
+use umbel::coordinator::verify::{Known, verify};
 use umbel::privacy::certificate::Outcome;
 use umbel::privacy::ledger::chain;
 use umbel::privacy::{MechanismEvent, PrivacyUnit};
@@ -61,7 +61,7 @@ fn a_run_of_unit_none_is_marked_at_the_coordinator_and_at_every_site() {
         assert_eq!(mark.event, MechanismEvent::NonPrivate);
         assert_eq!(mark.run_id, "plain");
     }
-    let examination = verify(&folder, None, None).expect("a folder");
+    let examination = verify(&folder, Known::nothing()).expect("a folder");
     assert!(examination.holds(), "{:?}", examination.checks);
     let (first, code) = first_line(&bench, &folder);
     assert_eq!(code, Some(0));
@@ -107,7 +107,7 @@ fn no_protected_run_follows_one_that_protected_nobody() {
 fn whoever_adds_up_counts_seeded_noise_as_none() {
     let bench = Workbench::new(12);
     let folder = works(&bench, PRIVATE_GRADIENTS, "seeded", &["--seed", "7"]);
-    let examination = verify(&folder, None, None).expect("a folder");
+    let examination = verify(&folder, Known::nothing()).expect("a folder");
     assert!(examination.holds(), "{:?}", examination.checks);
     let first = &examination.checks[0];
     assert_eq!((first.name, first.outcome), ("data set", Outcome::Open));

@@ -10,6 +10,7 @@ use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_model::ComputePrecision;
 use umbel_model::data::TableSchema;
+use umbel_privacy::certificate::key_file;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
@@ -85,6 +86,7 @@ fn settings(folder: &Path) -> SiteSettings {
         memory: None,
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds: || 1_700_000_000,
+        signing_key: key_file::new_key().unwrap(),
     }
 }
 

@@ -14,9 +14,12 @@ use umbel_coordinator::grpc::{
     ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter, bind, serve,
 };
 use umbel_coordinator::init::{InitOptions, InitReport, init};
+use umbel_privacy::certificate::Countersignature;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
-    BlobDigest, ClientId, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
+    BlobDigest, ClientId, CoordinatorLedger, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
+    Update, Welcome,
 };
 
 /// A federation that says what it was told to say, and notes what it hears.
@@ -28,6 +31,10 @@ pub(crate) struct Script {
     pub(crate) blobs: BTreeMap<BlobDigest, Arc<[u8]>>,
     /// What it tells on joining.
     pub(crate) files: Vec<ModelFile>,
+    /// The ledger that it shows; an empty one if `None`.
+    pub(crate) ledger: Option<CoordinatorLedger>,
+    /// Where it says that it saw the site's ledger.
+    pub(crate) remembered: Option<LedgerPoint>,
     /// The answers to calls for the next task, one after the other.
     pub(crate) tasks: Mutex<VecDeque<Option<Task>>>,
     /// The longest update.
@@ -44,6 +51,7 @@ pub(crate) enum Call {
     NextTask(ClientId),
     Blob(BlobDigest),
     Submit(ClientId, Update),
+    Countersign(Box<Countersignature>),
     Leave(ClientId),
 }
 
@@ -78,6 +86,12 @@ impl Federation for Script {
         Ok(Welcome {
             plan: self.plan.clone(),
             files: self.files.clone(),
+            coordinator: self.ledger.unwrap_or(CoordinatorLedger {
+                public_key: [7; 32].into(),
+                point: LedgerPoint::START,
+                digest: BlobDigest::of(&[]),
+            }),
+            remembered: self.remembered,
         })
     }
 
@@ -92,6 +106,15 @@ impl Federation for Script {
             kind: RefusalKind::Missing,
             reason: "no such blob".into(),
         })
+    }
+
+    fn countersign(
+        &self,
+        _: &ClientId,
+        signed: Countersignature,
+    ) -> Result<Option<LedgerPoint>, Refusal> {
+        self.note(Call::Countersign(Box::new(signed)));
+        Ok(None)
     }
 
     fn update_bytes(&self) -> u64 {
@@ -214,6 +237,7 @@ pub(crate) fn hello() -> Hello {
         protocol: PROTOCOL_VERSION,
         software: "tests".into(),
         labels: Vec::new(),
+        ledger: LedgerPoint::START,
     }
 }
 

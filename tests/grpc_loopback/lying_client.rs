@@ -26,6 +26,7 @@ fn polling_for_tasks_costs_nothing_and_each_attempt_counts_once() {
          [serve]\nlisten = \"127.0.0.1:{port}\"\ntls = false\n"
     );
     let options = ServeOptions {
+        new_data_set: false,
         config: bench.configuration("polled", 3, &sections),
         overrides: Vec::new(),
         seed: None,

@@ -7,6 +7,7 @@ mod broken_network;
 mod conversation;
 mod coordinator;
 mod killed_client;
+mod ledgers_that_went_back;
 mod lying_client;
 mod lying_coordinator;
 mod proxy;

@@ -17,6 +17,7 @@ use umbel_coordinator::grpc::Security;
 use umbel_coordinator::prepare::{prepare, schema_of};
 use umbel_model::data::LabelSet;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelFiles};
+use umbel_privacy::certificate::key_file;
 use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::PrivacyUnit;
@@ -130,6 +131,7 @@ impl Bench {
             memory: None,
             compute: Arc::new(ComputeSlots::new(1)),
             unix_seconds: || 1_700_000_000,
+            signing_key: key_file::new_key().unwrap(),
         }
     }
 

@@ -20,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use umbel_privacy::certificate::Countersignature;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::chunk::BlobAssembler;
 use umbel_proto::convert::UpdateAnnouncement;
 use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
@@ -135,6 +137,13 @@ impl Transport for GrpcTransport {
     fn submit(&mut self, update: &Update) -> Result<Receipt, TransportError> {
         let announcement = UpdateAnnouncement::of(update);
         self.persist(async || self.link.submit(update, announcement).await)
+    }
+
+    fn countersign(
+        &mut self,
+        signed: &Countersignature,
+    ) -> Result<Option<LedgerPoint>, TransportError> {
+        self.persist(async || self.link.countersign(signed).await)
     }
 
     fn leave(&mut self) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use umbel_privacy::certificate::Countersignature;
 use umbel_proto::convert::BlobWish;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{ClientId, Hello, Receipt};
@@ -120,7 +121,8 @@ impl FederationCalls for FederationService {
         request: Request<wire::JoinRequest>,
     ) -> Result<Response<wire::JoinReply>, Status> {
         let (client, message) = self.open(request)?;
-        let hello = Hello::from(message);
+        let hello = Hello::try_from(message)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let welcome = self
             .blocking(move |federation| federation.join(&client, &hello))
             .await?
@@ -199,6 +201,20 @@ impl FederationCalls for FederationService {
             }
         };
         Ok(self.answer(receipt.into()))
+    }
+
+    async fn countersign(
+        &self,
+        request: Request<wire::CountersignRequest>,
+    ) -> Result<Response<wire::CountersignReply>, Status> {
+        let (client, message) = self.open(request)?;
+        let signed = Countersignature::try_from(message)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let ended = self
+            .blocking(move |federation| federation.countersign(&client, signed))
+            .await?
+            .map_err(refused)?;
+        Ok(self.answer(ended.into()))
     }
 
     async fn leave(

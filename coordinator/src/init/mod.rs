@@ -28,9 +28,9 @@ use std::time::{Duration, SystemTime};
 
 use umbel_proto::message::{BlobDigest, ClientId};
 
-use crate::signing_key::{self, SigningKeyError};
 use authority::{Authority, Validity};
 use folder::NewFolder;
+use umbel_privacy::certificate::key_file::{self, SigningKeyError};
 
 /// What [`init`] makes, apart from where and for whom.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ pub fn init(
     // Everything is made before anything is written.
     let authority = Authority::new(options.address.host(), validity)?;
     let server = authority.server_certificate(&names)?;
-    let signing_key = signing_key::new_key()?;
+    let signing_key = key_file::new_key()?;
     let mut site_files = Vec::with_capacity(sites.len());
     for name in sites {
         site_files.push((name.clone(), authority.client_certificate(name)?));
@@ -195,7 +195,7 @@ pub fn init(
     coordinator.write_secret("server.key", &server.key)?;
     let configuration = template::coordinator(&options.address, &clients);
     coordinator.write("coordinator.toml", &configuration)?;
-    coordinator.write_secret(signing_key::DEFAULT_NAME, &signing_key.to_secret_text())?;
+    coordinator.write_secret(key_file::DEFAULT_NAME, &signing_key.to_secret_text())?;
     let public_key = format!("{}\n", signing_key.public_key());
     coordinator.write("signing.pub", &public_key)?;
     Ok(InitReport {

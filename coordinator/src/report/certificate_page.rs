@@ -66,12 +66,19 @@ fn spent(certificate: &Certificate) -> Html {
             ),
         ),
     ];
-    let words = Html::element(
-        "p",
-        "The first figure is the one that counts: it includes what earlier runs spent on the \
-         same data, as far as this coordinator's ledger knows of them, and what the runs spent \
-         that the base model descends from.",
-    );
+    let several = guarantee.total.events != guarantee.run.events;
+    let words = match several {
+        true => {
+            "Several runs used these rows. What holds over all of them is the budget, which the \
+             filter between runs keeps; the first figure says how much of it is spent so far, as \
+             far as this coordinator's ledger knows, and is no guarantee by itself."
+        }
+        false => {
+            "The first figure is the one that counts: this run is the only one on these rows \
+                  that this coordinator's ledger knows of."
+        }
+    };
+    let words = Html::element("p", words);
     section(
         "What it cost",
         [words, parameters("Epsilon, rounded up.", rows)],
@@ -165,13 +172,32 @@ fn participation(certificate: &Certificate) -> Html {
     let rows = participants.iter().map(|participant| {
         let rounds = number(figures::count(participant.rounds));
         let name = Html::with("th", &[("scope", "row")], &participant.client);
-        Html::element("tr", [name, rounds])
+        Html::element(
+            "tr",
+            [name, rounds, signed_by(certificate, &participant.client)],
+        )
     });
-    let heads = [("client", false), ("rounds that counted", true)];
-    section(
-        HEADING,
-        table("Every configured client.", &heads, rows.collect()),
-    )
+    let heads = [
+        ("client", false),
+        ("rounds that counted", true),
+        ("signed what it was told, with key", false),
+    ];
+    let caption = "Every configured client. Compare each key with the one that the site itself \
+                   tells: umbel verify . --site NAME=KEY does.";
+    section(HEADING, table(caption, &heads, rows.collect()))
+}
+
+/// The key with which a client signed what it was told.
+fn signed_by(certificate: &Certificate, client: &str) -> Html {
+    let signed = certificate.sites.iter().flatten();
+    let mut own = signed.filter(|signed| signed.statement.client == client);
+    match own.next() {
+        Some(signed) => {
+            let key = signed.public_key.to_string();
+            Html::element("td", Html::with("code", &[("class", "hash")], key))
+        }
+        None => Html::element("td", "not signed"),
+    }
 }
 
 fn released(certificate: &Certificate) -> Html {

@@ -210,14 +210,26 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
         NoisePlacement::Local => " (of the site that spent most)",
         NoisePlacement::Central => "",
     };
+    let guaranteed = match privacy.epsilon_budget {
+        Some(budget) if privacy.spans_runs => budget,
+        _ => epsilon,
+    };
+    let several = match privacy.spans_runs {
+        true => format!(
+            " That is the budget over all runs on these rows, which is what holds. {} is spent of \
+             it so far, which is no guarantee by itself.",
+            figures::epsilon(epsilon)
+        ),
+        false => String::new(),
+    };
     format!(
         "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). So whatever they \
          see was at most {} as likely {comparison}, but for a chance of about {delta}. Smaller is \
-         stronger.",
-        figures::epsilon(epsilon),
+         stronger.{several}",
+        figures::epsilon(guaranteed),
         unit.one,
         privacy.adjacency,
-        figures::times_as_likely(epsilon),
+        figures::times_as_likely(guaranteed),
     )
 }
 

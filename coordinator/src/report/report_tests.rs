@@ -20,6 +20,7 @@ fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
         group_column: (unit == PrivacyUnit::Group).then(|| "patient_id".into()),
         rows_per_group: None,
         epsilon_spent: Some(7.981),
+        spans_runs: false,
         epsilon_budget: Some(8.0),
         delta: Some(1e-5),
         noise_multiplier: Some(0.8125),
@@ -154,6 +155,23 @@ fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
     });
     assert!(page.contains("class=\"protection nobody\""));
     assert!(!words(&page).contains("What is protected"));
+}
+
+#[test]
+fn of_several_runs_the_budget_is_what_holds_and_not_what_is_spent() {
+    let mut second = run();
+    second.privacy.epsilon_spent = Some(2.5);
+    assert_eq!(second.privacy.epsilon_guaranteed(), Some(2.5));
+    second.privacy.spans_runs = true;
+    assert_eq!(second.privacy.epsilon_guaranteed(), Some(8.0));
+    let text = words(&render(&second));
+    assert!(text.contains("How well: epsilon 8.00"), "{text}");
+    assert!(
+        text.contains("2.50 is spent of it so far, which is no guarantee"),
+        "{text}"
+    );
+    second.privacy.seeded = true;
+    assert_eq!(second.privacy.epsilon_guaranteed(), None);
 }
 
 #[test]

@@ -102,6 +102,10 @@ pub struct PrivacySummary {
     pub rows_per_group: Option<usize>,
     /// Epsilon spent on the data set, as the ledger has it; `None` without privacy.
     pub epsilon_spent: Option<f64>,
+    /// Whether other runs used the same rows. Then what was spent is no guarantee by itself, and
+    /// the budget is, which the filter between runs holds.
+    #[serde(default)]
+    pub spans_runs: bool,
     /// The budget's epsilon.
     pub epsilon_budget: Option<f64>,
     /// Delta of both.
@@ -125,6 +129,20 @@ pub struct PrivacySummary {
     pub clipping_threshold: Option<f64>,
     /// Whether randomness came from a seed.
     pub seeded: bool,
+}
+
+impl PrivacySummary {
+    /// The epsilon that is guaranteed: of the only run on its rows what it cost, of several the
+    /// budget. `None` where nothing finite is.
+    pub fn epsilon_guaranteed(&self) -> Option<f64> {
+        let spent = self
+            .epsilon_spent
+            .filter(|e| e.is_finite() && !self.seeded)?;
+        match self.spans_runs {
+            true => self.epsilon_budget,
+            false => Some(spent),
+        }
+    }
 }
 
 /// What was trained and how.

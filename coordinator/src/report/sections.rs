@@ -94,7 +94,11 @@ fn tile(name: &str, value: &str, note: &str) -> Html {
 fn epsilon_note(run: &RunSummary) -> String {
     let budget = run.privacy.epsilon_budget.map(figures::parameter);
     let budget = budget.map_or(String::new(), |budget| format!("of {budget}, "));
-    format!("{budget}{}", run.privacy.adjacency)
+    let several = match run.privacy.spans_runs {
+        true => ", spent by several runs: no guarantee, which only the budget is",
+        false => "",
+    };
+    format!("{budget}{}{several}", run.privacy.adjacency)
 }
 
 /// Scores overall and by file.

@@ -11,9 +11,12 @@ use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::hall::{Hall, Offer};
 use umbel_coordinator::round::RoundSettings;
 use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundSummary};
+use umbel_coordinator::witness::WitnessTerms;
+use umbel_privacy::certificate::SigningKey;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger};
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
+use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
@@ -233,6 +236,7 @@ pub fn run_at(learning_rate: f64, setting: Setting, clients: fn(&Clients<'_>)) -
         attempts,
     };
     let hall = Arc::new(Hall::new(offer, rules, settings));
+    let sent = plan.clone();
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
     let mut config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
@@ -246,12 +250,16 @@ pub fn run_at(learning_rate: f64, setting: Setting, clients: fn(&Clients<'_>)) -
         &clock,
     )
     .expect("a driver");
+    let key = SigningKey::generate(&mut NoiseSource::seeded(1, "coordinator")).expect("a key");
+    let ledger = (Arc::from([]), LedgerPoint::START);
+    hall.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
     std::thread::scope(|scope| {
         let driving = scope.spawn(move || driver.drive(&mut Nobody));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "test".into(),
             labels: Vec::new(),
+            ledger: LedgerPoint::START,
         };
         for name in CLIENTS {
             hall.join(&client(name), &hello).expect("a known client");

@@ -8,8 +8,12 @@ use tokio::sync::oneshot;
 use tonic::Request;
 use tonic::transport::Channel;
 use umbel_coordinator::grpc::{Security, ServiceLimits, TrafficMeter, bind, serve};
+use umbel_privacy::certificate::Countersignature;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
-use umbel_proto::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::message::{
+    BlobDigest, ClientId, CoordinatorLedger, Hello, Receipt, Task, Update, Welcome,
+};
 use umbel_proto::wire;
 use umbel_proto::wire::federation_client::FederationClient;
 
@@ -47,6 +51,12 @@ impl Federation for Mock {
             _ => Ok(Welcome {
                 plan: b"{}".to_vec(),
                 files: Vec::new(),
+                coordinator: CoordinatorLedger {
+                    public_key: [7; 32].into(),
+                    point: LedgerPoint::START,
+                    digest: BlobDigest::of(&[]),
+                },
+                remembered: None,
             }),
         }
     }
@@ -64,6 +74,15 @@ impl Federation for Mock {
             kind: RefusalKind::Missing,
             reason: "no such blob".into(),
         })
+    }
+
+    fn countersign(
+        &self,
+        client: &ClientId,
+        signed: Countersignature,
+    ) -> Result<Option<LedgerPoint>, Refusal> {
+        self.note(format!("{client} signs for {}", signed.statement.run));
+        Ok(Some(signed.statement.ledger_after))
     }
 
     fn update_bytes(&self) -> u64 {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::accountant::Delta;
 use crate::accountant::event::{MechanismEvent, NoiseMultiplier};
 use crate::certificate::accounting::AccountantName;
+use crate::certificate::countersignature::Countersignature;
 use crate::certificate::key::PublicKey;
 use crate::certificate::lineage::{Ancestor, BaseStatement, Rows};
 use crate::clip::ClippingNorm;
@@ -18,7 +19,7 @@ use crate::poisson::SamplingRate;
 use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 /// The version of the format that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The statement of one run. Its signature stands beside it, in
 /// [`super::SignedCertificate`].
@@ -43,6 +44,9 @@ pub struct Certificate {
     /// In how many rounds each client's update counted. `None` where the client itself is
     /// the unit that is protected, since that would say who took part.
     pub participation: Option<Vec<Participant>>,
+    /// What each site signed, of those that were there at the end. `None` where the client
+    /// itself is the unit: there they stay with the coordinator's operator and with the sites.
+    pub sites: Option<Vec<Countersignature>>,
     /// The released files and the run's other documents.
     pub files: Vec<FileStatement>,
     /// The key whose signature stands under this.

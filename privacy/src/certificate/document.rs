@@ -1,7 +1,7 @@
 //! A certificate's bytes.
 //!
 //! One line of compact JSON: the fields of [`Certificate`] in their order, and last
-//! `signature`: an Ed25519 signature, in hexadecimal, of `umbel certificate 2`, a line
+//! `signature`: an Ed25519 signature, in hexadecimal, of `umbel certificate 3`, a line
 //! break, and the line's own bytes without that field, i.e. with `,"signature":"…"}`
 //! replaced by `}`. So nothing has to be brought into a canonical form before it can be
 //! checked, no number has to be written in a prescribed way, and there is no byte that
@@ -12,7 +12,7 @@ use crate::certificate::key::{InvalidKey, Signature, SigningKey};
 
 /// What is signed begins with this, so that a signature can't be taken for one of
 /// something else.
-const DOMAIN: &[u8] = b"umbel certificate 2\n";
+const DOMAIN: &[u8] = b"umbel certificate 3\n";
 
 /// A certificate whose signature was made by the key that it names.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 
 mod base;
 mod between_runs;
+mod countersigned;
 mod entries;
 mod exposure;
 mod files;
@@ -15,6 +16,7 @@ mod spending;
 use std::fmt;
 
 pub use between_runs::BETWEEN_RUNS;
+pub use countersigned::{COUNTERSIGNED, SiteEvidence};
 pub use entries::site_entry;
 pub use exposure::{EXPOSED, uses as unprotected_uses};
 
@@ -40,6 +42,8 @@ pub struct Evidence<'a> {
     pub files: &'a [FoundFile],
     /// The key that should have signed, if whoever asks knows it.
     pub key: Option<PublicKey>,
+    /// What is known of the sites.
+    pub sites: SiteEvidence<'a>,
 }
 
 /// The plan of a run.
@@ -174,6 +178,7 @@ pub fn examine(evidence: &Evidence<'_>) -> Examination {
     checks.push(plan);
     checks.push(base::check(certificate, evidence.base, entries));
     checks.extend(spending::checks(certificate, &ledger, terms));
+    checks.push(countersigned::check(certificate, evidence.sites, entries));
     let itself = Sha256Digest::of(evidence.certificate);
     checks.extend(files::checks(&certificate.files, evidence.files, itself));
     Examination {

@@ -25,7 +25,8 @@ pub struct SigningKey {
 pub struct PublicKey([u8; 32]);
 
 /// A signature.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Signature([u8; 64]);
 
 /// A text that is no key or signature.
@@ -98,7 +99,19 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+impl From<[u8; 32]> for PublicKey {
+    /// Any 32 bytes; where they aren't a point of the curve, they verify nothing.
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl PublicKey {
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Whether this key's owner signed the message.
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0)
@@ -162,6 +175,20 @@ impl FromStr for Signature {
         lower_case_hex(text)
             .map(Self)
             .ok_or_else(|| InvalidKey::Signature(text.into()))
+    }
+}
+
+impl TryFrom<String> for Signature {
+    type Error = InvalidKey;
+
+    fn try_from(text: String) -> Result<Self, InvalidKey> {
+        text.parse()
+    }
+}
+
+impl From<Signature> for String {
+    fn from(signature: Signature) -> String {
+        signature.to_string()
     }
 }
 

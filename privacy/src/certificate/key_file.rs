@@ -1,18 +1,18 @@
-//! The key that signs certificates, in a file that only its owner can read.
+//! A signing key in a file that only its owner can read: a coordinator's, which signs
+//! certificates, or a site's, which countersigns them.
 //!
 //! It is made where it is first needed, with randomness of the operating system, and kept:
-//! whoever wants to know that a certificate comes from this coordinator compares with its
-//! public half, which stands beside it in a file that ends in `.pub`.
+//! whoever wants to know who signed compares with its public half, which stands beside it in a
+//! file that ends in `.pub`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use umbel_privacy::certificate::SigningKey;
-use umbel_privacy::certificate::key::InvalidKey;
-use umbel_privacy::private_rng::{NoRandomness, NoiseSource};
+use crate::certificate::key::{InvalidKey, SigningKey};
+use crate::private_rng::{NoRandomness, NoiseSource};
 
-/// The name of a key file where the configuration gives none.
+/// The name of a coordinator's key file where the configuration gives none.
 pub const DEFAULT_NAME: &str = "signing.key";
 
 /// A signing key that can't be used.

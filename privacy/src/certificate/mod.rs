@@ -6,24 +6,31 @@
 //! | [`content`] | what a certificate says |
 //! | [`document`] | its bytes: compact JSON, with a signature over exactly these bytes |
 //! | [`key`] | Ed25519 keys and signatures |
+//! | [`key_file`] | a key in a file of its owner's |
+//! | [`countersignature`] | what a site signs: the plan, its ledger's ends, the rounds it gave |
 //! | [`accounting`] | which accountant computed epsilon, and computing it again |
 //! | [`lineage`](mod@lineage) | the runs that the base model descends from |
 //! | [`terms`] | what plan, ledger and certificate must all say the same of |
 //! | [`examine`](mod@examine) | comparing a certificate with ledger, plan and files |
 //!
-//! Pure: files are read and written by others. The format is described by
+//! Pure but for [`key_file`]: all other files are read and written by others. The format is described by
 //! `privacy/schema/certificate.schema.json`.
 
 pub mod accounting;
 pub mod content;
+pub mod countersignature;
 pub mod document;
 pub mod examine;
 pub mod key;
+pub mod key_file;
 pub mod lineage;
 pub mod terms;
 
 pub use content::{
     Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
+};
+pub use countersignature::{
+    CoordinatorSeen, Countersignature, InvalidCountersignature, SiteStatement,
 };
 pub use document::{InvalidCertificate, SignedCertificate};
 pub use examine::{Check, Evidence, Examination, FoundFile, Outcome, PlanEvidence, examine};

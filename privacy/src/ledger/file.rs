@@ -1,4 +1,4 @@
-//! A ledger in a file: the one module of this crate that touches a disk.
+//! A ledger in a file.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -106,7 +106,7 @@ fn same_file(_: &Metadata, _: &Metadata) -> bool {
 
 /// Makes the file's name survive a crash, not only its content.
 #[cfg(unix)]
-fn sync_parent(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
@@ -115,7 +115,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 
 /// Other systems have no way to sync a folder.
 #[cfg(not(unix))]
-fn sync_parent(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_parent(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

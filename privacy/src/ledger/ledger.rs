@@ -222,6 +222,22 @@ impl<S> Ledger<S> {
         self.repaired
     }
 
+    /// The names of the data sets that it knows, in quotes, where `data_set` isn't among them:
+    /// the same rows under a new name would begin at 0.
+    pub fn other_data_sets(&self, data_set: &str) -> Vec<String> {
+        let mut known: Vec<String> = Vec::new();
+        for entry in &self.entries {
+            let name = format!("{:?}", entry.data_set);
+            if entry.data_set == data_set {
+                return Vec::new();
+            }
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        known
+    }
+
     /// The events of all runs on one data set, in their order.
     pub fn events<'a>(&'a self, data_set: &'a str) -> impl Iterator<Item = &'a MechanismEvent> {
         self.entries_of(data_set).map(|entry| &entry.event)

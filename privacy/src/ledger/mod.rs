@@ -10,14 +10,17 @@
 //! Uses without protection are entries, too ([`unprotected`]).
 //!
 //! The chain shows that no line was changed, taken out or put in between. Lines cut off
-//! at the end leave a shorter but sound chain, so compare [`Ledger::head`] with one that
-//! was published, such as that in a run's report.
+//! at the end leave a shorter but sound chain, so every party remembers where the others'
+//! ledgers stood ([`LedgerPoint`], [`SeenLedgers`]) and won't go on with one that fell behind
+//! that or forked before it.
 
 pub mod chain;
 pub mod entry;
 pub mod file;
 #[expect(clippy::module_inception, reason = "the file is named for the type")]
 mod ledger;
+pub mod point;
+pub mod seen;
 mod spent;
 pub mod store;
 pub mod unprotected;
@@ -25,6 +28,8 @@ pub mod unprotected;
 pub use entry::{EntryDraft, EntryHash, LedgerEntry};
 pub use file::FileLedgerStorage;
 pub use ledger::{Ledger, LedgerError};
+pub use point::{Discontinuity, LedgerPoint};
+pub use seen::{SeenError, SeenLedgers};
 pub use spent::{Spent, SpentSteps};
 pub use store::{LedgerStorage, MemoryLedgerStorage};
 pub use unprotected::{Exposure, UnprotectedDraft, UnprotectedUse};

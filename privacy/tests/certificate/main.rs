@@ -1,11 +1,16 @@
 //! Certificates: what was signed holds, and nothing else does.
 
+mod countersigned;
+
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use umbel_privacy::accountant::Delta;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::FORMAT_VERSION;
+use umbel_privacy::certificate::examine::SiteEvidence;
 use umbel_privacy::certificate::{
     Accounted, BaseStatement, Certificate, Evidence, Examination, FileStatement, FoundFile,
     Guarantee, InvalidCertificate, LedgerStatement, Outcome, Participant, PlanEvidence, Promise,
@@ -150,6 +155,7 @@ fn certificate(ledger: &[u8], files: &[(String, Vec<u8>)]) -> Certificate {
             client: "oslo".into(),
             rounds: 3,
         }]),
+        sites: Some(Vec::new()),
         files: files
             .iter()
             .map(|(path, content)| FileStatement::of(path, content))
@@ -210,6 +216,16 @@ impl Run {
 
     /// Examines it by a plan that says this.
     fn examine_by(&self, terms: &Result<Terms, String>) -> Examination {
+        let keys = BTreeMap::new();
+        let sites = SiteEvidence {
+            receipts: &[],
+            keys: &keys,
+        };
+        self.examine_with(terms, sites)
+    }
+
+    /// The same, with what is known of the sites.
+    fn examine_with(&self, terms: &Result<Terms, String>, sites: SiteEvidence<'_>) -> Examination {
         let files: Vec<FoundFile> = self
             .files
             .iter()
@@ -226,6 +242,7 @@ impl Run {
             base: None,
             files: &files,
             key: Some(key(1).public_key()),
+            sites,
         })
     }
 
@@ -245,7 +262,13 @@ impl Run {
 
 #[test]
 fn an_honest_certificate_holds_in_every_point() {
-    let examination = run().examine();
+    let run = with(|certificate| certificate.sites = Some(vec![countersigned::word()]));
+    let keys = BTreeMap::from([("oslo".to_owned(), key(2).public_key())]);
+    let sites = SiteEvidence {
+        receipts: &[],
+        keys: &keys,
+    };
+    let examination = run.examine_with(&Ok(terms()), sites);
     assert!(examination.holds(), "{:?}", examination.checks);
     for check in &examination.checks {
         assert_eq!(check.outcome, Outcome::Holds, "{check:?}");
@@ -265,6 +288,7 @@ fn an_honest_certificate_holds_in_every_point() {
             "epsilon",
             "budget",
             "between runs",
+            "sites' word",
             "model",
             "documents"
         ]
@@ -591,6 +615,10 @@ fn without_the_plan_nothing_holds() {
         base: None,
         files: &[],
         key: None,
+        sites: SiteEvidence {
+            receipts: &[],
+            keys: &BTreeMap::new(),
+        },
     });
     let plan = examination.checks.iter().find(|check| check.name == "plan");
     assert_eq!(plan.unwrap().outcome, Outcome::Fails);

@@ -1,0 +1,141 @@
+//! Where the ledgers of others stood when they were last seen, in a file beside one's own.
+//!
+//! A ledger that is put back from a backup, or continued from a copy, is a sound chain by
+//! itself: only somebody else's memory can tell. So a coordinator remembers its sites'
+//! ledgers, and a site those of its coordinators.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::ledger::file::sync_parent;
+use crate::ledger::point::LedgerPoint;
+
+/// What is remembered, by the owner's name or key.
+#[derive(Debug)]
+pub struct SeenLedgers {
+    path: PathBuf,
+    points: BTreeMap<String, LedgerPoint>,
+}
+
+/// A memory that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SeenError {
+    /// It can't be read or written.
+    #[error("{}: {source}; the folder must be writable", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It isn't what was written.
+    #[error(
+        "{} doesn't read as where others' ledgers were last seen ({reason}); put it back from a \
+         backup, or, if it is lost, move it away: then a ledger of theirs that got shorter since \
+         isn't noticed",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl SeenLedgers {
+    /// Reads the memory that belongs to the ledger at this path: `ledger.jsonl.seen`.
+    ///
+    /// # Errors
+    /// [`SeenError`] where the file can't be read or understood. Where there is none, nothing
+    /// was seen yet.
+    pub fn beside(ledger: &Path) -> Result<Self, SeenError> {
+        let mut name = ledger.file_name().unwrap_or_default().to_owned();
+        name.push(".seen");
+        let path = ledger.with_file_name(name);
+        let points = match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(source) => return Err(SeenError::Io { path, source }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| SeenError::Damaged {
+                path: path.clone(),
+                reason: e.to_string(),
+            })?,
+        };
+        Ok(Self { path, points })
+    }
+
+    /// Where the ledger of this owner stood.
+    pub fn get(&self, owner: &str) -> Option<LedgerPoint> {
+        self.points.get(owner).copied()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Remembers where the ledger of this owner stands, durably.
+    ///
+    /// # Errors
+    /// [`SeenError`] where it can't be written.
+    pub fn note(&mut self, owner: &str, point: LedgerPoint) -> Result<(), SeenError> {
+        if self.get(owner) == Some(point) {
+            return Ok(());
+        }
+        self.points.insert(owner.to_owned(), point);
+        self.write().map_err(|source| SeenError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Replaces the file as a whole or not at all.
+    fn write(&self) -> io::Result<()> {
+        let unfinished = self.path.with_extension("seen.unfinished");
+        let mut file = File::create(&unfinished)?;
+        serde_json::to_writer_pretty(&mut file, &self.points)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &self.path)?;
+        sync_parent(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(entries: u64) -> LedgerPoint {
+        LedgerPoint {
+            entries,
+            head: "ab".repeat(32).parse().expect("64 digits"),
+        }
+    }
+
+    #[test]
+    fn what_was_seen_is_remembered_by_owner() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = folder.path().join("ledger.jsonl");
+        let mut seen = SeenLedgers::beside(&ledger).expect("nothing yet");
+        assert_eq!(seen.get("north"), None);
+        seen.note("north", point(3)).expect("a writable folder");
+        seen.note("south", point(5)).expect("a writable folder");
+        seen.note("north", point(4)).expect("a writable folder");
+        let again = SeenLedgers::beside(&ledger).expect("a sound file");
+        assert_eq!(again.get("north"), Some(point(4)));
+        assert_eq!(again.get("south"), Some(point(5)));
+    }
+
+    #[test]
+    fn a_damaged_memory_isnt_taken_for_an_empty_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = folder.path().join("ledger.jsonl");
+        for damaged in ["", "{", "[]", r#"{"north":{"entries":-1,"head":""}}"#] {
+            fs::write(folder.path().join("ledger.jsonl.seen"), damaged).expect("a writable folder");
+            let refused = SeenLedgers::beside(&ledger).expect_err("damaged");
+            assert!(matches!(refused, SeenError::Damaged { .. }), "{refused}");
+        }
+    }
+}
