@@ -98,7 +98,7 @@ fn no_protected_run_follows_one_that_protected_nobody() {
         ];
         works(&bench, PRIVATE_GRADIENTS, "again", &again);
         // Rows under another name are other rows.
-        let other = ["--set", "privacy.data_set=others"];
+        let other = ["--set", "privacy.data_set=others", "--new-data-set"];
         works(&bench, PRIVATE_GRADIENTS, "others", &other);
     }
 }
