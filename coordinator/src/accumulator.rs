@@ -78,6 +78,18 @@ impl UpdateRules {
         self.parameters as u64 * self.width as u64
     }
 
+    /// Numbers of an update.
+    pub fn numbers(&self) -> usize {
+        self.parameters
+    }
+
+    /// Whether a sum of one such update from each of so many clients could leave the range of
+    /// its integers.
+    pub fn may_overflow(&self, clients: usize) -> bool {
+        let most = u128::from(self.largest).saturating_mul(clients as u128);
+        most > i64::MAX as u128
+    }
+
     /// The lattice of the updates.
     pub fn step(&self) -> LatticeStep {
         self.step

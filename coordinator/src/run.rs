@@ -25,7 +25,7 @@ use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::hall::Hall;
-use crate::round::{Action, Event, Participation, Phase};
+use crate::round::{Action, Event, Participation};
 use crate::schedule::learning_rate;
 
 /// What a finished round was like.
@@ -146,6 +146,8 @@ pub struct Driver<'a> {
     paid_rounds: u32,
     /// The ledger's token for the round that is about to be released.
     spent: Option<Spent>,
+    /// The sum of the round that is closed, until it is released.
+    sum: Option<LatticeVector>,
     optimiser: Optimiser,
     parameters: Vec<f32>,
     /// The last round whose numbers are finite, and its parameters.
@@ -196,6 +198,7 @@ impl<'a> Driver<'a> {
             ledger,
             paid_rounds: 0,
             spent: None,
+            sum: None,
             parameters,
             kept: None,
             adaptive,
@@ -266,10 +269,11 @@ impl<'a> Driver<'a> {
         let over = self.deadline.is_some_and(|d| self.clock.elapsed() >= d);
         if over {
             self.deadline = None;
-            match self.hall.phase() {
-                Phase::Gathering => self.hall.tell(Event::GatheringOver),
-                _ => self.hall.tell(Event::DeadlinePassed),
-            }
+            self.hall.tell(if self.hall.is_gathering() {
+                Event::GatheringOver
+            } else {
+                Event::DeadlinePassed
+            });
         }
     }
 
@@ -307,6 +311,11 @@ impl<'a> Driver<'a> {
     /// Writes the round's entry. What it returns is kept: only with it can the sum be released.
     fn record_spend(&mut self, round: u32) {
         self.deadline = None;
+        // A round whose sum is lost must not cost anything.
+        match self.hall.take_sum() {
+            Ok(sum) => self.sum = Some(sum),
+            Err(lost) => return self.hall.tell(Event::Broken(lost.to_string())),
+        }
         let rounds = self.unpaid_rounds().max(1);
         let (count, now) = (self.draws(rounds), self.clock.unix_seconds());
         if let Some(ledger) = &mut self.ledger {
@@ -374,7 +383,7 @@ impl<'a> Driver<'a> {
             Ok(Health::Sound) => Event::Released,
             Ok(Health::Diverged) => {
                 tracing::error!("{}", Ending::divergence(round));
-                Event::Diverged
+                Event::Diverged { round }
             }
             Err(reason) => Event::Broken(reason),
         });
@@ -383,7 +392,9 @@ impl<'a> Driver<'a> {
 
     /// The round's sum with its noise, for which the ledger's token is used up.
     fn noised_sum(&mut self, round: u32) -> Result<Noised, RunError> {
-        let sum = self.hall.take_sum();
+        let sum = self.sum.take().ok_or_else(|| {
+            RunError::Privacy(format!("round {round} is to be released without a sum"))
+        })?;
         let Some(mechanism) = &self.mechanism else {
             return Ok(Noised::unnoised(sum, NoPrivacy));
         };
