@@ -49,7 +49,7 @@ fn engine(bencher: Bencher<'_, '_>, count: usize) {
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| {
-        let mut engine = Engine::new(settings(&clients));
+            let mut engine = Engine::new(settings(&clients));
             let joined = clients.iter().cloned().map(Event::Joined);
             let opened = [Event::RoundPermitted, Event::CohortDrawn(clients.clone())];
             for event in joined.chain(opened) {

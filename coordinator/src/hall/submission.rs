@@ -64,11 +64,7 @@ impl Hall {
 
     /// Has the engine count a checked update, and adds it: see [`super::round_sum`] for the
     /// order of the locks.
-    fn count(
-        &self,
-        submission: &Submission<'_>,
-        vector: &LatticeVector,
-    ) -> Result<(), NotCounted> {
+    fn count(&self, submission: &Submission<'_>, vector: &LatticeVector) -> Result<(), NotCounted> {
         loop {
             let closed = || NotCounted::from(RefusedUpdate::Closed(submission.round));
             let open = self.lock().sum.clone().ok_or_else(closed)?;

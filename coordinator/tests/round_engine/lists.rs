@@ -122,7 +122,11 @@ fn the_last_release_completes_the_run() {
 #[test]
 fn a_round_that_diverged_is_the_last_and_the_gate_is_not_asked_again() {
     let one = ["a"];
-    let end = [update("a", 1), Event::SpendRecorded, Event::Diverged { round: 1 }];
+    let end = [
+        update("a", 1),
+        Event::SpendRecorded,
+        Event::Diverged { round: 1 },
+    ];
     let (mut engine, actions) = after(settings(&one, 9, 1), opened(&one, end));
     assert_eq!(actions, [Action::Finish(Ending::Diverged { round: 1 })]);
     assert_eq!(engine.rounds_done(), 1, "it is out, and paid for");
@@ -172,7 +176,10 @@ fn what_is_paid_for_is_released_before_an_earlier_round_ends_the_run() {
     ];
     let (mut engine, _) = after(settings(&one, 9, 1), opened(&one, more));
     assert_eq!(engine.handle(Event::Diverged { round: 1 }), []);
-    assert_eq!(engine.handle(Event::Released), [Action::AskGate { round: 3 }]);
+    assert_eq!(
+        engine.handle(Event::Released),
+        [Action::AskGate { round: 3 }]
+    );
 }
 
 #[test]

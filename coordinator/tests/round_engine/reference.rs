@@ -178,9 +178,10 @@ impl Reference {
     }
 
     fn close_if_in_vain(&mut self) -> Vec<Action> {
-        let awaited = self.cohort.iter().filter(|client| {
-            self.present.contains(client) && !self.updates.contains_key(client)
-        });
+        let awaited = self
+            .cohort
+            .iter()
+            .filter(|client| self.present.contains(client) && !self.updates.contains_key(client));
         let awaited = awaited.count();
         let in_vain = awaited == 0 || self.updates.len() + awaited < self.needed();
         if self.at == At::Collecting && in_vain {
