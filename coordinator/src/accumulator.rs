@@ -73,6 +73,18 @@ impl UpdateRules {
         })
     }
 
+    /// Rules for updates of so many numbers, each of eight bytes and below 2^40.
+    #[cfg(test)]
+    pub(crate) fn of_numbers(parameters: usize) -> Self {
+        Self {
+            parameters,
+            width: 8,
+            largest: 1 << 40,
+            step: LatticeStep::UNCLIPPED,
+            norm: None,
+        }
+    }
+
     /// Bytes of an update.
     pub fn bytes(&self) -> u64 {
         self.parameters as u64 * self.width as u64

@@ -13,6 +13,8 @@ mod round_sum;
 mod slots;
 mod state;
 mod submission;
+#[cfg(test)]
+mod submission_tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
