@@ -1,6 +1,5 @@
 //! What taking all updates of one round costs, by the number of clients: time must grow as the
-//! clients do, not as their square.
-//! `cargo bench --profile dev -p umbel-coordinator --bench round`.
+//! clients do, not as their square. `cargo bench --workspace --bench round`.
 //!
 //! Updates are a handful of numbers, so that what is measured is the coordinator's bookkeeping
 //! and not the memory's bandwidth.

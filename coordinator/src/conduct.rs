@@ -300,7 +300,12 @@ fn evaluate_kept(
             outcome.kept = None;
             Ok(None)
         }
-        evaluation => evaluation.map(Some),
+        Ok(evaluation) => Ok(Some(evaluation)),
+        // The model is paid for, whether or not it can be scored here.
+        Err(error) => {
+            tracing::error!("the model can't be evaluated: {error}");
+            Ok(None)
+        }
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! So nobody who gets the sum's lock can find an update that counts and isn't in the sum: the
 //! engine may close the round between the steps 2 and 3, but the driver gets the sum by its
-//! lock, and waits there. If step 3 panics, the lock is poisoned, and the sum is lost rather
-//! than released without that update. Never take the sum's lock while holding the hall's.
+//! lock, and waits there. If step 3 fails or panics, the sum is lost rather than released
+//! without that update, and the run ends before the round is paid for. Never take the sum's lock while holding the hall's.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -27,7 +27,7 @@ pub(super) struct RoundSum {
     may_overflow: bool,
 }
 
-/// A sum that can't be used: adding an update to it panicked.
+/// A sum that can't be used: adding an update to it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an update couldn't be added, so that the round's sum is lost; the coordinator's log says more"
@@ -92,15 +92,17 @@ impl OpenSum<'_> {
 
     /// Adds a vector that was checked, and gives the lock back.
     ///
-    /// # Panics
-    /// Where it can't be added in spite of the check: it counts already, so that the sum must
-    /// not be used without it. The panic poisons the lock.
-    pub(super) fn add(mut self, added: &LatticeVector) {
-        let added = self
-            .vector
-            .as_mut()
-            .map(|sum| sum.checked_add_assign(added));
-        assert_eq!(added, Some(Ok(())), "an update that counts must be added");
+    /// # Errors
+    /// [`LostSum`] where it can't be added in spite of the check. It counts already, so that
+    /// the sum is thrown away rather than used without it.
+    pub(super) fn add(mut self, added: &LatticeVector) -> Result<(), LostSum> {
+        let sum = self.vector.as_mut().ok_or(LostSum)?;
+        if let Err(error) = sum.checked_add_assign(added) {
+            tracing::error!("an update that counts can't be added: {error}");
+            *self.vector = None;
+            return Err(LostSum);
+        }
+        Ok(())
     }
 }
 
@@ -123,7 +125,7 @@ mod tests {
         assert_eq!(refused, Err(LatticeError::SumOverflow { index: 0 }));
         let one = LatticeVector::from_values(vec![1, 5]);
         assert_eq!(sum.lock().unwrap().check(&one), Ok(()));
-        sum.lock().unwrap().add(&one);
+        sum.lock().unwrap().add(&one).unwrap();
         assert_eq!(sum.take().unwrap().values(), [i64::MAX, 5]);
         assert!(sum.lock().unwrap().is_taken());
         assert_eq!(sum.take(), Err(LostSum));
@@ -133,11 +135,7 @@ mod tests {
     fn a_sum_that_lacks_an_update_which_counts_is_never_taken() {
         let sum = sum(false);
         let two = LatticeVector::from_values(vec![2, 0]);
-        let added = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            sum.lock().unwrap().add(&two);
-        }));
-        assert!(added.is_err());
+        assert_eq!(sum.lock().unwrap().add(&two), Err(LostSum));
         assert_eq!(sum.take(), Err(LostSum));
-        assert!(sum.lock().is_err());
     }
 }

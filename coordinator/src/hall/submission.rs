@@ -95,8 +95,8 @@ impl Hall {
                 digest: submission.digest,
             });
             self.wake(state);
-            sum.add(vector);
-            return Ok(());
+            let added = sum.add(vector);
+            return added.map_err(|lost| NotCounted::Refused(lost.to_string()));
         }
     }
 }
