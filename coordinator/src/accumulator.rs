@@ -1,4 +1,4 @@
-//! The streaming sum of a round: one vector, however many clients.
+//! What an update must be to be added to a round's sum: one vector, however many clients.
 //!
 //! Sums of integers don't depend on the order of arrival, so nothing else need be kept.
 
