@@ -73,7 +73,7 @@ pub enum SimulationProgress<'a> {
 pub fn simulate(
     config: &RunConfig,
     options: &SimulationOptions,
-    watch: &mut dyn FnMut(SimulationProgress<'_>),
+    watch: &mut (dyn FnMut(SimulationProgress<'_>) + Send),
 ) -> Result<RunReport, Failure> {
     let labels = label_set(config)?;
     let clock = SystemClock::new();

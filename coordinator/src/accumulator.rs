@@ -1,4 +1,4 @@
-//! The streaming sum of a round: one vector, however many clients.
+//! What an update must be to be added to a round's sum: one vector, however many clients.
 //!
 //! Sums of integers don't depend on the order of arrival, so nothing else need be kept.
 
@@ -73,9 +73,33 @@ impl UpdateRules {
         })
     }
 
+    /// Rules for updates of so many numbers, each of eight bytes and below 2^40.
+    #[cfg(test)]
+    pub(crate) fn of_numbers(parameters: usize) -> Self {
+        Self {
+            parameters,
+            width: 8,
+            largest: 1 << 40,
+            step: LatticeStep::UNCLIPPED,
+            norm: None,
+        }
+    }
+
     /// Bytes of an update.
     pub fn bytes(&self) -> u64 {
         self.parameters as u64 * self.width as u64
+    }
+
+    /// Numbers of an update.
+    pub fn numbers(&self) -> usize {
+        self.parameters
+    }
+
+    /// Whether a sum of one such update from each of so many clients could leave the range of
+    /// its integers.
+    pub fn may_overflow(&self, clients: usize) -> bool {
+        let most = u128::from(self.largest).saturating_mul(clients as u128);
+        most > i64::MAX as u128
     }
 
     /// The lattice of the updates.

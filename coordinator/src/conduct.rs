@@ -1,6 +1,8 @@
 //! A run from its first round to its report: what the simulation and the service share.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use umbel_model::{Classifier, ModelError, Precision};
@@ -22,7 +24,7 @@ use crate::config::RunConfig;
 use crate::evaluation::{Evaluation, PublicData};
 use crate::hall::{Hall, Traffic};
 use crate::prepare::{Prepared, weights_digest};
-use crate::recorder::{Metric, Recorder};
+use crate::recorder::{Metric, Scorer, Watch, write_metrics};
 use crate::report;
 use crate::round::Event;
 use crate::run::{Driver, Outcome, RunError};
@@ -174,14 +176,11 @@ impl ConductError {
 /// were trained), `metrics.jsonl`, `ledger.jsonl`, `plan.json`, `result.json`, `report.html`,
 /// `certificate.json` and `certificate.html`. A run that is left without a model (no round was
 /// released, or the first one diverged) has no `model/`, and no certificate: there is nothing to
-/// certify. `watch` is called after every round.
+/// certify. `watch` is called for every round, from a thread of its own.
 ///
 /// # Errors
 /// [`ConductError`]. The run's ending, whatever it is, is no error.
-pub fn conduct(
-    conduct: Conduct<'_>,
-    watch: &mut dyn FnMut(&Metric),
-) -> Result<RunReport, ConductError> {
+pub fn conduct(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, ConductError> {
     let hall = std::sync::Arc::clone(&conduct.prepared.hall);
     let report = conduct_open(conduct, watch);
     if let Err(error) = &report {
@@ -219,10 +218,7 @@ fn end_of(ledger: &[u8]) -> Option<LedgerPoint> {
     Some(LedgerPoint::after(&chain.entries))
 }
 
-fn conduct_open(
-    conduct: Conduct<'_>,
-    watch: &mut dyn FnMut(&Metric),
-) -> Result<RunReport, ConductError> {
+fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, ConductError> {
     let Conduct {
         config,
         prepared,
@@ -265,23 +261,20 @@ fn conduct_open(
         initial,
         clock,
     )?;
-    let mut recorder = Recorder::new(
+    let folder: &RunFolder = folder;
+    let recording = Recording {
         folder,
-        clock,
-        &config.evaluation,
-        config.run.rounds,
-        &public,
-        &mut classifier,
-        watch,
-    );
-    let mut outcome = driver.drive(&mut recorder)?;
+        config,
+        public: &public,
+        began,
+    };
+    let (mut outcome, metrics, last) = recording.drive(driver, &mut classifier, watch)?;
     if let Some(marked) = &mut marked {
         outcome.ledger = Some(marked.snapshot().map_err(SpendingError::Ledger)?);
     }
     let ledger = outcome.ledger.as_ref();
     hall.witness()
         .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
-    let (metrics, last) = recorder.into_metrics();
     let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
     if outcome.kept.is_some() {
         save(config, folder, &classifier)?;
@@ -344,6 +337,49 @@ fn conduct_open(
     Ok(report)
 }
 
+/// What watching a run takes.
+struct Recording<'a> {
+    folder: &'a RunFolder,
+    config: &'a RunConfig,
+    public: &'a PublicData,
+    began: Duration,
+}
+
+impl Recording<'_> {
+    /// Drives a run to its end, and waits for the scores and the metrics of its last round.
+    fn drive(
+        &self,
+        driver: Driver<'_>,
+        classifier: &mut Classifier,
+        watch: Watch<'_>,
+    ) -> Result<(Outcome, Vec<Metric>, Option<Evaluation>), ConductError> {
+        let Self { folder, config, .. } = *self;
+        let (sent, lines) = mpsc::channel();
+        let rounds = config.run.rounds;
+        let (outcome, (metrics, last), written) = thread::scope(|scope| {
+            let writer = scope.spawn(move || write_metrics(folder, lines, watch));
+            let mut scorer = Scorer::new(
+                &config.evaluation,
+                rounds,
+                self.public,
+                classifier,
+                self.began,
+                sent,
+            );
+            let outcome = driver.drive(&mut { folder }, &mut scorer);
+            // This ends the writer's thread.
+            let metrics = scorer.into_metrics();
+            (outcome, metrics, writer.join())
+        });
+        let outcome = outcome?;
+        if !matches!(written, Ok(Ok(()))) {
+            // The certificate names this file, so that it has to be whole.
+            folder.rewrite_metrics(&metrics)?;
+        }
+        Ok((outcome, metrics, last))
+    }
+}
+
 /// Evaluates the model that is kept on all public rows, and leaves its parameters in the
 /// classifier. `last` is that evaluation, where the run came to its last round. A model whose
 /// scores turn out not to be finite isn't kept.
@@ -372,7 +408,12 @@ fn evaluate_kept(
             outcome.kept = None;
             Ok(None)
         }
-        evaluation => evaluation.map(Some),
+        Ok(evaluation) => Ok(Some(evaluation)),
+        // The model is paid for, whether or not it can be scored here.
+        Err(error) => {
+            tracing::error!("the model can't be evaluated: {error}");
+            Ok(None)
+        }
     }
 }
 

@@ -3,9 +3,21 @@
 //! Clients' calls come from any thread. They are answered here at once, from the engine's
 //! state; what takes time (noise, optimiser, evaluation) is queued as [`Action`]s for the
 //! one driver ([`crate::run`]).
+//!
+//! One lock guards the engine and what is kept about clients, and is held for look-ups only.
+//! An update is decoded and checked without any lock, by a bounded number of threads, and is
+//! added to the sum under a lock of the sum's own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+mod attendance;
+mod round_sum;
+mod slots;
+mod state;
+mod submission;
+#[cfg(test)]
+mod submission_tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use umbel_privacy::certificate::Countersignature;
@@ -17,8 +29,14 @@ use umbel_proto::message::{
 };
 
 use crate::accumulator::UpdateRules;
-use crate::round::{Action, Engine, Event, Phase, RoundSettings};
+use crate::round::{Action, Event, Phase, RoundSettings};
 use crate::witness::{Witness, WitnessTerms};
+
+pub use attendance::{Attendance, Traffic};
+pub(crate) use round_sum::LostSum;
+
+use slots::Slots;
+use state::State;
 
 /// What the hall offers to everyone who comes in.
 #[derive(Clone, Debug)]
@@ -31,128 +49,86 @@ pub struct Offer {
     pub files: Vec<(ModelFile, Arc<[u8]>)>,
 }
 
-/// What became of one client's updates over the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attendance {
-    /// Updates that count.
-    pub counted: u32,
-    /// Tasks to train that it was given: attempts at a round, however often it asked for each.
-    /// It may have spent for one update in each, whatever became of it.
-    pub asked: u32,
-    /// Updates that were refused.
-    pub refused: u32,
-    /// The last refusal.
-    pub last_refusal: Option<String>,
-    /// Rounds in whose cohort it was without sending anything that counts.
-    pub missed: u32,
-    /// Whether it ever joined.
-    pub joined: bool,
-    /// Whether it left before the end.
-    pub left: bool,
-}
-
 /// The meeting place of one run.
 pub struct Hall {
     offer: Offer,
-    rules: UpdateRules,
+    rules: Arc<UpdateRules>,
+    slots: Slots,
     witness: Witness,
     state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
-    engine: Engine,
-    sum: LatticeVector,
-    /// The open round's starting parameters, once the driver has offered them.
-    parameters: Option<(BlobDigest, Arc<[u8]>)>,
-    actions: VecDeque<Action>,
-    attendance: BTreeMap<ClientId, Attendance>,
-    /// The last attempt at a round that each client was given.
-    given: BTreeMap<ClientId, Attempt>,
-    /// Who knows that the run is over.
-    told: BTreeSet<ClientId>,
-    traffic: Traffic,
-}
-
-/// One attempt at one round: a client trains for it once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Attempt {
-    round: u32,
-    attempt: u32,
-}
-
-/// Payload bytes that crossed between coordinator and clients, not counting framing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Sent by clients.
-    pub up: u64,
-    /// Sent to clients.
-    pub down: u64,
+    /// Something for the driver, or for whoever waits for clients to go.
+    for_driver: Condvar,
+    /// Something for clients that wait for a task. Apart from the driver's, so that an update
+    /// doesn't wake everybody else who waits.
+    for_clients: Condvar,
 }
 
 impl Hall {
     /// Opens the hall of a run.
     pub fn new(offer: Offer, rules: UpdateRules, settings: RoundSettings) -> Self {
-        let attendance = settings
-            .clients
-            .iter()
-            .map(|client| (client.clone(), Attendance::default()))
-            .collect();
-        let state = State {
-            engine: Engine::new(settings),
-            sum: rules.empty_sum(),
-            parameters: None,
-            actions: VecDeque::new(),
-            attendance,
-            given: BTreeMap::new(),
-            told: BTreeSet::new(),
-            traffic: Traffic::default(),
-        };
+        let rules = Arc::new(rules);
         Self {
             offer,
-            rules,
+            slots: Slots::for_updates_of(rules.numbers()),
             witness: Witness::default(),
-            state: Mutex::new(state),
-            changed: Condvar::new(),
+            state: Mutex::new(State::new(settings, Arc::clone(&rules))),
+            rules,
+            for_driver: Condvar::new(),
+            for_clients: Condvar::new(),
         }
     }
 
-    /// Waits for the driver's next action, at most `wait`; `None` if there was none.
+    /// Waits for the driver's next action, at most `wait`; `None` if there was none, or if
+    /// somebody [nudged](Self::nudge) the driver first.
     pub(crate) fn next_action(&self, wait: Duration) -> Option<Action> {
-        let state = self.lock();
+        let idle = |state: &mut State| state.actions.is_empty() && !state.nudged;
         let (mut state, _) = self
-            .changed
-            .wait_timeout_while(state, wait, |state| state.actions.is_empty())
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .for_driver
+            .wait_timeout_while(self.lock(), wait, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut state.nudged) {
+            return None;
+        }
         state.actions.pop_front()
+    }
+
+    /// Makes the driver look up from waiting for an action.
+    pub(crate) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.for_driver.notify_all();
     }
 
     /// Tells the engine what happened.
     pub(crate) fn tell(&self, event: Event) {
         let mut state = self.lock();
         state.handle(event);
-        drop(state);
-        self.changed.notify_all();
+        self.wake(state);
     }
 
     /// Offers the open round's starting parameters; clients get their tasks from now on.
     pub(crate) fn offer_round(&self, parameters: Arc<[u8]>) {
+        let digest = BlobDigest::of(&parameters);
         let mut state = self.lock();
-        state.parameters = Some((BlobDigest::of(&parameters), parameters));
-        drop(state);
-        self.changed.notify_all();
+        state.parameters = Some((digest, parameters));
+        state.tasks_changed = true;
+        self.wake(state);
     }
 
-    /// Takes the round's sum away, leaving an empty one.
-    pub(crate) fn take_sum(&self) -> LatticeVector {
-        std::mem::replace(&mut self.lock().sum, self.rules.empty_sum())
+    /// Takes away the sum of the round that was closed, with every update in it that counts.
+    ///
+    /// # Errors
+    /// [`LostSum`] where there is no such sum.
+    pub(crate) fn take_sum(&self) -> Result<LatticeVector, LostSum> {
+        let open = self.lock().sum.clone();
+        // Waits for whoever is adding an update that counts already.
+        open.ok_or(LostSum)?.take()
     }
 
-    /// Notes who was waited for in vain.
+    /// Notes which clients missed the round.
     pub(crate) fn note_missing(&self, missing: &[ClientId]) {
         let mut state = self.lock();
         for client in missing {
-            if let Some(attendance) = state.attendance.get_mut(client) {
+            if let Ok(attendance) = state.known(client) {
                 attendance.missed += 1;
             }
         }
@@ -163,6 +139,11 @@ impl Hall {
         self.lock().engine.phase().clone()
     }
 
+    /// Whether the run still waits for its clients to join.
+    pub(crate) fn is_gathering(&self) -> bool {
+        *self.lock().engine.phase() == Phase::Gathering
+    }
+
     /// Rounds whose result is out.
     pub fn rounds_done(&self) -> u32 {
         self.lock().engine.rounds_done()
@@ -170,13 +151,15 @@ impl Hall {
 
     /// Who took part in what so far.
     pub fn attendance(&self) -> BTreeMap<ClientId, Attendance> {
-        self.lock().attendance.clone()
+        let state = self.lock();
+        let attendance = state.attendance();
+        attendance.map(|(c, a)| (c.clone(), a.clone())).collect()
     }
 
     /// How often the client that was asked most often was asked to train.
     pub(crate) fn most_asked(&self) -> u32 {
         let state = self.lock();
-        let asked = state.attendance.values().map(|attendance| attendance.asked);
+        let asked = state.attendance().map(|(_, attendance)| attendance.asked);
         asked.max().unwrap_or(0)
     }
 
@@ -185,10 +168,11 @@ impl Hall {
         self.lock().traffic
     }
 
-    /// Waits until something happens, at most `wait`.
+    /// Waits until a client leaves a run that is over, or something else happens; at most
+    /// `wait`.
     pub(crate) fn wait_for_change(&self, wait: Duration) {
         // Whether it was a change or the time makes no difference to who asks again.
-        drop(self.changed.wait_timeout(self.lock(), wait));
+        drop(self.for_driver.wait_timeout(self.lock(), wait));
     }
 
     /// Lets clients in: the ledger is open, and known is who will sign.
@@ -209,29 +193,48 @@ impl Hall {
     /// Whether everyone who is still here has been told that the run is over.
     pub fn everyone_told(&self) -> bool {
         let state = self.lock();
-        state
-            .engine
-            .present()
-            .iter()
-            .all(|client| state.told.contains(client))
+        let mut present = state.engine.present().iter();
+        present.all(|client| state.was_told(client))
     }
 
-    /// A poisoned lock means that a call panicked half-way; the state is replaced as a
-    /// whole or not at all, so the others may go on.
+    /// A poisoned lock means that a call panicked half-way, and that nobody knows what counts.
+    /// So the run ends there.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            self.state.clear_poison();
+            if !matches!(state.engine.phase(), Phase::Done(_)) {
+                let reason = "a call failed inside the coordinator; its log says more";
+                state.handle(Event::Broken(reason.into()));
+            }
+            self.for_driver.notify_all();
+            self.for_clients.notify_all();
+            state
+        })
     }
 
-    fn known<'a>(state: &'a mut State, client: &ClientId) -> Result<&'a mut Attendance, Refusal> {
-        state.attendance.get_mut(client).ok_or_else(|| Refusal {
-            kind: RefusalKind::Foreign,
-            reason: format!(
-                "`{client}` isn't a client of this run; add it under [[clients]] in the \
-                 coordinator's configuration"
-            ),
-        })
+    /// Gives the lock back and wakes whoever waited for what has changed under it.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let over = matches!(state.engine.phase(), Phase::Done(_));
+        let for_driver = over || !state.actions.is_empty();
+        let for_clients = std::mem::take(&mut state.tasks_changed);
+        drop(state);
+        if for_driver {
+            self.for_driver.notify_all();
+        }
+        if for_clients {
+            self.for_clients.notify_all();
+        }
+    }
+
+    /// Notes that an update was refused, and says so in the log.
+    fn refuse(&self, client: &ClientId, reason: &str) {
+        if let Ok(attendance) = self.lock().known(client) {
+            attendance.refuse(reason);
+        } else {
+            return;
+        }
+        tracing::warn!(%client, reason, "update refused");
     }
 
     fn check_hello(&self, hello: &Hello) -> Result<(), Refusal> {
@@ -256,108 +259,20 @@ impl Hall {
         }
         Ok(())
     }
-
-    fn take_update(&self, state: &mut State, client: &ClientId, update: &Update) -> Receipt {
-        let refused = |reason: String| Receipt::Refused { reason };
-        let digest = BlobDigest::of(&update.values);
-        match state.engine.admits(client, update.round, &digest) {
-            Err(why) => return refused(why.to_string()),
-            Ok(false) => return Receipt::Duplicate,
-            Ok(true) => {}
-        }
-        let vector = match self.rules.read(&update.values) {
-            Ok(vector) => vector,
-            Err(why) => return refused(why.to_string()),
-        };
-        // The sum is changed before the engine is told, so that it is complete when the
-        // engine closes the round.
-        if let Err(why) = state.sum.checked_add_assign(&vector) {
-            return refused(why.to_string());
-        }
-        // It has trained for this attempt, even if it never fetched the task.
-        state.note_given(client);
-        state.handle(Event::UpdateArrived {
-            client: client.clone(),
-            round: update.round,
-            digest,
-        });
-        Receipt::Accepted
-    }
-}
-
-impl Attendance {
-    fn refuse(&mut self, client: &ClientId, reason: &str) {
-        self.refused += 1;
-        self.last_refusal = Some(reason.to_owned());
-        tracing::warn!(%client, reason, "update refused");
-    }
-}
-
-impl State {
-    fn handle(&mut self, event: Event) {
-        let (engine, actions) = self.engine.clone().handle(event);
-        self.engine = engine;
-        for action in actions {
-            match action {
-                // The update was added already, under the same lock.
-                Action::Count(_) => {}
-                Action::Open { .. } => {
-                    // Nothing of an earlier round or attempt may count in this one.
-                    self.sum = LatticeVector::from_values(vec![0; self.sum.len()]);
-                    self.parameters = None;
-                    self.actions.push_back(action);
-                }
-                action => self.actions.push_back(action),
-            }
-        }
-    }
-
-    /// Notes that a client has its task of the open attempt. Asking for it again changes
-    /// nothing: an attempt is one update, and a poll is none.
-    fn note_given(&mut self, client: &ClientId) {
-        let Phase::Collecting { round, attempt, .. } = *self.engine.phase() else {
-            return;
-        };
-        let task = Attempt { round, attempt };
-        if self.given.insert(client.clone(), task) != Some(task)
-            && let Some(attendance) = self.attendance.get_mut(client)
-        {
-            attendance.asked = attendance.asked.saturating_add(1);
-        }
-    }
-
-    fn task_for(&self, client: &ClientId) -> Option<Task> {
-        match self.engine.phase() {
-            Phase::Done(ending) => Some(Task::Finished(ending.clone())),
-            Phase::Collecting {
-                round,
-                cohort,
-                received,
-                ..
-            } if cohort.contains(client) && !received.contains_key(client) => {
-                let (parameters, _) = self.parameters.as_ref()?;
-                Some(Task::Train {
-                    round: *round,
-                    parameters: *parameters,
-                })
-            }
-            _ => None,
-        }
-    }
 }
 
 impl Federation for Hall {
     fn join(&self, client: &ClientId, hello: &Hello) -> Result<Welcome, Refusal> {
-        let mut state = self.lock();
-        Self::known(&mut state, client)?;
+        self.lock().known(client)?;
         self.check_hello(hello)?;
+        // It writes a file, so not under the lock.
         let (coordinator, remembered) = self.witness.greet(client, hello.ledger)?;
-        let attendance = Self::known(&mut state, client)?;
+        let mut state = self.lock();
+        let attendance = state.known(client)?;
         attendance.joined = true;
         attendance.left = false;
         state.handle(Event::Joined(client.clone()));
-        drop(state);
-        self.changed.notify_all();
+        self.wake(state);
         tracing::info!(%client, software = hello.software, "client joined");
         Ok(Welcome {
             plan: self.offer.plan.clone(),
@@ -369,31 +284,29 @@ impl Federation for Hall {
 
     fn next_task(&self, client: &ClientId, wait: Duration) -> Result<Option<Task>, Refusal> {
         let mut state = self.lock();
-        if !Self::known(&mut state, client)?.joined {
+        if !state.known(client)?.joined {
             return Err(Refusal {
                 kind: RefusalKind::Mismatch,
                 reason: "join the run before asking for a task".into(),
             });
         }
         let (mut state, _) = self
-            .changed
+            .for_clients
             .wait_timeout_while(state, wait, |state| state.task_for(client).is_none())
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         let task = state.task_for(client);
         match task {
-            Some(Task::Finished(_)) => {
-                state.told.insert(client.clone());
-                self.changed.notify_all();
-            }
+            Some(Task::Finished(_)) => state.note_told(client),
             Some(Task::Train { .. }) => state.note_given(client),
             None => {}
         }
+        self.wake(state);
         Ok(task)
     }
 
     fn blob(&self, client: &ClientId, digest: &BlobDigest) -> Result<Arc<[u8]>, Refusal> {
         let mut state = self.lock();
-        Self::known(&mut state, client)?;
+        state.known(client)?;
         let current = state
             .parameters
             .as_ref()
@@ -421,30 +334,11 @@ impl Federation for Hall {
     }
 
     fn submit(&self, client: &ClientId, update: Update) -> Receipt {
-        let mut state = self.lock();
-        if let Err(refusal) = Self::known(&mut state, client) {
-            return Receipt::Refused {
-                reason: refusal.reason,
-            };
-        }
-        state.traffic.up += update.values.len() as u64;
-        let receipt = self.take_update(&mut state, client, &update);
-        if let Some(attendance) = state.attendance.get_mut(client) {
-            match &receipt {
-                Receipt::Accepted => attendance.counted += 1,
-                Receipt::Duplicate => {}
-                Receipt::Refused { reason } => attendance.refuse(client, reason),
-            }
-        }
-        drop(state);
-        self.changed.notify_all();
-        receipt
+        self.take_update(client, update)
     }
 
     fn note_refusal(&self, client: &ClientId, reason: &str) {
-        if let Some(attendance) = self.lock().attendance.get_mut(client) {
-            attendance.refuse(client, reason);
-        }
+        self.refuse(client, reason);
     }
 
     fn countersign(
@@ -453,7 +347,7 @@ impl Federation for Hall {
         signed: Countersignature,
     ) -> Result<Option<LedgerPoint>, Refusal> {
         let mut state = self.lock();
-        Self::known(&mut state, client)?;
+        state.known(client)?;
         if !matches!(state.engine.phase(), Phase::Done(_)) {
             return Err(Refusal {
                 kind: RefusalKind::Mismatch,
@@ -462,19 +356,20 @@ impl Federation for Hall {
         }
         drop(state);
         let ended = self.witness.countersign(client, signed)?;
-        self.lock().handle(Event::Left(client.clone()));
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.handle(Event::Left(client.clone()));
+        self.wake(state);
         Ok(ended)
     }
 
     fn leave(&self, client: &ClientId) {
         let mut state = self.lock();
-        if let Ok(attendance) = Self::known(&mut state, client) {
-            attendance.left = true;
-            state.handle(Event::Left(client.clone()));
-            tracing::warn!(%client, "client left");
-        }
-        drop(state);
-        self.changed.notify_all();
+        let Ok(attendance) = state.known(client) else {
+            return;
+        };
+        attendance.left = true;
+        state.handle(Event::Left(client.clone()));
+        self.wake(state);
+        tracing::warn!(%client, "client left");
     }
 }

@@ -5,8 +5,8 @@
 //! | [`config`] | the run's configuration, and the plan that follows from it |
 //! | [`round`] | the round engine: a pure state machine |
 //! | [`hall`] | where clients' calls meet the engine |
-//! | [`run`] | the driver: ledger, noise, optimiser, in that order |
-//! | [`accumulator`] | what an update must be, and the streaming sum |
+//! | [`run`] | the driver: ledger, noise, optimiser, in that order; scores in the background |
+//! | [`accumulator`] | what an update must be |
 //! | [`evaluation`] | accuracy and loss on public files |
 //! | [`run_folder`] | what a run leaves on disk |
 //! | [`latest_round`] | a round's result on disk, before anybody gets it |

@@ -1,16 +1,21 @@
 //! Follows a run: evaluates it on public data, writes its metrics, and tells who watches.
+//!
+//! None of that is on a round's path. The [`Scorer`] works in the run's background thread, and
+//! [`write_metrics`] in another, so that neither a long evaluation nor a slow disk keeps
+//! clients waiting.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use serde::Serialize;
 use umbel_model::{Classifier, ModelError, check_scores};
 
-use crate::clock::Clock;
 use crate::config::EvaluationSection;
 use crate::evaluation::{Evaluation, PublicData};
 use crate::latest_round::LatestRound;
-use crate::run::{Health, Observer, RoundSummary};
-use crate::run_folder::RunFolder;
+use crate::run::{Health, Observer, RoundStore, RoundSummary};
+use crate::run_folder::{RunFolder, RunFolderError};
 
 /// One line of `metrics.jsonl`: nothing in it comes from private rows but through the
 /// released model.
@@ -41,52 +46,50 @@ pub struct Metric {
     /// Clients whose updates count; `None` where the client is the unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
-    /// Clients that were waited for in vain; `None` where the client is the unit.
+    /// Clients that missed the round; `None` where the client is the unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
     /// Whether the model's numbers stopped being finite in this round, which is the last then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
-    /// Seconds since the run began.
+    /// Seconds from the beginning of the run until the round's result was there.
     pub seconds: f64,
 }
 
-/// The observer of a run.
-pub struct Recorder<'a> {
-    folder: &'a mut RunFolder,
-    clock: &'a dyn Clock,
+/// Called with each round's line of metrics.
+pub type Watch<'a> = &'a mut (dyn FnMut(&Metric) + Send);
+
+/// The observer of a run: looks at each round's model, and makes the round's line.
+pub struct Scorer<'a> {
     settings: &'a EvaluationSection,
     rounds: u32,
     public: &'a PublicData,
     classifier: &'a mut Classifier,
-    watch: &'a mut dyn FnMut(&Metric),
+    began: Duration,
+    lines: Sender<Metric>,
     metrics: Vec<Metric>,
     /// The evaluation on all public rows after the last planned round.
     last: Option<Evaluation>,
-    began: Duration,
 }
 
-impl<'a> Recorder<'a> {
-    /// A recorder that writes into `folder`, evaluates `classifier` on `public` and calls
-    /// `watch` after every round.
+impl<'a> Scorer<'a> {
+    /// A scorer of a run of so many `rounds` that evaluates `classifier` on `public` and sends
+    /// what it finds to `lines`. The run `began` at this time of its clock.
     pub fn new(
-        folder: &'a mut RunFolder,
-        clock: &'a dyn Clock,
         settings: &'a EvaluationSection,
         rounds: u32,
         public: &'a PublicData,
         classifier: &'a mut Classifier,
-        watch: &'a mut dyn FnMut(&Metric),
+        began: Duration,
+        lines: Sender<Metric>,
     ) -> Self {
         Self {
-            began: clock.elapsed(),
-            folder,
-            clock,
             settings,
             rounds,
             public,
             classifier,
-            watch,
+            began,
+            lines,
             metrics: Vec::new(),
             last: None,
         }
@@ -100,16 +103,20 @@ impl<'a> Recorder<'a> {
 
     /// Looks at a round's model: at its numbers always, at its scores on public rows every so
     /// many rounds, and on all of them after the last. All of that is post-processing of what
-    /// is released, and costs no privacy.
-    fn examine(&mut self, summary: &RoundSummary) -> Result<(Health, Option<Evaluation>), String> {
+    /// is released, and costs no privacy. A device that fails is no fault of the model's, which
+    /// goes without scores then.
+    fn examine(&mut self, summary: &RoundSummary) -> (Health, Option<Evaluation>) {
         if !summary.is_finite() {
-            return Ok((Health::Diverged, None));
+            return (Health::Diverged, None);
         }
-        match self.evaluate(summary) {
-            Ok(evaluation) => Ok((Health::Sound, evaluation)),
-            Err(ModelError::Scores) => Ok((Health::Diverged, None)),
-            Err(e) => Err(format!("the model can't be evaluated: {e}")),
+        let round = summary.round;
+        match catch_unwind(AssertUnwindSafe(|| self.evaluate(summary))) {
+            Ok(Ok(evaluation)) => return (Health::Sound, evaluation),
+            Ok(Err(ModelError::Scores)) => return (Health::Diverged, None),
+            Ok(Err(error)) => tracing::error!(round, "the model can't be evaluated: {error}"),
+            Err(_) => tracing::error!(round, "the model can't be evaluated: that panicked"),
         }
+        (Health::Sound, None)
     }
 
     fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, ModelError> {
@@ -132,18 +139,9 @@ impl<'a> Recorder<'a> {
     }
 }
 
-impl Observer for Recorder<'_> {
-    fn store(&mut self, summary: &RoundSummary) -> Result<(), String> {
-        let round = LatestRound {
-            round: summary.round,
-            parameters: &summary.parameters,
-            ledger_head: summary.ledger_head.as_deref(),
-        };
-        self.folder.store(&round).map_err(|e| e.to_string())
-    }
-
-    fn round_done(&mut self, summary: &RoundSummary) -> Result<Health, String> {
-        let (health, evaluation) = self.examine(summary)?;
+impl Observer for Scorer<'_> {
+    fn round_done(&mut self, summary: &RoundSummary) -> Health {
+        let (health, evaluation) = self.examine(summary);
         let scores = evaluation.map(|e| e.overall);
         let participation = summary.participation.as_ref();
         let metric = Metric {
@@ -161,11 +159,114 @@ impl Observer for Recorder<'_> {
                 missing.map(ToString::to_string).collect()
             }),
             diverged: health == Health::Diverged,
-            seconds: (self.clock.elapsed() - self.began).as_secs_f64(),
+            seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
         };
-        self.folder.metric(&metric).map_err(|e| e.to_string())?;
-        (self.watch)(&metric);
+        // If the writer is gone, the whole file is written at the end.
+        let _ = self.lines.send(metric.clone());
         self.metrics.push(metric);
-        Ok(health)
+        health
+    }
+}
+
+impl RoundStore for &RunFolder {
+    fn store(&mut self, summary: &RoundSummary) -> Result<(), String> {
+        let round = LatestRound {
+            round: summary.round,
+            parameters: &summary.parameters,
+            ledger_head: summary.ledger_head.as_deref(),
+        };
+        RunFolder::store(self, &round).map_err(|e| e.to_string())
+    }
+}
+
+/// Writes each line into the folder's `metrics.jsonl` as it comes, and shows it to `watch`,
+/// until no more can come.
+///
+/// # Errors
+/// [`RunFolderError`] of the first line that couldn't be written. None is written after it, so
+/// that the file never has a gap; `watch` sees all of them.
+pub fn write_metrics(
+    folder: &RunFolder,
+    lines: Receiver<Metric>,
+    watch: Watch<'_>,
+) -> Result<(), RunFolderError> {
+    let mut written = Ok(());
+    for metric in lines {
+        if written.is_ok() {
+            written = folder.metric(&metric);
+            if let Err(error) = &written {
+                tracing::error!("{error}");
+            }
+        }
+        watch(&metric);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn metric(round: u32) -> Metric {
+        Metric {
+            round,
+            epsilon: None,
+            loss: None,
+            accuracy: None,
+            macro_f1: None,
+            learning_rate: 0.1,
+            unclipped: None,
+            clipping_threshold: None,
+            clients: None,
+            missing: None,
+            diverged: false,
+            seconds: 0.0,
+        }
+    }
+
+    /// Writes the lines of three rounds: what came of it, and the rounds that were shown.
+    fn write(folder: &RunFolder) -> (Result<(), RunFolderError>, Vec<u32>) {
+        let (sent, lines) = mpsc::channel();
+        for round in 1..=3 {
+            sent.send(metric(round)).unwrap();
+        }
+        drop(sent);
+        let mut shown = Vec::new();
+        let written = write_metrics(folder, lines, &mut |metric| shown.push(metric.round));
+        (written, shown)
+    }
+
+    fn rounds_in_file(folder: &RunFolder) -> Vec<u64> {
+        let text = fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+        let parse = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let lines = text.lines().map(parse);
+        lines.map(|line| line["round"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_round_has_its_line_in_order() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(out.path(), "test", 0).unwrap();
+        let (written, shown) = write(&folder);
+        written.unwrap();
+        assert_eq!(shown, [1, 2, 3]);
+        assert_eq!(rounds_in_file(&folder), [1, 2, 3]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_hides_no_round_and_its_lines_can_be_written_later() {
+        let out = tempfile::tempdir().unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let folder = RunFolder::with_metrics(out.path().to_owned(), full);
+        let (written, shown) = write(&folder);
+        assert!(written.unwrap_err().to_string().contains("metrics.jsonl"));
+        assert_eq!(shown, [1, 2, 3]);
+        let metrics: Vec<Metric> = (1..=3).map(metric).collect();
+        folder.rewrite_metrics(&metrics).unwrap();
+        assert_eq!(rounds_in_file(&folder), [1, 2, 3]);
     }
 }

@@ -12,6 +12,9 @@ use umbel_privacy::certificate::content::CERTIFICATE_COPY;
 
 use crate::latest_round::LatestRound;
 
+/// One line a round.
+const METRICS: &str = "metrics.jsonl";
+
 /// The folder of one run.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -51,9 +54,15 @@ impl RunFolder {
             path = out.join(format!("{name}-{stamp}-{again}"));
             again += 1;
         }
-        let file = path.join("metrics.jsonl");
+        let file = path.join(METRICS);
         let metrics = File::create(&file).map_err(failed(&file))?;
         Ok(Self { path, metrics })
+    }
+
+    /// A folder that is there, with this file in place of its `metrics.jsonl`.
+    #[cfg(test)]
+    pub(crate) fn with_metrics(path: PathBuf, metrics: File) -> Self {
+        Self { path, metrics }
     }
 
     /// Where it is.
@@ -75,11 +84,20 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`RunFolderError`] where it can't be written.
-    pub fn metric(&mut self, line: &impl Serialize) -> Result<(), RunFolderError> {
-        let file = self.path.join("metrics.jsonl");
-        let mut text = to_json(line, false).map_err(failed(&file))?;
-        text.push(b'\n');
-        self.metrics.write_all(&text).map_err(failed(&file))
+    pub fn metric(&self, line: &impl Serialize) -> Result<(), RunFolderError> {
+        let file = self.path.join(METRICS);
+        let text = json_line(line).map_err(failed(&file))?;
+        (&self.metrics).write_all(&text).map_err(failed(&file))
+    }
+
+    /// Writes all lines of `metrics.jsonl` anew, in place of whatever is in it.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where it can't be written.
+    pub fn rewrite_metrics(&self, lines: &[impl Serialize]) -> Result<(), RunFolderError> {
+        let texts: io::Result<Vec<_>> = lines.iter().map(json_line).collect();
+        let texts = texts.map_err(failed(&self.path.join(METRICS)))?;
+        self.write(METRICS, &texts.concat())
     }
 
     /// Stores a round's result in place of the one before, durably, and atomically: after a
@@ -196,6 +214,12 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+fn json_line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = to_json(value, false)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 fn to_json(value: &impl Serialize, pretty: bool) -> io::Result<Vec<u8>> {

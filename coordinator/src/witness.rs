@@ -47,15 +47,15 @@ enum End {
 /// What is fixed when the ledger is opened.
 pub struct WitnessTerms {
     /// The run's name.
-    run: String,
+    pub(crate) run: String,
     /// SHA-256 of the plan.
-    plan: Sha256Digest,
+    pub(crate) plan: Sha256Digest,
     /// The key that will sign the certificate.
-    public_key: PublicKey,
+    pub(crate) public_key: PublicKey,
     /// The ledger's bytes and where it stands.
-    ledger: (Arc<[u8]>, LedgerPoint),
+    pub(crate) ledger: (Arc<[u8]>, LedgerPoint),
     /// Where sites' ledgers stood; `None` in a simulation, whose sites begin anew.
-    seen: Option<SeenLedgers>,
+    pub(crate) seen: Option<SeenLedgers>,
 }
 
 fn refusal(kind: RefusalKind, reason: impl Into<String>) -> Refusal {

@@ -1,10 +1,12 @@
-//! The engine's states and its one transition function.
+//! The engine's transitions: one function an event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use umbel_proto::message::{BlobDigest, ClientId, Ending};
 
-use super::event::{Action, Event, Participation, RefusedUpdate};
+use super::collection::Collection;
+use super::event::{Action, Event, RefusedUpdate};
+use super::phase::Phase;
 
 /// What a run demands of its rounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,56 +24,11 @@ pub struct RoundSettings {
     pub attempts: u32,
 }
 
-/// Where a run stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Waiting for clients.
-    Gathering,
-    /// Waiting for the budget gate's word on this round.
-    Gate {
-        /// The round.
-        round: u32,
-        /// Tries before this one. Each is asked for: where sites add the noise, each costs.
-        attempt: u32,
-    },
-    /// Waiting for the cohort.
-    Draw {
-        /// The round.
-        round: u32,
-        /// Tries before this one.
-        attempt: u32,
-    },
-    /// Taking updates.
-    Collecting {
-        /// The round.
-        round: u32,
-        /// Tries before this one.
-        attempt: u32,
-        /// Who may send one.
-        cohort: Vec<ClientId>,
-        /// Who has, and its digest.
-        received: BTreeMap<ClientId, BlobDigest>,
-    },
-    /// The sum is closed; waiting for the ledger.
-    Spending {
-        /// The round.
-        round: u32,
-        /// Who took part.
-        participation: Participation,
-    },
-    /// The round is paid for; waiting for its result.
-    Releasing {
-        /// The round.
-        round: u32,
-    },
-    /// Over.
-    Done(Ending),
-}
-
 /// A run's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
     settings: RoundSettings,
+    /// Always a part of `settings.clients`.
     present: BTreeSet<ClientId>,
     phase: Phase,
     done: u32,
@@ -117,139 +74,68 @@ impl Engine {
         match &self.phase {
             Phase::Collecting {
                 round: open,
-                cohort,
-                received,
+                collection,
                 ..
-            } if *open == round => {
-                if !cohort.contains(client) {
-                    return Err(RefusedUpdate::NotInCohort);
-                }
-                match received.get(client) {
-                    None => Ok(true),
-                    Some(earlier) if earlier == digest => Ok(false),
-                    Some(_) => Err(RefusedUpdate::Conflicting),
-                }
-            }
+            } if *open == round => collection.admits(client, digest),
             _ => Err(RefusedUpdate::Closed(round)),
         }
     }
 
     /// Takes an event and says what is to be done. An event that means nothing in the present
     /// phase (a late update, a deadline of a closed round) changes nothing.
+    ///
+    /// Joining, leaving and updates cost a look-up; only opening and closing a round go through
+    /// its cohort.
     #[must_use]
-    pub fn handle(mut self, event: Event) -> (Self, Vec<Action>) {
+    pub fn handle(&mut self, event: Event) -> Vec<Action> {
         match event {
-            Event::Joined(ref client) if self.settings.clients.contains(client) => {
-                self.present.insert(client.clone());
-            }
-            Event::Left(ref client) => {
-                self.present.remove(client);
-            }
-            _ => {}
-        }
-        let actions = self.advance(event);
-        (self, actions)
-    }
-
-    fn advance(&mut self, event: Event) -> Vec<Action> {
-        if let Event::Broken(reason) = event {
-            return self.finish(Ending::Failed { reason });
-        }
-        match (std::mem::replace(&mut self.phase, Phase::Gathering), event) {
-            (Phase::Gathering, Event::Joined(_)) => self.begin_if_all_are_here(),
-            (Phase::Gathering, Event::GatheringOver) => self.begin_if_enough_are_here(),
-            (Phase::Gate { round, attempt }, Event::RoundPermitted) => self.draw(round, attempt),
-            (Phase::Gate { round, .. }, Event::BudgetExhausted) => {
-                self.finish(Ending::BudgetExhausted { rounds: round - 1 })
-            }
-            (Phase::Draw { round, attempt }, Event::CohortDrawn(cohort)) => {
-                self.open(round, attempt, cohort)
-            }
-            (
-                Phase::Collecting {
-                    round,
-                    attempt,
-                    cohort,
-                    mut received,
-                },
-                Event::UpdateArrived {
-                    client,
-                    round: of,
-                    digest,
-                },
-            ) => {
-                let counts =
-                    of == round && cohort.contains(&client) && !received.contains_key(&client);
-                let mut actions = Vec::new();
-                if counts {
-                    received.insert(client.clone(), digest);
-                    actions.push(Action::Count(client));
-                }
-                actions.extend(self.collect(round, attempt, cohort, received));
-                actions
-            }
-            (
-                Phase::Collecting {
-                    round,
-                    attempt,
-                    cohort,
-                    received,
-                },
-                Event::Left(_),
-            ) => self.collect(round, attempt, cohort, received),
-            (
-                Phase::Collecting {
-                    round,
-                    attempt,
-                    cohort,
-                    received,
-                },
-                Event::DeadlinePassed,
-            ) => self.close(round, attempt, &cohort, &received),
-            (
-                Phase::Spending {
-                    round,
-                    participation,
-                },
-                Event::SpendRecorded,
-            ) => {
-                self.phase = Phase::Releasing { round };
-                vec![Action::Release {
-                    round,
-                    participation,
-                }]
-            }
-            (Phase::Releasing { round }, Event::Released) => {
-                self.done = round;
-                if round < self.settings.rounds {
-                    self.ask_gate(round + 1, 0)
-                } else {
-                    self.finish(Ending::Complete)
-                }
-            }
-            // Before the gate is asked again: no later round may cost anything.
-            (Phase::Releasing { round }, Event::Diverged) => {
-                self.done = round;
-                self.finish(Ending::Diverged { round })
-            }
-            (unchanged, _) => {
-                self.phase = unchanged;
-                Vec::new()
-            }
+            Event::Joined(client) => self.joined(client),
+            Event::Left(client) => self.left(&client),
+            Event::GatheringOver => self.gathering_over(),
+            Event::RoundPermitted => self.round_permitted(),
+            Event::BudgetExhausted => self.budget_exhausted(),
+            Event::CohortDrawn(cohort) => self.cohort_drawn(cohort),
+            Event::UpdateArrived {
+                client,
+                round,
+                digest,
+            } => self.update_arrived(client, round, digest),
+            Event::DeadlinePassed => self.close(),
+            Event::SpendRecorded => self.spend_recorded(),
+            Event::Released => self.released(),
+            Event::Diverged { round } => self.diverged(round),
+            Event::Broken(reason) => self.finish(Ending::Failed { reason }),
         }
     }
 
-    fn begin_if_all_are_here(&mut self) -> Vec<Action> {
-        if self.present == self.settings.clients {
-            self.ask_gate(1, 0)
-        } else {
-            self.phase = Phase::Gathering;
-            Vec::new()
+    fn joined(&mut self, client: ClientId) -> Vec<Action> {
+        if self.settings.clients.contains(&client) {
+            if let Phase::Collecting { collection, .. } = &mut self.phase {
+                collection.came(&client);
+            }
+            self.present.insert(client);
         }
+        // Equal sizes are equal sets: nobody is present who isn't in the settings.
+        if self.phase == Phase::Gathering && self.present.len() == self.settings.clients.len() {
+            return self.ask_gate(1, 0);
+        }
+        Vec::new()
     }
 
-    fn begin_if_enough_are_here(&mut self) -> Vec<Action> {
-        if self.present.len() >= self.settings.minimum.max(1) {
+    fn left(&mut self, client: &ClientId) -> Vec<Action> {
+        self.present.remove(client);
+        if let Phase::Collecting { collection, .. } = &mut self.phase {
+            collection.left(client);
+        }
+        self.close_if_settled()
+    }
+
+    fn gathering_over(&mut self) -> Vec<Action> {
+        if self.phase != Phase::Gathering {
+            return Vec::new();
+        }
+        let minimum = self.settings.minimum.max(1);
+        if self.present.len() >= minimum {
             return self.ask_gate(1, 0);
         }
         let absent: Vec<&str> = self
@@ -259,9 +145,8 @@ impl Engine {
             .map(ClientId::as_str)
             .collect();
         let reason = format!(
-            "{} of at least {} clients joined in time; not seen: {}",
+            "{} of at least {minimum} clients joined in time; not seen: {}",
             self.present.len(),
-            self.settings.minimum.max(1),
             absent.join(", ")
         );
         self.finish(Ending::Failed { reason })
@@ -272,49 +157,54 @@ impl Engine {
         vec![Action::AskGate { round }]
     }
 
-    fn draw(&mut self, round: u32, attempt: u32) -> Vec<Action> {
+    fn round_permitted(&mut self) -> Vec<Action> {
+        let Phase::Gate { round, attempt } = self.phase else {
+            return Vec::new();
+        };
         self.phase = Phase::Draw { round, attempt };
         vec![Action::DrawCohort { round, attempt }]
     }
 
-    fn open(&mut self, round: u32, attempt: u32, cohort: Vec<ClientId>) -> Vec<Action> {
-        let cohort: Vec<ClientId> = self
-            .settings
-            .clients
-            .iter()
-            .filter(|client| cohort.contains(client))
-            .cloned()
-            .collect();
-        let mut actions = vec![Action::Open {
-            round,
-            cohort: cohort.clone(),
-        }];
-        actions.extend(self.collect(round, attempt, cohort, BTreeMap::new()));
-        actions
+    fn budget_exhausted(&mut self) -> Vec<Action> {
+        let Phase::Gate { round, .. } = self.phase else {
+            return Vec::new();
+        };
+        self.finish(Ending::BudgetExhausted { rounds: round - 1 })
     }
 
-    /// Goes on collecting, or closes the round if nobody is left to wait for or too few are.
-    fn collect(
-        &mut self,
-        round: u32,
-        attempt: u32,
-        cohort: Vec<ClientId>,
-        received: BTreeMap<ClientId, BlobDigest>,
-    ) -> Vec<Action> {
-        let awaited = cohort
-            .iter()
-            .filter(|client| self.present.contains(client) && !received.contains_key(client))
-            .count();
-        if awaited == 0 || received.len() + awaited < self.needed() {
-            return self.close(round, attempt, &cohort, &received);
-        }
+    fn cohort_drawn(&mut self, drawn: Vec<ClientId>) -> Vec<Action> {
+        let Phase::Draw { round, attempt } = self.phase else {
+            return Vec::new();
+        };
+        let known = |client: &ClientId| self.settings.clients.contains(client);
+        let cohort: BTreeSet<ClientId> = drawn.into_iter().filter(known).collect();
+        let open = Action::Open {
+            round,
+            cohort: cohort.iter().cloned().collect(),
+        };
         self.phase = Phase::Collecting {
             round,
             attempt,
-            cohort,
-            received,
+            collection: Collection::of(cohort, &self.present),
         };
-        Vec::new()
+        let mut actions = vec![open];
+        actions.extend(self.close_if_settled());
+        actions
+    }
+
+    fn update_arrived(&mut self, client: ClientId, of: u32, digest: BlobDigest) -> Vec<Action> {
+        let counts = match &mut self.phase {
+            Phase::Collecting {
+                round, collection, ..
+            } => *round == of && collection.give(&client, digest),
+            _ => false,
+        };
+        if !counts {
+            return Vec::new();
+        }
+        let mut actions = vec![Action::Count(client)];
+        actions.extend(self.close_if_settled());
+        actions
     }
 
     /// Updates that a round needs.
@@ -326,36 +216,86 @@ impl Engine {
         }
     }
 
-    fn close(
-        &mut self,
-        round: u32,
-        attempt: u32,
-        cohort: &[ClientId],
-        received: &BTreeMap<ClientId, BlobDigest>,
-    ) -> Vec<Action> {
-        let needed = self.needed();
-        if received.len() >= needed {
+    /// Closes the round if nobody is left to wait for, or too few are.
+    fn close_if_settled(&mut self) -> Vec<Action> {
+        match &self.phase {
+            Phase::Collecting { collection, .. } if collection.is_settled(self.needed()) => {
+                self.close()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes no more updates: goes on with those that there are, or tries again, or gives up.
+    fn close(&mut self) -> Vec<Action> {
+        let Phase::Collecting {
+            round,
+            attempt,
+            collection,
+        } = &self.phase
+        else {
+            return Vec::new();
+        };
+        let (round, attempt, needed) = (*round, *attempt, self.needed());
+        if collection.given() >= needed {
             self.phase = Phase::Spending {
                 round,
-                participation: Participation::of(cohort, received),
+                participation: collection.participation(),
             };
             return vec![Action::RecordSpend { round }];
         }
         if attempt + 1 < self.settings.attempts && self.present.len() >= needed {
             return self.ask_gate(round, attempt + 1);
         }
-        let missing: Vec<String> = Participation::of(cohort, received)
-            .missing
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let missing = collection.participation().missing;
+        let missing: Vec<&str> = missing.iter().map(ClientId::as_str).collect();
         let reason = format!(
             "round {round} got {} of at least {needed} updates in {} attempts; missing: {}",
-            received.len(),
+            collection.given(),
             attempt + 1,
             missing.join(", ")
         );
         self.finish(Ending::Failed { reason })
+    }
+
+    fn spend_recorded(&mut self) -> Vec<Action> {
+        let Phase::Spending {
+            round,
+            participation,
+        } = &mut self.phase
+        else {
+            return Vec::new();
+        };
+        let (round, participation) = (*round, std::mem::take(participation));
+        self.phase = Phase::Releasing { round };
+        vec![Action::Release {
+            round,
+            participation,
+        }]
+    }
+
+    fn released(&mut self) -> Vec<Action> {
+        let Phase::Releasing { round } = self.phase else {
+            return Vec::new();
+        };
+        self.done = round;
+        if round < self.settings.rounds {
+            self.ask_gate(round + 1, 0)
+        } else {
+            self.finish(Ending::Complete)
+        }
+    }
+
+    /// No later round may cost anything. A round that is paid for is released first: the
+    /// driver tells of an earlier one only before it pays.
+    fn diverged(&mut self, of: u32) -> Vec<Action> {
+        match self.phase {
+            Phase::Releasing { round } if round == of => self.done = round,
+            Phase::Releasing { .. } | Phase::Done(_) => return Vec::new(),
+            _ if of == 0 || of > self.done => return Vec::new(),
+            _ => {}
+        }
+        self.finish(Ending::Diverged { round: of })
     }
 
     fn finish(&mut self, ending: Ending) -> Vec<Action> {

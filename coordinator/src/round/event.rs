@@ -1,7 +1,5 @@
 //! What can happen to a run, and what it then asks for.
 
-use std::collections::BTreeMap;
-
 use umbel_proto::message::{BlobDigest, ClientId, Ending};
 
 /// Something that happened.
@@ -34,8 +32,12 @@ pub enum Event {
     SpendRecorded,
     /// The round's result is stored and may be offered.
     Released,
-    /// The round's result is stored, and its numbers aren't finite.
-    Diverged,
+    /// This round's numbers aren't finite. Its result is stored: it is being released, or was,
+    /// where only its scores tell, which come later.
+    Diverged {
+        /// The round.
+        round: u32,
+    },
     /// The driver can't go on (disk full, say).
     Broken(String),
 }
@@ -87,17 +89,6 @@ pub struct Participation {
     pub counted: Vec<ClientId>,
     /// Who was in the cohort and sent nothing that counts.
     pub missing: Vec<ClientId>,
-}
-
-impl Participation {
-    /// Sorts a cohort by who has an update among `received`.
-    pub(super) fn of(cohort: &[ClientId], received: &BTreeMap<ClientId, BlobDigest>) -> Self {
-        let (counted, missing) = cohort
-            .iter()
-            .cloned()
-            .partition(|client| received.contains_key(client));
-        Self { counted, missing }
-    }
 }
 
 /// Why an update doesn't count.

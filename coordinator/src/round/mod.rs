@@ -1,4 +1,4 @@
-//! The round engine: `(state, event) → (state, actions)`, and nothing else.
+//! The round engine: an event goes in, actions come out, and nothing else happens.
 //!
 //! It knows who takes part, what may happen when, and what comes next. It has no clock,
 //! no randomness, no storage and no numbers of the model: those belong to whoever drives
@@ -10,9 +10,16 @@
 //!                │                  └──▶ Gate (again, where too few took part)
 //!                └──▶ Done
 //! ```
+//!
+//! Every update of a round passes through it under one lock, so that an update must cost the
+//! same whatever the size of the cohort (`benches/round.rs`).
 
+mod collection;
 mod engine;
 mod event;
+mod phase;
 
-pub use engine::{Engine, Phase, RoundSettings};
+pub use collection::Collection;
+pub use engine::{Engine, RoundSettings};
 pub use event::{Action, Event, Participation, RefusedUpdate};
+pub use phase::Phase;

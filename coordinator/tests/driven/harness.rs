@@ -10,7 +10,7 @@ use umbel_coordinator::clock::Clock;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::hall::{Hall, Offer};
 use umbel_coordinator::round::RoundSettings;
-use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundSummary};
+use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
 use umbel_coordinator::witness::WitnessTerms;
 use umbel_privacy::certificate::SigningKey;
 use umbel_privacy::combination::Summed;
@@ -109,15 +109,18 @@ impl Clock for HandClock {
     }
 }
 
-struct Nobody;
+/// Keeps nothing, and finds everything sound.
+pub struct Nobody;
 
-impl Observer for Nobody {
+impl RoundStore for Nobody {
     fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
         Ok(())
     }
+}
 
-    fn round_done(&mut self, _: &RoundSummary) -> Result<Health, String> {
-        Ok(Health::Sound)
+impl Observer for Nobody {
+    fn round_done(&mut self, _: &RoundSummary) -> Health {
+        Health::Sound
     }
 }
 
@@ -149,6 +152,24 @@ impl Clients<'_> {
         match self.task(name) {
             Task::Train { round: asked, .. } => assert_eq!(asked, round),
             Task::Finished(ending) => panic!("round {round} isn't begun: {ending:?}"),
+        }
+    }
+
+    /// Is given nothing to do for a while.
+    pub fn has_nothing_to_do(&self, name: &str) {
+        let task = self
+            .hall
+            .next_task(&client(name), Duration::from_millis(300));
+        assert_eq!(task.expect("a client of the run"), None);
+    }
+
+    /// Is told how the run ended, perhaps after being asked to train.
+    pub fn ends(&self, name: &str) -> Ending {
+        loop {
+            match self.task(name) {
+                Task::Finished(ending) => return ending,
+                Task::Train { .. } => std::thread::sleep(Duration::from_millis(5)),
+            }
         }
     }
 
@@ -215,6 +236,16 @@ pub fn run(setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
 
 /// The same, with this learning rate at the server.
 pub fn run_at(learning_rate: f64, setting: Setting, clients: fn(&Clients<'_>)) -> Outcome {
+    run_watched(learning_rate, setting, &mut Nobody, clients)
+}
+
+/// The same, with this observer.
+pub fn run_watched(
+    learning_rate: f64,
+    setting: Setting,
+    observer: &mut dyn Observer,
+    clients: impl FnOnce(&Clients<'_>),
+) -> Outcome {
     let Setting {
         test,
         plan,
@@ -254,7 +285,7 @@ pub fn run_at(learning_rate: f64, setting: Setting, clients: fn(&Clients<'_>)) -
     let ledger = (Arc::from([]), LedgerPoint::START);
     hall.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
     std::thread::scope(|scope| {
-        let driving = scope.spawn(move || driver.drive(&mut Nobody));
+        let driving = scope.spawn(move || driver.drive(&mut Nobody, observer));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "test".into(),

@@ -4,3 +4,4 @@ mod divergence;
 mod harness;
 mod public_divisor;
 mod repeated_rounds;
+mod scores;

@@ -1,4 +1,4 @@
-//! The round engine, as lists of events and the actions that must follow.
+//! The engine as lists of events and the actions that must follow.
 
 use umbel_coordinator::round::{
     Action, Engine, Event, Participation, Phase, RefusedUpdate, RoundSettings,
@@ -37,10 +37,13 @@ fn update(name: &str, round: u32) -> Event {
 
 /// Feeds events and returns the state and the actions of the last one.
 fn after(settings: RoundSettings, events: Vec<Event>) -> (Engine, Vec<Action>) {
-    let start = (Engine::new(settings), Vec::new());
-    events
+    let mut engine = Engine::new(settings);
+    let last = events
         .into_iter()
-        .fold(start, |(engine, _), event| engine.handle(event))
+        .map(|event| engine.handle(event))
+        .last()
+        .unwrap_or_default();
+    (engine, last)
 }
 
 /// Everybody has joined, the gate has opened, the cohort is everybody, and then `more`.
@@ -62,12 +65,12 @@ fn failure(actions: &[Action]) -> &str {
 
 #[test]
 fn the_gate_is_asked_once_everybody_has_joined() {
-    let (engine, actions) = after(
+    let (mut engine, actions) = after(
         settings(&["a", "b"], 1, 2),
         vec![Event::Joined(client("a"))],
     );
     assert_eq!((engine.phase(), actions), (&Phase::Gathering, vec![]));
-    let (_, actions) = engine.handle(Event::Joined(client("b")));
+    let actions = engine.handle(Event::Joined(client("b")));
     assert_eq!(actions, [Action::AskGate { round: 1 }]);
 }
 
@@ -81,19 +84,19 @@ fn a_foreign_client_never_counts_as_present() {
 #[test]
 fn a_round_goes_from_cohort_to_spending_to_release_to_the_next_gate() {
     let two = ["a", "b"];
-    let (engine, actions) = after(settings(&two, 2, 2), opened(&two, []));
+    let (mut engine, actions) = after(settings(&two, 2, 2), opened(&two, []));
     let cohort = clients(&two);
     let open = Action::Open {
         round: 1,
         cohort: cohort.clone(),
     };
     assert_eq!(actions, [open]);
-    let (engine, actions) = engine.handle(update("b", 1));
+    let actions = engine.handle(update("b", 1));
     assert_eq!(actions, [Action::Count(client("b"))]);
-    let (engine, actions) = engine.handle(update("a", 1));
+    let actions = engine.handle(update("a", 1));
     let spend = Action::RecordSpend { round: 1 };
     assert_eq!(actions, [Action::Count(client("a")), spend]);
-    let (engine, actions) = engine.handle(Event::SpendRecorded);
+    let actions = engine.handle(Event::SpendRecorded);
     let release = Action::Release {
         round: 1,
         participation: Participation {
@@ -102,7 +105,7 @@ fn a_round_goes_from_cohort_to_spending_to_release_to_the_next_gate() {
         },
     };
     assert_eq!(actions, [release]);
-    let (engine, actions) = engine.handle(Event::Released);
+    let actions = engine.handle(Event::Released);
     assert_eq!(actions, [Action::AskGate { round: 2 }]);
     assert_eq!(engine.rounds_done(), 1);
 }
@@ -119,20 +122,64 @@ fn the_last_release_completes_the_run() {
 #[test]
 fn a_round_that_diverged_is_the_last_and_the_gate_is_not_asked_again() {
     let one = ["a"];
-    let end = [update("a", 1), Event::SpendRecorded, Event::Diverged];
-    let (engine, actions) = after(settings(&one, 9, 1), opened(&one, end));
+    let end = [
+        update("a", 1),
+        Event::SpendRecorded,
+        Event::Diverged { round: 1 },
+    ];
+    let (mut engine, actions) = after(settings(&one, 9, 1), opened(&one, end));
     assert_eq!(actions, [Action::Finish(Ending::Diverged { round: 1 })]);
     assert_eq!(engine.rounds_done(), 1, "it is out, and paid for");
-    let (_, actions) = engine.handle(Event::RoundPermitted);
+    let actions = engine.handle(Event::RoundPermitted);
     assert_eq!(actions, []);
 }
 
 #[test]
-fn only_a_round_that_is_being_released_can_diverge() {
+fn a_round_that_is_not_out_cannot_diverge() {
     let one = ["a"];
     let (engine, _) = after(settings(&one, 2, 1), opened(&one, [update("a", 1)]));
-    let (same, actions) = engine.clone().handle(Event::Diverged);
+    let mut same = engine.clone();
+    let actions = same.handle(Event::Diverged { round: 1 });
     assert_eq!((same, actions), (engine, vec![]));
+}
+
+#[test]
+fn a_divergence_that_shows_in_the_next_round_ends_the_run_before_that_is_paid_for() {
+    let one = ["a"];
+    let second = [
+        Event::RoundPermitted,
+        Event::CohortDrawn(clients(&one)),
+        update("a", 2),
+    ];
+    for later in 0..=second.len() {
+        let first = [update("a", 1), Event::SpendRecorded, Event::Released];
+        let more = first.into_iter().chain(second[..later].iter().cloned());
+        let (mut engine, _) = after(settings(&one, 9, 1), opened(&one, more));
+        let actions = engine.handle(Event::Diverged { round: 1 });
+        assert_eq!(actions, [Action::Finish(Ending::Diverged { round: 1 })]);
+        assert_eq!(engine.rounds_done(), 1);
+        assert_eq!(engine.handle(Event::SpendRecorded), []);
+    }
+}
+
+#[test]
+fn what_is_paid_for_is_released_before_an_earlier_round_ends_the_run() {
+    let one = ["a"];
+    let more = [
+        update("a", 1),
+        Event::SpendRecorded,
+        Event::Released,
+        Event::RoundPermitted,
+        Event::CohortDrawn(clients(&one)),
+        update("a", 2),
+        Event::SpendRecorded,
+    ];
+    let (mut engine, _) = after(settings(&one, 9, 1), opened(&one, more));
+    assert_eq!(engine.handle(Event::Diverged { round: 1 }), []);
+    assert_eq!(
+        engine.handle(Event::Released),
+        [Action::AskGate { round: 3 }]
+    );
 }
 
 #[test]
@@ -147,7 +194,8 @@ fn nothing_is_released_before_the_spending_is_recorded() {
         Event::Left(client("a")),
     ];
     for event in others {
-        let (same, actions) = engine.clone().handle(event);
+        let mut same = engine.clone();
+        let actions = same.handle(event);
         assert_eq!((same.phase(), actions), (engine.phase(), vec![]));
     }
 }
@@ -164,14 +212,14 @@ fn an_exhausted_budget_ends_the_run_before_the_round() {
 #[test]
 fn the_same_update_counts_once_and_another_one_is_refused() {
     let two = ["a", "b"];
-    let (engine, _) = after(settings(&two, 1, 2), opened(&two, [update("a", 1)]));
+    let (mut engine, _) = after(settings(&two, 1, 2), opened(&two, [update("a", 1)]));
     let admits = |name: &str, round, of: &str| engine.admits(&client(name), round, &digest(of));
     assert_eq!(admits("a", 1, "a"), Ok(false));
     assert_eq!(admits("a", 1, "other"), Err(RefusedUpdate::Conflicting));
     assert_eq!(admits("b", 1, "b"), Ok(true));
     assert_eq!(admits("x", 1, "x"), Err(RefusedUpdate::NotInCohort));
     assert_eq!(admits("b", 2, "b"), Err(RefusedUpdate::Closed(2)));
-    let (_, actions) = engine.handle(update("a", 1));
+    let actions = engine.handle(update("a", 1));
     assert_eq!(actions, []);
 }
 
@@ -179,9 +227,9 @@ fn the_same_update_counts_once_and_another_one_is_refused() {
 fn a_deadline_closes_a_round_that_has_its_minimum() {
     let three = ["a", "b", "c"];
     let end = [update("a", 1), update("c", 1), Event::DeadlinePassed];
-    let (engine, actions) = after(settings(&three, 1, 2), opened(&three, end));
+    let (mut engine, actions) = after(settings(&three, 1, 2), opened(&three, end));
     assert_eq!(actions, [Action::RecordSpend { round: 1 }]);
-    let (_, actions) = engine.handle(Event::SpendRecorded);
+    let actions = engine.handle(Event::SpendRecorded);
     let Some(Action::Release { participation, .. }) = actions.first() else {
         panic!("expected a release, got {actions:?}");
     };
@@ -192,16 +240,16 @@ fn a_deadline_closes_a_round_that_has_its_minimum() {
 fn a_round_below_its_minimum_is_repeated_and_then_fails_the_run() {
     let two = ["a", "b"];
     let late = [update("a", 1), Event::DeadlinePassed];
-    let (engine, actions) = after(settings(&two, 1, 2), opened(&two, late));
+    let (mut engine, actions) = after(settings(&two, 1, 2), opened(&two, late));
     assert_eq!(actions, [Action::AskGate { round: 1 }]);
-    let (engine, actions) = engine.handle(Event::RoundPermitted);
+    let actions = engine.handle(Event::RoundPermitted);
     let again = Action::DrawCohort {
         round: 1,
         attempt: 1,
     };
     assert_eq!(actions, [again]);
-    let (engine, _) = engine.handle(Event::CohortDrawn(clients(&two)));
-    let (_, actions) = engine.handle(Event::DeadlinePassed);
+    let _ = engine.handle(Event::CohortDrawn(clients(&two)));
+    let actions = engine.handle(Event::DeadlinePassed);
     let reason = failure(&actions);
     assert!(reason.contains("missing: a, b"), "{reason}");
 }

@@ -1,0 +1,245 @@
+//! What taking all updates of one round costs, by the number of clients: time must grow as the
+//! clients do, not as their square. `cargo bench --workspace --bench round`.
+//!
+//! Updates are a handful of numbers, so that what is measured is the coordinator's bookkeeping
+//! and not the memory's bandwidth.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use umbel_coordinator::accumulator::UpdateRules;
+use umbel_coordinator::clock::SystemClock;
+use umbel_coordinator::config::RunConfig;
+use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::round::{Engine, Event, RoundSettings};
+use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
+use umbel_coordinator::witness::WitnessTerms;
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::LedgerPoint;
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::federation::Federation;
+use umbel_proto::message::{
+    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
+};
+use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+
+fn main() {
+    divan::main();
+}
+
+const CLIENTS: [usize; 4] = [1_000, 4_000, 10_000, 16_000];
+const PARAMETERS: usize = 4;
+
+fn clients(count: usize) -> Vec<ClientId> {
+    let name = |i: usize| format!("client-{i:05}").parse().expect("a valid name");
+    (0..count).map(name).collect()
+}
+
+fn settings(clients: &[ClientId]) -> RoundSettings {
+    RoundSettings {
+        rounds: 1,
+        clients: clients.iter().cloned().collect(),
+        minimum: clients.len(),
+        sampled: false,
+        attempts: 1,
+    }
+}
+
+/// The engine alone: every event of a round's updates.
+#[divan::bench(args = CLIENTS, sample_count = 20, sample_size = 1)]
+fn engine(bencher: Bencher<'_, '_>, count: usize) {
+    let clients = clients(count);
+    let arrive = |client: &ClientId| Event::UpdateArrived {
+        client: client.clone(),
+        round: 1,
+        digest: BlobDigest::from([7; 32]),
+    };
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(|| {
+            let mut engine = Engine::new(settings(&clients));
+            let joined = clients.iter().cloned().map(Event::Joined);
+            let opened = [Event::RoundPermitted, Event::CohortDrawn(clients.clone())];
+            for event in joined.chain(opened) {
+                black_box(engine.handle(event));
+            }
+            (engine, clients.iter().map(arrive).collect::<Vec<_>>())
+        })
+        .bench_local_values(|(mut engine, events)| {
+            for event in events {
+                black_box(engine.handle(event));
+            }
+            engine
+        });
+}
+
+/// Calls from one thread after the other, through all that a call takes: hash, checks, locks,
+/// and the sum. Lock time is less than this.
+#[divan::bench(args = CLIENTS, sample_count = 20, sample_size = 1)]
+fn hall(bencher: Bencher<'_, '_>, count: usize) {
+    let clients = clients(count);
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(|| OpenRound::of(&clients))
+        .bench_local_values(|round| {
+            for (client, update) in round.updates {
+                let receipt = round.hall.submit(&client, update);
+                debug_assert_eq!(receipt, Receipt::Accepted);
+            }
+            Ended(Some(round.driving))
+        });
+}
+
+/// A run at the beginning of its only round.
+struct OpenRound {
+    hall: Arc<Hall>,
+    driving: JoinHandle<Outcome>,
+    updates: Vec<(ClientId, Update)>,
+}
+
+/// Waits for the driver outside of what is measured.
+struct Ended(Option<JoinHandle<Outcome>>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let outcome = self
+            .0
+            .take()
+            .map(|driving| driving.join().expect("no panic"));
+        assert_eq!(
+            outcome.map(|outcome| outcome.ending),
+            Some(Ending::Complete)
+        );
+    }
+}
+
+impl OpenRound {
+    fn of(clients: &[ClientId]) -> Self {
+        let plan = plan();
+        let offer = Offer {
+            plan: plan.to_json(),
+            labels: plan.classifier.labels.clone(),
+            files: Vec::new(),
+        };
+        let width = plan.coordinate_width().expect("a width");
+        let rules = UpdateRules::of(&plan).expect("a sound plan");
+        let hall = Arc::new(Hall::new(offer, rules, settings(clients)));
+        let sent = plan.clone();
+        let driving = drive(plan, clients, Arc::clone(&hall));
+        let hello = Hello {
+            protocol: PROTOCOL_VERSION,
+            software: "bench".into(),
+            labels: Vec::new(),
+            ledger: LedgerPoint::START,
+        };
+        let ledger = (Arc::from([]), LedgerPoint::START);
+        hall.open(WitnessTerms::new(&sent, [7; 32].into(), ledger, None));
+        for client in clients {
+            hall.join(client, &hello).expect("a known client");
+        }
+        let task = hall.next_task(&clients[0], Duration::from_secs(60));
+        assert!(matches!(task, Ok(Some(Task::Train { round: 1, .. }))));
+        let update = |(i, client): (usize, &ClientId)| {
+            let vector = LatticeVector::from_values(vec![i as i64; PARAMETERS]);
+            let values = vector.encode(width).expect("it fits");
+            (client.clone(), Update { round: 1, values })
+        };
+        Self {
+            hall,
+            driving,
+            updates: clients.iter().enumerate().map(update).collect(),
+        }
+    }
+}
+
+fn drive(plan: Plan, clients: &[ClientId], hall: Arc<Hall>) -> JoinHandle<Outcome> {
+    let section = |client| format!("[[clients]]\nname = '{client}'\n");
+    let sections: String = clients.iter().map(section).collect();
+    let text = [CONFIGURATION, &sections].concat();
+    let config: RunConfig = toml::from_str(&text).expect("a configuration");
+    std::thread::spawn(move || {
+        let clock = SystemClock::new();
+        let parameters = vec![0.0; PARAMETERS];
+        let driver = Driver::new(plan, config, hall, None, parameters, &clock).expect("a driver");
+        let outcome = driver.drive(&mut Nobody, &mut Nobody);
+        outcome.expect("an ending")
+    })
+}
+
+struct Nobody;
+
+impl RoundStore for Nobody {
+    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Observer for Nobody {
+    fn round_done(&mut self, _: &RoundSummary) -> Health {
+        Health::Sound
+    }
+}
+
+/// All but the clients.
+const CONFIGURATION: &str = "
+[run]
+name = 'bench'
+rounds = 1
+[model]
+base = 'nowhere'
+[privacy]
+unit = 'none'
+[training]
+method = 'gradients'
+expected_batch = 10
+[server]
+optimiser = 'sgd'
+learning_rate = 0.1
+";
+
+fn plan() -> Plan {
+    Plan {
+        run: "bench".into(),
+        rounds: 1,
+        summed: Summed::Gradients,
+        privacy: PrivacyPlan {
+            unit: PrivacyUnit::None,
+            placement: NoisePlacement::Central,
+            adjacency: Adjacency::AddOrRemove,
+            epsilon: 8.0,
+            delta: 1e-5,
+            noise_multiplier: 0.0,
+            allow_weak_noise: false,
+            sampling_rate: 1.0,
+            clipping_norm: 1.0,
+            clipping: ClippingRule::Flat,
+            adaptive_clipping: None,
+            rows_per_group: None,
+        },
+        classifier: ClassifierPlan {
+            base: BasePlan {
+                weights: BlobDigest::of(b"weights"),
+                certificate: None,
+            },
+            labels: vec!["no".into(), "yes".into()],
+            train: "head".into(),
+            lora: None,
+            pooling: "mean".into(),
+            max_tokens: 8,
+            dropout: 0.0,
+            parameters: PARAMETERS,
+            layout: BlobDigest::of(b"layout"),
+        },
+        local: LocalPlan {
+            micro_batch: 1,
+            max_units: 4,
+            clean: false,
+            optimisation: None,
+        },
+        seed: None,
+    }
+}

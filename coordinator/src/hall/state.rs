@@ -1,0 +1,155 @@
+//! What the hall's lock guards.
+//!
+//! All that happens under it is short: look-ups, counters, and the engine's transitions.
+//! Nothing here reads an update's numbers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use umbel_proto::federation::{Refusal, RefusalKind};
+use umbel_proto::message::{BlobDigest, ClientId, Task};
+
+use super::attendance::{Attendance, Traffic};
+use super::round_sum::RoundSum;
+use crate::accumulator::UpdateRules;
+use crate::round::{Action, Engine, Event, Phase, RoundSettings};
+
+/// The state of a run, as clients and driver meet it.
+pub(super) struct State {
+    pub(super) engine: Engine,
+    /// The open attempt's sum; the last one's until there is another.
+    pub(super) sum: Option<Arc<RoundSum>>,
+    /// The open round's starting parameters, once the driver has offered them.
+    pub(super) parameters: Option<(BlobDigest, Arc<[u8]>)>,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) traffic: Traffic,
+    /// Whether the driver is to look up although there is no action.
+    pub(super) nudged: bool,
+    /// Whether clients that wait for a task may find one now.
+    pub(super) tasks_changed: bool,
+    seats: BTreeMap<ClientId, Seat>,
+    rules: Arc<UpdateRules>,
+}
+
+/// What is kept for a client of the run.
+#[derive(Default)]
+struct Seat {
+    attendance: Attendance,
+    /// The last attempt at a round that it was given.
+    given: Option<Attempt>,
+    /// Whether it knows that the run is over.
+    told: bool,
+}
+
+/// One attempt at one round: a client trains for it once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Attempt {
+    round: u32,
+    attempt: u32,
+}
+
+impl State {
+    pub(super) fn new(settings: RoundSettings, rules: Arc<UpdateRules>) -> Self {
+        let seat = |client: &ClientId| (client.clone(), Seat::default());
+        Self {
+            seats: settings.clients.iter().map(seat).collect(),
+            engine: Engine::new(settings),
+            sum: None,
+            parameters: None,
+            actions: VecDeque::new(),
+            traffic: Traffic::default(),
+            nudged: false,
+            tasks_changed: false,
+            rules,
+        }
+    }
+
+    /// Tells the engine, and queues what it asks for.
+    pub(super) fn handle(&mut self, event: Event) {
+        for action in self.engine.handle(event) {
+            match action {
+                // Whoever submits it adds the update.
+                Action::Count(_) => continue,
+                Action::Open { .. } => {
+                    // Nothing of an earlier round or attempt may count in this one.
+                    let sum = RoundSum::empty(&self.rules, self.seats.len());
+                    self.sum = Some(Arc::new(sum));
+                    self.parameters = None;
+                }
+                Action::Finish(_) => self.tasks_changed = true,
+                _ => {}
+            }
+            self.actions.push_back(action);
+        }
+    }
+
+    /// The attendance of a client of this run.
+    pub(super) fn known(&mut self, client: &ClientId) -> Result<&mut Attendance, Refusal> {
+        match self.seats.get_mut(client) {
+            Some(seat) => Ok(&mut seat.attendance),
+            None => Err(Refusal {
+                kind: RefusalKind::Foreign,
+                reason: format!(
+                    "`{client}` isn't a client of this run; add it under [[clients]] in the \
+                     coordinator's configuration"
+                ),
+            }),
+        }
+    }
+
+    /// Who took part in what so far.
+    pub(super) fn attendance(&self) -> impl Iterator<Item = (&ClientId, &Attendance)> {
+        self.seats
+            .iter()
+            .map(|(client, seat)| (client, &seat.attendance))
+    }
+
+    /// Notes that a client has its task of the open attempt. Asking for it again changes
+    /// nothing: an attempt is one update, and a poll is none.
+    pub(super) fn note_given(&mut self, client: &ClientId) {
+        let Phase::Collecting { round, attempt, .. } = *self.engine.phase() else {
+            return;
+        };
+        let task = Some(Attempt { round, attempt });
+        if let Some(seat) = self.seats.get_mut(client)
+            && seat.given != task
+        {
+            seat.given = task;
+            seat.attendance.asked = seat.attendance.asked.saturating_add(1);
+        }
+    }
+
+    /// Notes that a client knows that the run is over.
+    pub(super) fn note_told(&mut self, client: &ClientId) {
+        if let Some(seat) = self.seats.get_mut(client) {
+            seat.told = true;
+        }
+    }
+
+    /// Whether a client knows that the run is over.
+    pub(super) fn was_told(&self, client: &ClientId) -> bool {
+        self.seats.get(client).is_some_and(|seat| seat.told)
+    }
+
+    /// What a client is to do now.
+    pub(super) fn task_for(&self, client: &ClientId) -> Option<Task> {
+        match self.engine.phase() {
+            Phase::Done(ending) => Some(Task::Finished(ending.clone())),
+            Phase::Collecting {
+                round, collection, ..
+            } if collection.lacks(client) => {
+                let (parameters, _) = self.parameters.as_ref()?;
+                Some(Task::Train {
+                    round: *round,
+                    parameters: *parameters,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether this is the sum of the attempt that the engine is at.
+    pub(super) fn is_open(&self, sum: &Arc<RoundSum>) -> bool {
+        self.sum.as_ref().is_some_and(|open| Arc::ptr_eq(open, sum))
+    }
+}

@@ -1,0 +1,135 @@
+//! The updates of one attempt at a round: who is in its cohort, who has given one, and how
+//! many are still awaited.
+//!
+//! The two counts are kept rather than counted, so that an update costs one look-up however
+//! large the cohort is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use umbel_proto::message::{BlobDigest, ClientId};
+
+use super::event::{Participation, RefusedUpdate};
+
+/// A cohort and its updates so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    members: BTreeMap<ClientId, Member>,
+    /// Members that have given an update.
+    given: usize,
+    /// Members that are here and haven't.
+    awaited: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Member {
+    here: bool,
+    update: Option<BlobDigest>,
+}
+
+impl Member {
+    fn is_awaited(&self) -> bool {
+        self.here && self.update.is_none()
+    }
+}
+
+impl Collection {
+    /// No updates yet of this cohort, of which only those `present` are waited for.
+    pub(super) fn of(cohort: BTreeSet<ClientId>, present: &BTreeSet<ClientId>) -> Self {
+        let member = |client: ClientId| {
+            let here = present.contains(&client);
+            let update = None;
+            (client, Member { here, update })
+        };
+        let members: BTreeMap<_, _> = cohort.into_iter().map(member).collect();
+        Self {
+            given: 0,
+            awaited: members.values().filter(|m| m.is_awaited()).count(),
+            members,
+        }
+    }
+
+    /// The cohort, by name.
+    pub fn cohort(&self) -> impl Iterator<Item = &ClientId> {
+        self.members.keys()
+    }
+
+    /// Updates that were given.
+    pub fn given(&self) -> usize {
+        self.given
+    }
+
+    /// Whether this client is in the cohort and hasn't given its update.
+    pub fn lacks(&self, client: &ClientId) -> bool {
+        let member = self.members.get(client);
+        member.is_some_and(|member| member.update.is_none())
+    }
+
+    /// `Ok(true)` for an update that would be new, `Ok(false)` for one that was given already.
+    pub(super) fn admits(
+        &self,
+        client: &ClientId,
+        digest: &BlobDigest,
+    ) -> Result<bool, RefusedUpdate> {
+        let member = self.members.get(client).ok_or(RefusedUpdate::NotInCohort)?;
+        match &member.update {
+            None => Ok(true),
+            Some(earlier) if earlier == digest => Ok(false),
+            Some(_) => Err(RefusedUpdate::Conflicting),
+        }
+    }
+
+    /// Notes a client's update; `false` if it doesn't count, or counts already.
+    pub(super) fn give(&mut self, client: &ClientId, digest: BlobDigest) -> bool {
+        self.change(client, |member| {
+            let first = member.update.is_none();
+            member.update.get_or_insert(digest);
+            first
+        })
+    }
+
+    /// Notes that a client came, or came back.
+    pub(super) fn came(&mut self, client: &ClientId) {
+        self.change(client, |member| member.here = true);
+    }
+
+    /// Notes that nobody need wait for this client.
+    pub(super) fn left(&mut self, client: &ClientId) {
+        self.change(client, |member| member.here = false);
+    }
+
+    /// The one place where a member changes, so that the counts always fit.
+    fn change<T: Default>(
+        &mut self,
+        client: &ClientId,
+        change: impl FnOnce(&mut Member) -> T,
+    ) -> T {
+        let Some(member) = self.members.get_mut(client) else {
+            return T::default();
+        };
+        self.awaited -= usize::from(member.is_awaited());
+        self.given -= usize::from(member.update.is_some());
+        let answer = change(member);
+        self.awaited += usize::from(member.is_awaited());
+        self.given += usize::from(member.update.is_some());
+        answer
+    }
+
+    /// Whether waiting on changes nothing: nobody is left to wait for, or even all who are
+    /// would be fewer than `needed`.
+    pub(super) fn is_settled(&self, needed: usize) -> bool {
+        self.awaited == 0 || self.given + self.awaited < needed
+    }
+
+    /// Who took part and who didn't, each by name.
+    pub(super) fn participation(&self) -> Participation {
+        let mut participation = Participation::default();
+        for (client, member) in &self.members {
+            let side = match member.update {
+                Some(_) => &mut participation.counted,
+                None => &mut participation.missing,
+            };
+            side.push(client.clone());
+        }
+        participation
+    }
+}

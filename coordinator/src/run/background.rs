@@ -1,0 +1,88 @@
+//! The thread in which results are looked at, and what the driver hears from it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::Scope;
+
+use super::observer::{Health, Observer};
+use super::summary::RoundSummary;
+use crate::hall::Hall;
+
+/// An observer at work, seen from the driver.
+pub(super) struct Background {
+    rounds: Sender<RoundSummary>,
+    verdicts: Receiver<Verdict>,
+    /// The round whose verdict isn't in yet.
+    awaited: Option<u32>,
+}
+
+/// What the observer found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) round: u32,
+    pub(super) health: Health,
+}
+
+impl Background {
+    /// Starts the observer's thread, which ends when this is dropped.
+    pub(super) fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        observer: &'scope mut dyn Observer,
+        hall: Arc<Hall>,
+    ) -> Self {
+        let (rounds, shown) = mpsc::channel::<RoundSummary>();
+        let (found, verdicts) = mpsc::channel();
+        scope.spawn(move || {
+            for summary in shown {
+                let round = summary.round;
+                let health = look(observer, &summary);
+                if found.send(Verdict { round, health }).is_err() {
+                    return;
+                }
+                // It may wait for clients' updates, which nobody needs if this one diverged.
+                hall.nudge();
+            }
+        });
+        Self {
+            rounds,
+            verdicts,
+            awaited: None,
+        }
+    }
+
+    /// Shows a round's result, and doesn't wait. The verdict on the round before must be in:
+    /// so at most one result is kept in memory for the observer.
+    pub(super) fn show(&mut self, summary: RoundSummary) {
+        debug_assert_eq!(self.awaited, None, "one round at a time");
+        self.awaited = Some(summary.round);
+        // If the thread is gone, waiting for its verdict finds that out.
+        let _ = self.rounds.send(summary);
+    }
+
+    /// The verdict on the last round shown, if it has just come in.
+    pub(super) fn poll(&mut self) -> Option<Verdict> {
+        let verdict = self.verdicts.try_recv().ok()?;
+        self.awaited = None;
+        Some(verdict)
+    }
+
+    /// Waits for the verdict on the last round shown; `None` if it is in already.
+    pub(super) fn wait(&mut self) -> Option<Verdict> {
+        let round = self.awaited.take()?;
+        let none = Verdict {
+            round,
+            health: Health::Sound,
+        };
+        Some(self.verdicts.recv().unwrap_or(none))
+    }
+}
+
+/// A panic in an observer says nothing about the model, and must not end a run.
+fn look(observer: &mut dyn Observer, summary: &RoundSummary) -> Health {
+    catch_unwind(AssertUnwindSafe(|| observer.round_done(summary))).unwrap_or_else(|_| {
+        let round = summary.round;
+        tracing::error!(round, "looking at a round's result panicked");
+        Health::Sound
+    })
+}

@@ -1,0 +1,134 @@
+//! What a run costs: asked at the gate, paid before a round is released, on record at the end.
+
+use umbel_privacy::ledger::{FileLedgerStorage, Spent};
+use umbel_privacy::unit::NoisePlacement;
+use umbel_proto::plan::Plan;
+use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
+
+use super::RunError;
+
+/// The run's ledger, and what this run has paid.
+pub(super) struct Charges {
+    /// `None` without privacy: then nothing costs anything.
+    ledger: Option<Spending<FileLedgerStorage>>,
+    placement: NoisePlacement,
+    events_per_round: u32,
+    /// Rounds' worth of noise that this run's entries pay for.
+    paid_rounds: u32,
+}
+
+impl Charges {
+    /// Opens the charges of a run that follows this plan.
+    ///
+    /// # Errors
+    /// [`RunError::Privacy`] for a private plan without a ledger, or a ledger that nothing is
+    /// to be written into.
+    pub(super) fn of(
+        plan: &Plan,
+        ledger: Option<Spending<FileLedgerStorage>>,
+    ) -> Result<Self, RunError> {
+        if plan.is_private() != ledger.is_some() {
+            return Err(RunError::Privacy(
+                "a run with privacy needs a ledger, and one without must not have any".into(),
+            ));
+        }
+        Ok(Self {
+            ledger,
+            placement: plan.privacy.placement,
+            events_per_round: plan.events_per_round(),
+            paid_rounds: 0,
+        })
+    }
+
+    /// Whether the budget holds one more round. `asked` is how often the client that was asked
+    /// most often was asked to train.
+    pub(super) fn allow_a_round(&self, asked: u32) -> Result<bool, RunError> {
+        let Some(ledger) = &self.ledger else {
+            return Ok(true);
+        };
+        match ledger.check(self.draws(self.unpaid(asked).saturating_add(1))) {
+            Ok(()) => Ok(true),
+            Err(why) if why.is_exhausted() => {
+                tracing::warn!("{why}");
+                Ok(false)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Writes a round's entry. Only with what it returns can the round's sum be released.
+    pub(super) fn pay(
+        &mut self,
+        round: u32,
+        asked: u32,
+        now: u64,
+    ) -> Result<Option<Spent>, SpendingError> {
+        let rounds = self.unpaid(asked).max(1);
+        let count = self.draws(rounds);
+        let Some(ledger) = &mut self.ledger else {
+            return Ok(None);
+        };
+        let spent = match self.placement {
+            NoisePlacement::Central => ledger.spend(round, count, now)?,
+            NoisePlacement::Local => ledger.record(round, count, now)?,
+        };
+        self.paid_rounds = self.paid_rounds.saturating_add(rounds);
+        Ok(Some(spent))
+    }
+
+    /// Records what sites spent in a round that came to nothing.
+    pub(super) fn record_unpaid(&mut self, round: u32, asked: u32, now: u64) {
+        let rounds = self.unpaid(asked);
+        let count = self.draws(rounds);
+        if let Some(ledger) = self.ledger.as_mut().filter(|_| rounds > 0) {
+            match ledger.record(round, count, now) {
+                Ok(_) => self.paid_rounds = self.paid_rounds.saturating_add(rounds),
+                Err(e) => tracing::error!("what sites spent in vain can't be recorded: {e}"),
+            }
+        }
+    }
+
+    /// Under local noise a site spends whenever it is asked to train, so that a round which is
+    /// tried again costs it again. The run's figure is that of the site that spent most: the
+    /// one that was asked most often. This is by how much the entries are behind it.
+    fn unpaid(&self, asked: u32) -> u32 {
+        match self.placement {
+            NoisePlacement::Central => 0,
+            NoisePlacement::Local => asked.saturating_sub(self.paid_rounds),
+        }
+    }
+
+    /// Drawings of noise in so many rounds.
+    fn draws(&self, rounds: u32) -> u64 {
+        u64::from(rounds) * u64::from(self.events_per_round)
+    }
+
+    /// Drawings of noise that this run's entries pay for.
+    pub(super) fn paid_draws(&self) -> u64 {
+        self.draws(self.paid_rounds)
+    }
+
+    /// Epsilon spent on the data set.
+    pub(super) fn epsilon(&self) -> Option<f64> {
+        self.ledger.as_ref().map(Spending::epsilon)
+    }
+
+    /// Whether other runs used the same rows.
+    pub(super) fn spans_runs(&self) -> bool {
+        self.ledger.as_ref().is_some_and(Spending::spans_runs)
+    }
+
+    /// Hash of the ledger's last entry.
+    pub(super) fn head(&self) -> Option<String> {
+        self.ledger.as_ref().map(Spending::head)
+    }
+
+    /// The ledger as it stands; `None` where it can't be read any more.
+    pub(super) fn snapshot(&mut self) -> Option<LedgerSnapshot> {
+        let ledger = self.ledger.as_mut().map(Spending::snapshot);
+        ledger.transpose().unwrap_or_else(|error| {
+            tracing::error!("the ledger can't be certified: {error}");
+            None
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! The driver of a run: carries out what the round engine asks for.
+//!
+//! One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Hall`](crate::hall::Hall).
+//! The order of a round's last act is fixed: ledger entry written and synced, then noise drawn,
+//! then the optimiser's step, then the result stored and offered.
+//!
+//! Scores on public rows come after that, in a thread of their own, while the next round
+//! trains. At most one round is without them: before a round is paid for, and before a run
+//! ends, the scores of the round before are waited for. So a model whose scores aren't finite
+//! ends the run at no further cost, and a seeded run is the same however fast it is scored.
+
+mod background;
+mod charges;
+mod cohort;
+mod deadline;
+mod driver;
+mod kept;
+mod observer;
+mod server_model;
+mod summary;
+
+pub use cohort::samples_clients;
+pub use driver::Driver;
+pub use observer::{Health, Observer, RoundStore};
+pub use summary::{Adapted, Outcome, RoundSummary};
+
+use umbel_proto::mechanism::MechanismError;
+use umbel_proto::spending::SpendingError;
+
+/// Why a run can't be driven at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger.
+    #[error(transparent)]
+    Spending(#[from] SpendingError),
+    /// The plan.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+    /// A number that privacy arithmetic refuses.
+    #[error("{0}")]
+    Privacy(String),
+    /// The number of initial parameters isn't the plan's.
+    #[error("{found} initial parameters, but the plan says {expected}")]
+    Parameters {
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+}

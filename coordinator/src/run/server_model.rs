@@ -1,0 +1,117 @@
+//! The model at the coordinator: its parameters, and the step that a noised sum moves them by.
+
+use std::sync::Arc;
+
+use umbel_model::Optimiser;
+use umbel_privacy::adaptive_clipping::AdaptiveClipping;
+use umbel_privacy::combination::Summed;
+use umbel_privacy::lattice::{LatticeStep, LatticeVector};
+use umbel_proto::plan::Plan;
+
+use super::RunError;
+use super::cohort::samples_clients;
+use super::summary::Adapted;
+use crate::config::{RunConfig, ServerSection};
+use crate::schedule::learning_rate;
+
+/// Parameters between rounds.
+pub(super) struct ServerModel {
+    parameters: Vec<f32>,
+    optimiser: Optimiser,
+    schedule: ServerSection,
+    rounds: u32,
+    summed: Summed,
+    lattice: LatticeStep,
+    divisor: f64,
+    /// The rule of adaptive clipping and the threshold that clients are told.
+    adaptive: Option<(AdaptiveClipping, f32)>,
+}
+
+/// What a step was like.
+pub(super) struct Stepped {
+    pub(super) parameters: Arc<[f32]>,
+    pub(super) learning_rate: f64,
+    pub(super) adaptive: Option<Adapted>,
+}
+
+impl ServerModel {
+    pub(super) fn new(
+        plan: &Plan,
+        config: &RunConfig,
+        parameters: Vec<f32>,
+    ) -> Result<Self, RunError> {
+        if parameters.len() != plan.classifier.parameters {
+            return Err(RunError::Parameters {
+                found: parameters.len(),
+                expected: plan.classifier.parameters,
+            });
+        }
+        let adaptive = plan.adaptive_clipping()?;
+        Ok(Self {
+            optimiser: Optimiser::new(config.server.optimiser_config(), parameters.len()),
+            parameters,
+            schedule: config.server.clone(),
+            rounds: plan.rounds,
+            summed: plan.summed,
+            lattice: plan.submitted_step()?,
+            divisor: divisor(plan, config),
+            adaptive: adaptive.map(|rule| (rule, rule.first_threshold() as f32)),
+        })
+    }
+
+    /// What a round begins with, as clients get it.
+    pub(super) fn encoded(&self) -> Arc<[u8]> {
+        let threshold = self.adaptive.as_ref().map(|(_, threshold)| threshold);
+        self.parameters
+            .iter()
+            .chain(threshold)
+            .flat_map(|w| w.to_le_bytes())
+            .collect()
+    }
+
+    /// Takes the optimiser's step on the mean of a noised sum.
+    pub(super) fn step(&mut self, round: u32, sum: &LatticeVector) -> Stepped {
+        let mut total = sum.to_f64(self.lattice);
+        let adaptive = self.adapt(&mut total);
+        // A sum of differences points where the parameters should go, a gradient away from it.
+        let sign = match self.summed {
+            Summed::Gradients => 1.0,
+            Summed::Deltas => -1.0,
+        };
+        total.iter_mut().for_each(|x| *x *= sign / self.divisor);
+        let learning_rate = learning_rate(&self.schedule, round, self.rounds);
+        self.optimiser
+            .step(&mut self.parameters, &total, learning_rate);
+        Stepped {
+            parameters: self.parameters.clone().into(),
+            learning_rate,
+            adaptive,
+        }
+    }
+
+    /// With adaptive clipping, takes the sum of the units' bits off the noised sum, brings the
+    /// rest back to the scale of the gradients, and learns the next threshold.
+    fn adapt(&mut self, total: &mut Vec<f64>) -> Option<Adapted> {
+        let (rule, threshold) = self.adaptive.as_mut()?;
+        let now = f64::from(*threshold);
+        let bits = total.pop().unwrap_or_default();
+        let scale = rule.scale(now);
+        total.iter_mut().for_each(|x| *x /= scale);
+        let unclipped = rule.share_found(bits);
+        *threshold = rule.next_threshold(now, unclipped) as f32;
+        Some(Adapted {
+            unclipped,
+            threshold: f64::from(*threshold),
+        })
+    }
+}
+
+/// The public constant that a sum is divided by: never a count of who came.
+fn divisor(plan: &Plan, config: &RunConfig) -> f64 {
+    let clients = config.clients.len() as f64;
+    match plan.summed {
+        Summed::Gradients => config.training.expected_batch.unwrap_or(1.0),
+        Summed::Deltas if samples_clients(plan) => clients * plan.privacy.sampling_rate,
+        Summed::Deltas => clients,
+    }
+}

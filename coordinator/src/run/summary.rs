@@ -1,0 +1,70 @@
+//! What a round, and a run, come to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use umbel_proto::message::Ending;
+use umbel_proto::spending::LedgerSnapshot;
+
+use crate::round::Participation;
+
+/// What a finished round was like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundSummary {
+    /// The round, from 1.
+    pub round: u32,
+    /// Epsilon spent on the data set so far, at the plan's delta; `None` without privacy.
+    pub epsilon: Option<f64>,
+    /// Who took part; `None` where the client is the unit, as this is what the noise hides.
+    pub participation: Option<Participation>,
+    /// The parameters after the round.
+    pub parameters: Arc<[f32]>,
+    /// The learning rate of the round's step.
+    pub learning_rate: f64,
+    /// What adaptive clipping learnt, where clipping adapts.
+    pub adaptive: Option<Adapted>,
+    /// Hash of the ledger's last entry, the round's; `None` without privacy.
+    pub ledger_head: Option<String>,
+    /// The run's clock when the parameters were there.
+    pub at: Duration,
+}
+
+impl RoundSummary {
+    /// Whether all that the next round would start from is finite numbers. It is released by
+    /// now, so that looking at it costs nothing.
+    pub fn is_finite(&self) -> bool {
+        let threshold = self.adaptive.map(|adapted| adapted.threshold);
+        threshold.is_none_or(f64::is_finite) && self.parameters.iter().all(|w| w.is_finite())
+    }
+}
+
+/// What a round taught adaptive clipping. Both numbers come from the round's noised sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adapted {
+    /// The noisy share of units that weren't clipped.
+    pub unclipped: f64,
+    /// The threshold of the next round.
+    pub threshold: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The ending.
+    pub ending: Ending,
+    /// Rounds whose result is out.
+    pub rounds: u32,
+    /// What the run is left with: the parameters of the last round whose numbers are finite,
+    /// and that round. `None` where there is no such round.
+    pub kept: Option<(u32, Arc<[f32]>)>,
+    /// Drawings of noise that this run's entries pay for; 0 without privacy.
+    pub draws: u64,
+    /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
+    pub epsilon: Option<f64>,
+    /// Whether other runs used the same rows, so that this epsilon is no guarantee by itself.
+    pub spans_runs: bool,
+    /// Hash of the ledger's last entry.
+    pub ledger_head: Option<String>,
+    /// The ledger at the end; `None` without privacy, and where it can't be read any more.
+    pub ledger: Option<LedgerSnapshot>,
+}

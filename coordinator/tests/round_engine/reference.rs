@@ -1,0 +1,216 @@
+//! The engine as simply as it can be written: everything is looked for and counted anew at each
+//! event, and no count is kept. It is slow, and easy to compare with what ARCHITECTURE says.
+
+use std::collections::BTreeMap;
+
+use umbel_coordinator::round::{Action, Event, Participation, RoundSettings};
+use umbel_proto::message::{BlobDigest, ClientId, Ending};
+
+#[derive(Clone, Debug, PartialEq)]
+enum At {
+    Gathering,
+    Gate,
+    Draw,
+    Collecting,
+    Spending,
+    Releasing,
+    Done,
+}
+
+#[derive(Clone, Debug)]
+pub struct Reference {
+    settings: RoundSettings,
+    at: At,
+    round: u32,
+    attempt: u32,
+    done: u32,
+    present: Vec<ClientId>,
+    cohort: Vec<ClientId>,
+    updates: BTreeMap<ClientId, BlobDigest>,
+}
+
+impl Reference {
+    pub fn new(settings: RoundSettings) -> Self {
+        Self {
+            settings,
+            at: At::Gathering,
+            round: 1,
+            attempt: 0,
+            done: 0,
+            present: Vec::new(),
+            cohort: Vec::new(),
+            updates: BTreeMap::new(),
+        }
+    }
+
+    pub fn rounds_done(&self) -> u32 {
+        self.done
+    }
+
+    pub fn present(&self) -> &[ClientId] {
+        &self.present
+    }
+
+    /// `Some(true)`: it would count; `Some(false)`: it counts already; `None`: it can't count.
+    pub fn admits(&self, client: &ClientId, round: u32, digest: &BlobDigest) -> Option<bool> {
+        if self.at != At::Collecting || self.round != round || !self.cohort.contains(client) {
+            return None;
+        }
+        match self.updates.get(client) {
+            None => Some(true),
+            Some(earlier) => (earlier == digest).then_some(false),
+        }
+    }
+
+    pub fn handle(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Joined(client) => {
+                if self.settings.clients.contains(&client) && !self.present.contains(&client) {
+                    self.present.push(client);
+                }
+                if self.at == At::Gathering && self.present.len() == self.settings.clients.len() {
+                    return self.ask_gate();
+                }
+            }
+            Event::Left(client) => {
+                self.present.retain(|present| *present != client);
+                return self.close_if_in_vain();
+            }
+            Event::GatheringOver if self.at == At::Gathering => {
+                let least = self.settings.minimum.max(1);
+                let here = self.present.len();
+                if here >= least {
+                    return self.ask_gate();
+                }
+                let absent = self.settings.clients.iter();
+                let absent = absent.filter(|client| !self.present.contains(client));
+                let reason = format!(
+                    "{here} of at least {least} clients joined in time; not seen: {}",
+                    names(absent)
+                );
+                return self.finish(Ending::Failed { reason });
+            }
+            Event::RoundPermitted if self.at == At::Gate => {
+                self.at = At::Draw;
+                return vec![Action::DrawCohort {
+                    round: self.round,
+                    attempt: self.attempt,
+                }];
+            }
+            Event::BudgetExhausted if self.at == At::Gate => {
+                let rounds = self.round - 1;
+                return self.finish(Ending::BudgetExhausted { rounds });
+            }
+            Event::CohortDrawn(drawn) if self.at == At::Draw => {
+                let known = self.settings.clients.iter();
+                self.cohort = known.filter(|c| drawn.contains(c)).cloned().collect();
+                self.updates.clear();
+                self.at = At::Collecting;
+                let open = Action::Open {
+                    round: self.round,
+                    cohort: self.cohort.clone(),
+                };
+                return [vec![open], self.close_if_in_vain()].concat();
+            }
+            Event::UpdateArrived {
+                client,
+                round,
+                digest,
+            } if self.admits(&client, round, &digest) == Some(true) => {
+                self.updates.insert(client.clone(), digest);
+                return [vec![Action::Count(client)], self.close_if_in_vain()].concat();
+            }
+            Event::DeadlinePassed if self.at == At::Collecting => return self.close(),
+            Event::SpendRecorded if self.at == At::Spending => {
+                self.at = At::Releasing;
+                return vec![Action::Release {
+                    round: self.round,
+                    participation: self.participation(),
+                }];
+            }
+            Event::Released if self.at == At::Releasing => {
+                self.done = self.round;
+                if self.round == self.settings.rounds {
+                    return self.finish(Ending::Complete);
+                }
+                self.round += 1;
+                self.attempt = 0;
+                return self.ask_gate();
+            }
+            Event::Diverged { round } => {
+                if self.at == At::Releasing && round == self.round {
+                    self.done = round;
+                    return self.finish(Ending::Diverged { round });
+                }
+                let is_out = (1..=self.done).contains(&round);
+                if is_out && !matches!(self.at, At::Releasing | At::Done) {
+                    return self.finish(Ending::Diverged { round });
+                }
+            }
+            Event::Broken(reason) => return self.finish(Ending::Failed { reason }),
+            _ => {}
+        }
+        vec![]
+    }
+
+    fn ask_gate(&mut self) -> Vec<Action> {
+        self.at = At::Gate;
+        vec![Action::AskGate { round: self.round }]
+    }
+
+    fn finish(&mut self, ending: Ending) -> Vec<Action> {
+        self.at = At::Done;
+        vec![Action::Finish(ending)]
+    }
+
+    fn needed(&self) -> usize {
+        if self.settings.sampled {
+            0
+        } else {
+            self.settings.minimum
+        }
+    }
+
+    fn participation(&self) -> Participation {
+        let gave = |client: &ClientId| self.updates.contains_key(client);
+        let (counted, missing) = self.cohort.iter().cloned().partition(gave);
+        Participation { counted, missing }
+    }
+
+    fn close_if_in_vain(&mut self) -> Vec<Action> {
+        let awaited = self
+            .cohort
+            .iter()
+            .filter(|client| self.present.contains(client) && !self.updates.contains_key(client));
+        let awaited = awaited.count();
+        let in_vain = awaited == 0 || self.updates.len() + awaited < self.needed();
+        if self.at == At::Collecting && in_vain {
+            return self.close();
+        }
+        vec![]
+    }
+
+    fn close(&mut self) -> Vec<Action> {
+        let (given, needed) = (self.updates.len(), self.needed());
+        if given >= needed {
+            self.at = At::Spending;
+            return vec![Action::RecordSpend { round: self.round }];
+        }
+        self.attempt += 1;
+        if self.attempt < self.settings.attempts && self.present.len() >= needed {
+            return self.ask_gate();
+        }
+        let reason = format!(
+            "round {} got {given} of at least {needed} updates in {} attempts; missing: {}",
+            self.round,
+            self.attempt,
+            names(self.participation().missing.iter())
+        );
+        self.finish(Ending::Failed { reason })
+    }
+}
+
+fn names<'a>(clients: impl Iterator<Item = &'a ClientId>) -> String {
+    let names: Vec<&str> = clients.map(ClientId::as_str).collect();
+    names.join(", ")
+}
