@@ -205,6 +205,10 @@ fn while_an_update_is_added_all_other_calls_are_answered_and_the_sum_is_waited_f
         let open = hall.lock().sum.clone().unwrap();
         let adding = open.lock().unwrap();
         let waiting = scope.spawn(|| hall.submit(&client(2), update(2)));
+        // Its first check passed, and it comes to the sum's lock or waits there.
+        while hall.traffic().up < 2 * hall.update_bytes() {
+            thread::yield_now();
+        }
         wait_until_open(hall);
         assert_eq!(hall.submit(&client(1), update(1)), Receipt::Duplicate);
         hall.leave(&client(3));
