@@ -2,7 +2,7 @@
 //! same of.
 //!
 //! They are derived from the plan by whoever can read plans, by the code that sites use, and
-//! compared with the other two documents here. A [`Differences`] names the field, both values
+//! compared with the other two documents here. `Differences` names the field, both values
 //! and both files.
 
 use serde::Serialize;
