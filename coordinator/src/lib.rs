@@ -6,6 +6,7 @@
 //! | [`round`] | the round engine: a pure state machine |
 //! | [`hall`] | where clients' calls meet the engine |
 //! | [`run`] | the driver: ledger, noise, optimiser, in that order; scores in the background |
+//! | [`strategy`] | what the server makes of a round's mean, one file a strategy |
 //! | [`accumulator`] | what an update must be |
 //! | [`evaluation`] | accuracy and loss on public files |
 //! | [`run_folder`] | what a run leaves on disk |
@@ -43,5 +44,6 @@ pub mod run_folder;
 pub mod run_report;
 mod schedule;
 pub mod serve;
+pub mod strategy;
 pub mod verify;
 pub mod witness;

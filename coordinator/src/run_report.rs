@@ -11,7 +11,7 @@ use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 
-use crate::config::{RunConfig, ServerOptimiserName};
+use crate::config::RunConfig;
 use crate::evaluation::{Evaluation, Scores};
 use crate::hall::{Attendance, Traffic};
 use crate::recorder::Metric;
@@ -315,11 +315,7 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
 
 fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
     let server = &facts.config.server;
-    let optimiser = match server.optimiser {
-        ServerOptimiserName::Sgd => "SGD",
-        ServerOptimiserName::Momentum => "SGD with momentum",
-        ServerOptimiserName::Adam => "Adam",
-    };
+    let optimiser = server.optimiser.title;
     let mut settings = vec![
         ("server optimiser".to_owned(), optimiser.to_owned()),
         ("learning rate".into(), server.learning_rate.to_string()),

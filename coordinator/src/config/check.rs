@@ -8,7 +8,7 @@ use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
 use umbel_proto::message::ClientId;
 use umbel_proto::plan::{ClippingRule, PlanError};
 
-use super::{ConfigError, RunConfig, ServerOptimiserName};
+use super::{ConfigError, RunConfig};
 
 /// Checks keys against each other.
 pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
@@ -158,32 +158,16 @@ fn check_training(config: &RunConfig) -> Result<(), ConfigError> {
 
 fn check_server(config: &RunConfig) -> Result<(), ConfigError> {
     let server = &config.server;
-    let fraction = |x: f64| (0.0..1.0).contains(&x);
     require(
         server.learning_rate.is_finite() && server.learning_rate > 0.0,
         "server.learning_rate",
         "must be above 0",
     )?;
-    require(
-        server.optimiser != ServerOptimiserName::Momentum || fraction(server.momentum),
-        "server.momentum",
-        "must be at least 0 and below 1",
-    )?;
-    require(
-        fraction(server.beta1) && fraction(server.beta2),
-        "server.beta1",
-        "beta1 and beta2 must be at least 0 and below 1",
-    )?;
-    require(
-        server.epsilon > 0.0 && server.epsilon < 1.0,
-        "server.epsilon",
-        "must be above 0 and below 1",
-    )?;
-    require(
-        server.warmup_rounds <= config.run.rounds,
-        "server.warmup_rounds",
-        "must not be more than run.rounds",
-    )
+    let usable = server.optimiser.check(&server.given());
+    usable.map_err(|(key, why)| ConfigError::Check {
+        key: key.name().into(),
+        reason: why.to_string(),
+    })
 }
 
 fn check_clients(config: &RunConfig) -> Result<(), ConfigError> {

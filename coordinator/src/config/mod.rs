@@ -15,11 +15,12 @@ pub use plan::{ModelFacts, plan};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use umbel_model::OptimiserConfig;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::message::{BlobDigest, ClientId};
 use umbel_proto::plan::{ClippingRule, LocalOptimiser};
+
+use crate::strategy::{self, Given, StrategyKind};
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -255,24 +256,23 @@ pub struct LocalSection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSection {
-    /// `sgd`, `momentum` or `adam`.
-    pub optimiser: ServerOptimiserName,
+    /// The name of a strategy ([`strategy::ALL`]).
+    #[serde(deserialize_with = "strategy::deserialize")]
+    pub optimiser: &'static StrategyKind,
     /// Learning rate at its peak.
     pub learning_rate: f64,
-    /// Momentum, for `momentum`.
-    #[serde(default = "default_momentum")]
-    pub momentum: f64,
-    /// Adam's decay of the mean.
-    #[serde(default = "default_momentum")]
-    pub beta1: f64,
-    /// Adam's decay of the squares.
-    #[serde(default = "default_beta2")]
-    pub beta2: f64,
-    /// Adam's epsilon. Default 1e-6: some parameters (the bias of attention's keys) have a
-    /// gradient of exactly zero, and with the usual 1e-8 Adam would blow up what rounding
-    /// leaves of it to whole steps.
-    #[serde(default = "default_adam_epsilon")]
-    pub epsilon: f64,
+    /// What is kept of the last step's direction; the strategy's default if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Decay of the mean; the strategy's default if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta1: Option<f64>,
+    /// Decay of the squares; the strategy's default if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    /// What is added to the root of the squares; the strategy's default if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
     /// Rounds over which the learning rate rises from 0 to its peak.
     #[serde(default)]
     pub warmup_rounds: u32,
@@ -282,37 +282,15 @@ pub struct ServerSection {
 }
 
 impl ServerSection {
-    /// The optimiser that these keys describe.
-    pub fn optimiser_config(&self) -> OptimiserConfig {
-        match self.optimiser {
-            ServerOptimiserName::Sgd => OptimiserConfig::Sgd {
-                momentum: 0.0,
-                weight_decay: 0.0,
-            },
-            ServerOptimiserName::Momentum => OptimiserConfig::Sgd {
-                momentum: self.momentum,
-                weight_decay: 0.0,
-            },
-            ServerOptimiserName::Adam => OptimiserConfig::Adam {
-                beta1: self.beta1,
-                beta2: self.beta2,
-                epsilon: self.epsilon,
-                weight_decay: 0.0,
-            },
+    /// The numbers that are given for the strategy.
+    pub fn given(&self) -> Given {
+        Given {
+            momentum: self.momentum,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
         }
     }
-}
-
-/// The server optimisers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ServerOptimiserName {
-    /// Plain gradient descent (FedSGD, FedAvg).
-    Sgd,
-    /// Gradient descent with heavy-ball momentum (FedAvgM).
-    Momentum,
-    /// Adam (FedAdam).
-    Adam,
 }
 
 /// How the learning rate falls.
@@ -472,15 +450,6 @@ fn default_micro_batch() -> usize {
 }
 fn default_max_units() -> u64 {
     1 << 16
-}
-fn default_momentum() -> f64 {
-    0.9
-}
-fn default_beta2() -> f64 {
-    0.999
-}
-fn default_adam_epsilon() -> f64 {
-    1e-6
 }
 fn default_certificate() -> PathBuf {
     "server.pem".into()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use umbel_model::Optimiser;
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
@@ -13,11 +12,12 @@ use super::cohort::samples_clients;
 use super::summary::Adapted;
 use crate::config::{RunConfig, ServerSection};
 use crate::schedule::learning_rate;
+use crate::strategy::Strategy;
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {
     parameters: Vec<f32>,
-    optimiser: Optimiser,
+    strategy: Box<dyn Strategy>,
     schedule: ServerSection,
     rounds: u32,
     summed: Summed,
@@ -47,10 +47,11 @@ impl ServerModel {
             });
         }
         let adaptive = plan.adaptive_clipping()?;
+        let server = &config.server;
         Ok(Self {
-            optimiser: Optimiser::new(config.server.optimiser_config(), parameters.len()),
+            strategy: server.optimiser.make(server.given(), parameters.len()),
             parameters,
-            schedule: config.server.clone(),
+            schedule: server.clone(),
             rounds: plan.rounds,
             summed: plan.summed,
             lattice: plan.submitted_step()?,
@@ -69,7 +70,7 @@ impl ServerModel {
             .collect()
     }
 
-    /// Takes the optimiser's step on the mean of a noised sum.
+    /// Takes the strategy's step on the mean of a noised sum.
     pub(super) fn step(&mut self, round: u32, sum: &LatticeVector) -> Stepped {
         let mut total = sum.to_f64(self.lattice);
         let adaptive = self.adapt(&mut total);
@@ -80,7 +81,7 @@ impl ServerModel {
         };
         total.iter_mut().for_each(|x| *x *= sign / self.divisor);
         let learning_rate = learning_rate(&self.schedule, round, self.rounds);
-        self.optimiser
+        self.strategy
             .step(&mut self.parameters, &total, learning_rate);
         Stepped {
             parameters: self.parameters.clone().into(),

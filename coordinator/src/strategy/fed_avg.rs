@@ -1,0 +1,29 @@
+//! FedSGD and FedAvg (McMahan et al. 2017): plain steps down the mean.
+
+use super::{ForeignState, State, Strategy, StrategyKind};
+
+pub(super) const KIND: StrategyKind = StrategyKind {
+    name: "sgd",
+    title: "SGD",
+    keys: &[],
+    make: |_, parameters| Box::new(FedAvg(State::zeros(0, parameters))),
+};
+
+struct FedAvg(State);
+
+impl Strategy for FedAvg {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+        self.0.steps += 1;
+        for (w, g) in parameters.iter_mut().zip(gradient) {
+            *w = (f64::from(*w) - learning_rate * g) as f32;
+        }
+    }
+
+    fn state(&self) -> State {
+        self.0.clone()
+    }
+
+    fn restore(&mut self, state: State) -> Result<(), ForeignState> {
+        self.0.replace(state)
+    }
+}

@@ -1,0 +1,41 @@
+//! FedAvgM (Hsu et al. 2019): steps with heavy-ball momentum, `m = μ m + g; w -= η m`.
+
+use super::{ForeignState, Key, State, Strategy, StrategyKind};
+
+pub(super) const KIND: StrategyKind = StrategyKind {
+    name: "momentum",
+    title: "SGD with momentum",
+    keys: &[(Key::Momentum, 0.9)],
+    make: |keys, parameters| {
+        Box::new(FedAvgM {
+            momentum: keys.get(Key::Momentum),
+            state: State::zeros(1, parameters),
+        })
+    },
+};
+
+struct FedAvgM {
+    momentum: f64,
+    state: State,
+}
+
+impl Strategy for FedAvgM {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+        self.state.steps += 1;
+        let [mean] = self.state.moments.as_mut_slice() else {
+            return;
+        };
+        for ((w, g), m) in parameters.iter_mut().zip(gradient).zip(mean) {
+            *m = self.momentum * *m + g;
+            *w = (f64::from(*w) - learning_rate * *m) as f32;
+        }
+    }
+
+    fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    fn restore(&mut self, state: State) -> Result<(), ForeignState> {
+        self.state.replace(state)
+    }
+}

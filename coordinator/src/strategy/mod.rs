@@ -1,0 +1,87 @@
+//! What the server makes of a round's mean: one file a strategy.
+//!
+//! A strategy sees the mean of a round after its noise, so that whatever it does is
+//! post-processing and costs nothing. A new one is a new file with its [`StrategyKind`], and a
+//! line in [`ALL`].
+
+mod adam;
+mod fed_avg;
+mod fed_avg_m;
+mod kind;
+
+pub use kind::{Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize};
+
+/// The strategies that there are, by the names that `server.optimiser` may have.
+pub const ALL: &[&StrategyKind] = &[&fed_avg::KIND, &fed_avg_m::KIND, &adam::KIND];
+
+/// The server's rule, with what it remembers of earlier rounds.
+pub trait Strategy: Send {
+    /// Moves the parameters down `gradient`, a round's mean: of gradients, or of what clients'
+    /// parameters are to lose. Both have the length that the strategy was made for. Under privacy
+    /// they are noised.
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64);
+
+    /// What it remembers, so that a run can be taken up again with the same bits.
+    fn state(&self) -> State;
+
+    /// Goes on from what was remembered.
+    ///
+    /// # Errors
+    /// [`ForeignState`] for another strategy's state, or one for other parameters.
+    fn restore(&mut self, state: State) -> Result<(), ForeignState>;
+}
+
+/// What a strategy remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// Steps taken.
+    pub steps: u64,
+    /// Numbers for each parameter: a mean, squares, or both.
+    pub moments: Vec<Vec<f64>>,
+}
+
+/// A state that belongs to something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the stored state of the server's optimiser has {found:?} numbers for each parameter, and \
+     {expected:?} are expected: it belongs to another optimiser or model"
+)]
+pub struct ForeignState {
+    found: Vec<usize>,
+    expected: Vec<usize>,
+}
+
+impl State {
+    /// An empty memory of so many numbers for each of these parameters.
+    fn zeros(moments: usize, parameters: usize) -> Self {
+        Self {
+            steps: 0,
+            moments: vec![vec![0.0; parameters]; moments],
+        }
+    }
+
+    /// Takes over another state of the same shape.
+    fn replace(&mut self, by: Self) -> Result<(), ForeignState> {
+        let shape = |state: &Self| state.moments.iter().map(Vec::len).collect::<Vec<_>>();
+        let (found, expected) = (shape(&by), shape(self));
+        if found != expected {
+            return Err(ForeignState { found, expected });
+        }
+        *self = by;
+        Ok(())
+    }
+}
+
+/// The strategy of this name.
+///
+/// # Errors
+/// [`UnknownStrategy`] names those that there are.
+pub fn named(name: &str) -> Result<&'static StrategyKind, UnknownStrategy> {
+    let mut all = ALL.iter().copied();
+    all.find(|kind| kind.name == name)
+        .ok_or_else(|| UnknownStrategy::new(name))
+}
+
+#[cfg(test)]
+#[path = "strategy_tests.rs"]
+mod tests;
