@@ -5,6 +5,7 @@
 //! line in [`ALL`].
 
 mod adam;
+mod fed_adam;
 mod fed_avg;
 mod fed_avg_m;
 mod kind;
@@ -12,7 +13,12 @@ mod kind;
 pub use kind::{Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize};
 
 /// The strategies that there are, by the names that `server.optimiser` may have.
-pub const ALL: &[&StrategyKind] = &[&fed_avg::KIND, &fed_avg_m::KIND, &adam::KIND];
+pub const ALL: &[&StrategyKind] = &[
+    &fed_avg::KIND,
+    &fed_avg_m::KIND,
+    &adam::KIND,
+    &fed_adam::KIND,
+];
 
 /// The server's rule, with what it remembers of earlier rounds.
 pub trait Strategy: Send {
