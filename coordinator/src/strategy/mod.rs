@@ -8,6 +8,7 @@ mod adam;
 mod fed_adam;
 mod fed_avg;
 mod fed_avg_m;
+mod fed_yogi;
 mod kind;
 
 pub use kind::{Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize};
@@ -18,6 +19,7 @@ pub const ALL: &[&StrategyKind] = &[
     &fed_avg_m::KIND,
     &adam::KIND,
     &fed_adam::KIND,
+    &fed_yogi::KIND,
 ];
 
 /// The server's rule, with what it remembers of earlier rounds.

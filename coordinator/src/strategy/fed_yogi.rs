@@ -1,0 +1,54 @@
+//! FedYogi (Reddi et al. 2021, algorithm 2): the squares move towards the new ones by a share of
+//! the new ones alone, so that they fall slowly. `v -= (1 - β₂) g² sign(v - g²)`,
+//! `w -= η m / (√v + τ)`.
+
+use super::{ForeignState, Key, State, Strategy, StrategyKind};
+
+pub(super) const KIND: StrategyKind = StrategyKind {
+    name: "fed-yogi",
+    title: "FedYogi",
+    keys: &[(Key::Beta1, 0.9), (Key::Beta2, 0.99), (Key::Epsilon, 1e-3)],
+    make: |keys, parameters| {
+        Box::new(FedYogi {
+            beta1: keys.get(Key::Beta1),
+            beta2: keys.get(Key::Beta2),
+            tau: keys.get(Key::Epsilon),
+            state: State::zeros(2, parameters),
+        })
+    },
+};
+
+struct FedYogi {
+    beta1: f64,
+    beta2: f64,
+    tau: f64,
+    state: State,
+}
+
+impl Strategy for FedYogi {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+        self.state.steps += 1;
+        let [mean, square] = self.state.moments.as_mut_slice() else {
+            return;
+        };
+        let moments = mean.iter_mut().zip(square);
+        for ((w, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
+            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
+            *v -= (1.0 - self.beta2) * g * g * sign(*v - g * g);
+            *w = (f64::from(*w) - learning_rate * *m / (v.sqrt() + self.tau)) as f32;
+        }
+    }
+
+    fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    fn restore(&mut self, state: State) -> Result<(), ForeignState> {
+        self.state.replace(state)
+    }
+}
+
+/// The sign, which is 0 of 0; [`f64::signum`] gives 1 there.
+fn sign(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x.signum() }
+}
