@@ -5,6 +5,7 @@
 //! line in [`ALL`].
 
 mod adam;
+mod fed_adagrad;
 mod fed_adam;
 mod fed_avg;
 mod fed_avg_m;
@@ -20,6 +21,7 @@ pub const ALL: &[&StrategyKind] = &[
     &adam::KIND,
     &fed_adam::KIND,
     &fed_yogi::KIND,
+    &fed_adagrad::KIND,
 ];
 
 /// The server's rule, with what it remembers of earlier rounds.

@@ -1,0 +1,42 @@
+//! FedAdagrad (Reddi et al. 2021, algorithm 2, without momentum): each parameter's steps get
+//! smaller as its squares add up. `v += g²`, `w -= η g / (√v + τ)`.
+
+use super::{ForeignState, Key, State, Strategy, StrategyKind};
+
+pub(super) const KIND: StrategyKind = StrategyKind {
+    name: "fed-adagrad",
+    title: "FedAdagrad",
+    keys: &[(Key::Epsilon, 1e-3)],
+    make: |keys, parameters| {
+        Box::new(FedAdagrad {
+            tau: keys.get(Key::Epsilon),
+            state: State::zeros(1, parameters),
+        })
+    },
+};
+
+struct FedAdagrad {
+    tau: f64,
+    state: State,
+}
+
+impl Strategy for FedAdagrad {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+        self.state.steps += 1;
+        let [square] = self.state.moments.as_mut_slice() else {
+            return;
+        };
+        for ((w, g), v) in parameters.iter_mut().zip(gradient).zip(square) {
+            *v += g * g;
+            *w = (f64::from(*w) - learning_rate * g / (v.sqrt() + self.tau)) as f32;
+        }
+    }
+
+    fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    fn restore(&mut self, state: State) -> Result<(), ForeignState> {
+        self.state.replace(state)
+    }
+}
