@@ -8,6 +8,7 @@
 mod closed;
 mod contour;
 mod decay;
+mod dominated;
 mod grid;
 mod interval;
 mod mechanism;

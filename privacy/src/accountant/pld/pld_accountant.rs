@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::interval::Interval;
 use super::mechanism::{Mechanism, Total};
 use super::sampled_gaussian::Side;
-use super::{contour, grid, memo, single};
+use super::{contour, dominated, grid, memo, single};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
 use crate::accountant::{
@@ -95,9 +95,8 @@ impl PldAccountant {
         for &side in self.sides() {
             let total = self.total(side);
             if total.runs.is_empty() {
-                let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
-                // The closed form is rounded up, by less than this.
-                return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
+                // The same from either side.
+                return one_sided(&total, delta, 0.0);
             }
             // The second side can't matter where its epsilon is surely smaller.
             let smaller = total.largest_loss() <= interval.lower()
@@ -262,6 +261,11 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
 /// A certified epsilon of one side, which needn't be known closely where it is below `enough`.
 fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
     let ln_delta = delta.get().ln();
+    if total.runs.is_empty() {
+        let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
+        // The closed form is rounded up, by less than this.
+        return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
+    }
     if let ([(Mechanism::Sampled { q, sigma }, 1)], true) =
         (total.runs.as_slice(), total.mu_squared == 0.0)
         && let Some(found) = single::epsilon(*q, *sigma, total.side, delta)
@@ -274,20 +278,25 @@ fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
     let by_contour =
         |work: f64| contour::epsilon(total, ln_delta, work).unwrap_or(Interval::UNKNOWN);
     let known = |found: Interval| found.is_within(NARROW) || found.upper() <= enough;
-    let smooth = by_contour(contour::LITTLE_WORK);
-    if known(smooth) {
-        return smooth;
+    // All hold, so the truth lies in what they share.
+    let mut found = total.by_largest_loss(ln_delta);
+    if known(found) {
+        return found;
     }
-    let reversed = total.reversed();
+    found = found.and(by_contour(contour::LITTLE_WORK));
+    if known(found) {
+        return found;
+    }
+    found = found.and(dominated::epsilon(total, delta, enough, &one_sided));
+    if known(found) {
+        return found;
+    }
     let question = grid::Question {
         runs: &total.on_grid(),
         ln_delta,
-        // Raised by more than rounding takes.
-        reverse: &|lambda| Some(reversed.cumulants(lambda)?.log_moment * (1.0 + 1e-9) + 1e-9),
         enough,
     };
-    // All hold, so the truth lies in what they share.
-    let found = grid::epsilon(&question).and(smooth);
+    found = found.and(grid::epsilon(&question));
     if known(found) {
         return found;
     }

@@ -16,6 +16,8 @@ mod laplace;
 mod law;
 mod normal;
 mod search;
+mod spacing;
+mod strays;
 
 pub(super) use cell::Component;
 pub(super) use search::{Question, Run, epsilon};
