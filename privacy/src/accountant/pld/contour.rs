@@ -23,7 +23,7 @@ use super::tilted::{Cumulants, TiltedLaw};
 /// Points of the trapezoidal rule, at most, times nodes of each law: a few milliseconds, and a
 /// tenth of a second.
 pub(super) const LITTLE_WORK: f64 = 4e6;
-pub(super) const MUCH_WORK: f64 = 2.5e7;
+pub(super) const MUCH_WORK: f64 = 6e7;
 
 /// Nodes of a law that take as long as one closed form.
 const CLOSED_WORK: f64 = 40.0;

@@ -260,6 +260,16 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
 
 /// A certified epsilon of one side, which needn't be known closely where it is below `enough`.
 fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
+    let found = quickly(total, delta, enough);
+    if found.is_within(NARROW) || found.upper() <= enough {
+        return found;
+    }
+    let smooth = contour::epsilon(total, delta.get().ln(), contour::MUCH_WORK);
+    found.and(smooth.unwrap_or(Interval::UNKNOWN))
+}
+
+/// The same by all but the contour with many points.
+fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
     let ln_delta = delta.get().ln();
     if total.runs.is_empty() {
         let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
@@ -275,19 +285,18 @@ fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
     if total.variation() <= delta.get() {
         return Interval::ZERO;
     }
-    let by_contour =
-        |work: f64| contour::epsilon(total, ln_delta, work).unwrap_or(Interval::UNKNOWN);
     let known = |found: Interval| found.is_within(NARROW) || found.upper() <= enough;
     // All hold, so the truth lies in what they share.
     let mut found = total.by_largest_loss(ln_delta);
     if known(found) {
         return found;
     }
-    found = found.and(by_contour(contour::LITTLE_WORK));
+    let smooth = contour::epsilon(total, ln_delta, contour::LITTLE_WORK);
+    found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
     if known(found) {
         return found;
     }
-    found = found.and(dominated::epsilon(total, delta, enough, &one_sided));
+    found = found.and(dominated::epsilon(total, delta, enough, &quickly));
     if known(found) {
         return found;
     }
@@ -296,11 +305,7 @@ fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
         ln_delta,
         enough,
     };
-    found = found.and(grid::epsilon(&question));
-    if known(found) {
-        return found;
-    }
-    found.and(by_contour(contour::MUCH_WORK))
+    found.and(grid::epsilon(&question))
 }
 
 impl Accountant for PldAccountant {

@@ -39,6 +39,9 @@ pub(super) struct Sum {
 /// Covers the rounding of a few products and exponentials.
 const ROUNDED_UP: f64 = 1.0 + 1e-12;
 
+/// ln of a size that is none beside what rounding makes of numbers near one.
+const LN_VANISHED: f64 = -200.0;
+
 /// The transform's relative error in the Euclidean norm is at most this times the number of its
 /// levels: Higham 2002, Theorem 24.2, has 6.7 units of rounding a level for radix 2.
 const TRANSFORM_ERROR: f64 = 8.0 * ULP;
@@ -73,8 +76,11 @@ impl Sum {
             let mut output = forward.make_output_vec();
             forward.process(&mut input, &mut output).ok()?;
             for (total, value) in spectrum.iter_mut().zip(&output) {
-                total.0 += times * value.norm().ln();
-                total.1 += times * value.arg();
+                total.0 += times * 0.5 * value.norm_sqr().ln();
+                // What has vanished needs no angle.
+                if total.0 > LN_VANISHED {
+                    total.1 += times * value.arg();
+                }
             }
             // |φ| <= 1 in truth, so that an error d of it becomes at most n d (1 + d)^{n-1} of its power.
             let one = TRANSFORM_ERROR * levels * norm + ULP * 8.0;
@@ -90,8 +96,11 @@ impl Sum {
         let backward = planner.plan_fft_inverse(size);
         let mut input = backward.make_input_vec();
         for (value, (ln_size, angle)) in input.iter_mut().zip(&spectrum) {
-            let size = ln_size.exp();
-            (value.re, value.im) = (size * angle.cos(), size * angle.sin());
+            if *ln_size > LN_VANISHED {
+                let (sin, cos) = angle.sin_cos();
+                let size = ln_size.exp();
+                (value.re, value.im) = (size * cos, size * sin);
+            }
         }
         // At both ends the transform of real numbers is real.
         if let Some(first) = input.first_mut() {
@@ -117,7 +126,6 @@ impl Sum {
         let error = kernel_norm
             * (sum_error + masses_norm * (powers + 2.0 * TRANSFORM_ERROR * levels))
             + rounding * masses_norm.min(1.0);
-        if std::env::var("DBG").is_ok() { eprintln!("    {bound:?} K {ln_moment:.3} off {offset:.2e} kn {kernel_norm:.2e} err {error:.2e} (sum {sum_error:.1e} pow {:.1e}) rel {relative:.1e} beyond {:?} laws {:?}", masses_norm*powers, inside, laws.iter().map(|(l,c)| (l.points.len(), *c, l.offset)).collect::<Vec<_>>()); }
         relative += 8.0 * ULP * (largest_moment + theta * largest_offset);
         (error.is_finite() && relative < 0.1 && ln_moment.is_finite()).then_some(Self {
             bound,

@@ -9,6 +9,7 @@
 
 use super::cell::{Cell, Component, Range, Row};
 use super::normal::{ULP, ln_sum};
+use super::placement::Placement;
 use super::spacing::Spacing;
 use crate::accountant::pld::tilted::Cumulants;
 
@@ -125,21 +126,11 @@ impl Law {
     fn below(parts: &Parts, anchor: f64, layout: Layout<'_>) -> Option<Self> {
         let step = layout.step;
         let Points { points, cut } = points(parts, anchor, layout)?;
-        let halves: Vec<Half> = points
+        let halves: Vec<f64> = points
             .windows(2)
-            .map(|ends| {
-                let middle = (ends[0] + ends[1]) as f64 / 2.0;
-                Half {
-                    at: anchor + middle * step,
-                    narrow: ends[1] - ends[0] == 1,
-                }
-            })
+            .map(|ends| anchor + (ends[0] + ends[1]) as f64 / 2.0 * step)
             .collect();
-        let point = |k: i64| anchor + k as f64 * step;
-        let row = row(
-            parts,
-            &recut(parts, &halves, |index| point(points[index]), step),
-        );
+        let row = row(parts, &halves);
         let is_last = |index: usize| index + 1 == points.len();
         let beyond = match row.cells.last() {
             Some(last) if cut => Beyond {
@@ -154,35 +145,20 @@ impl Law {
             index == 0 && cell.ln_p <= layout.ln_low
                 || is_last(index) && (cut || cell.ln_p <= layout.ln_rare)
         };
-        // Each cell at the point next to its mean, in order.
-        let (first, last) = (*points.first()?, *points.last()?);
-        let mut at = first;
-        let mut places = Vec::with_capacity(points.len());
-        let cells: Vec<(f64, Cell)> = row
+        let cells: Vec<Cell> = row
             .cells
             .iter()
             .enumerate()
             .map(|(index, cell)| {
                 let left_out = rare(index, cell) || cell.ln_p.exp() < LEAST_MASS;
-                if !left_out && cell.mean.is_finite() {
-                    at = at.max((((cell.mean - anchor) / step).round() as i64).clamp(first, last));
-                }
-                places.push(at);
-                (point(at), if left_out { Cell::EMPTY } else { *cell })
+                if left_out { Cell::EMPTY } else { *cell }
             })
             .collect();
-        let Placement { lowered, shift } = Placement::cheapest(&cells, step)?;
-        let lowered = lowered.iter().zip(&places);
-        // What would fall below the first point is left out.
-        let points = lowered
-            .zip(&cells)
-            .map(|((lowered, at), (_, cell))| (at - i64::from(*lowered), cell.ln_p))
-            .filter(|(at, ln_p)| *at >= first && *ln_p > f64::NEG_INFINITY)
-            .collect();
-        let farthest = first.abs().max(last.abs()) as f64;
+        let first = *points.first()?;
+        let Placement { points, offset } = Placement::new(&cells, anchor, step, first)?;
         Some(Self {
             points,
-            offset: anchor - shift - 4.0 * ULP * (anchor.abs() + step * farthest),
+            offset,
             beyond,
             error: row.mass_error + 16.0 * ULP,
             step,
@@ -325,112 +301,4 @@ fn settled(parts: &Parts, anchor: f64, step: f64) -> f64 {
             _ => at,
         }
     })
-}
-
-/// A place half-way between two points.
-struct Half {
-    at: f64,
-    /// Whether they are next to each other.
-    narrow: bool,
-}
-
-/// Boundaries near `halves` that bring the means of the cells onto the grid: where a cell's mean
-/// misses its point by d, both ends are moved by -d, twice. Wide cells needn't be: their means lie next to
-/// some point.
-fn recut(parts: &Parts, halves: &[Half], point: impl Fn(usize) -> f64, step: f64) -> Vec<f64> {
-    let mut cut: Vec<f64> = halves.iter().map(|half| half.at).collect();
-    for _ in 0..RECUTS {
-        let row = row(parts, &cut);
-        let missed = |k: usize| {
-            let cell = row.cells.get(k)?;
-            let missed = cell.mean - point(k);
-            (cell.ln_p > f64::NEG_INFINITY && missed.abs() < step / 2.0).then_some(missed)
-        };
-        let mut last = f64::NEG_INFINITY;
-        for (k, (boundary, half)) in cut.iter_mut().zip(halves).enumerate() {
-            if let (true, Some(a), Some(b)) = (half.narrow, missed(k), missed(k + 1)) {
-                let moved = *boundary - (a + b) / 2.0;
-                *boundary = moved
-                    .clamp(half.at - 0.4 * step, half.at + 0.4 * step)
-                    .max(last);
-            }
-            last = *boundary;
-        }
-    }
-    cut
-}
-
-/// How often boundaries are moved.
-const RECUTS: usize = 2;
-
-/// Where the cells' masses may be put although some cells' means lie below their points: some cells
-/// one point lower, and all points a little.
-///
-/// E((t - Y')⁺) <= E((t - Y)⁺) for every t, where Y = e^{-loss}, if and only if the sum of the smallest Y'
-/// is at least that of the smallest Y for every share of the mass (second-order stochastic dominance:
-/// Hadar & Russell 1969). Y's sum is convex in the share and Y''s is linear within a cell, so that the ends of
-/// cells are all that matters: from the largest loss down, Σ p (y' - y) >= 0 at each. Points above their
-/// cells' means pay for those below that come after them.
-struct Placement {
-    lowered: Vec<bool>,
-    shift: f64,
-}
-
-/// Tolerances that are tried, as powers of this part of the largest.
-const FINER: f64 = 0.05;
-
-impl Placement {
-    /// The one that moves least: rare large losses are lowered by a step, so that the many small ones needn't
-    /// move with them. None where a cell's mean is no number.
-    fn cheapest(cells: &[(f64, Cell)], step: f64) -> Option<Self> {
-        let at_once = Self::within(cells, step, f64::INFINITY)?;
-        let mut tolerance = at_once.0.shift;
-        let mut best = at_once;
-        for _ in 0..10 {
-            tolerance *= FINER;
-            let trial = Self::within(cells, step, tolerance)?;
-            if trial.1 < best.1 {
-                best = trial;
-            }
-            if tolerance < 1e-17 {
-                break;
-            }
-        }
-        Some(best.0)
-    }
-
-    /// The placement in which no sum lacks more than a part `tolerance`, and what it costs.
-    fn within(cells: &[(f64, Cell)], step: f64, tolerance: f64) -> Option<(Self, f64)> {
-        let (mut total, mut lacking, mut worst) = (0.0, 0.0, 0.0f64);
-        let (mut rounding, mut fallen) = (0.0, 0.0);
-        let mut lowered = vec![false; cells.len()];
-        for (index, (point, cell)) in cells.iter().enumerate().rev() {
-            if cell.ln_p == f64::NEG_INFINITY {
-                continue;
-            }
-            let mean = cell.mean - cell.slack;
-            let mut weight = (cell.ln_p - point).exp();
-            let mut lack = weight * (point - mean).exp_m1();
-            if lacking + lack > tolerance * (total + weight) {
-                weight = (cell.ln_p - (point - step)).exp();
-                lack = weight * (point - step - mean).exp_m1();
-                fallen += cell.ln_p.exp();
-                if let Some(lowered) = lowered.get_mut(index) {
-                    *lowered = true;
-                }
-            }
-            total += weight;
-            lacking += lack;
-            rounding += 8.0 * ULP * lack.abs();
-            if total > 0.0 {
-                worst = worst.max((lacking + rounding) / total);
-            } else if lack > 0.0 || lack.is_nan() {
-                return None;
-            }
-        }
-        // The weights' own rounding is relative to each, and so to `worst`.
-        let shift = worst.ln_1p() * (1.0 + 1e-9) + 4.0 * ULP;
-        let cost = shift + step * fallen;
-        shift.is_finite().then_some((Self { lowered, shift }, cost))
-    }
 }

@@ -15,6 +15,7 @@ mod gaussian;
 mod laplace;
 mod law;
 mod normal;
+mod placement;
 mod search;
 mod spacing;
 mod strays;
