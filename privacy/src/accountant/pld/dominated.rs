@@ -38,9 +38,7 @@ fn known(total: &Total, delta: Delta, enough: f64, ask: Ask<'_>) -> Option<Inter
     // Rounded down, so that both together are δ at most.
     let most = Delta::try_from(delta.get() * (1.0 - SHARE) * (1.0 - 1e-12)).ok()?;
     let costs = parts.iter().map(|part| at_most(part, little));
-    let (dearest, largest) = costs
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (dearest, largest) = costs.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let rest = at_most(&total.without(dearest), little);
     if rest > NEXT_TO_NOTHING * largest || !rest.is_finite() {
         return None;
@@ -50,7 +48,10 @@ fn known(total: &Total, delta: Delta, enough: f64, ask: Ask<'_>) -> Option<Inter
     if upper <= enough {
         return Some(Interval::between(0.0, upper));
     }
-    Some(Interval::between(ask(dearest, delta, enough).lower(), upper * (1.0 + 1e-15)))
+    Some(Interval::between(
+        ask(dearest, delta, enough).lower(),
+        upper * (1.0 + 1e-15),
+    ))
 }
 
 /// An upper bound on epsilon: the largest loss, or by Chernoff's inequality.

@@ -238,9 +238,10 @@ impl Total {
     /// An interval by the outcome that has the largest loss of all, where every mechanism has such a one.
     pub(super) fn by_largest_loss(&self, ln_delta: f64) -> Interval {
         let most = self.largest_loss();
-        let tops = self.runs.iter().map(|(mechanism, count)| {
-            Some(mechanism.closed()?.ln_top() * *count as f64)
-        });
+        let tops = self
+            .runs
+            .iter()
+            .map(|(mechanism, count)| Some(mechanism.closed()?.ln_top() * *count as f64));
         // Lowered by more than rounding takes.
         let ln_top = tops
             .sum::<Option<f64>>()

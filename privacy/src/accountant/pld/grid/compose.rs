@@ -222,7 +222,9 @@ impl Tilted {
         let exponent = |&(point, ln_p): &(i64, f64)| ln_p + theta * law.loss(point);
         let points = || law.points.iter();
         let largest = points().fold(f64::NEG_INFINITY, |m, point| m.max(exponent(point)));
-        let sum: f64 = points().map(|point| (exponent(point) - largest).exp()).sum();
+        let sum: f64 = points()
+            .map(|point| (exponent(point) - largest).exp())
+            .sum();
         let ln_moment = largest + sum.ln();
         let mut masses = vec![0.0; size];
         let mut widest: f64 = 0.0;

@@ -223,12 +223,8 @@ struct Points {
 
 /// The losses between which a law has points.
 pub(super) fn reach(parts: &Parts, ln_low: f64, ln_rare: f64) -> Range {
-    let lows = parts
-        .iter()
-        .map(|(_, part)| part.range(ln_low).low);
-    let highs = parts
-        .iter()
-        .map(|(_, part)| part.range(ln_rare).high);
+    let lows = parts.iter().map(|(_, part)| part.range(ln_low).low);
+    let highs = parts.iter().map(|(_, part)| part.range(ln_rare).high);
     Range {
         low: lows.fold(f64::INFINITY, f64::min),
         high: highs.fold(f64::NEG_INFINITY, f64::max),

@@ -42,7 +42,11 @@ impl Placement {
         let missed = large().fold(0.0, |most: f64, cell| {
             let place = (cell.mean - cell.slack - offset) / step;
             let below = place.round() - place;
-            if below < JUST_BELOW { most.max(below) } else { most }
+            if below < JUST_BELOW {
+                most.max(below)
+            } else {
+                most
+            }
         });
         let at_once = Self::at(filled(), offset, step, first)?;
         if missed == 0.0 {
@@ -155,7 +159,10 @@ mod tests {
 
     /// E((t - e^{-loss})⁺).
     fn potential(losses: &[(f64, f64)], t: f64) -> f64 {
-        losses.iter().map(|(l, p)| p * (t - (-l).exp()).max(0.0)).sum()
+        losses
+            .iter()
+            .map(|(l, p)| p * (t - (-l).exp()).max(0.0))
+            .sum()
     }
 
     #[test]
@@ -189,6 +196,9 @@ mod tests {
     fn losses_beyond_the_range_of_exponentials_are_placed() {
         let placed = Placement::new(&cells(&[(0.5, 0.5), (5e6 + 0.4, 0.5)]), 0.0, 1.0, 0).unwrap();
         let points: Vec<i64> = placed.points.iter().map(|(point, _)| *point).collect();
-        assert!(points.contains(&5_000_000) && points.contains(&0), "{points:?}");
+        assert!(
+            points.contains(&5_000_000) && points.contains(&0),
+            "{points:?}"
+        );
     }
 }

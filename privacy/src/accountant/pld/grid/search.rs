@@ -194,7 +194,14 @@ impl Plan {
             (saddle, saddle.epsilon.max(0.0))
         };
         let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
-        let (theta, period) = tilt(self.size, &cumulants, saddle.theta, epsilon, ln_delta, times)?;
+        let (theta, period) = tilt(
+            self.size,
+            &cumulants,
+            saddle.theta,
+            epsilon,
+            ln_delta,
+            times,
+        )?;
         let step = aligned(runs, period / self.size);
         let moment = cumulants(theta)?.log_moment;
         // What one loss of this size has of δ, at most: it, and the others making up the rest.

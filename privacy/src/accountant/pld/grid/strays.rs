@@ -78,9 +78,7 @@ impl Others {
         let step = (cut + depth) / CELLS as f64;
         // A boundary at zero, where most is that wasn't sampled.
         let below = (depth / step).ceil();
-        let boundaries: Vec<f64> = (0..=CELLS + 1)
-            .map(|k| (k as f64 - below) * step)
-            .collect();
+        let boundaries: Vec<f64> = (0..=CELLS + 1).map(|k| (k as f64 - below) * step).collect();
         let mut ln_below = Vec::new();
         let laws = runs.iter().map(|(parts, count)| {
             let row = row(parts, &boundaries);
