@@ -55,7 +55,7 @@ fn known(total: &Total, delta: Delta, enough: f64, ask: Ask<'_>) -> Option<Inter
 }
 
 /// An upper bound on epsilon: the largest loss, or by Chernoff's inequality.
-fn at_most(total: &Total, delta: Delta) -> f64 {
+pub(super) fn at_most(total: &Total, delta: Delta) -> f64 {
     let ln_delta = delta.get().ln();
     let mut least = total.largest_loss();
     for power in TILTS {

@@ -30,6 +30,9 @@ const LARGEST_COUNT: u64 = 1 << 53;
 /// The relative width of an interval that is narrow enough.
 const NARROW: f64 = 3e-4;
 
+/// Of more distinct mechanisms the contour is preferred, whatever it takes.
+const MANY: usize = 16;
+
 /// More than the relative error of a cumulant.
 const RAISED: f64 = 1.0 + 1e-9;
 
@@ -291,7 +294,13 @@ fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
     if known(found) {
         return found;
     }
-    let smooth = contour::epsilon(total, ln_delta, contour::LITTLE_WORK);
+    // Each look at a grid takes as long for every mechanism.
+    let work = if total.runs.len() > MANY {
+        contour::MUCH_WORK
+    } else {
+        contour::LITTLE_WORK
+    };
+    let smooth = contour::epsilon(total, ln_delta, work);
     found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
     if known(found) {
         return found;
@@ -305,7 +314,12 @@ fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
         ln_delta,
         enough,
     };
-    found.and(grid::epsilon(&question))
+    found = found.and(grid::epsilon(&question));
+    if found.upper().is_finite() {
+        return found;
+    }
+    // Better than nothing.
+    found.and(Interval::between(0.0, dominated::at_most(total, delta)))
 }
 
 impl Accountant for PldAccountant {

@@ -60,6 +60,9 @@ const BLURRED: f64 = 0.3;
 /// A relative change of epsilon after which another tilt serves better.
 const MOVED: f64 = 0.03;
 
+/// More distinct mechanisms than this aren't put on grids: every look takes as long for each.
+const MOST_DISTINCT: usize = 64;
+
 /// More runs than that leave no digits.
 const MOST_RUNS: f64 = 1e12;
 
@@ -134,7 +137,10 @@ impl Plan {
     fn sketch(question: &Question<'_>) -> Option<Self> {
         let (runs, ln_delta) = (question.runs, question.ln_delta);
         let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
-        if times > MOST_RUNS || ln_delta + LN_NEGLIGIBLE - times.ln() < -700.0 {
+        if times > MOST_RUNS
+            || runs.len() > MOST_DISTINCT
+            || ln_delta + LN_NEGLIGIBLE - times.ln() < -700.0
+        {
             return None;
         }
         let ln_rare = ln_delta + LN_NEGLIGIBLE - times.ln();
