@@ -15,6 +15,7 @@ mod mechanism;
 mod memo;
 mod mixture;
 mod pld_accountant;
+mod rounded;
 mod sampled_gaussian;
 mod single;
 mod tilted;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::interval::Interval;
 use super::mechanism::{Mechanism, Total};
+use super::rounded::{Towards, rounded};
 use super::sampled_gaussian::Side;
 use super::{contour, dominated, grid, memo, single};
 use crate::accountant::event::MechanismEvent;
@@ -315,6 +316,18 @@ fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
         enough,
     };
     found = found.and(grid::epsilon(&question));
+    if found.upper().is_finite() {
+        return found;
+    }
+    if total.runs.len() > MANY {
+        let by = |towards| rounded(total, towards, MANY);
+        let more = by(Towards::More).map(|more| quickly(&more, delta, enough).upper());
+        let less = by(Towards::Less).map(|less| quickly(&less, delta, enough).lower());
+        found = found.and(Interval::between(
+            less.unwrap_or(0.0),
+            more.unwrap_or(f64::INFINITY),
+        ));
+    }
     if found.upper().is_finite() {
         return found;
     }
