@@ -1,6 +1,6 @@
 //! How narrow intervals are, and how long they take, by region of the settings:
 //! `cargo bench -p umbel-privacy --bench intervals`. Another number of settings than 600:
-//! `UMBEL_SETTINGS=5000`.
+//! `UMBEL_SETTINGS=5000`. Settings that are wide or slow are listed first.
 
 use std::time::Instant;
 
@@ -53,6 +53,9 @@ struct Region {
     wide: usize,
 }
 
+/// From here on a setting is listed.
+const SLOW_MILLISECONDS: f64 = 300.0;
+
 fn main() {
     let count = std::env::var("UMBEL_SETTINGS").ok();
     let count: usize = count.and_then(|text| text.parse().ok()).unwrap_or(600);
@@ -78,8 +81,9 @@ fn main() {
             () if q * rounds.sqrt() / sigma < 0.01 => 2,
             () => 3,
         };
+        let written = serde_json::Value::from(events);
         let events: Vec<MechanismEvent> =
-            serde_json::from_value(events.into()).expect("events that read");
+            serde_json::from_value(written.clone()).expect("events that read");
         let mut accountant = PldAccountant::new(adjacency);
         accountant
             .compose(&MechanismEvent::Composed { events }, 1)
@@ -91,7 +95,11 @@ fn main() {
         milliseconds.push(took);
         // Below an epsilon of 1e-6 the width is absolute.
         let narrow = found.upper() - found.lower() <= 1e-3 * found.upper().max(1e-6);
-        *wide += usize::from(!(narrow && found.upper().is_finite()));
+        let narrow = narrow && found.upper().is_finite();
+        *wide += usize::from(!narrow);
+        if !narrow || took > SLOW_MILLISECONDS {
+            println!("{took:.0} ms, {adjacency}, delta {delta:e}, {found:?}: {written}");
+        }
     }
     println!("region | settings | wider than 0.1 % | median ms | 95 % ms | most ms");
     for (name, mut region) in names.into_iter().zip(regions) {

@@ -43,6 +43,14 @@ impl Closed {
         }
     }
 
+    /// ln of the probability of the largest loss.
+    pub(super) fn ln_top(self) -> f64 {
+        match self {
+            Self::Laplace { .. } => 0.5f64.ln(),
+            Self::Discrete { parameter, .. } => -(-parameter).exp().ln_1p(),
+        }
+    }
+
     /// E(e^{zL}) e^{-θ ℓ} at z = θ + iu, ℓ being the largest loss.
     ///
     /// Laplace (Mironov 2017, Proposition 6, at α = z + 1):

@@ -25,6 +25,9 @@ use super::tilted::{Cumulants, TiltedLaw};
 pub(super) const LITTLE_WORK: f64 = 4e6;
 pub(super) const MUCH_WORK: f64 = 6e7;
 
+/// Nodes of a law that take as long as one closed form.
+const CLOSED_WORK: f64 = 40.0;
+
 /// Points are added until the integrand has fallen to e^this.
 const LN_LAST: f64 = -36.0;
 
@@ -41,6 +44,10 @@ const LN_ALIAS: f64 = -25.0;
 /// None where its mechanisms aren't all Gaussian or the integrand falls too slowly.
 pub(super) fn epsilon(total: &Total, ln_delta: f64, most_work: f64) -> Option<Interval> {
     let Parts { laws, closed } = total.laws()?;
+    // Atoms alone never make the integrand fall.
+    if laws.is_empty() && total.mu_squared == 0.0 {
+        return None;
+    }
     let composition = Composition {
         total,
         laws,
@@ -268,7 +275,7 @@ impl Contour {
             work += count * tilted.nodes() as f64;
             laws.push((tilted, *times));
         }
-        work += count * 8.0 * composition.closed.len() as f64;
+        work += count * CLOSED_WORK * composition.closed.len() as f64;
         if work > most_work {
             return None;
         }

@@ -1,5 +1,6 @@
 //! The mechanisms that privacy-loss distributions are known for, and all of them together.
 
+use super::Interval;
 use super::closed::Closed;
 use super::contour::{Components, Parts};
 use super::grid::{Component, Run};
@@ -234,17 +235,58 @@ impl Total {
         (gaussian + others.sum::<f64>()) * (1.0 + 1e-9)
     }
 
-    /// The same mechanisms with P and Q exchanged.
-    pub(super) fn reversed(&self) -> Self {
-        let side = match self.side {
-            Side::Remove => Side::Add,
-            Side::Add => Side::Remove,
-            Side::Replace => Side::Replace,
+    /// An interval by the outcome that has the largest loss of all, where every mechanism has such a one.
+    pub(super) fn by_largest_loss(&self, ln_delta: f64) -> Interval {
+        let most = self.largest_loss();
+        let tops = self
+            .runs
+            .iter()
+            .map(|(mechanism, count)| Some(mechanism.closed()?.ln_top() * *count as f64));
+        // Lowered by more than rounding takes.
+        let ln_top = tops
+            .sum::<Option<f64>>()
+            .map(|ln_top| ln_top * (1.0 + 1e-12) - 1e-12);
+        let lower = match ln_top {
+            // δ(ε) is at least what this outcome has: P (1 - e^{ε - ℓ}).
+            Some(ln_top) if self.mu_squared == 0.0 && ln_top > ln_delta => {
+                (most + (-(ln_delta - ln_top).exp()).ln_1p()) * (1.0 - 1e-12)
+            }
+            _ => 0.0,
         };
-        Self {
-            side,
+        Interval::between(lower, most * (1.0 + 1e-12))
+    }
+
+    /// Each mechanism by itself, the unsampled Gaussians as one.
+    pub(super) fn mechanisms(&self) -> Vec<Self> {
+        let gaussian = (self.mu_squared > 0.0).then(|| Self {
+            runs: Vec::new(),
             ..self.clone()
+        });
+        let others = self.runs.iter().map(|run| Self {
+            mu_squared: 0.0,
+            runs: vec![*run],
+            side: self.side,
+        });
+        gaussian.into_iter().chain(others).collect()
+    }
+
+    /// All but the one that has this place among [`Self::mechanisms`].
+    pub(super) fn without(&self, place: usize) -> Self {
+        let gaussians = usize::from(self.mu_squared > 0.0);
+        let mut rest = self.clone();
+        match place.checked_sub(gaussians) {
+            Some(run) if run < rest.runs.len() => {
+                rest.runs.remove(run);
+            }
+            Some(_) => {}
+            None => rest.mu_squared = 0.0,
         }
+        rest
+    }
+
+    /// How many mechanisms ran, but for unsampled Gaussians.
+    pub(super) fn count(&self) -> f64 {
+        self.runs.iter().map(|(_, count)| *count as f64).sum()
     }
 
     /// Everything as runs on a grid; all unsampled Gaussians are one.

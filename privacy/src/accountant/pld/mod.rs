@@ -8,12 +8,14 @@
 mod closed;
 mod contour;
 mod decay;
+mod dominated;
 mod grid;
 mod interval;
 mod mechanism;
 mod memo;
 mod mixture;
 mod pld_accountant;
+mod rounded;
 mod sampled_gaussian;
 mod single;
 mod tilted;

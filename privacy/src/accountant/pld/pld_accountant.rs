@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::interval::Interval;
 use super::mechanism::{Mechanism, Total};
+use super::rounded::{Towards, rounded};
 use super::sampled_gaussian::Side;
-use super::{contour, grid, memo, single};
+use super::{contour, dominated, grid, memo, single};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
 use crate::accountant::{
@@ -29,6 +30,9 @@ const LARGEST_COUNT: u64 = 1 << 53;
 
 /// The relative width of an interval that is narrow enough.
 const NARROW: f64 = 3e-4;
+
+/// Of more distinct mechanisms the contour is preferred, whatever it takes.
+const MANY: usize = 16;
 
 /// More than the relative error of a cumulant.
 const RAISED: f64 = 1.0 + 1e-9;
@@ -95,9 +99,8 @@ impl PldAccountant {
         for &side in self.sides() {
             let total = self.total(side);
             if total.runs.is_empty() {
-                let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
-                // The closed form is rounded up, by less than this.
-                return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
+                // The same from either side.
+                return one_sided(&total, delta, 0.0);
             }
             // The second side can't matter where its epsilon is surely smaller.
             let smaller = total.largest_loss() <= interval.lower()
@@ -261,7 +264,22 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
 
 /// A certified epsilon of one side, which needn't be known closely where it is below `enough`.
 fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
+    let found = quickly(total, delta, enough);
+    if found.is_within(NARROW) || found.upper() <= enough {
+        return found;
+    }
+    let smooth = contour::epsilon(total, delta.get().ln(), contour::MUCH_WORK);
+    found.and(smooth.unwrap_or(Interval::UNKNOWN))
+}
+
+/// The same by all but the contour with many points.
+fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
     let ln_delta = delta.get().ln();
+    if total.runs.is_empty() {
+        let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
+        // The closed form is rounded up, by less than this.
+        return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
+    }
     if let ([(Mechanism::Sampled { q, sigma }, 1)], true) =
         (total.runs.as_slice(), total.mu_squared == 0.0)
         && let Some(found) = single::epsilon(*q, *sigma, total.side, delta)
@@ -271,27 +289,50 @@ fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
     if total.variation() <= delta.get() {
         return Interval::ZERO;
     }
-    let by_contour =
-        |work: f64| contour::epsilon(total, ln_delta, work).unwrap_or(Interval::UNKNOWN);
     let known = |found: Interval| found.is_within(NARROW) || found.upper() <= enough;
-    let smooth = by_contour(contour::LITTLE_WORK);
-    if known(smooth) {
-        return smooth;
-    }
-    let reversed = total.reversed();
-    let question = grid::Question {
-        runs: &total.on_grid(),
-        ln_delta,
-        // Raised by more than rounding takes.
-        reverse: &|lambda| Some(reversed.cumulants(lambda)?.log_moment * (1.0 + 1e-9) + 1e-9),
-        enough,
-    };
     // All hold, so the truth lies in what they share.
-    let found = grid::epsilon(&question).and(smooth);
+    let mut found = total.by_largest_loss(ln_delta);
     if known(found) {
         return found;
     }
-    found.and(by_contour(contour::MUCH_WORK))
+    // Each look at a grid takes as long for every mechanism.
+    let work = if total.runs.len() > MANY {
+        contour::MUCH_WORK
+    } else {
+        contour::LITTLE_WORK
+    };
+    let smooth = contour::epsilon(total, ln_delta, work);
+    found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
+    if known(found) {
+        return found;
+    }
+    found = found.and(dominated::epsilon(total, delta, enough, &quickly));
+    if known(found) {
+        return found;
+    }
+    let question = grid::Question {
+        runs: &total.on_grid(),
+        ln_delta,
+        enough,
+    };
+    found = found.and(grid::epsilon(&question));
+    if found.upper().is_finite() {
+        return found;
+    }
+    if total.runs.len() > MANY {
+        let by = |towards| rounded(total, towards, MANY);
+        let more = by(Towards::More).map(|more| quickly(&more, delta, enough).upper());
+        let less = by(Towards::Less).map(|less| quickly(&less, delta, enough).lower());
+        found = found.and(Interval::between(
+            less.unwrap_or(0.0),
+            more.unwrap_or(f64::INFINITY),
+        ));
+    }
+    if found.upper().is_finite() {
+        return found;
+    }
+    // Better than nothing.
+    found.and(Interval::between(0.0, dominated::at_most(total, delta)))
 }
 
 impl Accountant for PldAccountant {

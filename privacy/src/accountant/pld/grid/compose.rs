@@ -9,6 +9,7 @@ use realfft::RealFftPlanner;
 
 use super::law::{Beyond, Bound, Law};
 use super::normal::ULP;
+use super::strays::Strays;
 
 /// A sum of losses, tilted.
 pub(super) struct Sum {
@@ -29,30 +30,17 @@ pub(super) struct Sum {
     relative: f64,
     /// P's and Q's mass of runs of which at least one lies beyond its grid.
     beyond: Beyond,
-    /// A bound on Q's mass of runs that lie beyond a grid and still have a total below ε: without the
-    /// factor e^{λε}, and λ.
+    /// A bound on Q's mass of runs that lie beyond a grid and still have a total below ε.
     strays: Strays,
     /// What repetitions may add to δ, without the factor e^{-θ₂ε}: (ln, θ₂).
     right: (f64, f64),
 }
 
-/// See [`Sum::strays`]: the mass is at most e^{`ln` + `lambda` ε}.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Strays {
-    pub(super) ln: f64,
-    pub(super) lambda: f64,
-}
-
-impl Strays {
-    /// Where nothing was cut off but what is rare.
-    pub(super) const NONE: Self = Self {
-        ln: f64::NEG_INFINITY,
-        lambda: 0.0,
-    };
-}
-
 /// Covers the rounding of a few products and exponentials.
 const ROUNDED_UP: f64 = 1.0 + 1e-12;
+
+/// ln of a size that is none beside what rounding makes of numbers near one.
+const LN_VANISHED: f64 = -200.0;
 
 /// The transform's relative error in the Euclidean norm is at most this times the number of its
 /// levels: Higham 2002, Theorem 24.2, has 6.7 units of rounding a level for radix 2.
@@ -88,8 +76,11 @@ impl Sum {
             let mut output = forward.make_output_vec();
             forward.process(&mut input, &mut output).ok()?;
             for (total, value) in spectrum.iter_mut().zip(&output) {
-                total.0 += times * value.norm().ln();
-                total.1 += times * value.arg();
+                total.0 += times * 0.5 * value.norm_sqr().ln();
+                // What has vanished needs no angle.
+                if total.0 > LN_VANISHED {
+                    total.1 += times * value.arg();
+                }
             }
             // |φ| <= 1 in truth, so that an error d of it becomes at most n d (1 + d)^{n-1} of its power.
             let one = TRANSFORM_ERROR * levels * norm + ULP * 8.0;
@@ -105,8 +96,11 @@ impl Sum {
         let backward = planner.plan_fft_inverse(size);
         let mut input = backward.make_input_vec();
         for (value, (ln_size, angle)) in input.iter_mut().zip(&spectrum) {
-            let size = ln_size.exp();
-            (value.re, value.im) = (size * angle.cos(), size * angle.sin());
+            if *ln_size > LN_VANISHED {
+                let (sin, cos) = angle.sin_cos();
+                let size = ln_size.exp();
+                (value.re, value.im) = (size * cos, size * sin);
+            }
         }
         // At both ends the transform of real numbers is real.
         if let Some(first) = input.first_mut() {
@@ -168,6 +162,11 @@ impl Sum {
         16.0 * ULP * (self.offset.abs() + (point as f64 * self.step).abs())
     }
 
+    /// ln of what errors of transforms may add to δ at a loss.
+    pub(super) fn ln_error(&self, loss: f64) -> f64 {
+        self.ln_moment - self.theta * loss + self.error.ln()
+    }
+
     pub(super) fn step(&self) -> f64 {
         self.step
     }
@@ -188,7 +187,7 @@ impl Sum {
                 let value = exponent.exp() * (sum + self.error) * (1.0 + 2.0 * relative);
                 // NaN, too, becomes 1: nothing is known then.
                 // Runs beyond the grid have δ P - e^ε Q together, but for those that fall back below ε.
-                let fallen = (self.strays.ln + (1.0 + self.strays.lambda) * loss).exp();
+                let fallen = self.strays.ln_fallen(loss).exp() * ROUNDED_UP;
                 // e^ε Q as one exponential: the factors by themselves may be infinite and zero.
                 let grown = (loss + self.beyond.q.ln()).exp() / ROUNDED_UP;
                 let beyond = self.beyond.p * ROUNDED_UP - grown;
@@ -220,21 +219,21 @@ struct Tilted {
 
 impl Tilted {
     fn of(law: &Law, theta: f64, size: usize) -> Self {
-        let exponent = |index: usize, ln_p: f64| ln_p + theta * law.loss(index);
-        let points = || law.ln_p.iter().enumerate();
-        let largest = points().fold(f64::NEG_INFINITY, |m, (i, ln_p)| m.max(exponent(i, *ln_p)));
+        let exponent = |&(point, ln_p): &(i64, f64)| ln_p + theta * law.loss(point);
+        let points = || law.points.iter();
+        let largest = points().fold(f64::NEG_INFINITY, |m, point| m.max(exponent(point)));
         let sum: f64 = points()
-            .map(|(i, ln_p)| (exponent(i, *ln_p) - largest).exp())
+            .map(|point| (exponent(point) - largest).exp())
             .sum();
         let ln_moment = largest + sum.ln();
         let mut masses = vec![0.0; size];
         let mut widest: f64 = 0.0;
-        for (index, &ln_p) in law.ln_p.iter().enumerate() {
-            let exponent = exponent(index, ln_p) - ln_moment;
+        for &(point, ln_p) in &law.points {
+            let exponent = exponent(&(point, ln_p)) - ln_moment;
             if exponent > -70.0 {
-                widest = widest.max(ln_p.abs() + (theta * law.loss(index)).abs());
+                widest = widest.max(ln_p.abs() + (theta * law.loss(point)).abs());
             }
-            let place = (law.first + index as i64).rem_euclid(size as i64) as usize;
+            let place = point.rem_euclid(size as i64) as usize;
             masses[place] += exponent.exp();
         }
         Self {

@@ -7,8 +7,10 @@
 //! loss is put at a point of the grid, all of which are moved down by as much as that takes. Cells are cut
 //! so that this is next to nothing.
 
-use super::cell::{Cell, Component, Row};
+use super::cell::{Cell, Component, Range, Row};
 use super::normal::{ULP, ln_sum};
+use super::placement::Placement;
+use super::spacing::Spacing;
 use crate::accountant::pld::tilted::Cumulants;
 
 /// Which bound a loss is.
@@ -23,11 +25,11 @@ pub(in crate::accountant::pld) enum Bound {
 /// A mechanism's parts with their probabilities: which of them it was is visible to everybody.
 pub(super) type Parts = [(f64, Component)];
 
-/// A loss on a grid: (`first` + j) h + `offset` has the mass e^`ln_p[j]`.
+/// A loss on a grid: k h + `offset` has the mass e^ln for each (k, ln) of `points`, of which several may be at
+/// one place.
 #[derive(Clone, Debug)]
 pub(super) struct Law {
-    pub(super) first: i64,
-    pub(super) ln_p: Vec<f64>,
+    pub(super) points: Vec<(i64, f64)>,
     pub(super) offset: f64,
     /// P's mass beyond the last point, which counts as an infinite loss, and of Q's as much as is
     /// surely there, or at most is, for an upper and a lower bound.
@@ -44,27 +46,31 @@ pub(super) struct Beyond {
     pub(super) q: f64,
 }
 
-/// Points of a grid, at most.
-pub(super) const MOST_POINTS: f64 = (1u64 << 22) as f64;
+/// Cells of a law, at most.
+pub(super) const MOST_CELLS: usize = 1 << 19;
 
 /// The grid must be this much coarser than the error with which cells end on it.
 const COARSER: f64 = 100.0;
 
 /// Where and how finely a law is laid out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
+pub(super) struct Layout<'a> {
     /// h.
     pub(super) step: f64,
-    /// ln of the mass that may be left out on either side.
+    /// ln of the mass that may be left out above.
     pub(super) ln_rare: f64,
+    /// ln of the mass that may be left out below: more, as what has a small loss adds to δ at most its share.
+    pub(super) ln_low: f64,
     /// Losses above this may be put together as [`Law::beyond`].
     pub(super) cut: f64,
+    /// Which points of the grid cells end at.
+    pub(super) spacing: &'a Spacing,
 }
 
 impl Law {
     /// The bound of a mechanism; None where the grid would have too many points, or the losses are
     /// beyond what floats can tell apart.
-    pub(super) fn new(bound: Bound, parts: &Parts, layout: Layout) -> Option<Self> {
+    pub(super) fn new(bound: Bound, parts: &Parts, layout: Layout<'_>) -> Option<Self> {
         let anchor = parts.iter().map(|(_, part)| part.anchor()).next()?;
         match bound {
             Bound::Upper => Self::above(parts, anchor, layout),
@@ -72,24 +78,22 @@ impl Law {
         }
     }
 
-    fn above(parts: &Parts, anchor: f64, layout: Layout) -> Option<Self> {
+    fn above(parts: &Parts, anchor: f64, layout: Layout<'_>) -> Option<Self> {
         let step = layout.step;
-        let Points { first, count, cut } = points(parts, anchor, layout)?;
-        let boundaries: Vec<f64> = (0..count)
-            .map(|k| anchor + (first + k as i64) as f64 * step)
-            .collect();
+        let Points { points, cut } = points(parts, anchor, layout)?;
+        let boundaries: Vec<f64> = points.iter().map(|k| anchor + *k as f64 * step).collect();
         let row = row(parts, &boundaries);
         if COARSER * row.boundary_error > step || row.boundary_error.is_nan() {
             return None;
         }
-        let mut masses = vec![0.0; count];
+        let mut masses = vec![0.0; points.len()];
         let mut beyond = Beyond::default();
         for (index, cell) in row.cells.iter().enumerate() {
             let mass = cell.ln_p.exp();
             if index == 0 {
                 // Rounded up to the lowest point.
                 masses[0] += mass;
-            } else if index == count {
+            } else if index == points.len() {
                 beyond.p += mass * (1.0 + row.mass_error) + f64::MIN_POSITIVE;
                 // Without a cut nothing bounds how often such a run still has a small total: then its
                 // loss counts as infinite.
@@ -100,18 +104,18 @@ impl Law {
                 beyond.p += LEAST_MASS;
             } else if mass > 0.0 {
                 let low = boundaries[index - 1];
+                let width = (points[index] - points[index - 1]) as f64 * step;
                 let above =
-                    (cell.mean + cell.slack + 2.0 * row.boundary_error - low).clamp(0.0, step);
-                // e^{-mean} = (1 - β) + β e^{-h}, relative to the cell's lower end; raised by what
+                    (cell.mean + cell.slack + 2.0 * row.boundary_error - low).clamp(0.0, width);
+                // e^{-mean} = (1 - β) + β e^{-w}, relative to the cell's lower end; raised by what
                 // rounding may have taken.
-                let part = ((-above).exp_m1() / (-step).exp_m1() * (1.0 + 4.0 * ULP)).min(1.0);
+                let part = ((-above).exp_m1() / (-width).exp_m1() * (1.0 + 4.0 * ULP)).min(1.0);
                 masses[index] += mass * part;
                 masses[index - 1] += mass * (1.0 - part);
             }
         }
         Some(Self {
-            first,
-            ln_p: masses.into_iter().map(f64::ln).collect(),
+            points: occupied(&points, &masses),
             offset: anchor + row.boundary_error + 4.0 * ULP * anchor.abs(),
             beyond,
             error: row.mass_error + 16.0 * ULP,
@@ -119,13 +123,15 @@ impl Law {
         })
     }
 
-    fn below(parts: &Parts, anchor: f64, layout: Layout) -> Option<Self> {
+    fn below(parts: &Parts, anchor: f64, layout: Layout<'_>) -> Option<Self> {
         let step = layout.step;
-        let Points { first, count, cut } = points(parts, anchor, layout)?;
-        let point = |k: usize| anchor + (first + k as i64) as f64 * step;
-        let halves: Vec<f64> = (0..count - 1).map(|k| point(k) + step / 2.0).collect();
-        let row = row(parts, &recut(parts, &halves, point, step));
-        let is_last = |index: usize| index + 1 == count;
+        let Points { points, cut } = points(parts, anchor, layout)?;
+        let halves: Vec<f64> = points
+            .windows(2)
+            .map(|ends| anchor + (ends[0] + ends[1]) as f64 / 2.0 * step)
+            .collect();
+        let row = row(parts, &halves);
+        let is_last = |index: usize| index + 1 == points.len();
         let beyond = match row.cells.last() {
             Some(last) if cut => Beyond {
                 p: last.ln_p.exp() * (1.0 - row.mass_error),
@@ -136,30 +142,23 @@ impl Law {
         // Whatever is rare at either end is left out: at the last points it would only draw the
         // tilt to itself.
         let rare = |index: usize, cell: &Cell| {
-            (index == 0 || is_last(index)) && cell.ln_p <= layout.ln_rare || cut && is_last(index)
+            index == 0 && cell.ln_p <= layout.ln_low
+                || is_last(index) && (cut || cell.ln_p <= layout.ln_rare)
         };
-        let cells: Vec<(f64, Cell)> = row
+        let cells: Vec<Cell> = row
             .cells
             .iter()
             .enumerate()
             .map(|(index, cell)| {
                 let left_out = rare(index, cell) || cell.ln_p.exp() < LEAST_MASS;
-                (point(index), if left_out { Cell::EMPTY } else { *cell })
+                if left_out { Cell::EMPTY } else { *cell }
             })
             .collect();
-        let Placement { lowered, shift } = Placement::cheapest(&cells, step)?;
-        let mut masses = vec![0.0; count];
-        for (index, (_, cell)) in cells.iter().enumerate() {
-            let lower = usize::from(lowered.get(index).copied().unwrap_or(false));
-            // What would fall below the first point is left out.
-            if let Some(mass) = index.checked_sub(lower).and_then(|at| masses.get_mut(at)) {
-                *mass += cell.ln_p.exp();
-            }
-        }
+        let first = *points.first()?;
+        let Placement { points, offset } = Placement::new(&cells, anchor, step, first)?;
         Some(Self {
-            first,
-            ln_p: masses.into_iter().map(f64::ln).collect(),
-            offset: anchor - shift - 4.0 * ULP * (anchor.abs() + step * count as f64),
+            points,
+            offset,
             beyond,
             error: row.mass_error + 16.0 * ULP,
             step,
@@ -167,24 +166,48 @@ impl Law {
     }
 
     /// The loss of a point.
-    pub(super) fn loss(&self, index: usize) -> f64 {
-        (self.first + index as i64) as f64 * self.step + self.offset
+    pub(super) fn loss(&self, point: i64) -> f64 {
+        point as f64 * self.step + self.offset
     }
 
     /// ln Σ p e^{θ loss}, with the mean and the variance of the tilted loss.
     pub(super) fn cumulants(&self, theta: f64) -> Cumulants {
-        let points: Vec<(f64, f64)> = self
-            .ln_p
-            .iter()
-            .enumerate()
-            .filter(|(_, ln_p)| **ln_p > f64::NEG_INFINITY)
-            .map(|(index, ln_p)| {
-                let loss = self.loss(index);
-                (loss, ln_p + theta * loss)
-            })
-            .collect();
+        let tilted = |(point, ln_p): &(i64, f64)| {
+            let loss = self.loss(*point);
+            (loss, ln_p + theta * loss)
+        };
+        let points: Vec<(f64, f64)> = self.points.iter().map(tilted).collect();
         Cumulants::of(&points)
     }
+}
+
+impl Law {
+    /// The stretches of loss around its points, and how much each matters by `matters`(loss, ln of mass): as
+    /// much as the most of the neighbours. All points must be next to each other.
+    pub(super) fn stretches(&self, matters: impl Fn(f64, f64) -> f64) -> Vec<(f64, f64)> {
+        let (Some((first, _)), Some((last, _))) = (self.points.first(), self.points.last()) else {
+            return Vec::new();
+        };
+        let mut all: Vec<(f64, f64)> = (first - 1..=last + 1)
+            .map(|point| (self.loss(point) + self.step / 2.0, 0.0))
+            .collect();
+        for (point, ln_p) in &self.points {
+            let matters = matters(self.loss(*point), *ln_p);
+            let at = (point - first) as usize;
+            for (_, most) in all.iter_mut().skip(at).take(3) {
+                *most = most.max(matters);
+            }
+        }
+        all
+    }
+}
+
+/// The points that have any mass.
+fn occupied(points: &[i64], masses: &[f64]) -> Vec<(i64, f64)> {
+    let all = points.iter().zip(masses);
+    all.filter(|(_, mass)| **mass > 0.0)
+        .map(|(point, mass)| (*point, mass.ln()))
+        .collect()
 }
 
 /// Less than this may have lost digits.
@@ -192,17 +215,24 @@ const LEAST_MASS: f64 = 1e-290;
 
 /// The points of a grid.
 struct Points {
-    first: i64,
-    count: usize,
+    /// Those at which cells end, by their numbers.
+    points: Vec<i64>,
     /// Whether losses beyond the last one aren't rare.
     cut: bool,
 }
 
-fn points(parts: &Parts, anchor: f64, layout: Layout) -> Option<Points> {
-    let ranges = parts.iter().map(|(_, part)| part.range(layout.ln_rare));
-    let (low, high) = ranges.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), range| {
-        (low.min(range.low), high.max(range.high))
-    });
+/// The losses between which a law has points.
+pub(super) fn reach(parts: &Parts, ln_low: f64, ln_rare: f64) -> Range {
+    let lows = parts.iter().map(|(_, part)| part.range(ln_low).low);
+    let highs = parts.iter().map(|(_, part)| part.range(ln_rare).high);
+    Range {
+        low: lows.fold(f64::INFINITY, f64::min),
+        high: highs.fold(f64::NEG_INFINITY, f64::max),
+    }
+}
+
+fn points(parts: &Parts, anchor: f64, layout: Layout<'_>) -> Option<Points> {
+    let Range { low, high } = reach(parts, layout.ln_low, layout.ln_rare);
     // A hair further, so that an atom at an end lies between points.
     let cut = high > layout.cut;
     let high = high.min(layout.cut);
@@ -210,16 +240,18 @@ fn points(parts: &Parts, anchor: f64, layout: Layout) -> Option<Points> {
     let last = ((high - anchor) / layout.step + 1e-9)
         .ceil()
         .max(first + 1.0);
-    let count = last - first + 1.0;
-    (count <= MOST_POINTS && first.abs() < 1e15).then_some(Points {
-        first: first as i64,
-        count: count as usize,
-        cut,
-    })
+    if first.abs().max(last.abs()) > 1e15 {
+        return None;
+    }
+    let ends = (first as i64, last as i64);
+    let points = layout
+        .spacing
+        .points(anchor, layout.step, ends, MOST_CELLS)?;
+    Some(Points { points, cut })
 }
 
 /// The cells of a mechanism: those of its parts, put together cell by cell.
-fn row(parts: &Parts, boundaries: &[f64]) -> Row {
+pub(super) fn row(parts: &Parts, boundaries: &[f64]) -> Row {
     if let [(_, part)] = parts {
         return part.row(boundaries);
     }
@@ -253,19 +285,6 @@ fn row(parts: &Parts, boundaries: &[f64]) -> Row {
 /// The relative error of the probabilities of a mechanism's parts.
 const SHARE_ERROR: f64 = 1e-10;
 
-/// ln of an upper bound on Q's mass of losses above `cut`.
-pub(super) fn ln_q_above(parts: &Parts, cut: f64) -> f64 {
-    let row = row(parts, &[cut]);
-    let above = row
-        .cells
-        .last()
-        .filter(|cell| cell.ln_p > f64::NEG_INFINITY);
-    // Raised by more than the masses' rounding.
-    above.map_or(f64::NEG_INFINITY, |cell| {
-        cell.ln_p - cell.mean + cell.slack + 1e-6
-    })
-}
-
 /// The mean of what lies within half a step of `anchor`, which is the better place for a point of
 /// the grid where much mass lies just beside it.
 fn settled(parts: &Parts, anchor: f64, step: f64) -> f64 {
@@ -278,102 +297,4 @@ fn settled(parts: &Parts, anchor: f64, step: f64) -> f64 {
             _ => at,
         }
     })
-}
-
-/// Boundaries near `halves` that bring the means of the cells onto the grid: where a cell's mean
-/// misses its point by d, both ends are moved by -d, twice.
-fn recut(parts: &Parts, halves: &[f64], point: impl Fn(usize) -> f64, step: f64) -> Vec<f64> {
-    let mut cut = halves.to_vec();
-    for _ in 0..RECUTS {
-        let row = row(parts, &cut);
-        let missed = |k: usize| {
-            let cell = row.cells.get(k)?;
-            let missed = cell.mean - point(k);
-            (cell.ln_p > f64::NEG_INFINITY && missed.abs() < step / 2.0).then_some(missed)
-        };
-        let mut last = f64::NEG_INFINITY;
-        for (k, (boundary, half)) in cut.iter_mut().zip(halves).enumerate() {
-            if let (Some(a), Some(b)) = (missed(k), missed(k + 1)) {
-                let moved = *boundary - (a + b) / 2.0;
-                *boundary = moved.clamp(half - 0.4 * step, half + 0.4 * step).max(last);
-            }
-            last = *boundary;
-        }
-    }
-    cut
-}
-
-/// How often boundaries are moved.
-const RECUTS: usize = 2;
-
-/// Where the cells' masses may be put although some cells' means lie below their points: some cells
-/// one point lower, and all points a little.
-///
-/// E((t - Y')⁺) <= E((t - Y)⁺) for every t, where Y = e^{-loss}, if and only if the sum of the smallest Y'
-/// is at least that of the smallest Y for every share of the mass (second-order stochastic dominance:
-/// Hadar & Russell 1969). Y's sum is convex in the share and Y''s is linear within a cell, so that the ends of
-/// cells are all that matters: from the largest loss down, Σ p (y' - y) >= 0 at each. Points above their
-/// cells' means pay for those below that come after them.
-struct Placement {
-    lowered: Vec<bool>,
-    shift: f64,
-}
-
-/// Tolerances that are tried, as powers of this part of the largest.
-const FINER: f64 = 0.05;
-
-impl Placement {
-    /// The one that moves least: rare large losses are lowered by a step, so that the many small ones needn't
-    /// move with them. None where a cell's mean is no number.
-    fn cheapest(cells: &[(f64, Cell)], step: f64) -> Option<Self> {
-        let at_once = Self::within(cells, step, f64::INFINITY)?;
-        let mut tolerance = at_once.0.shift;
-        let mut best = at_once;
-        for _ in 0..10 {
-            tolerance *= FINER;
-            let trial = Self::within(cells, step, tolerance)?;
-            if trial.1 < best.1 {
-                best = trial;
-            }
-            if tolerance < 1e-17 {
-                break;
-            }
-        }
-        Some(best.0)
-    }
-
-    /// The placement in which no sum lacks more than a part `tolerance`, and what it costs.
-    fn within(cells: &[(f64, Cell)], step: f64, tolerance: f64) -> Option<(Self, f64)> {
-        let (mut total, mut lacking, mut worst) = (0.0, 0.0, 0.0f64);
-        let (mut rounding, mut fallen) = (0.0, 0.0);
-        let mut lowered = vec![false; cells.len()];
-        for (index, (point, cell)) in cells.iter().enumerate().rev() {
-            if cell.ln_p == f64::NEG_INFINITY {
-                continue;
-            }
-            let mean = cell.mean - cell.slack;
-            let mut weight = (cell.ln_p - point).exp();
-            let mut lack = weight * (point - mean).exp_m1();
-            if lacking + lack > tolerance * (total + weight) {
-                weight = (cell.ln_p - (point - step)).exp();
-                lack = weight * (point - step - mean).exp_m1();
-                fallen += cell.ln_p.exp();
-                if let Some(lowered) = lowered.get_mut(index) {
-                    *lowered = true;
-                }
-            }
-            total += weight;
-            lacking += lack;
-            rounding += 8.0 * ULP * lack.abs();
-            if total > 0.0 {
-                worst = worst.max((lacking + rounding) / total);
-            } else if lack > 0.0 || lack.is_nan() {
-                return None;
-            }
-        }
-        // The weights' own rounding is relative to each, and so to `worst`.
-        let shift = worst.ln_1p() * (1.0 + 1e-9) + 4.0 * ULP;
-        let cost = shift + step * fallen;
-        shift.is_finite().then_some((Self { lowered, shift }, cost))
-    }
 }

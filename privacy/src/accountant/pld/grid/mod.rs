@@ -15,7 +15,10 @@ mod gaussian;
 mod laplace;
 mod law;
 mod normal;
+mod placement;
 mod search;
+mod spacing;
+mod strays;
 
 pub(super) use cell::Component;
 pub(super) use search::{Question, Run, epsilon};

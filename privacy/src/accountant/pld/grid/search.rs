@@ -1,9 +1,11 @@
 //! From mechanisms to an interval for epsilon: grids are made finer until it is narrow.
 
-use super::cell::Component;
-use super::compose::{Strays, Sum};
-use super::law::{Bound, Law, Layout, MOST_POINTS, Parts, ln_q_above};
-use super::normal::{ULP, ln_sum};
+use super::cell::{Component, Range};
+use super::compose::Sum;
+use super::law::{Bound, Law, Layout, Parts, reach};
+use super::normal::ULP;
+use super::spacing::Spacing;
+use super::strays::Strays;
 use crate::accountant::pld::Interval;
 use crate::accountant::pld::contour::{Saddle, ln_chernoff};
 use crate::accountant::pld::tilted::Cumulants;
@@ -20,17 +22,46 @@ const NARROW_ABSOLUTE: f64 = 3e-10;
 /// What is left out, and what repetitions add, as a part of δ: ln of it.
 const LN_NEGLIGIBLE: f64 = -17.0;
 
-/// Points of the first grid.
-const FIRST_SIZE: f64 = 8192.0;
+/// ln of the probability that any loss is smaller than what grids reach down to.
+const LN_LOW: f64 = -16.0;
+
+/// The relative error of δ that wide cells are to make at first, for every 1/θ of epsilon.
+const FIRST_TOLERANCE: f64 = 1e-4;
+
+/// No tilt is taken to lose more digits than this, as a logarithm, when cells are laid out.
+const LN_MOST_LOST: f64 = 9.0;
+
+/// What runs that fall back below epsilon may add, as a part of δ: ln of it.
+const LN_STRAYS: f64 = -12.0;
+
+/// Points of the first grid, and of the last.
+const FIRST_SIZE: f64 = 2048.0;
+const LAST_SIZE: f64 = 1_048_576.0;
 
 /// Points of a first look at one mechanism.
-const SKETCH: f64 = 2048.0;
+const SKETCH: f64 = 1024.0;
 
 /// A law whose losses are all but one is laid out as if they were so far apart.
 const LEAST_WIDTH: f64 = 1e-10;
 
-/// Points of one mechanism for every point of the circle, at most.
-const FINEST: f64 = 4.0;
+/// Grids that are tried, at most, and points of transforms on all of them together.
+const MOST_GRIDS: u32 = 16;
+const MOST_WORK: f64 = 8e6;
+
+/// Grids that may say nothing, before no more are tried.
+const MOST_FAILURES: u32 = 2;
+
+/// Points of a transform that take as long as one cell of a law.
+const CELL_WORK: f64 = 3.0;
+
+/// A larger part of an interval's width than this that is rounding: more points only add to it.
+const BLURRED: f64 = 0.3;
+
+/// A relative change of epsilon after which another tilt serves better.
+const MOVED: f64 = 0.03;
+
+/// More distinct mechanisms than this aren't put on grids: every look takes as long for each.
+const MOST_DISTINCT: usize = 64;
 
 /// More runs than that leave no digits.
 const MOST_RUNS: f64 = 1e12;
@@ -39,8 +70,6 @@ const MOST_RUNS: f64 = 1e12;
 pub(in crate::accountant::pld) struct Question<'a> {
     pub(in crate::accountant::pld) runs: &'a [Run],
     pub(in crate::accountant::pld) ln_delta: f64,
-    /// ln E_Q(e^{-λL}) of all runs together, rounded up, where it is known.
-    pub(in crate::accountant::pld) reverse: &'a dyn Fn(f64) -> Option<f64>,
     /// An epsilon below this needn't be known more closely.
     pub(in crate::accountant::pld) enough: f64,
 }
@@ -51,22 +80,42 @@ pub(in crate::accountant::pld) fn epsilon(question: &Question<'_>) -> Interval {
     let Some(mut plan) = Plan::sketch(question) else {
         return found;
     };
-    loop {
-        let (upper, lower) = plan.solve(question);
-        found = found.and(Interval::between(lower, upper));
+    let mut work = 0.0;
+    let mut failures = 0;
+    for _ in 0..MOST_GRIDS {
+        let this = plan.solve(question);
+        found = found.and(this.interval);
+        work += this.work;
+        failures += u32::from(this.interval.upper().is_infinite());
+        if failures > MOST_FAILURES {
+            return found;
+        }
         let narrow = found.is_within(NARROW) || found.width() < NARROW_ABSOLUTE;
         if narrow || found.upper() <= question.enough {
             return found;
         }
-        let Some(finer) = plan.finer(question, found) else {
+        let Some(next) = plan.next(question, found, &this) else {
             return found;
         };
-        plan = finer;
+        // So much for each point of this grid, and as much again where there are more.
+        if work + this.work * (next.size / plan.size) > MOST_WORK {
+            return found;
+        }
+        plan = next;
     }
+    found
+}
+
+/// What came of a grid.
+struct Solved {
+    interval: Interval,
+    /// Whether rounding makes much of its width.
+    blurred: bool,
+    work: f64,
 }
 
 /// A grid, and the tilt it is looked at with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Plan {
     step: f64,
     size: f64,
@@ -74,9 +123,13 @@ struct Plan {
     /// Where epsilon is thought to be.
     epsilon: f64,
     ln_rare: f64,
+    ln_low: f64,
     /// Losses above this are put together; infinite for none.
     cut: f64,
     strays: Strays,
+    /// How finely each mechanism is laid out, and the relative error of δ that this is to make.
+    spacings: Vec<Spacing>,
+    tolerance: f64,
 }
 
 impl Plan {
@@ -84,7 +137,10 @@ impl Plan {
     fn sketch(question: &Question<'_>) -> Option<Self> {
         let (runs, ln_delta) = (question.runs, question.ln_delta);
         let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
-        if times > MOST_RUNS || ln_delta + LN_NEGLIGIBLE - times.ln() < -700.0 {
+        if times > MOST_RUNS
+            || runs.len() > MOST_DISTINCT
+            || ln_delta + LN_NEGLIGIBLE - times.ln() < -700.0
+        {
             return None;
         }
         let ln_rare = ln_delta + LN_NEGLIGIBLE - times.ln();
@@ -94,31 +150,38 @@ impl Plan {
             theta: 0.0,
             epsilon: 0.0,
             ln_rare,
+            ln_low: (LN_LOW - times.ln()).max(ln_rare),
             cut: f64::INFINITY,
             strays: Strays::NONE,
+            spacings: Vec::new(),
+            tolerance: FIRST_TOLERANCE,
         }
         .looking_at(question, Interval::UNKNOWN)
     }
 
     /// Coarse laws from above, each on a grid of its own: enough to steer by, and to bound what lies far out.
     fn sketches(&self, runs: &[Run]) -> Option<Vec<(Law, u64)>> {
+        let every = Spacing::default();
         let sketch = |(parts, count): &Run| {
-            let layout = Layout {
-                step: self.width(parts) / SKETCH,
-                ln_rare: self.ln_rare,
-                cut: self.cut,
-            };
+            let layout = self.layout(self.width(parts) / SKETCH, &every);
             Some((Law::new(Bound::Upper, parts, layout)?, *count))
         };
         runs.iter().map(sketch).collect()
     }
 
+    fn layout<'a>(&self, step: f64, spacing: &'a Spacing) -> Layout<'a> {
+        Layout {
+            step,
+            spacing,
+            ln_rare: self.ln_rare,
+            ln_low: self.ln_low,
+            cut: self.cut,
+        }
+    }
+
     /// The distance between the ends of a mechanism's losses, as far as they are laid out.
     fn width(&self, parts: &Parts) -> f64 {
-        let ranges = parts.iter().map(|(_, part)| part.range(self.ln_rare));
-        let (low, high) = ranges.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), range| {
-            (low.min(range.low), high.max(range.high))
-        });
+        let Range { low, high } = reach(parts, self.ln_low, self.ln_rare);
         (high.min(self.cut) - low).max(LEAST_WIDTH)
     }
 
@@ -137,84 +200,114 @@ impl Plan {
             (saddle, saddle.epsilon.max(0.0))
         };
         let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
-        let (theta, period) = tilt(&cumulants, saddle.theta, epsilon, ln_delta, times)?;
-        // No finer than a law can be laid out.
-        let widths = runs.iter().map(|(parts, _)| self.width(parts));
-        let widest = widths.fold(0.0, f64::max);
-        let least = widest / (FINEST * self.size);
-        let wanted = period / self.size;
-        // A tilt that changes by more than a factor from point to point sees nothing but the ends of laws.
-        let theta = theta * (wanted / least).min(1.0);
-        let step = aligned(runs, wanted.max(least));
+        let (theta, period) = tilt(
+            self.size,
+            &cumulants,
+            saddle.theta,
+            epsilon,
+            ln_delta,
+            times,
+        )?;
+        let step = aligned(runs, period / self.size);
+        let moment = cumulants(theta)?.log_moment;
+        // What one loss of this size has of δ, at most: it, and the others making up the rest.
+        let ln_rest = (moment - theta * epsilon - ln_delta).min(LN_MOST_LOST);
+        let matters = |loss: f64, own: f64| (theta * loss - own + ln_rest).min(-ln_delta);
+        let tolerance = self.tolerance * (theta * epsilon).clamp(0.3, 30.0);
+        let spacings = laws
+            .iter()
+            .map(|(law, count)| {
+                let ln_count = (*count as f64).ln();
+                let own = law.cumulants(theta).log_moment;
+                let stretches =
+                    law.stretches(|loss, ln_p| (ln_count + ln_p + matters(loss, own)).exp());
+                Spacing::of(&stretches, theta, tolerance)
+            })
+            .collect();
         Some(Self {
             step,
             theta,
             epsilon,
+            spacings,
             ..self
         })
     }
 
     /// Upper and lower bounds on epsilon by this grid.
-    fn solve(&self, question: &Question<'_>) -> (f64, f64) {
-        let delta = question.ln_delta.exp();
+    fn solve(&self, question: &Question<'_>) -> Solved {
+        let mut found = Solved {
+            interval: Interval::UNKNOWN,
+            blurred: false,
+            work: 0.0,
+        };
         let Some(sketches) = self.sketches(question.runs) else {
-            return (f64::INFINITY, 0.0);
+            return found;
         };
         // The sketches bound the lower laws, too, from above, as far as these reach.
         let moments = |theta: f64| cumulants(&sketches, theta);
         let period = self.step * self.size;
         let right = right_alias(&moments, self.theta, self.epsilon, period);
-        let solved = |bound: Bound| {
+        let mut blur: f64 = 0.0;
+        let mut solved = |bound: Bound| {
             let laws = self.laws(bound, question.runs)?;
-            let sum = Sum::new(
-                bound,
-                &laws,
-                self.theta,
-                self.size as usize,
-                right,
-                self.strays,
-            )?;
-            match bound {
+            let points = laws.iter().map(|(law, _)| law.points.len() as f64);
+            found.work += CELL_WORK * points.sum::<f64>() + self.size * (1.0 + laws.len() as f64);
+            let (size, delta) = (self.size as usize, question.ln_delta.exp());
+            let sum = Sum::new(bound, &laws, self.theta, size, right, self.strays)?;
+            let epsilon = match bound {
                 Bound::Upper => upper(&sum, delta, self.epsilon, 1.0 / self.theta),
                 Bound::Lower => lower(&sum, delta, self.epsilon, 1.0 / self.theta),
+            }?;
+            if bound == Bound::Upper {
+                blur = sum.ln_error(epsilon).exp() / (delta * self.theta);
             }
+            Some(epsilon)
         };
-        (
-            solved(Bound::Upper).unwrap_or(f64::INFINITY),
-            solved(Bound::Lower).unwrap_or(0.0),
-        )
+        let upper = solved(Bound::Upper).unwrap_or(f64::INFINITY);
+        let lower = solved(Bound::Lower).unwrap_or(0.0);
+        found.interval = Interval::between(lower, upper);
+        found.blurred = blur > BLURRED * found.interval.width();
+        found
     }
 
     fn laws(&self, bound: Bound, runs: &[Run]) -> Option<Vec<(Law, u64)>> {
-        let layout = Layout {
-            step: self.step,
-            ln_rare: self.ln_rare,
-            cut: self.cut,
-        };
-        runs.iter()
-            .map(|(parts, count)| Some((Law::new(bound, parts, layout)?, *count)))
-            .collect()
+        let runs = runs.iter().zip(&self.spacings);
+        runs.map(|((parts, count), spacing)| {
+            let law = Law::new(bound, parts, self.layout(self.step, spacing))?;
+            Some((law, *count))
+        })
+        .collect()
     }
 
-    /// A finer grid, by what `found` lacks; None where this was the finest.
-    fn finer(&self, question: &Question<'_>, found: Interval) -> Option<Self> {
-        let most = MOST_POINTS / 4.0;
-        if self.size >= most {
+    /// Another grid after this one gave `this`, and all so far `found`: where epsilon is elsewhere than it was
+    /// thought to be, one that looks there, and else a finer one. None where that wouldn't help.
+    fn next(&self, question: &Question<'_>, found: Interval, this: &Solved) -> Option<Self> {
+        let (cut, strays) = self.cut(question, found);
+        let moved = (found.upper() - self.epsilon).abs() > MOVED * found.upper();
+        if moved || cut < 0.7 * self.cut {
+            let there = Self {
+                cut,
+                strays,
+                ..self.clone()
+            };
+            return there.looking_at(question, found);
+        }
+        // Where rounding takes the digits, more points only add to it.
+        if self.size >= LAST_SIZE || this.blurred {
             return None;
         }
         let wanted = (NARROW * found.upper()).max(NARROW_ABSOLUTE);
         let lacking = (found.width() / wanted).sqrt() * 1.3;
-        let factor = lacking.log2().ceil().clamp(1.0, 3.0).exp2();
+        let factor = lacking.log2().ceil().clamp(1.0, 2.0).exp2();
         let factor = if lacking.is_finite() { factor } else { 4.0 };
-        let (cut, strays) = self.cut(question, found);
-        let finer = Self {
-            size: (self.size * factor).min(most),
-            step: self.step / factor,
+        Self {
+            size: (self.size * factor).min(LAST_SIZE),
+            tolerance: self.tolerance / factor,
             cut,
             strays,
-            ..*self
-        };
-        Some(finer.looking_at(question, found).unwrap_or(finer))
+            ..self.clone()
+        }
+        .looking_at(question, found)
     }
 
     /// Above which losses can be put together, so that a grid need not reach as far as the largest ones:
@@ -225,31 +318,11 @@ impl Plan {
         if !epsilon.is_finite() || epsilon <= 0.0 {
             return none;
         }
-        let reverses: Vec<(f64, f64)> = STEEPER
-            .into_iter()
-            .filter_map(|factor| {
-                let lambda = factor * self.theta.max(1.0 / epsilon);
-                Some((lambda, (question.reverse)(lambda)?))
-            })
-            .collect();
         for multiple in MULTIPLES {
             let cut = multiple * epsilon;
-            // Q(total < ε and one beyond the cut) is at most the sum over all of Q(it is beyond) times
-            // Q(rest < ε - cut) <= e^{K - λ(cut - ε)}: the rest is independent of it.
-            let beyond = question
-                .runs
-                .iter()
-                .map(|(parts, count)| (*count as f64).ln() + ln_q_above(parts, cut));
-            let ln_beyond = ln_sum(&beyond.collect::<Vec<_>>());
-            let strays = reverses.iter().map(|(lambda, moment)| Strays {
-                // A cell may end a hair before the cut.
-                ln: ln_beyond + moment - lambda * cut * (1.0 - 1e-9),
-                lambda: *lambda,
-            });
-            let ln = |strays: &Strays| strays.ln + (1.0 + strays.lambda) * epsilon;
-            let best = strays.min_by(|a, b| ln(a).total_cmp(&ln(b)));
-            if let Some(best) = best.filter(|best| ln(best) < question.ln_delta + LN_NEGLIGIBLE) {
-                return (cut, best);
+            let enough = question.ln_delta + LN_STRAYS;
+            if let Some(strays) = Strays::beyond(question.runs, cut, epsilon, enough) {
+                return (cut, strays);
             }
         }
         none
@@ -257,10 +330,7 @@ impl Plan {
 }
 
 /// Cuts that are tried, in epsilons.
-const MULTIPLES: [f64; 8] = [1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0];
-
-/// Tilts that are tried for what falls back, as multiples.
-const STEEPER: [f64; 8] = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0];
+const MULTIPLES: [f64; 10] = [1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0];
 
 fn cumulants(laws: &[(Law, u64)], theta: f64) -> Option<Cumulants> {
     let mut total = Cumulants::default();
@@ -283,13 +353,15 @@ const LN_DIGITS: f64 = -6.5;
 /// The tilt with which the shortest period serves, and that period. Near the saddle fewest digits are
 /// lost, but where large losses are rare the period would have to be long; and some digits can be spared.
 fn tilt(
+    size: f64,
     cumulants: &dyn Fn(f64) -> Option<Cumulants>,
     saddle: f64,
     epsilon: f64,
     ln_delta: f64,
     times: f64,
 ) -> Option<(f64, f64)> {
-    let ln_error = (1e-14 * (1.0 + times)).ln();
+    // The kernel's norm is about this times 10^-14, for every run and a little more.
+    let ln_error = (1e-14 * (3.0 + times) * (size / 100.0).sqrt()).ln();
     let candidates = LESS.into_iter().filter_map(|part| {
         let theta = part * saddle;
         let lost = cumulants(theta)?.log_moment - theta * epsilon - ln_delta + ln_error;
@@ -388,9 +460,9 @@ fn upper(sum: &Sum, delta: f64, near: f64, unit: f64) -> Option<f64> {
             return None;
         }
         low = low.max(if fits(high) { low } else { high });
-        high = sum
-            .point(near + unit * f64::from(moves).exp2())?
-            .max(low + 1);
+        // From `near` up, in small steps at first: what falls back below epsilon is bounded near there.
+        let further = unit * 1e-3 * (f64::from(moves).exp2() - 1.0);
+        high = sum.point(near + further)?.max(low) + 1;
         moves += 1;
     }
     while high - low > 1 {
