@@ -1,0 +1,14 @@
+#![no_main]
+
+#[path = "../checks/events.rs"]
+mod events;
+#[path = "../checks/ledger.rs"]
+mod ledger;
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+
+fuzz_target!(|input: &[u8]| ledger::check(input));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    umbel_fuzz::mutated(data, size, max_size, seed, umbel_fuzz::ledger::mutate)
+});
