@@ -7,7 +7,10 @@ pub type Folder = Vec<(String, Vec<u8>)>;
 pub fn read(input: &[u8]) -> Folder {
     let mut folder = Folder::new();
     for line in input.split_inclusive(|&byte| byte == b'\n') {
-        match line.strip_prefix(b"== ").and_then(|name| str::from_utf8(name).ok()) {
+        match line
+            .strip_prefix(b"== ")
+            .and_then(|name| str::from_utf8(name).ok())
+        {
             Some(name) => folder.push((name.trim_end().into(), Vec::new())),
             None => {
                 if let Some((_, content)) = folder.last_mut() {

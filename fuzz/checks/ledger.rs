@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use umbel_privacy::ledger::chain::{self, Tail, VerifiedChain};
-use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerEntry, MemoryLedgerStorage};
 use umbel_privacy::certificate::accounting::merged;
 use umbel_privacy::certificate::examine::unprotected_uses;
+use umbel_privacy::ledger::chain::{self, Tail, VerifiedChain};
+use umbel_privacy::ledger::{EntryDraft, Ledger, LedgerEntry, MemoryLedgerStorage};
 use umbel_privacy::{Accountant, Delta, MechanismEvent, PldAccountant, PrivacyUnit};
 
-use super::events::mechanisms;
+use super::costs;
+use super::effort::{is_mild, mechanisms};
 
 /// Mechanisms of a data set for which epsilon is computed: its time grows with their number.
-const MOST_MECHANISMS: usize = 6;
+const MOST_MECHANISMS: usize = 4;
 
 /// Reads the ledger in both ways, and checks what must hold of everything that is read.
 pub fn check(input: &[u8]) {
@@ -63,7 +64,6 @@ fn is_added_up(ledger: &Ledger<MemoryLedgerStorage>, chain: &VerifiedChain, data
         .collect();
     let uses = unprotected_uses(&chain.entries, data_set);
     assert_eq!(ledger.unprotected_use(data_set).is_none(), uses.is_empty());
-    let small = entries.iter().map(|entry| mechanisms(&entry.event)).sum::<usize>() <= MOST_MECHANISMS;
     let (unit, adjacency) = (entries[0].unit, entries[0].adjacency);
     let delta = entries.iter().find_map(|entry| entry.delta);
     let delta = delta.unwrap_or(Delta::try_from(1e-5).expect("it is a delta"));
@@ -75,17 +75,18 @@ fn is_added_up(ledger: &Ledger<MemoryLedgerStorage>, chain: &VerifiedChain, data
     if !uses.is_empty() {
         assert_eq!(accountant.epsilon(delta).get(), f64::INFINITY);
     }
-    let costs: Vec<MechanismEvent> = merged(entries.iter().map(|entry| entry.cost()));
+    let events: Vec<MechanismEvent> = merged(entries.iter().map(|entry| entry.cost()));
     let mut certified = PldAccountant::new(adjacency);
-    for event in &costs {
+    for event in &events {
         certified.compose(event, 1).expect("it was composed");
     }
     assert_eq!(format!("{certified:?}"), format!("{accountant:?}"));
     if let Some(order) = ledger.filter_order(data_set) {
         assert!(accountant.renyi(order.get()) >= 0.0);
     }
-    if small {
-        super::events::costs(&costs, delta, adjacency);
+    let few = events.iter().map(mechanisms).sum::<usize>() <= MOST_MECHANISMS;
+    if few && events.iter().all(is_mild) {
+        costs::check(&events, delta, adjacency);
     }
 }
 

@@ -20,7 +20,10 @@ pub fn check(input: &[u8]) {
 
 fn has_a_wire_format(plan: &Plan) {
     let (terms, mechanism) = (plan.terms(), plan.mechanism());
-    for refusal in [terms.as_ref().err().map(ToString::to_string), mechanism.as_ref().err().map(ToString::to_string)] {
+    for refusal in [
+        terms.as_ref().err().map(ToString::to_string),
+        mechanism.as_ref().err().map(ToString::to_string),
+    ] {
         assert!(refusal.is_none_or(|reason| !reason.is_empty()));
     }
     if let (Ok(terms), Ok(mechanism)) = (&terms, &mechanism) {
@@ -41,7 +44,10 @@ fn begins_a_round(plan: &Plan) {
     for start in [&[][..], &[0.5; 4], &[f32::NAN; 4], &[0.5, 0.5, 0.5, 0.0]] {
         if let Ok((parameters, threshold)) = plan.start_of_round(start) {
             assert_eq!(parameters.len(), plan.classifier.parameters);
-            assert_eq!(threshold.is_some(), plan.privacy.adaptive_clipping.is_some());
+            assert_eq!(
+                threshold.is_some(),
+                plan.privacy.adaptive_clipping.is_some()
+            );
         }
     }
     let (Ok(Some(rule)), first) = (plan.adaptive_clipping(), plan.privacy.clipping_norm) else {
@@ -55,8 +61,12 @@ fn begins_a_round(plan: &Plan) {
         threshold = rule.next_threshold(threshold, share);
         assert!(threshold > 0.0 && rule.scale(threshold).is_finite());
         for norm in [0.0, threshold, 1e300, f64::NAN] {
-            let length = (norm.min(threshold) * rule.scale(threshold)).hypot(rule.bit(norm, threshold));
-            assert!(length <= plan.privacy.clipping_norm * (1.0 + 1e-12), "{length}");
+            let length =
+                (norm.min(threshold) * rule.scale(threshold)).hypot(rule.bit(norm, threshold));
+            assert!(
+                length <= plan.privacy.clipping_norm * (1.0 + 1e-12),
+                "{length}"
+            );
         }
     }
 }
@@ -81,7 +91,9 @@ fn spends(plan: &Plan, digest: BlobDigest) {
         Ok(()) => assert!(spending.epsilon() <= plan.privacy.epsilon),
     }
     let snapshot = spending.snapshot().expect("it is in memory");
-    let entries = chain::verify(&snapshot.bytes).expect("it was just written").entries;
+    let entries = chain::verify(&snapshot.bytes)
+        .expect("it was just written")
+        .entries;
     let terms = plan.terms().expect("what is spent on has terms");
     for entry in &entries {
         assert_eq!(site_entry(entry, &terms), Ok(()));

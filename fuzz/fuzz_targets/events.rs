@@ -1,5 +1,9 @@
 #![no_main]
 
+#[path = "../checks/costs.rs"]
+mod costs;
+#[path = "../checks/effort.rs"]
+mod effort;
 #[path = "../checks/events.rs"]
 mod events;
 

@@ -1,7 +1,9 @@
 #![no_main]
 
-#[path = "../checks/events.rs"]
-mod events;
+#[path = "../checks/costs.rs"]
+mod costs;
+#[path = "../checks/effort.rs"]
+mod effort;
 #[path = "../checks/ledger.rs"]
 mod ledger;
 

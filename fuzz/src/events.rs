@@ -62,19 +62,35 @@ pub fn event(chance: &mut Chance) -> Value {
     match chance.below(12) {
         0 => json!({"type": "gaussian", "noise_multiplier": sigma, "count": count}),
         1 => json!({"type": "laplace", "scale_over_sensitivity": sigma, "count": count}),
-        2 => json!({"type": "laplace", "scale_over_sensitivity": sigma, "sampling_probability": q, "count": count}),
-        3 => json!({"type": "discrete_laplace", "parameter": sigma, "integer_sensitivity": part as u32, "count": count}),
-        4 => json!({"type": "truncated_poisson_gaussian", "dataset_size": size, "sampling_probability": q,
-            "truncated_batch_size": part, "noise_multiplier": sigma, "count": count}),
+        2 => {
+            json!({"type": "laplace", "scale_over_sensitivity": sigma, "sampling_probability": q, "count": count})
+        }
+        3 => {
+            json!({"type": "discrete_laplace", "parameter": sigma, "integer_sensitivity": part as u32, "count": count})
+        }
+        4 => {
+            json!({"type": "truncated_poisson_gaussian", "dataset_size": size, "sampling_probability": q,
+            "truncated_batch_size": part, "noise_multiplier": sigma, "count": count})
+        }
         5 => json!({"type": "fixed_size_gaussian", "dataset_size": size, "sample_size": part,
             "noise_multiplier": sigma, "count": count}),
-        6 => json!({"type": "tree_aggregation", "noise_multiplier": sigma, "step_count": size, "count": count}),
-        7 => json!({"type": "banded_toeplitz", "noise_multiplier": sigma, "rounds": chance.below(3000),
+        6 => {
+            json!({"type": "tree_aggregation", "noise_multiplier": sigma, "step_count": size, "count": count})
+        }
+        7 => {
+            json!({"type": "banded_toeplitz", "noise_multiplier": sigma, "rounds": chance.below(3000),
             "bands": chance.below(100), "min_separation": chance.below(100),
-            "max_participations": chance.below(20), "count": count}),
+            "max_participations": chance.below(20), "count": count})
+        }
         8 if chance.one_in(3) => json!({"type": "non_private", "count": count}),
-        9 if chance.one_in(2) => json!({"type": "self_composed", "event": event(chance), "count": count}),
-        10 if chance.one_in(2) => json!({"type": "composed", "events": [event(chance), event(chance)]}),
-        _ => json!({"type": "poisson_gaussian", "noise_multiplier": sigma, "sampling_probability": q, "count": count}),
+        9 if chance.one_in(2) => {
+            json!({"type": "self_composed", "event": event(chance), "count": count})
+        }
+        10 if chance.one_in(2) => {
+            json!({"type": "composed", "events": [event(chance), event(chance)]})
+        }
+        _ => {
+            json!({"type": "poisson_gaussian", "noise_multiplier": sigma, "sampling_probability": q, "count": count})
+        }
     }
 }

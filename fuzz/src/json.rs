@@ -150,7 +150,10 @@ fn change(node: &mut Value, other: Value, chance: &mut Chance) {
             if chance.one_in(4) {
                 fields.remove(&name);
             } else if chance.one_in(6) {
-                fields.insert(chance.pick(&["count", "sampling_probability", "x"]).into(), other);
+                fields.insert(
+                    chance.pick(&["count", "sampling_probability", "x"]).into(),
+                    other,
+                );
             } else if let Some(field) = fields.get_mut(&name) {
                 change(field, other, chance);
             }
@@ -190,7 +193,10 @@ fn changed_text(text: &str, chance: &mut Chance) -> String {
         0 if hash => text.to_uppercase(),
         0 => "x".repeat(chance.below(300)),
         1 => text.chars().rev().collect(),
-        2 => format!("{text}{}", chance.pick(&["\u{0}", "\u{7f}", "é", "\"", "\\", "/"])),
+        2 => format!(
+            "{text}{}",
+            chance.pick(&["\u{0}", "\u{7f}", "é", "\"", "\\", "/"])
+        ),
         _ => chance.pick(WORDS).into(),
     }
 }

@@ -1,10 +1,15 @@
 //! What the fuzz targets share: mutators that keep an input readable, so that more than the first lines of
 //! a parser is reached. What is asserted of an input is in `checks/`, which ordinary tests use, too.
 
+pub mod certificate;
 pub mod chance;
 pub mod events;
+#[path = "../checks/folder.rs"]
+pub mod folder;
 pub mod json;
 pub mod ledger;
+pub mod plan;
+pub mod run;
 
 use chance::Chance;
 
