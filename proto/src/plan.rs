@@ -200,7 +200,7 @@ pub enum LocalOptimiser {
 const LARGEST_MICRO_BATCH: usize = 256;
 
 /// Numbers that are trained, at most: more than any model has, and few enough to be counted with.
-const LARGEST_MODEL: usize = 1 << 40;
+const LARGEST_MODEL: u64 = 1 << 40;
 
 /// Why a plan can't be followed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -370,7 +370,7 @@ impl Plan {
             "at least two labels",
         )?;
         range(
-            (1..=LARGEST_MODEL).contains(&c.parameters),
+            (1..=LARGEST_MODEL).contains(&(c.parameters as u64)),
             "parameters",
             c.parameters.to_string(),
             "from 1 to 2^40",

@@ -13,6 +13,8 @@ mod seeds;
 #[path = "../../fuzz/checks/wire.rs"]
 mod wire;
 
+use umbel_proto::plan::Plan;
+
 #[test]
 fn every_kept_certificate_is_examined_or_refused() {
     seeds::each("certificate", certificate::check);
@@ -29,6 +31,12 @@ fn certificates_that_the_code_itself_made_hold() {
 #[test]
 fn every_kept_plan_is_followed_or_refused() {
     seeds::each("plan", plan::check);
+}
+
+#[test]
+fn a_plan_with_more_parameters_than_can_be_counted_is_refused() {
+    let refused = Plan::from_json(&seeds::one("plan", "found-parameters-overflow"));
+    assert!(refused.unwrap_err().to_string().contains("parameters"));
 }
 
 #[test]
