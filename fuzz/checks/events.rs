@@ -26,7 +26,7 @@ pub fn check(input: &[u8]) {
     merging_changes_nothing(&events, adjacency);
     let small = events.iter().map(mechanisms).sum::<usize>() <= MOST_MECHANISMS;
     let mild = events.iter().all(is_mild) && delta.get() >= 1e-30;
-    // Settings that nobody would ask about are slow: few of them are enough.
+    // Others are slow: few of them are enough.
     let chosen = input.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 16 == 0;
     if small && (mild || chosen) {
         costs::check(&events, delta, adjacency);
