@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use umbel_privacy::accountant::{Interval, PldAccountant, calibrate, gaussian};
+use umbel_privacy::accountant::{Interval, PldAccountant, RdpAccountant, calibrate, gaussian};
 use umbel_privacy::{
     Accountant, Adjacency, Budget, BudgetGate, Delta, MechanismEvent, NoiseMultiplier, SamplingRate,
 };
@@ -215,6 +215,46 @@ fn huge_parameters_are_answered_or_refused_at_once() {
     ]));
     let refused = accountant.compose(&bands, 1).unwrap_err().to_string();
     assert!(refused.contains("rounds"), "{refused}");
+}
+
+/// Nodes of a quadrature once fell on one another, so that they filled all memory.
+#[test]
+fn noise_too_weak_for_floats_is_answered_at_once() {
+    let weak = events(serde_json::json!([
+        {"type": "truncated_poisson_gaussian", "dataset_size": 84294,
+         "sampling_probability": 6.959583545241808e-6, "truncated_batch_size": 32231,
+         "noise_multiplier": 7.962714448041231e-60}
+    ]));
+    let mut accountant = PldAccountant::new(Adjacency::AddOrRemove);
+    accountant.compose(&weak, 1).unwrap();
+    assert!(accountant.renyi(1.01) > 1e100);
+    let mixed = MechanismEvent::Composed {
+        events: vec![
+            sampled(8.745289304547352e-55, 6.845156217227739e-293, 28),
+            sampled(9.2, 0.0017, 5),
+        ],
+    };
+    // Nobody is ever sampled for the weak one.
+    let found = interval(&mixed, 1e-7, Adjacency::AddOrRemove);
+    assert!(found.lower() < 1.0 && found.upper() > 0.0, "{found:?}");
+}
+
+/// A quadrature's points once had no end where σ is small.
+#[test]
+fn samples_of_fixed_size_with_hardly_any_noise_are_answered_at_once() {
+    let epsilon = |sigma: f64| {
+        let weak = events(serde_json::json!([
+            {"type": "fixed_size_gaussian", "dataset_size": 10000, "sample_size": 100,
+             "noise_multiplier": sigma}
+        ]));
+        let mut accountant = RdpAccountant::new(Adjacency::ReplaceOne);
+        accountant.compose(&weak, 1).unwrap();
+        accountant.epsilon(Delta::try_from(1e-5).unwrap()).get()
+    };
+    assert!(epsilon(1e-9) > 1e17 && epsilon(1e-300) > 1e100);
+    // Where the coarser bound takes over, epsilon doesn't fall.
+    assert!(epsilon(0.0999) >= epsilon(0.1001));
+    assert!(epsilon(0.1001) > epsilon(0.11));
 }
 
 fn log_uniform(range: Range<f64>) -> impl Strategy<Value = f64> {

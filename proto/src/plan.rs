@@ -199,6 +199,9 @@ pub enum LocalOptimiser {
 /// has to stay within the clipping slack (`privacy/proofs/lattice.md`).
 const LARGEST_MICRO_BATCH: usize = 256;
 
+/// Numbers that are trained, at most: more than any model has, and few enough to be counted with.
+const LARGEST_MODEL: u64 = 1 << 40;
+
 /// Why a plan can't be followed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlanError {
@@ -365,6 +368,12 @@ impl Plan {
             "labels",
             format!("{:?}", c.labels),
             "at least two labels",
+        )?;
+        range(
+            (1..=LARGEST_MODEL).contains(&(c.parameters as u64)),
+            "parameters",
+            c.parameters.to_string(),
+            "from 1 to 2^40",
         )?;
         range(
             (3..=100_000).contains(&c.max_tokens),

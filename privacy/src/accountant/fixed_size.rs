@@ -7,6 +7,10 @@ use crate::accountant::log_space::LogSum;
 /// Above this order the forward differences are replaced by the theorem's coarser bound.
 const LARGEST_EXACT_ORDER: f64 = 64.0;
 
+/// Below this the trapezoidal rule would need very many points, without end in the end, and gain little over
+/// the coarser bound.
+const LEAST_EXACT_SIGMA: f64 = 0.05;
+
 /// The relative error of ln A by floating point is below this.
 const ROUNDING_GUARD: f64 = 1e-10;
 
@@ -44,7 +48,7 @@ fn ln_moment(q: f64, sigma: f64, order: f64) -> f64 {
     let mut ln_binomial = (order * (order - 1.0) / 2.0).ln();
     let first_term = (4.0 * second.exp_m1()).ln().min(second + 2f64.ln());
     sum.add(2.0 * q.ln() + ln_binomial + first_term);
-    let exact = order <= LARGEST_EXACT_ORDER;
+    let exact = order <= LARGEST_EXACT_ORDER && sigma >= LEAST_EXACT_SIGMA;
     let even = |l: f64| {
         if exact {
             ln_even_moment(sigma, l)

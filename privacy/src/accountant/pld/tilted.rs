@@ -66,6 +66,10 @@ pub(super) struct TiltedLaw {
 /// Nodes beyond which nothing is attempted.
 const MOST_NODES: f64 = 200_000.0;
 
+/// The least step, in distances between neighbouring floats: a finer one is lost in the rounding of its nodes,
+/// and where it is lost altogether, the nodes never come to an end.
+const LEAST_STEP: f64 = 1024.0;
+
 /// Masses below this, relative to the largest, are dropped.
 const NEGLIGIBLE: f64 = 1e-22;
 
@@ -94,7 +98,9 @@ impl TiltedLaw {
         (low, high): (f64, f64),
     ) -> Option<Self> {
         let count = (high - low) / step;
-        if count.is_nan() || count >= MOST_NODES {
+        let resolution = low.abs().max(high.abs()) * f64::EPSILON;
+        let fits = count < MOST_NODES && step > LEAST_STEP * resolution;
+        if !fits {
             return None;
         }
         let mut losses = Vec::with_capacity(count as usize + 2);

@@ -1,0 +1,317 @@
+//! Runs made by the code itself: a plan, what it leaves in a ledger, and the certificate of that.
+
+use umbel_privacy::certificate::accounting::{AccountantName, merged};
+use umbel_privacy::certificate::content::FORMAT_VERSION;
+use umbel_privacy::certificate::{
+    Accounted, Ancestor, Certificate, FileStatement, Guarantee, LedgerStatement, Participant,
+    Promise, RunStatement, SignedCertificate, SigningKey, lineage,
+};
+use umbel_privacy::combination::Summed;
+use umbel_privacy::ledger::{Ledger, LedgerEntry, MemoryLedgerStorage, chain};
+use umbel_privacy::{Adjacency, MechanismEvent, NoisePlacement, PrivacyUnit, Sha256Digest};
+use umbel_proto::message::BlobDigest;
+use umbel_proto::plan::{
+    AdaptiveClippingPlan, BasePlan, ClassifierPlan, ClippingRule, LocalOptimisation,
+    LocalOptimiser, LocalPlan, LoraPlan, Plan, PrivacyPlan,
+};
+use umbel_proto::spending::Spending;
+use umbel_proto::unprotected::Marked;
+
+use crate::folder::Folder;
+
+/// The key that signs everything here.
+pub fn key() -> SigningKey {
+    let text = format!("umbel-ed25519-seed:{}", "5e".repeat(32));
+    SigningKey::from_secret_text(&text).expect("it is a key")
+}
+
+/// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
+pub fn plan() -> Plan {
+    Plan {
+        run: "fuzzed".into(),
+        rounds: 3,
+        summed: Summed::Gradients,
+        privacy: PrivacyPlan {
+            unit: PrivacyUnit::Record,
+            placement: NoisePlacement::Central,
+            adjacency: Adjacency::AddOrRemove,
+            epsilon: 8.0,
+            delta: 1e-5,
+            noise_multiplier: 1.3,
+            allow_weak_noise: false,
+            sampling_rate: 0.1,
+            clipping_norm: 0.5,
+            clipping: ClippingRule::Flat,
+            adaptive_clipping: None,
+            rows_per_group: None,
+        },
+        classifier: ClassifierPlan {
+            base: BasePlan {
+                weights: BlobDigest::of(b"weights"),
+                certificate: None,
+            },
+            labels: vec!["no".into(), "yes".into()],
+            train: "head".into(),
+            lora: None,
+            pooling: "mean".into(),
+            max_tokens: 64,
+            dropout: 0.0,
+            parameters: 258,
+            layout: BlobDigest::of(b"layout"),
+        },
+        local: LocalPlan {
+            micro_batch: 16,
+            max_units: 4096,
+            clean: false,
+            optimisation: None,
+        },
+        seed: None,
+    }
+}
+
+/// One plan of every kind that there is, by name.
+pub fn plans() -> Vec<(&'static str, Plan)> {
+    let changed = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = plan();
+        change(&mut plan);
+        plan
+    };
+    let local_steps = LocalOptimisation {
+        optimiser: LocalOptimiser::AdamW,
+        steps: 4,
+        batch: 32,
+        learning_rate: 1e-3,
+        weight_decay: 0.01,
+        momentum: 0.0,
+    };
+    let deltas = |plan: &mut Plan| {
+        plan.summed = Summed::Deltas;
+        plan.local.optimisation = Some(local_steps.clone());
+    };
+    vec![
+        ("record-central", plan()),
+        (
+            "group-adaptive-lora",
+            changed(&|plan| {
+                plan.privacy.unit = PrivacyUnit::Group;
+                plan.privacy.rows_per_group = Some(8);
+                plan.privacy.adaptive_clipping = Some(AdaptiveClippingPlan {
+                    quantile: 0.5,
+                    learning_rate: 0.2,
+                    expected_units: 200.0,
+                });
+                plan.classifier.train = "lora".into();
+                plan.classifier.lora = Some(LoraPlan {
+                    rank: 4,
+                    alpha: 8.0,
+                    targets: vec!["query".into()],
+                    freeze_a: true,
+                    seed: 7,
+                });
+            }),
+        ),
+        (
+            "record-local-automatic",
+            changed(&|plan| {
+                plan.privacy.placement = NoisePlacement::Local;
+                plan.privacy.clipping = ClippingRule::Automatic;
+                plan.privacy.adjacency = Adjacency::ZeroOut;
+            }),
+        ),
+        (
+            "record-local-deltas",
+            changed(&|plan| {
+                plan.privacy.placement = NoisePlacement::Local;
+                deltas(plan);
+            }),
+        ),
+        (
+            "client-central",
+            changed(&|plan| {
+                plan.privacy.unit = PrivacyUnit::Client;
+                plan.privacy.adjacency = Adjacency::ReplaceOne;
+                plan.privacy.sampling_rate = 0.05;
+                deltas(plan);
+            }),
+        ),
+        (
+            "client-local-weak",
+            changed(&|plan| {
+                plan.privacy.unit = PrivacyUnit::Client;
+                plan.privacy.placement = NoisePlacement::Local;
+                plan.privacy.noise_multiplier = 0.2;
+                plan.privacy.allow_weak_noise = true;
+                plan.privacy.epsilon = 200.0;
+                deltas(plan);
+            }),
+        ),
+        ("seeded", changed(&|plan| plan.seed = Some(1))),
+        (
+            "none",
+            changed(&|plan| {
+                plan.privacy.unit = PrivacyUnit::None;
+                plan.privacy.noise_multiplier = 0.0;
+            }),
+        ),
+    ]
+}
+
+/// The ledger in which a run of this plan spent, after `earlier`; None where nothing can be spent.
+pub fn ledger(plan: &[u8], earlier: &[u8]) -> Option<Vec<u8>> {
+    let read = Plan::from_json(plan).ok()?;
+    let ledger = Ledger::open(MemoryLedgerStorage::with_bytes(earlier.to_vec())).ok()?;
+    let (budget, digest) = (
+        (read.privacy.epsilon, read.privacy.delta),
+        BlobDigest::of(plan),
+    );
+    if !read.is_private() {
+        let plan = (&read, digest);
+        let mut marked = Marked::write(ledger, "visits".into(), plan, 1_700_000_000).ok()?;
+        return Some(marked.snapshot().ok()?.bytes);
+    }
+    let mut spending = Spending::open(ledger, "visits".into(), budget, &read, digest).ok()?;
+    for round in 1..=read.rounds.min(3) {
+        spending
+            .spend(round, read.events_per_round().into(), 1_700_000_000)
+            .ok()?;
+    }
+    Some(spending.snapshot().ok()?.bytes)
+}
+
+/// The certificate of a run that followed `plan` and left `ledger`, of which the entries from `first` on
+/// are its own; with the base model's certificate, if there is one. None where nothing can be certified.
+pub fn certificate(
+    plan: &[u8],
+    ledger: &[u8],
+    first: u64,
+    base: Option<&[u8]>,
+    files: Vec<FileStatement>,
+) -> Option<Certificate> {
+    let read = Plan::from_json(plan).ok()?;
+    let terms = read.terms().ok()?;
+    let entries = chain::verify(ledger).ok()?.entries;
+    let own = entries.get(usize::try_from(first).ok()?..)?;
+    let data_set = own.first().map_or("visits", |entry| &entry.data_set);
+    let statement = LedgerStatement {
+        data_set: data_set.into(),
+        data_set_named: true,
+        bytes: ledger.len() as u64,
+        sha256: Sha256Digest::of(ledger),
+        entries: entries.len() as u64,
+        first_of_run: first,
+        of_run: own.len() as u64,
+        head: entries.last()?.hash,
+    };
+    let ancestors = match base {
+        None => Vec::new(),
+        Some(base) => {
+            let base = SignedCertificate::read(base).ok()?;
+            let before = entries.get(..usize::try_from(first).ok()?)?;
+            lineage::lineage(&base, terms.base.weights, before, data_set).ok()?
+        }
+    };
+    let guarantee = match &terms.promise {
+        None => None,
+        Some(promise) => Some(guarantee(
+            promise,
+            &entries,
+            &statement,
+            &ancestors,
+            terms.seeded,
+        )?),
+    };
+    let by_client = read.privacy.unit != PrivacyUnit::Client;
+    Some(Certificate {
+        version: FORMAT_VERSION,
+        run: RunStatement {
+            id: "fuzzed-20260101-120000".into(),
+            name: terms.run,
+            software: "umbel".into(),
+            began: 1_700_000_000,
+            ended: 1_700_000_060,
+            ending: "complete".into(),
+            rounds_planned: terms.rounds,
+            rounds_released: terms.rounds,
+            plan_sha256: Sha256Digest::of(plan),
+        },
+        protects_nobody: guarantee.is_none() || terms.seeded,
+        guarantee,
+        ledger: statement,
+        base: terms.base,
+        lineage: ancestors,
+        participation: by_client.then(|| {
+            vec![Participant {
+                client: "oslo".into(),
+                rounds: 3,
+            }]
+        }),
+        files,
+        public_key: key().public_key(),
+    })
+}
+
+fn guarantee(
+    promise: &Promise,
+    entries: &[LedgerEntry],
+    statement: &LedgerStatement,
+    ancestors: &[Ancestor],
+    seeded: bool,
+) -> Option<Guarantee> {
+    let inherited = lineage::inherited(ancestors, statement.rows(), promise.unit).ok()?;
+    let on_data_set = || {
+        entries
+            .iter()
+            .filter(|entry| entry.data_set == statement.data_set)
+    };
+    let of_run = on_data_set().filter(|entry| entry.index >= statement.first_of_run);
+    let costs = on_data_set().map(LedgerEntry::cost);
+    let accounted = |events: Vec<MechanismEvent>| {
+        let accountant = AccountantName::current();
+        let epsilon = accountant
+            .epsilon(&events, promise.adjacency, promise.delta)
+            .ok()?;
+        let epsilon = epsilon.is_finite().then_some(epsilon);
+        Some(Accounted { epsilon, events })
+    };
+    Some(Guarantee {
+        unit: promise.unit,
+        adjacency: promise.adjacency,
+        placement: promise.placement,
+        noise_multiplier: promise.noise_multiplier,
+        sampling_rate: promise.sampling_rate,
+        draws_per_round: promise.draws_per_round,
+        mechanism: promise.mechanism.clone(),
+        clipping_norm: promise.clipping_norm,
+        lattice_step: promise.lattice_step,
+        seeded,
+        delta: promise.delta,
+        budget_epsilon: promise.budget_epsilon,
+        accountant: AccountantName::current(),
+        run: accounted(merged(of_run.map(LedgerEntry::cost)))?,
+        data_set: accounted(merged(costs.clone()))?,
+        total: accounted(merged(inherited.into_iter().chain(costs)))?,
+    })
+}
+
+/// A run's folder, with a certificate that holds.
+pub fn folder(plan: &Plan, earlier: &[u8], base: Option<&[u8]>, weights: &[u8]) -> Option<Folder> {
+    // A line break, so that the next document begins on a line of its own.
+    let plan = [plan.to_json().as_slice(), b"\n"].concat();
+    let ledger = ledger(&plan, earlier)?;
+    let first = chain::verify(earlier).ok()?.entries.len() as u64;
+    let released = "model/model.safetensors";
+    let files = vec![
+        FileStatement::of(released, weights),
+        FileStatement::of("plan.json", &plan),
+    ];
+    let certificate = certificate(&plan, &ledger, first, base, files)?;
+    let signed = SignedCertificate::sign(certificate, &key()).ok()?;
+    let mut folder: Folder = vec![
+        ("certificate.json".into(), signed.bytes().to_vec()),
+        ("plan.json".into(), plan),
+        ("ledger.jsonl".into(), ledger),
+        (released.into(), weights.to_vec()),
+    ];
+    folder.extend(base.map(|base| ("base_certificate.json".into(), base.to_vec())));
+    Some(folder)
+}
