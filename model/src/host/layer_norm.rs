@@ -38,9 +38,11 @@ impl Norm<'_> {
         widely(
             #[inline(always)]
             || {
-                for (row, ((x, out), inverse)) in rows.enumerate() {
+                let mut row = 0;
+                for ((x, out), inverse) in rows {
+                    let place = row * width..(row + 1) * width;
+                    row += 1;
                     if let Some(summands) = summands {
-                        let place = row * width..(row + 1) * width;
                         add(x, summands.bias);
                         if let Some(mask) = summands.mask {
                             for (x, mask) in x.iter_mut().zip(&mask[place.clone()]) {

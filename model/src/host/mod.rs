@@ -18,6 +18,7 @@ mod cache;
 mod dropout;
 mod gram;
 mod head;
+mod instructions;
 mod layer;
 mod layer_norm;
 mod linear;

@@ -66,6 +66,7 @@ impl MatrixTap<'_> {
                     self.x_vectors(unit),
                     self.g_vectors(unit),
                     tokens,
+                    workspace,
                 ));
             } else {
                 let mut gradient = workspace.take(p * d);
