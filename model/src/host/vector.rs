@@ -121,6 +121,33 @@ pub(super) fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// x *= factor.
+pub(super) fn scale(x: &mut [f32], factor: f32) {
+    if factor == 1.0 {
+        return;
+    }
+    widely(
+        #[inline(always)]
+        || {
+            for x in x.iter_mut() {
+                *x *= factor;
+            }
+        },
+    );
+}
+
+/// x += factor · y.
+pub(super) fn add_scaled(x: &mut [f32], factor: f32, y: &[f32]) {
+    widely(
+        #[inline(always)]
+        || {
+            for (x, y) in x.iter_mut().zip(y) {
+                *x += factor * y;
+            }
+        },
+    );
+}
+
 /// x += y in double precision.
 pub(crate) fn add_widely(x: &mut [f64], y: &[f32]) {
     widely(
