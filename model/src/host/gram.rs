@@ -253,16 +253,16 @@ impl Strip {
     /// Halves products on the diagonal, and clears those that are right of it or below the edge.
     #[inline(always)]
     fn weigh<const R: usize, const C: usize>(self, column: usize, products: &mut [[f32; C]; R]) {
-        for i in 0..R {
-            for j in 0..C {
-                let (row, column) = (self.row + i, column + j);
+        each!(I < R, {
+            each!(J < C, {
+                let (row, column) = (self.row + I, column + J);
                 if column > row || row > self.last {
-                    products[i][j] = 0.0;
+                    products[I][J] = 0.0;
                 } else if column == row {
-                    products[i][j] *= 0.5;
+                    products[I][J] *= 0.5;
                 }
-            }
-        }
+            });
+        });
     }
 }
 
@@ -279,15 +279,15 @@ fn multiply_strip<S: Simd, const R: usize, const C: usize, const N: usize>(
     loop {
         let to = (from + CHUNK).min(vectors.width);
         let mut rows: [&[f32]; R] = [&[]; R];
-        for i in 0..R {
-            rows[i] = vectors.get((strip.row + i).min(strip.last), from, to);
-        }
+        each!(I < R, {
+            rows[I] = vectors.get((strip.row + I).min(strip.last), from, to);
+        });
         for (tile, sums) in sums.iter_mut().take(tiles).enumerate() {
             let mut columns: [&[f32]; C] = [&[]; C];
-            for j in 0..C {
-                let column = strip.column + tile * C + j;
-                columns[j] = vectors.get(column.min(strip.last), from, to);
-            }
+            each!(J < C, {
+                let column = strip.column + tile * C + J;
+                columns[J] = vectors.get(column.min(strip.last), from, to);
+            });
             add_products(simd, &rows, &columns, from == 0, sums);
         }
         from = to;

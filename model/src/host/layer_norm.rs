@@ -34,14 +34,13 @@ impl Norm<'_> {
         out: &mut [f32],
     ) {
         let width = self.gamma.len().max(1);
-        let rows = x.chunks_mut(width).zip(out.chunks_mut(width)).zip(inverse);
         widely(
             #[inline(always)]
             || {
-                let mut row = 0;
-                for ((x, out), inverse) in rows {
+                // Slices by their places: a chain of iterators becomes a call for every row.
+                for (row, inverse) in inverse.iter_mut().enumerate() {
                     let place = row * width..(row + 1) * width;
-                    row += 1;
+                    let (x, out) = (&mut x[place.clone()], &mut out[place.clone()]);
                     if let Some(summands) = summands {
                         add(x, summands.bias);
                         if let Some(mask) = summands.mask {
