@@ -113,3 +113,94 @@ pub(super) fn sum(
         factors,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient::{Example, support};
+    use crate::host::dropout::Masks;
+    use crate::host::{Tile, TileResult};
+    use crate::parameters::{Pooling, TrainableSet};
+
+    fn examples() -> Vec<Example> {
+        let lengths = [10, 2, 7, 4, 9];
+        let example = |(label, length): (usize, u32)| Example {
+            tokens: (0..length).map(|i| (i * 7 + length) % 50).collect(),
+            label: label % 3,
+        };
+        lengths.into_iter().enumerate().map(example).collect()
+    }
+
+    const UNITS: [&[usize]; 3] = [&[0, 1], &[2], &[3, 4]];
+    const CLIPPING: Clipping = Clipping::Flat(0.1);
+
+    /// What a tile becomes this way, where one unit's square is `poisoned`.
+    fn multiplied_out(
+        weights: &HostWeights,
+        examples: &[Example],
+        poisoned: Option<usize>,
+    ) -> Result<Clipped, Vec<usize>> {
+        // A buffer that was used before.
+        let workspace = &mut Workspace::default();
+        let (_, len) = weights.dense();
+        workspace.give(vec![f32::NAN; len]);
+        let packed = Packed::new(examples, &UNITS);
+        let mut passed = weights.forward(&packed, &mut Masks::new(0.0, 0), true, workspace);
+        let (_, g_logits) = passed.head.losses(&packed.labels, workspace);
+        weights.backward(&mut passed, &packed, g_logits, workspace);
+        assert!(!pays(weights, &passed, &packed), "short texts");
+        let mut squares = vec![Square::default(); UNITS.len()];
+        for tap in &passed.vectors {
+            tap.add_squares(&mut squares);
+        }
+        if let Some(unit) = poisoned {
+            squares[unit].sum = f64::NAN;
+        }
+        sum(weights, &passed, &packed, CLIPPING, squares, workspace)
+    }
+
+    #[test]
+    fn units_that_are_multiplied_out_have_the_norms_and_sums_of_others() {
+        let sets = [
+            TrainableSet::Encoder,
+            support::lora(&["query", "value"], false),
+            TrainableSet::Bias,
+            TrainableSet::Head,
+        ];
+        for (set, pooling) in sets
+            .into_iter()
+            .flat_map(|set| [(set, Pooling::Mean), (set, Pooling::Pooler)])
+        {
+            let model = support::tiny(support::options(pooling, set));
+            let (weights, examples) = (model.host().weights(&model), examples());
+            let tile = Tile {
+                examples: &examples,
+                units: UNITS.to_vec(),
+                clipping: CLIPPING,
+                measured: true,
+                dropout: (0.0, 0),
+            };
+            let TileResult::Summed(expected) = tile.run(&weights, &mut Workspace::default()) else {
+                panic!("{set} {pooling}: unsound");
+            };
+            let Ok(found) = multiplied_out(&weights, &examples, None) else {
+                panic!("{set} {pooling}: unsound");
+            };
+            for (found, expected) in found.norms.iter().zip(&expected.norms) {
+                assert!((found / expected - 1.0).abs() < 1e-5, "{set} {pooling}");
+            }
+            assert_eq!(found.sum.len(), expected.sum.len());
+            for (found, expected) in found.sum.iter().zip(&expected.sum) {
+                assert!((found - expected).abs() < 1e-6, "{set} {pooling}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_whose_norm_is_no_number_is_named_and_nothing_is_summed() {
+        let model = support::tiny(support::options(Pooling::Mean, TrainableSet::Encoder));
+        let weights = model.host().weights(&model);
+        let unsound = multiplied_out(&weights, &examples(), Some(1)).err();
+        assert_eq!(unsound, Some(vec![1]));
+    }
+}
