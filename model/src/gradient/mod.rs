@@ -25,7 +25,7 @@ mod autodiff_tests;
 mod norm_tests;
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use rand::Rng;
 

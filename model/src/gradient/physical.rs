@@ -121,7 +121,7 @@ impl PhysicalBatch {
 struct Needs {
     /// Whatever the batch.
     fixed: u64,
-    /// For each tile: its sum.
+    /// For each tile: its sum, and the gradient of a long unit that is multiplied out.
     tile: u64,
     /// For each token in a tile.
     token: u64,
@@ -135,7 +135,7 @@ impl Needs {
         let copies = if is_cpu(model.device()) { 2 } else { 1 };
         Self {
             fixed: PROGRAM + copies * SINGLE * weights(model.config()) + SUMMED * trained,
-            tile: SINGLE * trained,
+            tile: 2 * SINGLE * trained,
             token: SINGLE * kept(model.config(), options.max_tokens, options.dropout > 0.0),
         }
     }

@@ -34,13 +34,14 @@ impl Norm<'_> {
         out: &mut [f32],
     ) {
         let width = self.gamma.len().max(1);
-        let rows = x.chunks_mut(width).zip(out.chunks_mut(width)).zip(inverse);
         widely(
             #[inline(always)]
             || {
-                for (row, ((x, out), inverse)) in rows.enumerate() {
+                // Slices by their places: a chain of iterators becomes a call for every row.
+                for (row, inverse) in inverse.iter_mut().enumerate() {
+                    let place = row * width..(row + 1) * width;
+                    let (x, out) = (&mut x[place.clone()], &mut out[place.clone()]);
                     if let Some(summands) = summands {
-                        let place = row * width..(row + 1) * width;
                         add(x, summands.bias);
                         if let Some(mask) = summands.mask {
                             for (x, mask) in x.iter_mut().zip(&mask[place.clone()]) {

@@ -7,7 +7,9 @@
 //! matrix product is done in one pass over its result ([`layer_norm`], [`activation`],
 //! [`attention`]), buffers are used again ([`workspace`]), and each thread has a tile of rows
 //! of its own ([`tile`]). [`network`] and [`layer`] have the passes forward and back, [`squares`] the norms
-//! by unit (with [`gram`] for ghost norms) and [`sums`] the clipped sums.
+//! by unit (with [`gram`] for ghost norms), [`sums`] the clipped sums, and [`multiplied_out`] both
+//! for long units; [`cost`] chooses. Loops run in AVX-512, in AVX2 or in what there is
+//! ([`instructions`]).
 //!
 //! Tests hold both engines against each other, and each fused operation against finite
 //! differences in double precision.
@@ -15,12 +17,15 @@
 mod activation;
 mod attention;
 mod cache;
+mod cost;
 mod dropout;
 mod gram;
 mod head;
+mod instructions;
 mod layer;
 mod layer_norm;
 mod linear;
+mod multiplied_out;
 mod network;
 mod packed;
 mod product;

@@ -3,16 +3,13 @@
 
 use std::ops::Range;
 
+use super::cost::Cost;
 use super::gram::{Vectors, ghost_square};
 use super::linear::MatrixTap;
 use super::product::{Matrix, MatrixMut, multiply};
 use super::vector::{dot, widely};
 use super::workspace::Workspace;
 use crate::gradient::squares::Square;
-
-/// A multiplication of a ghost norm takes this many times as long as one of a matrix product,
-/// so that the faster way can be chosen: measured at widths of 128 to 1536 and 32 to 128 tokens.
-const GHOST_COST: f64 = 2.0;
 
 impl MatrixTap<'_> {
     /// A unit's rows of X, `[T, x_width]`.
@@ -54,18 +51,18 @@ impl MatrixTap<'_> {
         workspace: &mut Workspace,
     ) {
         let (p, d) = (self.x_width, self.g_width);
+        let cost = Cost::here();
         for (unit, square) in units.iter().zip(squares) {
             if unit.is_empty() {
                 continue;
             }
             let tokens = unit.len();
-            // Each of T(T + 1)/2 pairs takes p + d multiplications, each token of XᵀG p d.
-            let ghost = GHOST_COST * ((tokens + 1) * (p + d)) as f64;
-            if ghost <= (2 * p * d) as f64 {
+            if cost.ghost(tokens, p, d) <= cost.direct(tokens, p, d) {
                 square.add(&ghost_square(
                     self.x_vectors(unit),
                     self.g_vectors(unit),
                     tokens,
+                    workspace,
                 ));
             } else {
                 let mut gradient = workspace.take(p * d);

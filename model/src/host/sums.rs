@@ -150,6 +150,29 @@ impl MatrixTap<'_> {
         let columns = self.places.iter().map(|(_, columns)| columns.len());
         self.x_width * columns.sum::<usize>()
     }
+
+    /// Writes XᵀG over one unit's `rows` to its places in `gradient`, which begins at `base` of
+    /// the trained parameters, and says which those are.
+    pub(super) fn write_unit(
+        &self,
+        rows: Range<usize>,
+        base: usize,
+        gradient: &mut [f32],
+    ) -> Vec<Range<usize>> {
+        let mut written = Vec::with_capacity(self.places.len());
+        for (offset, columns) in &self.places {
+            let place = offset - base..offset - base + self.x_width * columns.len();
+            let to = MatrixMut::new(&mut gradient[place.clone()], self.x_width, columns.len());
+            let x_start = (rows.start * self.x_width).min(self.x.len());
+            let x = Matrix::new(&self.x[x_start..], rows.len(), self.x_width).transposed();
+            let g_start = rows.start * self.g_stride + self.g_start + columns.start;
+            let g = &self.g[g_start.min(self.g.len())..];
+            let g = Matrix::strided(g, rows.len(), columns.len(), self.g_stride);
+            multiply(to, 1.0, x, g);
+            written.push(place);
+        }
+        written
+    }
 }
 
 /// Multiplies each unit's rows of `values`, `[n, width]`, by its factor.

@@ -1,6 +1,7 @@
 //! A tile: the rows that one thread takes through the network at a time.
 
 use super::dropout::Masks;
+use super::multiplied_out::{self, Clipped};
 use super::network::Passed;
 use super::packed::Packed;
 use super::sums::scale_units;
@@ -62,25 +63,62 @@ impl Tile<'_> {
             let (ids, rows) = (packed.ids.clone(), packed.rows.clone());
             EmbeddingGradient::new(g, weights.hidden, ids, rows, packed.units.clone())
         });
-        let mut norms = Vec::new();
-        let mut factors = vec![1.0; packed.units.len()];
-        if self.measured {
-            let found = find_norms(weights, &passed, &packed, embedding.as_ref(), workspace);
-            let unsound: Vec<usize> = (0..found.len()).filter(|u| found[*u].is_none()).collect();
-            if !unsound.is_empty() {
-                passed.give(workspace);
-                return TileResult::Unsound(unsound);
-            }
-            norms = found.into_iter().flatten().collect();
-            factors = norms.iter().map(|n| self.clipping.factor(*n)).collect();
-        }
-        let sum = sum(weights, &mut passed, &packed, &factors, workspace);
+        let clipped = self.clip(weights, &mut passed, &packed, embedding.as_ref(), workspace);
         passed.give(workspace);
-        TileResult::Summed(TileSum {
-            sum,
-            embedding: embedding.map(|embedding| (embedding, factors)),
-            loss: losses.iter().sum(),
+        match clipped {
+            Err(unsound) => TileResult::Unsound(unsound),
+            Ok(Clipped {
+                sum,
+                norms,
+                factors,
+            }) => TileResult::Summed(TileSum {
+                sum,
+                embedding: embedding.map(|embedding| (embedding, factors)),
+                loss: losses.iter().sum(),
+                norms,
+            }),
+        }
+    }
+
+    /// Measures, clips and sums what went through the network, or gives the places of units whose
+    /// norms are no numbers or can't be relied on.
+    fn clip(
+        &self,
+        weights: &HostWeights,
+        passed: &mut Passed,
+        packed: &Packed,
+        embedding: Option<&EmbeddingGradient>,
+        workspace: &mut Workspace,
+    ) -> Result<Clipped, Vec<usize>> {
+        if !self.measured {
+            let factors = vec![1.0; packed.units.len()];
+            return Ok(Clipped {
+                sum: sum(weights, passed, packed, &factors, workspace),
+                norms: Vec::new(),
+                factors,
+            });
+        }
+        let mut squares = squares_beside_matrices(passed, packed, embedding);
+        if multiplied_out::pays(weights, passed, packed) {
+            let clipping = self.clipping;
+            return multiplied_out::sum(weights, passed, packed, clipping, squares, workspace);
+        }
+        for (layer, x, record, places) in passed.linears(weights) {
+            for tap in layer.matrices(x, record) {
+                tap.add_squares(packed.units_in(places), &mut squares, workspace);
+            }
+        }
+        let found: Vec<Option<f64>> = squares.iter().map(Square::norm).collect();
+        let unsound: Vec<usize> = (0..found.len()).filter(|u| found[*u].is_none()).collect();
+        if !unsound.is_empty() {
+            return Err(unsound);
+        }
+        let norms: Vec<f64> = found.into_iter().flatten().collect();
+        let factors: Vec<f64> = norms.iter().map(|n| self.clipping.factor(*n)).collect();
+        Ok(Clipped {
+            sum: sum(weights, passed, packed, &factors, workspace),
             norms,
+            factors,
         })
     }
 }
@@ -108,28 +146,20 @@ pub(crate) fn logits(
     scores
 }
 
-/// Each unit's norm over all trained parameters, or `None` where it is no number or can't be
-/// relied on.
-fn find_norms(
-    weights: &HostWeights,
+/// Each unit's squared norm over all trained parameters that are in no linear layer's matrix.
+fn squares_beside_matrices(
     passed: &Passed,
     packed: &Packed,
     embedding: Option<&EmbeddingGradient>,
-    workspace: &mut Workspace,
-) -> Vec<Option<f64>> {
+) -> Vec<Square> {
     let mut squares = vec![Square::default(); packed.units.len()];
-    for (layer, x, record, places) in passed.linears(weights) {
-        for tap in layer.matrices(x, record) {
-            tap.add_squares(packed.units_in(places), &mut squares, workspace);
-        }
-    }
     for tap in &passed.vectors {
         tap.add_squares(&mut squares);
     }
     if let Some(embedding) = embedding {
         embedding.add_squares(&mut squares);
     }
-    squares.iter().map(Square::norm).collect()
+    squares
 }
 
 /// Σ factor · gradient over the units.

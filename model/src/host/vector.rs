@@ -1,10 +1,12 @@
 //! Loops over slices in the widest instructions that the processor has.
 
+use super::instructions::Instructions;
+
 /// Runs `work`, compiled once for each instruction set, in the best that there is. Whatever it
 /// calls must be inlined into it.
 #[inline(always)]
 pub(super) fn widely<W: FnOnce() -> R, R>(work: W) -> R {
-    pulp::Arch::new().dispatch(work)
+    Instructions::used().dispatch(work)
 }
 
 /// Partial sums that are kept side by side: two registers of AVX2, one of AVX-512. Rows are short,
@@ -119,6 +121,33 @@ pub(super) fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// x *= factor.
+pub(super) fn scale(x: &mut [f32], factor: f32) {
+    if factor == 1.0 {
+        return;
+    }
+    widely(
+        #[inline(always)]
+        || {
+            for x in x.iter_mut() {
+                *x *= factor;
+            }
+        },
+    );
+}
+
+/// x += factor · y.
+pub(super) fn add_scaled(x: &mut [f32], factor: f32, y: &[f32]) {
+    widely(
+        #[inline(always)]
+        || {
+            for (x, y) in x.iter_mut().zip(y) {
+                *x += factor * y;
+            }
+        },
+    );
+}
+
 /// x += y in double precision.
 pub(crate) fn add_widely(x: &mut [f64], y: &[f32]) {
     widely(
@@ -134,20 +163,6 @@ pub(crate) fn add_widely(x: &mut [f64], y: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Where a feature of `pulp` is missing, it silently takes one number at a time.
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn loops_use_the_widest_instructions_of_the_processor() {
-        use pulp::x86::{V3, V4};
-        let found = format!("{:?}", pulp::Arch::new());
-        let widest = match (V4::try_new(), V3::try_new()) {
-            (Some(_), _) => "V4",
-            (None, Some(_)) => "V3",
-            (None, None) => "Scalar",
-        };
-        assert!(found.starts_with(widest), "{found} in place of {widest}");
-    }
 
     #[test]
     fn sums_and_maxima_take_every_number() {
