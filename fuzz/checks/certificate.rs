@@ -1,5 +1,8 @@
 //! A run's certificate beside its plan, its ledger and its files, as `umbel verify` examines them.
 
+use std::collections::BTreeMap;
+
+use umbel_privacy::certificate::examine::SiteEvidence;
 use umbel_privacy::certificate::{
     Certificate, Evidence, Examination, FoundFile, PlanEvidence, SignedCertificate, Terms, examine,
 };
@@ -79,6 +82,10 @@ pub fn examined(folder: &Folder) -> Option<Examination> {
         base: folder::document(folder, "base_certificate.json"),
         files: &files,
         key: None,
+        sites: SiteEvidence {
+            receipts: &[],
+            keys: &BTreeMap::new(),
+        },
     }))
 }
 

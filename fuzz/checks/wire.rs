@@ -5,6 +5,7 @@
 use std::fmt::{Debug, Display};
 
 use umbel_privacy::LatticeVector;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::chunk::{BlobAssembler, CHUNK_BYTES, chunks};
 use umbel_proto::convert::{BlobWish, UpdateAnnouncement};
 use umbel_proto::message::{
@@ -26,6 +27,7 @@ pub fn check(input: &[u8]) {
         5 => arrives::<wire::SubmitReply, Receipt>(rest),
         6 => arrives::<wire::UpdateHeader, UpdateAnnouncement>(rest),
         7 => arrives::<wire::BlobRequest, BlobWish>(rest),
+        11 => arrives::<wire::CountersignReply, Option<LedgerPoint>>(rest),
         8 => is_put_together(rest),
         9 => is_an_update(rest),
         _ => is_a_name(rest),

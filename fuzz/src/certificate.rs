@@ -106,7 +106,7 @@ fn resigned(
         fields.insert("public_key".into(), json!(key.public_key().to_string()));
     }
     let content = document.to_string();
-    let message = [b"umbel certificate 2\n", content.as_bytes()].concat();
+    let message = [b"umbel certificate 3\n", content.as_bytes()].concat();
     let signature = key.sign(&message);
     let open = content.strip_suffix('}')?;
     Some(format!("{open},\"signature\":\"{signature}\"}}\n").into_bytes())

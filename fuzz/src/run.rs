@@ -3,11 +3,12 @@
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::FORMAT_VERSION;
 use umbel_privacy::certificate::{
-    Accounted, Ancestor, Certificate, FileStatement, Guarantee, LedgerStatement, Participant,
-    Promise, RunStatement, SignedCertificate, SigningKey, lineage,
+    Accounted, Ancestor, Certificate, CoordinatorSeen, Countersignature, FileStatement, Guarantee,
+    LedgerStatement, Participant, Promise, RunStatement, SignedCertificate, SigningKey,
+    SiteStatement, lineage,
 };
 use umbel_privacy::combination::Summed;
-use umbel_privacy::ledger::{Ledger, LedgerEntry, MemoryLedgerStorage, chain};
+use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerPoint, MemoryLedgerStorage, chain};
 use umbel_privacy::{Adjacency, MechanismEvent, NoisePlacement, PrivacyUnit, Sha256Digest};
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::{
@@ -245,9 +246,32 @@ pub fn certificate(
                 rounds: 3,
             }]
         }),
+        sites: by_client.then(|| vec![countersignature(plan)]),
         files,
         public_key: key().public_key(),
     })
+}
+
+/// What the only client signs.
+fn countersignature(plan: &[u8]) -> Countersignature {
+    let statement = SiteStatement {
+        client: "oslo".into(),
+        run: terms_of(plan),
+        plan_sha256: Sha256Digest::of(plan),
+        coordinator: CoordinatorSeen {
+            public_key: key().public_key(),
+            ledger: LedgerPoint::START,
+        },
+        ledger_before: LedgerPoint::START,
+        ledger_after: LedgerPoint::START,
+        rounds: 3,
+    };
+    Countersignature::sign(statement, &key()).expect("a statement that can be written")
+}
+
+/// The run's name, as its plan has it.
+fn terms_of(plan: &[u8]) -> String {
+    Plan::from_json(plan).map_or(String::new(), |plan| plan.run)
 }
 
 fn guarantee(

@@ -6,10 +6,14 @@ use std::path::Path;
 
 use umbel_fuzz::{certificate, folder, run};
 use umbel_privacy::Sha256Digest;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
 use umbel_proto::convert::{BlobWish, UpdateAnnouncement};
-use umbel_proto::message::{BlobDigest, Ending, Hello, ModelFile, Receipt, Task, Welcome};
+use umbel_proto::message::{
+    BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
+    Welcome,
+};
 use umbel_proto::wire::{self, Message};
 
 fn main() {
@@ -83,9 +87,10 @@ fn certificates() {
 fn messages() {
     let digest = BlobDigest::of(b"blob");
     let hello = Hello {
-        protocol: 1,
+        protocol: PROTOCOL_VERSION,
         software: "umbel 0.1.0".into(),
         labels: vec!["no".into(), "yes".into()],
+        ledger: LedgerPoint::START,
     };
     let file = ModelFile {
         name: "config.json".into(),
@@ -95,6 +100,12 @@ fn messages() {
     let welcome = Welcome {
         plan: b"{}".to_vec(),
         files: vec![file.clone()],
+        coordinator: CoordinatorLedger {
+            public_key: [7; 32].into(),
+            point: LedgerPoint::START,
+            digest,
+        },
+        remembered: Some(LedgerPoint::START),
     };
     let train = Task::Train {
         round: 3,
