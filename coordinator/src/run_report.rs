@@ -150,7 +150,11 @@ impl RunReport {
             report::Ending::BudgetExhausted => writeln!(
                 out,
                 "\nPrivacy budget exhausted: the run stopped before a round that would have \
-                 cost more than is left. The last model is kept."
+                 cost more than is left. {}",
+                match run.training.rounds_done {
+                    0 => "No round was done, so there is no model.",
+                    _ => "The last model is kept.",
+                }
             )?,
             report::Ending::Failed { reason } => writeln!(out, "\nThe run failed: {reason}.")?,
             report::Ending::Diverged { round, kept } => writeln!(

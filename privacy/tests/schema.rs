@@ -229,6 +229,10 @@ fn the_schema_of_certificates_knows_every_field_and_no_other() {
         "/base",
         "/lineage/0",
         "/participation/0",
+        "/sites/0",
+        "/sites/0/statement",
+        "/sites/0/statement/coordinator",
+        "/sites/0/statement/ledger_after",
         "/files/0",
     ] {
         let there = certificate.pointer(pointer).unwrap().as_object().unwrap();
@@ -246,7 +250,12 @@ fn the_schema_of_certificates_knows_every_field_and_no_other() {
         more.pointer_mut(pointer).unwrap()["more"] = json!(1);
         assert!(fits(&schema, &schema, &more).is_err(), "{pointer}");
     }
-    for pointer in ["/guarantee", "/participation", "/base/certificate"] {
+    for pointer in [
+        "/guarantee",
+        "/participation",
+        "/sites",
+        "/base/certificate",
+    ] {
         let mut none = certificate.clone();
         *none.pointer_mut(pointer).unwrap() = Value::Null;
         fits(&schema, &schema, &none).unwrap();
