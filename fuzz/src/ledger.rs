@@ -23,6 +23,8 @@ pub fn mutate(input: &[u8], chance: &mut Chance) -> Option<Vec<u8>> {
             let to = chance.below(entries.len());
             entries.swap(at, to);
         }
+        // A line may be any JSON by now; only an object has fields.
+        (3..=5, _) if !entries[at].is_object() => json::mutate(&mut entries[at], chance),
         (3 | 4, _) => entries[at]["event"] = events::event(chance),
         (5, _) => {
             let field = chance.pick(&["last_round", "attempt", "filter_order", "plan", "seeded"]);
