@@ -1,6 +1,5 @@
-//! Optimisers over flat parameters, for sites (local steps) and for the coordinator.
+//! Optimisers over flat parameters, for the local steps of sites. The coordinator has strategies.
 //!
-//! Under privacy they see only noised numbers, so whatever they do is post-processing.
 //! State and arithmetic are f64; the parameters themselves are the f32 that travel, so
 //! every machine goes on from the same bits.
 

@@ -29,11 +29,8 @@ use crate::transport::TransportError;
 const MOST_MESSAGE_BYTES: usize = 16 << 20;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// How often a countersignature is handed in, how long each attempt may take, and how long to
-/// wait in between.
-const SIGNING_ATTEMPTS: u32 = 4;
+/// How long handing in a countersignature may take: the coordinator closes its ledger first.
 const SIGNING: Duration = Duration::from_secs(15);
-const SIGNING_PAUSE: Duration = Duration::from_secs(1);
 /// Chunks of an update that wait for the network.
 const WAITING: usize = 2;
 
@@ -204,36 +201,16 @@ impl Link {
         Ok(())
     }
 
-    /// Hands in what the site signed. The coordinator may be gone by now, and isn't waited for
-    /// long: nothing of the run depends on it any more.
+    /// Hands in what the site signed.
     pub(super) async fn countersign(
         &self,
         signed: &Countersignature,
     ) -> Result<Option<LedgerPoint>, Failure> {
-        let message = countersign_request(signed).map_err(Failure::garbled)?;
-        let mut attempts_left = SIGNING_ATTEMPTS;
-        loop {
-            attempts_left -= 1;
-            let request = self.request(message.clone());
-            let reply = self
-                .answer(self.calls.clone().countersign(request), SIGNING)
-                .await;
-            match reply {
-                Err(Failure::Passing { .. }) if attempts_left > 0 => {
-                    tokio::time::sleep(SIGNING_PAUSE).await;
-                }
-                Err(Failure::Passing { reason, .. }) => {
-                    let address = self.address.clone();
-                    return Err(Failure::Final(TransportError::Unreachable {
-                        address,
-                        reason,
-                    }));
-                }
-                reply => {
-                    return Option::<LedgerPoint>::try_from(reply?).map_err(Failure::garbled);
-                }
-            }
-        }
+        let request = self.request(countersign_request(signed).map_err(Failure::garbled)?);
+        let reply = self
+            .answer(self.calls.clone().countersign(request), SIGNING)
+            .await?;
+        Option::<LedgerPoint>::try_from(reply).map_err(Failure::garbled)
     }
 
     /// Says goodbye; whether it arrives doesn't matter.

@@ -30,6 +30,8 @@ use crate::transport::{Transport, TransportError};
 use link::Link;
 use retry::{RealTimer, Retry};
 
+/// How long a coordinator that may be gone by now is tried for a site's signature.
+const PARTING: Duration = Duration::from_secs(10);
 /// How long one call for the next task may wait at the coordinator.
 const TASK_WAIT: Duration = Duration::from_secs(20);
 
@@ -49,6 +51,8 @@ pub struct Traffic {
 pub struct GrpcTransport {
     link: Link,
     retry: Retry,
+    /// For the last call, after which nothing of the run depends on the coordinator any more.
+    parting: Retry,
     timer: RealTimer,
     /// Lengths of blobs, as far as the coordinator announced them on joining.
     announced: BTreeMap<BlobDigest, u64>,
@@ -79,9 +83,15 @@ impl GrpcTransport {
             Link::new(&settings).map_err(refuse)?
         };
         let retry = Retry::new(settings.retry.clone(), &settings);
+        let parting = RetryPolicy {
+            patience: settings.retry.patience.min(PARTING),
+            ..settings.retry.clone()
+        };
+        let parting = Retry::new(parting, &settings);
         Ok(Self {
             link,
             retry,
+            parting,
             timer: RealTimer::start(),
             announced: BTreeMap::new(),
             most_blob_bytes: settings.most_blob_bytes,
@@ -99,8 +109,16 @@ impl GrpcTransport {
         &self,
         call: impl AsyncFnMut() -> Result<T, failure::Failure>,
     ) -> Result<T, TransportError> {
+        self.persist_by(&self.retry, call)
+    }
+
+    fn persist_by<T>(
+        &self,
+        retry: &Retry,
+        call: impl AsyncFnMut() -> Result<T, failure::Failure>,
+    ) -> Result<T, TransportError> {
         match &self.runtime {
-            Some(runtime) => runtime.block_on(self.retry.persist(&self.timer, call)),
+            Some(runtime) => runtime.block_on(retry.persist(&self.timer, call)),
             // Only on drop is it taken.
             None => Err(TransportError::Unreachable {
                 address: String::new(),
@@ -143,7 +161,7 @@ impl Transport for GrpcTransport {
         &mut self,
         signed: &Countersignature,
     ) -> Result<Option<LedgerPoint>, TransportError> {
-        self.persist(async || self.link.countersign(signed).await)
+        self.persist_by(&self.parting, async || self.link.countersign(signed).await)
     }
 
     fn leave(&mut self) {
