@@ -13,14 +13,14 @@ use umbel_client::participate::{ClientError, participate};
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::InProcess;
-use umbel_coordinator::clock::{Clock, SystemClock};
-use umbel_coordinator::conduct::{Conduct, Naming, Opened, Sites, conduct};
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
-use umbel_coordinator::hall::Hall;
-use umbel_coordinator::prepare::{prepare, schema_of};
-use umbel_coordinator::recorder::Metric;
-use umbel_coordinator::run_folder::RunFolder;
-use umbel_coordinator::run_report::RunReport;
+use umbel_coordinator::lobby::Lobby;
+use umbel_coordinator::observe::recorder::Metric;
+use umbel_coordinator::report::run_report::RunReport;
+use umbel_coordinator::run::clock::{Clock, SystemClock};
+use umbel_coordinator::run::conduct::{Conduct, Naming, Opened, Sites, conduct};
+use umbel_coordinator::run::prepare::{prepare, schema_of};
+use umbel_coordinator::store::run_folder::RunFolder;
 use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_privacy::certificate::key_file;
@@ -102,14 +102,14 @@ pub fn simulate(
         (Sites::New, Naming::new(options.new_data_set)),
     )
     .map_err(|e| Failure::new(e.exit_kind(), e))?;
-    join_all(&prepared.hall, config)?;
-    let hall = Arc::clone(&prepared.hall);
+    join_all(&prepared.lobby, config)?;
+    let lobby = Arc::clone(&prepared.lobby);
     thread::scope(|scope| {
         let (failed, failures) = mpsc::channel();
         for settings in sites {
-            let hall: Arc<dyn Federation> = hall.clone();
+            let lobby: Arc<dyn Federation> = lobby.clone();
             let failed = failed.clone();
-            scope.spawn(move || run_client(settings, hall, &failed));
+            scope.spawn(move || run_client(settings, lobby, &failed));
         }
         drop(failed);
         let report = conduct(
@@ -141,11 +141,11 @@ pub fn simulate(
 
 fn run_client(
     settings: SiteSettings,
-    hall: Arc<dyn Federation>,
+    lobby: Arc<dyn Federation>,
     failed: &mpsc::Sender<(ClientId, ClientError)>,
 ) {
     let name = settings.name.clone();
-    let mut transport = InProcess::new(name.clone(), hall);
+    let mut transport = InProcess::new(name.clone(), lobby);
     if let Err(error) = participate(&mut transport, settings, &mut |_| {}) {
         tracing::error!(client = %name, "{error}");
         // The receiver is gone only when the simulation has ended.
@@ -155,7 +155,7 @@ fn run_client(
 
 /// Everybody joins before anybody works, so that a client that fails at once is missed by a
 /// round rather than waited for.
-fn join_all(hall: &Hall, config: &RunConfig) -> Result<(), Failure> {
+fn join_all(lobby: &Lobby, config: &RunConfig) -> Result<(), Failure> {
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: concat!("umbel ", env!("CARGO_PKG_VERSION")).into(),
@@ -163,7 +163,8 @@ fn join_all(hall: &Hall, config: &RunConfig) -> Result<(), Failure> {
         ledger: LedgerPoint::START,
     };
     for client in &config.clients {
-        hall.join(&client.name, &hello)
+        lobby
+            .join(&client.name, &hello)
             .map_err(|e| Failure::new(ExitKind::Configuration, e))?;
     }
     Ok(())

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use umbel_coordinator::accumulator::UpdateRules;
-use umbel_coordinator::clock::SystemClock;
+use umbel_coordinator::aggregate::UpdateRules;
+use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
-use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Engine, Event, RoundSettings};
+use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
-use umbel_coordinator::witness::WitnessTerms;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
@@ -80,14 +80,14 @@ fn engine(bencher: Bencher<'_, '_>, count: usize) {
 /// Calls from one thread after the other, through all that a call takes: hash, checks, locks,
 /// and the sum. Lock time is less than this.
 #[divan::bench(args = CLIENTS, sample_count = 20, sample_size = 1)]
-fn hall(bencher: Bencher<'_, '_>, count: usize) {
+fn lobby(bencher: Bencher<'_, '_>, count: usize) {
     let clients = clients(count);
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| OpenRound::of(&clients))
         .bench_local_values(|round| {
             for (client, update) in round.updates {
-                let receipt = round.hall.submit(&client, update);
+                let receipt = round.lobby.submit(&client, update);
                 debug_assert_eq!(receipt, Receipt::Accepted);
             }
             Ended(Some(round.driving))
@@ -96,7 +96,7 @@ fn hall(bencher: Bencher<'_, '_>, count: usize) {
 
 /// A run at the beginning of its only round.
 struct OpenRound {
-    hall: Arc<Hall>,
+    lobby: Arc<Lobby>,
     driving: JoinHandle<Outcome>,
     updates: Vec<(ClientId, Update)>,
 }
@@ -127,9 +127,9 @@ impl OpenRound {
         };
         let width = plan.coordinate_width().expect("a width");
         let rules = UpdateRules::of(&plan).expect("a sound plan");
-        let hall = Arc::new(Hall::new(offer, rules, settings(clients)));
+        let lobby = Arc::new(Lobby::new(offer, rules, settings(clients)));
         let sent = plan.clone();
-        let driving = drive(plan, clients, Arc::clone(&hall));
+        let driving = drive(plan, clients, Arc::clone(&lobby));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "bench".into(),
@@ -137,11 +137,11 @@ impl OpenRound {
             ledger: LedgerPoint::START,
         };
         let ledger = (Arc::from([]), LedgerPoint::START);
-        hall.open(WitnessTerms::new(&sent, [7; 32].into(), ledger, None));
+        lobby.open(WitnessTerms::new(&sent, [7; 32].into(), ledger, None));
         for client in clients {
-            hall.join(client, &hello).expect("a known client");
+            lobby.join(client, &hello).expect("a known client");
         }
-        let task = hall.next_task(&clients[0], Duration::from_secs(60));
+        let task = lobby.next_task(&clients[0], Duration::from_secs(60));
         assert!(matches!(task, Ok(Some(Task::Train { round: 1, .. }))));
         let update = |(i, client): (usize, &ClientId)| {
             let vector = LatticeVector::from_values(vec![i as i64; PARAMETERS]);
@@ -149,14 +149,14 @@ impl OpenRound {
             (client.clone(), Update { round: 1, values })
         };
         Self {
-            hall,
+            lobby,
             driving,
             updates: clients.iter().enumerate().map(update).collect(),
         }
     }
 }
 
-fn drive(plan: Plan, clients: &[ClientId], hall: Arc<Hall>) -> JoinHandle<Outcome> {
+fn drive(plan: Plan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outcome> {
     let section = |client| format!("[[clients]]\nname = '{client}'\n");
     let sections: String = clients.iter().map(section).collect();
     let text = [CONFIGURATION, &sections].concat();
@@ -164,7 +164,7 @@ fn drive(plan: Plan, clients: &[ClientId], hall: Arc<Hall>) -> JoinHandle<Outcom
     std::thread::spawn(move || {
         let clock = SystemClock::new();
         let parameters = vec![0.0; PARAMETERS];
-        let driver = Driver::new(plan, config, hall, None, parameters, &clock).expect("a driver");
+        let driver = Driver::new(plan, config, lobby, None, parameters, &clock).expect("a driver");
         let outcome = driver.drive(&mut Nobody, &mut Nobody);
         outcome.expect("an ending")
     })

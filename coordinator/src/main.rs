@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use umbel_coordinator::init::{CoordinatorAddress, InitError, InitOptions, init};
-use umbel_coordinator::serve::{ServeOptions, serve};
+use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_model::DeviceChoice;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::ClientId;

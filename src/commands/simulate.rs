@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use umbel::failure::Failure;
 use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
 use umbel_coordinator::config;
-use umbel_coordinator::recorder::Metric;
-use umbel_coordinator::run_report::RunReport;
+use umbel_coordinator::observe::recorder::Metric;
+use umbel_coordinator::report::run_report::RunReport;
 use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_proto::exit_code::ExitKind;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
-use umbel_coordinator::verify::{Known, VerifyError, verify};
+use umbel_coordinator::certificate::verify::{Known, VerifyError, verify};
 use umbel_privacy::certificate::examine::{BETWEEN_RUNS, EXPOSED};
 use umbel_privacy::certificate::{Certificate, Check, Examination, Guarantee, PublicKey};
 use umbel_proto::exit_code::ExitKind;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use umbel_client::grpc::{ClientIdentity, ConnectionSettings, GrpcTransport};
 use umbel_client::transport::Transport;
-use umbel_coordinator::serve::{ServeOptions, serve};
+use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::{Ending, Task};
 

@@ -14,7 +14,7 @@ use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_coordinator::config;
 use umbel_coordinator::grpc::Security;
-use umbel_coordinator::prepare::{prepare, schema_of};
+use umbel_coordinator::run::prepare::{prepare, schema_of};
 use umbel_model::data::LabelSet;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelFiles};
 use umbel_privacy::certificate::key_file;

@@ -9,7 +9,7 @@ use super::layout::{number, parameters, section, table};
 use super::page;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
-use crate::run_folder::readable_time;
+use crate::store::run_folder::readable_time;
 
 /// The whole document.
 pub(super) fn document(certificate: &Certificate, run: &RunSummary) -> String {

@@ -22,16 +22,16 @@ use super::kept::Kept;
 use super::observer::{Health, Observer, RoundStore};
 use super::server_model::ServerModel;
 use super::summary::{Outcome, RoundSummary};
-use crate::clock::Clock;
 use crate::config::RunConfig;
-use crate::hall::Hall;
+use crate::lobby::Lobby;
 use crate::round::{Action, Event, Participation};
+use crate::run::clock::Clock;
 
 /// Drives one run.
 pub struct Driver<'a> {
     plan: Plan,
     config: RunConfig,
-    hall: Arc<Hall>,
+    lobby: Arc<Lobby>,
     clock: &'a dyn Clock,
     deadline: Deadline<'a>,
     mechanism: Option<Mechanism>,
@@ -57,7 +57,7 @@ impl<'a> Driver<'a> {
     pub fn new(
         plan: Plan,
         config: RunConfig,
-        hall: Arc<Hall>,
+        lobby: Arc<Lobby>,
         ledger: Option<Spending<FileLedgerStorage>>,
         parameters: Vec<f32>,
         clock: &'a dyn Clock,
@@ -71,7 +71,7 @@ impl<'a> Driver<'a> {
             deadline: Deadline::none(clock),
             plan,
             config,
-            hall,
+            lobby,
             clock,
         })
     }
@@ -87,14 +87,14 @@ impl<'a> Driver<'a> {
         store: &mut dyn RoundStore,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, RunError> {
-        let hall = Arc::clone(&self.hall);
+        let lobby = Arc::clone(&self.lobby);
         let outcome = thread::scope(|scope| {
-            let background = Background::start(scope, observer, Arc::clone(&hall));
+            let background = Background::start(scope, observer, Arc::clone(&lobby));
             self.run_to_end(store, background)
         });
         if let Err(error) = &outcome {
             // Clients that wait for a task must not wait for ever.
-            hall.tell(Event::Broken(error.to_string()));
+            lobby.tell(Event::Broken(error.to_string()));
         }
         outcome
     }
@@ -109,7 +109,7 @@ impl<'a> Driver<'a> {
             if let Some(verdict) = background.poll() {
                 self.heed(verdict);
             }
-            let Some(action) = self.hall.next_action(self.deadline.wait()) else {
+            let Some(action) = self.lobby.next_action(self.deadline.wait()) else {
                 self.check_deadline();
                 continue;
             };
@@ -119,11 +119,11 @@ impl<'a> Driver<'a> {
                     let clients = self.config.clients.iter();
                     let clients: Vec<ClientId> = clients.map(|c| c.name.clone()).collect();
                     let cohort = cohort::draw(&self.plan, clients, round, attempt)?;
-                    self.hall.tell(Event::CohortDrawn(cohort));
+                    self.lobby.tell(Event::CohortDrawn(cohort));
                 }
                 Action::Open { .. } => {
                     self.deadline.set(self.config.federation.round_seconds);
-                    self.hall.offer_round(self.model.encoded());
+                    self.lobby.offer_round(self.model.encoded());
                 }
                 Action::Count(_) => {}
                 Action::RecordSpend { round } => self.pay(round, &mut background),
@@ -141,7 +141,7 @@ impl<'a> Driver<'a> {
 
     fn check_deadline(&mut self) {
         if self.deadline.has_passed() {
-            self.hall.tell(if self.hall.is_gathering() {
+            self.lobby.tell(if self.lobby.is_gathering() {
                 Event::GatheringOver
             } else {
                 Event::DeadlinePassed
@@ -160,7 +160,7 @@ impl<'a> Driver<'a> {
 
     fn end_diverged(&self, round: u32) {
         tracing::error!("{}", Ending::divergence(round));
-        self.hall.tell(Event::Diverged { round });
+        self.lobby.tell(Event::Diverged { round });
     }
 
     /// Waits until the last round's scores are known; says whether all is well.
@@ -172,10 +172,10 @@ impl<'a> Driver<'a> {
     }
 
     fn ask_gate(&mut self, background: &mut Background) -> Result<(), RunError> {
-        if self.charges.allow_a_round(self.hall.most_asked())? {
-            self.hall.tell(Event::RoundPermitted);
+        if self.charges.allow_a_round(self.lobby.most_asked())? {
+            self.lobby.tell(Event::RoundPermitted);
         } else if self.settle(background) {
-            self.hall.tell(Event::BudgetExhausted);
+            self.lobby.tell(Event::BudgetExhausted);
         }
         Ok(())
     }
@@ -188,17 +188,17 @@ impl<'a> Driver<'a> {
             // The engine knows, and this action was queued before.
             return;
         }
-        let sum = match self.hall.take_sum() {
+        let sum = match self.lobby.take_sum() {
             Ok(sum) => sum,
-            Err(lost) => return self.hall.tell(Event::Broken(lost.to_string())),
+            Err(lost) => return self.lobby.tell(Event::Broken(lost.to_string())),
         };
-        let (asked, now) = (self.hall.most_asked(), self.clock.unix_seconds());
+        let (asked, now) = (self.lobby.most_asked(), self.clock.unix_seconds());
         match self.charges.pay(round, asked, now) {
             Ok(spent) => {
                 self.paid = Some(PaidRound { sum, spent });
-                self.hall.tell(Event::SpendRecorded);
+                self.lobby.tell(Event::SpendRecorded);
             }
-            Err(e) => self.hall.tell(Event::Broken(e.to_string())),
+            Err(e) => self.lobby.tell(Event::Broken(e.to_string())),
         }
     }
 
@@ -211,12 +211,12 @@ impl<'a> Driver<'a> {
         background: &mut Background,
     ) -> Result<(), RunError> {
         let noised = self.noised_sum(round)?;
-        self.hall.note_missing(&participation.missing);
+        self.lobby.note_missing(&participation.missing);
         let noised = noised.post_process(|sum| self.step(round, &sum, participation));
         let summary = match noised.store(|summary| store.store(summary)) {
             Ok(released) => released.into_value(),
             Err(reason) => {
-                self.hall.tell(Event::Broken(reason));
+                self.lobby.tell(Event::Broken(reason));
                 return Ok(());
             }
         };
@@ -231,7 +231,7 @@ impl<'a> Driver<'a> {
         if round == self.plan.rounds {
             self.settle(background);
         }
-        self.hall.tell(Event::Released);
+        self.lobby.tell(Event::Released);
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl<'a> Driver<'a> {
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {
-        let (rounds, asked) = (self.hall.rounds_done(), self.hall.most_asked());
+        let (rounds, asked) = (self.lobby.rounds_done(), self.lobby.most_asked());
         let now = self.clock.unix_seconds();
         self.charges.record_unpaid(rounds + 1, asked, now);
         // Where the run ended for another reason while its last model was looked at.

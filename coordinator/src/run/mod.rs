@@ -1,6 +1,14 @@
-//! The driver of a run: carries out what the round engine asks for.
+//! A run from its configuration to its report.
 //!
-//! One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Hall`](crate::hall::Hall).
+//! | module | what it is for |
+//! |---|---|
+//! | [`prepare`](mod@prepare) | from a configuration to a run ready to be driven |
+//! | `books` | the coordinator's ledger at the beginning of a run |
+//! | [`conduct`](mod@conduct) | a run from its first round to its report, around the driver |
+//! | [`serve`](mod@serve) | a run over the network |
+//! | [`clock`] | time, handed in |
+//!
+//! The rest is the driver, which carries out what the round engine asks for. One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Lobby`](crate::lobby::Lobby).
 //! The order of a round's last act is fixed: ledger entry written and synced, then noise drawn,
 //! then the optimiser's step, then the result stored and offered.
 //!
@@ -10,12 +18,17 @@
 //! ends the run at no further cost, and a seeded run is the same however fast it is scored.
 
 mod background;
+mod books;
 mod charges;
+pub mod clock;
 mod cohort;
+pub mod conduct;
 mod deadline;
 mod driver;
 mod kept;
 mod observer;
+pub mod prepare;
+pub mod serve;
 mod server_model;
 mod summary;
 

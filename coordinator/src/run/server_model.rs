@@ -11,8 +11,8 @@ use super::RunError;
 use super::cohort::samples_clients;
 use super::summary::Adapted;
 use crate::config::{RunConfig, ServerSection};
-use crate::schedule::learning_rate;
 use crate::strategy::Strategy;
+use crate::strategy::schedule::learning_rate;
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {

@@ -11,6 +11,7 @@ mod fed_avg;
 mod fed_avg_m;
 mod fed_yogi;
 mod kind;
+pub(crate) mod schedule;
 
 pub use kind::{Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize};
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use umbel_coordinator::accumulator::UpdateRules;
-use umbel_coordinator::clock::Clock;
+use umbel_coordinator::aggregate::UpdateRules;
+use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
-use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::run::clock::Clock;
 use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
-use umbel_coordinator::witness::WitnessTerms;
 use umbel_privacy::certificate::SigningKey;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
@@ -130,7 +130,7 @@ fn client(name: &str) -> ClientId {
 
 /// The two clients' side of a run.
 pub struct Clients<'a> {
-    hall: &'a Hall,
+    lobby: &'a Lobby,
     clock: &'a HandClock,
     /// Bytes of a coordinate.
     width: usize,
@@ -140,7 +140,7 @@ impl Clients<'_> {
     /// Waits until this client is given something to do.
     fn task(&self, name: &str) -> Task {
         loop {
-            let task = self.hall.next_task(&client(name), Duration::from_secs(5));
+            let task = self.lobby.next_task(&client(name), Duration::from_secs(5));
             if let Some(task) = task.expect("a client of the run") {
                 return task;
             }
@@ -158,7 +158,7 @@ impl Clients<'_> {
     /// Is given nothing to do for a while.
     pub fn has_nothing_to_do(&self, name: &str) {
         let task = self
-            .hall
+            .lobby
             .next_task(&client(name), Duration::from_millis(300));
         assert_eq!(task.expect("a client of the run"), None);
     }
@@ -185,7 +185,7 @@ impl Clients<'_> {
     pub fn submits(&self, name: &str, round: u32, coordinates: [i64; PARAMETERS]) {
         let vector = LatticeVector::from_values(coordinates.into());
         let values = vector.encode(self.width).expect("it fits");
-        let receipt = self.hall.submit(&client(name), Update { round, values });
+        let receipt = self.lobby.submit(&client(name), Update { round, values });
         assert_eq!(receipt, Receipt::Accepted);
     }
 
@@ -205,7 +205,7 @@ impl Clients<'_> {
 
     /// Can't go on.
     pub fn leaves(&self, name: &str) {
-        self.hall.leave(&client(name));
+        self.lobby.leave(&client(name));
     }
 
     /// Both are asked, and answer.
@@ -266,7 +266,7 @@ pub fn run_watched(
         sampled: false,
         attempts,
     };
-    let hall = Arc::new(Hall::new(offer, rules, settings));
+    let lobby = Arc::new(Lobby::new(offer, rules, settings));
     let sent = plan.clone();
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
@@ -275,7 +275,7 @@ pub fn run_watched(
     let driver = Driver::new(
         plan,
         config,
-        Arc::clone(&hall),
+        Arc::clone(&lobby),
         spending,
         vec![0.0; PARAMETERS],
         &clock,
@@ -283,7 +283,7 @@ pub fn run_watched(
     .expect("a driver");
     let key = SigningKey::generate(&mut NoiseSource::seeded(1, "coordinator")).expect("a key");
     let ledger = (Arc::from([]), LedgerPoint::START);
-    hall.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
+    lobby.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
     std::thread::scope(|scope| {
         let driving = scope.spawn(move || driver.drive(&mut Nobody, observer));
         let hello = Hello {
@@ -293,10 +293,10 @@ pub fn run_watched(
             ledger: LedgerPoint::START,
         };
         for name in CLIENTS {
-            hall.join(&client(name), &hello).expect("a known client");
+            lobby.join(&client(name), &hello).expect("a known client");
         }
         clients(&Clients {
-            hall: &hall,
+            lobby: &lobby,
             clock: &clock,
             width,
         });

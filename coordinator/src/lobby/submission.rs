@@ -1,10 +1,10 @@
-//! How an update comes in: checked without the hall's lock, counted under it, added under the
+//! How an update comes in: checked without the lobby's lock, counted under it, added under the
 //! sum's.
 
 use umbel_privacy::lattice::LatticeVector;
 use umbel_proto::message::{BlobDigest, ClientId, Receipt, Update};
 
-use super::Hall;
+use super::Lobby;
 use crate::round::{Engine, Event, RefusedUpdate};
 
 /// What is known of an update without its numbers.
@@ -20,7 +20,7 @@ enum NotCounted {
     Refused(String),
 }
 
-impl Hall {
+impl Lobby {
     /// Takes one update.
     pub(super) fn take_update(&self, client: &ClientId, update: Update) -> Receipt {
         let submission = Submission {
@@ -62,7 +62,7 @@ impl Hall {
         submission.admitted_by(&state.engine)
     }
 
-    /// Has the engine count a checked update, and adds it: see [`super::round_sum`] for the
+    /// Has the engine count a checked update, and adds it: see [`crate::aggregate`] for the
     /// order of the locks.
     fn count(&self, submission: &Submission<'_>, vector: &LatticeVector) -> Result<(), NotCounted> {
         loop {

@@ -1,26 +1,26 @@
 //! The sum of one attempt at a round, under a lock of its own.
 //!
 //! Adding a long vector takes a while, and must not stop other clients' calls, so it can't
-//! happen under the hall's lock. What keeps sum and count together is the order of the locks:
+//! happen under the lobby's lock. What keeps sum and count together is the order of the locks:
 //!
 //! 1. take the sum's lock;
-//! 2. while holding it, take the hall's lock for a moment, in which the engine counts the
+//! 2. while holding it, take the lobby's lock for a moment, in which the engine counts the
 //!    update or refuses it;
 //! 3. add the vector, and only then give the sum's lock back.
 //!
 //! So nobody who gets the sum's lock can find an update that counts and isn't in the sum: the
 //! engine may close the round between the steps 2 and 3, but the driver gets the sum by its
 //! lock, and waits there. If step 3 fails or panics, the sum is lost rather than released
-//! without that update, and the run ends before the round is paid for. Never take the sum's lock while holding the hall's.
+//! without that update, and the run ends before the round is paid for. Never take the sum's lock while holding the lobby's.
 
 use std::sync::{Mutex, MutexGuard};
 
 use umbel_privacy::lattice::{LatticeError, LatticeVector};
 
-use crate::accumulator::UpdateRules;
+use super::UpdateRules;
 
 /// The sum of an attempt's updates.
-pub(super) struct RoundSum {
+pub(crate) struct RoundSum {
     /// `None` once the driver has taken it.
     vector: Mutex<Option<LatticeVector>>,
     /// Whether updates that keep to the rules might still overflow their sum.
@@ -36,7 +36,7 @@ pub(crate) struct LostSum;
 
 impl RoundSum {
     /// A sum of nothing, to which each of so many clients may add an update once.
-    pub(super) fn empty(rules: &UpdateRules, clients: usize) -> Self {
+    pub(crate) fn empty(rules: &UpdateRules, clients: usize) -> Self {
         Self {
             vector: Mutex::new(Some(rules.empty_sum())),
             may_overflow: rules.may_overflow(clients),
@@ -47,7 +47,7 @@ impl RoundSum {
     ///
     /// # Errors
     /// [`LostSum`]
-    pub(super) fn lock(&self) -> Result<OpenSum<'_>, LostSum> {
+    pub(crate) fn lock(&self) -> Result<OpenSum<'_>, LostSum> {
         Ok(OpenSum {
             vector: self.vector.lock().map_err(|_| LostSum)?,
             may_overflow: self.may_overflow,
@@ -58,20 +58,20 @@ impl RoundSum {
     ///
     /// # Errors
     /// [`LostSum`], also where it was taken before.
-    pub(super) fn take(&self) -> Result<LatticeVector, LostSum> {
+    pub(crate) fn take(&self) -> Result<LatticeVector, LostSum> {
         self.lock()?.vector.take().ok_or(LostSum)
     }
 }
 
 /// The sum, while nobody else can add to it.
-pub(super) struct OpenSum<'a> {
+pub(crate) struct OpenSum<'a> {
     vector: MutexGuard<'a, Option<LatticeVector>>,
     may_overflow: bool,
 }
 
 impl OpenSum<'_> {
     /// Whether the sum was taken already.
-    pub(super) fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         self.vector.is_none()
     }
 
@@ -79,7 +79,7 @@ impl OpenSum<'_> {
     ///
     /// # Errors
     /// [`LatticeError`] says at which coordinate it can't.
-    pub(super) fn check(&self, added: &LatticeVector) -> Result<(), LatticeError> {
+    pub(crate) fn check(&self, added: &LatticeVector) -> Result<(), LatticeError> {
         let Some(sum) = self.vector.as_ref().filter(|_| self.may_overflow) else {
             return Ok(());
         };
@@ -95,7 +95,7 @@ impl OpenSum<'_> {
     /// # Errors
     /// [`LostSum`] where it can't be added in spite of the check. It counts already, so that
     /// the sum is thrown away rather than used without it.
-    pub(super) fn add(mut self, added: &LatticeVector) -> Result<(), LostSum> {
+    pub(crate) fn add(mut self, added: &LatticeVector) -> Result<(), LostSum> {
         let sum = self.vector.as_mut().ok_or(LostSum)?;
         if let Err(error) = sum.checked_add_assign(added) {
             tracing::error!("an update that counts can't be added: {error}");

@@ -10,7 +10,7 @@ use time::macros::format_description;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::certificate::content::CERTIFICATE_COPY;
 
-use crate::latest_round::LatestRound;
+use crate::store::latest_round::LatestRound;
 
 /// One line a round.
 const METRICS: &str = "metrics.jsonl";

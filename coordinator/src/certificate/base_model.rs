@@ -11,7 +11,7 @@ use umbel_privacy::certificate::lineage::releases;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::BasePlan;
 
-use crate::certify::CERTIFICATE;
+use crate::certificate::certify::CERTIFICATE;
 
 /// The certificate's name in a folder of a released model.
 pub const COPY: &str = "umbel_certificate.json";

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use umbel_coordinator::accumulator::UpdateRules;
-use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::aggregate::UpdateRules;
+use umbel_coordinator::certificate::witness::WitnessTerms;
+use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Phase, RoundSettings};
-use umbel_coordinator::witness::WitnessTerms;
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
 use umbel_privacy::combination::Summed;
@@ -89,7 +89,7 @@ fn hello() -> Hello {
     }
 }
 
-fn hall() -> Hall {
+fn lobby() -> Lobby {
     let plan = plan();
     let offer = Offer {
         plan: plan.to_json(),
@@ -104,11 +104,11 @@ fn hall() -> Hall {
         attempts: 1,
     };
     let rules = UpdateRules::of(&plan).expect("a sound plan");
-    let hall = Hall::new(offer, rules, settings);
+    let lobby = Lobby::new(offer, rules, settings);
     let ledger = (Arc::from([]), LedgerPoint::START);
     let key = key("coordinator").public_key();
-    hall.open(WitnessTerms::new(&plan, key, ledger, None));
-    hall
+    lobby.open(WitnessTerms::new(&plan, key, ledger, None));
+    lobby
 }
 
 fn key(of: &str) -> SigningKey {
@@ -137,21 +137,21 @@ fn reason(receipt: Receipt) -> String {
 
 #[test]
 fn strangers_other_versions_and_other_labels_are_refused() {
-    let hall = hall();
-    let foreign = hall
+    let lobby = lobby();
+    let foreign = lobby
         .join(&client("x"), &hello())
         .expect_err("x is a stranger");
     assert_eq!(foreign.kind, RefusalKind::Foreign);
     let mut old = hello();
     old.protocol = PROTOCOL_VERSION + 1;
-    let old = hall.join(&client("a"), &old).expect_err("another version");
+    let old = lobby.join(&client("a"), &old).expect_err("another version");
     assert_eq!(old.kind, RefusalKind::Mismatch);
     let mut other = hello();
     other.labels = vec!["yes".into(), "no".into()];
-    let other = hall.join(&client("a"), &other).expect_err("other labels");
+    let other = lobby.join(&client("a"), &other).expect_err("other labels");
     assert!(other.reason.contains("yes, no"), "{other}");
-    assert_eq!(hall.phase(), Phase::Gathering);
-    let early = hall
+    assert_eq!(lobby.phase(), Phase::Gathering);
+    let early = lobby
         .next_task(&client("a"), Duration::ZERO)
         .expect_err("not joined");
     assert_eq!(early.kind, RefusalKind::Mismatch);
@@ -159,18 +159,18 @@ fn strangers_other_versions_and_other_labels_are_refused() {
 
 #[test]
 fn an_update_outside_of_a_round_is_refused() {
-    let hall = hall();
-    hall.join(&client("a"), &hello()).expect("a is known");
+    let lobby = lobby();
+    lobby.join(&client("a"), &hello()).expect("a is known");
     let early = Update {
         round: 1,
         values: update(0.5),
     };
-    assert!(reason(hall.submit(&client("a"), early)).contains("round 1"));
+    assert!(reason(lobby.submit(&client("a"), early)).contains("round 1"));
     let stranger = Update {
         round: 1,
         values: update(0.5),
     };
-    assert!(reason(hall.submit(&client("x"), stranger)).contains("isn't a client"));
+    assert!(reason(lobby.submit(&client("x"), stranger)).contains("isn't a client"));
 }
 
 #[test]
@@ -198,19 +198,19 @@ fn what_counts_is_checked_on_what_was_received() {
 
 #[test]
 fn attendance_counts_refusals_by_client() {
-    let hall = hall();
-    hall.join(&client("a"), &hello()).expect("a is known");
+    let lobby = lobby();
+    lobby.join(&client("a"), &hello()).expect("a is known");
     for _ in 0..2 {
         let late = Update {
             round: 7,
             values: update(0.1),
         };
-        reason(hall.submit(&client("a"), late));
+        reason(lobby.submit(&client("a"), late));
     }
     // What its transport refused counts, too; a stranger's doesn't.
-    hall.note_refusal(&client("a"), "the update was altered on its way");
-    hall.note_refusal(&client("stranger"), "too long");
-    let attendance: BTreeMap<_, _> = hall.attendance();
+    lobby.note_refusal(&client("a"), "the update was altered on its way");
+    lobby.note_refusal(&client("stranger"), "too long");
+    let attendance: BTreeMap<_, _> = lobby.attendance();
     assert_eq!(attendance[&client("a")].refused, 3);
     assert_eq!(attendance[&client("a")].counted, 0);
     assert!(attendance[&client("a")].last_refusal.is_some());
@@ -219,9 +219,9 @@ fn attendance_counts_refusals_by_client() {
 
 #[test]
 fn a_site_signs_only_when_the_run_is_over() {
-    let hall = hall();
+    let lobby = lobby();
     let a = client("a");
-    hall.join(&a, &hello()).expect("a is known");
+    lobby.join(&a, &hello()).expect("a is known");
     let statement = SiteStatement {
         client: "a".into(),
         run: "test".into(),
@@ -235,8 +235,10 @@ fn a_site_signs_only_when_the_run_is_over() {
         rounds: 1,
     };
     let signed = Countersignature::sign(statement, &key("a")).expect("signed");
-    let early = hall.countersign(&a, signed.clone()).expect_err("too early");
+    let early = lobby
+        .countersign(&a, signed.clone())
+        .expect_err("too early");
     assert!(early.reason.contains("isn't over"), "{early}");
-    let stranger = hall.countersign(&client("x"), signed).expect_err("who?");
+    let stranger = lobby.countersign(&client("x"), signed).expect_err("who?");
     assert_eq!(stranger.kind, RefusalKind::Foreign);
 }

@@ -22,9 +22,9 @@ use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::plan::Plan;
 use umbel_proto::terms::TermsError;
 
-use crate::base_model::BASE_CERTIFICATE;
-use crate::certify::{CERTIFICATE, DOCUMENTS};
-use crate::run_folder::RECEIPTS;
+use crate::certificate::base_model::BASE_CERTIFICATE;
+use crate::certificate::certify::{CERTIFICATE, DOCUMENTS};
+use crate::store::run_folder::RECEIPTS;
 
 /// What isn't the folder of a run at all.
 #[derive(Debug, thiserror::Error)]

@@ -13,11 +13,11 @@ use umbel_proto::mechanism::MechanismError;
 use umbel_proto::message::{BlobDigest, ModelFile};
 use umbel_proto::plan::Plan;
 
-use crate::accumulator::UpdateRules;
-use crate::base_model::{BaseModel, Uncertified};
+use crate::aggregate::UpdateRules;
+use crate::certificate::base_model::{BaseModel, Uncertified};
 use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
-use crate::evaluation::{EvaluationError, PublicData};
-use crate::hall::{Hall, Offer};
+use crate::lobby::{Lobby, Offer};
+use crate::observe::evaluation::{EvaluationError, PublicData};
 use crate::round::RoundSettings;
 use crate::run::samples_clients;
 
@@ -26,7 +26,7 @@ pub struct Prepared {
     /// What sites are asked for.
     pub plan: Plan,
     /// Where clients and driver meet.
-    pub hall: Arc<Hall>,
+    pub lobby: Arc<Lobby>,
     /// The classifier, with its initial parameters.
     pub classifier: Classifier,
     /// The model that training starts from.
@@ -66,7 +66,7 @@ impl From<EvaluationError> for PrepareError {
     }
 }
 
-/// Reads model and public data, writes the plan and opens the hall.
+/// Reads model and public data, writes the plan and opens the lobby.
 ///
 /// # Errors
 /// [`PrepareError`] says which file or key is wrong.
@@ -116,14 +116,14 @@ pub fn prepare(
         base: base.plan(),
     };
     let plan = plan(config, &facts)?;
-    let hall = Hall::new(
+    let lobby = Lobby::new(
         offer(&plan, &files),
         UpdateRules::of(&plan)?,
         round_settings(config, &plan),
     );
     Ok(Prepared {
         plan,
-        hall: Arc::new(hall),
+        lobby: Arc::new(lobby),
         classifier,
         base,
         public,

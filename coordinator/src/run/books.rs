@@ -13,9 +13,9 @@ use umbel_proto::plan::Plan;
 use umbel_proto::spending::{Spending, SpendingError};
 use umbel_proto::unprotected::Marked;
 
-use crate::base_model::BaseModel;
-use crate::conduct::ConductError;
+use crate::certificate::base_model::BaseModel;
 use crate::config::RunConfig;
+use crate::run::conduct::ConductError;
 
 /// Whether a ledger that knows data sets may get one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,16 +12,16 @@ use umbel_privacy::certificate::key_file;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
 
-use crate::clock::{Clock, SystemClock};
-use crate::conduct::{Conduct, ConductError, Naming, Opened, Sites, conduct};
 use crate::config::{self, ConfigError, RunConfig};
 use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
-use crate::hall::{Hall, Traffic};
-use crate::prepare::{PrepareError, prepare};
-use crate::run_folder::{RunFolder, RunFolderError};
-use crate::run_report::RunReport;
+use crate::lobby::{Lobby, Traffic};
+use crate::report::run_report::RunReport;
+use crate::run::clock::{Clock, SystemClock};
+use crate::run::conduct::{Conduct, ConductError, Naming, Opened, Sites, conduct};
+use crate::run::prepare::{PrepareError, prepare};
+use crate::store::run_folder::{RunFolder, RunFolderError};
 
 /// What `umbel-coordinator serve` was asked for.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         (Sites::Lasting, Naming::new(options.new_data_set)),
     )?;
     let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())?;
-    let hall = Arc::clone(&prepared.hall);
+    let lobby = Arc::clone(&prepared.lobby);
     let meter = Arc::new(TrafficMeter::default());
     let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
     let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
@@ -132,7 +132,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         tracing::info!(%address, folder = %folder.path().display(), "waiting for clients");
     }
     let (stop, stopped) = oneshot::channel::<()>();
-    let federation: Arc<dyn Federation> = hall.clone();
+    let federation: Arc<dyn Federation> = lobby.clone();
     let service = runtime.spawn(grpc::serve(
         federation,
         security,
@@ -165,7 +165,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
             );
         },
     );
-    farewell(&hall, &clock);
+    farewell(&lobby, &clock);
     drop(stop);
     if let Ok(Err(error)) = runtime.block_on(service) {
         tracing::error!("the service ended early: {error}");
@@ -174,10 +174,10 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
 }
 
 /// Lets clients fetch the news that the run is over, before the service closes.
-fn farewell(hall: &Hall, clock: &dyn Clock) {
+fn farewell(lobby: &Lobby, clock: &dyn Clock) {
     let until = clock.elapsed() + FAREWELL;
-    while !hall.everyone_told() && clock.elapsed() < until {
-        hall.wait_for_change(Duration::from_millis(200));
+    while !lobby.everyone_told() && clock.elapsed() < until {
+        lobby.wait_for_change(Duration::from_millis(200));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the hall's lock guards.
+//! What the lobby's lock guards.
 //!
 //! All that happens under it is short: look-ups, counters, and the engine's transitions.
 //! Nothing here reads an update's numbers.
@@ -10,8 +10,7 @@ use umbel_proto::federation::{Refusal, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Task};
 
 use super::attendance::{Attendance, Traffic};
-use super::round_sum::RoundSum;
-use crate::accumulator::UpdateRules;
+use crate::aggregate::{RoundSum, UpdateRules};
 use crate::round::{Action, Engine, Event, Phase, RoundSettings};
 
 /// The state of a run, as clients and driver meet it.

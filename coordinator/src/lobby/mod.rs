@@ -9,7 +9,6 @@
 //! added to the sum under a lock of the sum's own.
 
 mod attendance;
-mod round_sum;
 mod slots;
 mod state;
 mod submission;
@@ -28,17 +27,16 @@ use umbel_proto::message::{
     BlobDigest, ClientId, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
 };
 
-use crate::accumulator::UpdateRules;
+use crate::aggregate::{LostSum, UpdateRules};
+use crate::certificate::witness::{Witness, WitnessTerms};
 use crate::round::{Action, Event, Phase, RoundSettings};
-use crate::witness::{Witness, WitnessTerms};
 
 pub use attendance::{Attendance, Traffic};
-pub(crate) use round_sum::LostSum;
 
 use slots::Slots;
 use state::State;
 
-/// What the hall offers to everyone who comes in.
+/// What the lobby offers to everyone who comes in.
 #[derive(Clone, Debug)]
 pub struct Offer {
     /// The plan's exact bytes.
@@ -50,7 +48,7 @@ pub struct Offer {
 }
 
 /// The meeting place of one run.
-pub struct Hall {
+pub struct Lobby {
     offer: Offer,
     rules: Arc<UpdateRules>,
     slots: Slots,
@@ -63,8 +61,8 @@ pub struct Hall {
     for_clients: Condvar,
 }
 
-impl Hall {
-    /// Opens the hall of a run.
+impl Lobby {
+    /// Opens the lobby of a run.
     pub fn new(offer: Offer, rules: UpdateRules, settings: RoundSettings) -> Self {
         let rules = Arc::new(rules);
         Self {
@@ -261,7 +259,7 @@ impl Hall {
     }
 }
 
-impl Federation for Hall {
+impl Federation for Lobby {
     fn join(&self, client: &ClientId, hello: &Hello) -> Result<Welcome, Refusal> {
         self.lock().known(client)?;
         self.check_hello(hello)?;

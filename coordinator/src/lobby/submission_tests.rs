@@ -46,8 +46,8 @@ fn sum_of(clients: &[ClientId]) -> Vec<i64> {
     sum
 }
 
-/// A hall whose first round is open.
-fn open_hall(minimum: usize, sampled: bool, attempts: u32) -> Hall {
+/// A lobby whose first round is open.
+fn open_lobby(minimum: usize, sampled: bool, attempts: u32) -> Lobby {
     let offer = Offer {
         plan: Vec::new(),
         labels: Vec::new(),
@@ -60,14 +60,14 @@ fn open_hall(minimum: usize, sampled: bool, attempts: u32) -> Hall {
         sampled,
         attempts,
     };
-    let hall = Hall::new(offer, UpdateRules::of_numbers(NUMBERS), settings);
+    let lobby = Lobby::new(offer, UpdateRules::of_numbers(NUMBERS), settings);
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: "test".into(),
         labels: Vec::new(),
         ledger: LedgerPoint::START,
     };
-    hall.open(WitnessTerms {
+    lobby.open(WitnessTerms {
         run: "test".into(),
         plan: Sha256Digest::of(&[]),
         public_key: [7; 32].into(),
@@ -75,22 +75,22 @@ fn open_hall(minimum: usize, sampled: bool, attempts: u32) -> Hall {
         seen: None,
     });
     for client in clients() {
-        hall.join(&client, &hello).unwrap();
+        lobby.join(&client, &hello).unwrap();
     }
-    hall
+    lobby
 }
 
 /// Does what a driver does until the round is released: its sum, and who took part.
-fn drive(hall: &Hall) -> (LatticeVector, Participation) {
+fn drive(lobby: &Lobby) -> (LatticeVector, Participation) {
     let mut sum = None;
     loop {
-        match hall.next_action(LONG).expect("an action in time") {
-            Action::AskGate { .. } => hall.tell(Event::RoundPermitted),
-            Action::DrawCohort { .. } => hall.tell(Event::CohortDrawn(clients())),
-            Action::Open { .. } => hall.offer_round(Arc::from([0; 4])),
+        match lobby.next_action(LONG).expect("an action in time") {
+            Action::AskGate { .. } => lobby.tell(Event::RoundPermitted),
+            Action::DrawCohort { .. } => lobby.tell(Event::CohortDrawn(clients())),
+            Action::Open { .. } => lobby.offer_round(Arc::from([0; 4])),
             Action::RecordSpend { .. } => {
-                sum = Some(hall.take_sum().expect("a sum"));
-                hall.tell(Event::SpendRecorded);
+                sum = Some(lobby.take_sum().expect("a sum"));
+                lobby.tell(Event::SpendRecorded);
             }
             Action::Release { participation, .. } => {
                 return (sum.expect("taken before"), participation);
@@ -102,8 +102,8 @@ fn drive(hall: &Hall) -> (LatticeVector, Participation) {
 }
 
 /// Waits until clients can train.
-fn wait_until_open(hall: &Hall) {
-    let task = hall.next_task(&client(0), LONG).unwrap();
+fn wait_until_open(lobby: &Lobby) {
+    let task = lobby.next_task(&client(0), LONG).unwrap();
     assert!(matches!(task, Some(Task::Train { .. })), "{task:?}");
 }
 
@@ -118,9 +118,9 @@ fn order(thread: usize) -> impl Iterator<Item = usize> {
 fn a_round_that_closes_in_the_middle_of_submissions_has_all_that_count_once() {
     for trial in 0..50 {
         let close_after = trial % (CLIENTS + 1);
-        let hall = open_hall(0, true, 1);
+        let lobby = open_lobby(0, true, 1);
         let accepted: Vec<AtomicUsize> = (0..CLIENTS).map(|_| AtomicUsize::new(0)).collect();
-        let (accepted, hall) = (&accepted, &hall);
+        let (accepted, lobby) = (&accepted, &lobby);
         let so_far = || {
             accepted
                 .iter()
@@ -128,12 +128,12 @@ fn a_round_that_closes_in_the_middle_of_submissions_has_all_that_count_once() {
                 .sum::<usize>()
         };
         let (sum, participation) = thread::scope(|scope| {
-            let driving = scope.spawn(|| drive(hall));
-            wait_until_open(hall);
+            let driving = scope.spawn(|| drive(lobby));
+            wait_until_open(lobby);
             for thread in 0..THREADS {
                 scope.spawn(move || {
                     for i in order(thread) {
-                        match hall.submit(&client(i), update(i)) {
+                        match lobby.submit(&client(i), update(i)) {
                             Receipt::Accepted => {
                                 accepted[i].fetch_add(1, Ordering::SeqCst);
                             }
@@ -148,7 +148,7 @@ fn a_round_that_closes_in_the_middle_of_submissions_has_all_that_count_once() {
             while so_far() < close_after {
                 thread::yield_now();
             }
-            hall.tell(Event::DeadlinePassed);
+            lobby.tell(Event::DeadlinePassed);
             driving.join().unwrap()
         });
         assert_eq!(
@@ -159,7 +159,7 @@ fn a_round_that_closes_in_the_middle_of_submissions_has_all_that_count_once() {
         for (i, times) in accepted.iter().enumerate() {
             let counts = participation.counted.contains(&client(i));
             assert_eq!(times.load(Ordering::SeqCst), usize::from(counts), "{i}");
-            let attendance = &hall.attendance()[&client(i)];
+            let attendance = &lobby.attendance()[&client(i)];
             assert_eq!(attendance.counted, u32::from(counts));
         }
         assert!(participation.counted.len() >= close_after);
@@ -169,16 +169,16 @@ fn a_round_that_closes_in_the_middle_of_submissions_has_all_that_count_once() {
 #[test]
 fn nothing_of_an_attempt_that_came_to_nothing_is_in_the_next_one() {
     for trial in 0..30 {
-        let hall = &open_hall(CLIENTS, false, 3);
+        let lobby = &open_lobby(CLIENTS, false, 3);
         let (sum, participation) = thread::scope(|scope| {
-            let driving = scope.spawn(|| drive(hall));
-            wait_until_open(hall);
+            let driving = scope.spawn(|| drive(lobby));
+            wait_until_open(lobby);
             for thread in 0..THREADS {
                 scope.spawn(move || {
                     // Until the round is closed with everybody's update in it.
-                    while !matches!(hall.phase(), Phase::Releasing { .. }) {
+                    while !matches!(lobby.phase(), Phase::Releasing { .. }) {
                         for i in order(thread) {
-                            hall.submit(&client(i), update(i));
+                            lobby.submit(&client(i), update(i));
                         }
                     }
                 });
@@ -186,7 +186,7 @@ fn nothing_of_an_attempt_that_came_to_nothing_is_in_the_next_one() {
             // Ends up to two attempts, wherever they are.
             for _ in 0..2 {
                 thread::sleep(Duration::from_micros(200 * trial));
-                hall.tell(Event::DeadlinePassed);
+                lobby.tell(Event::DeadlinePassed);
             }
             driving.join().unwrap()
         });
@@ -197,23 +197,23 @@ fn nothing_of_an_attempt_that_came_to_nothing_is_in_the_next_one() {
 
 #[test]
 fn while_an_update_is_added_all_other_calls_are_answered_and_the_sum_is_waited_for() {
-    let hall = &open_hall(0, true, 1);
+    let lobby = &open_lobby(0, true, 1);
     thread::scope(|scope| {
-        let driving = scope.spawn(|| drive(hall));
-        wait_until_open(hall);
-        assert_eq!(hall.submit(&client(1), update(1)), Receipt::Accepted);
-        let open = hall.lock().sum.clone().unwrap();
+        let driving = scope.spawn(|| drive(lobby));
+        wait_until_open(lobby);
+        assert_eq!(lobby.submit(&client(1), update(1)), Receipt::Accepted);
+        let open = lobby.lock().sum.clone().unwrap();
         let adding = open.lock().unwrap();
-        let waiting = scope.spawn(|| hall.submit(&client(2), update(2)));
+        let waiting = scope.spawn(|| lobby.submit(&client(2), update(2)));
         // Its first check passed, and it comes to the sum's lock or waits there.
-        while hall.traffic().up < 2 * hall.update_bytes() {
+        while lobby.traffic().up < 2 * lobby.update_bytes() {
             thread::yield_now();
         }
-        wait_until_open(hall);
-        assert_eq!(hall.submit(&client(1), update(1)), Receipt::Duplicate);
-        hall.leave(&client(3));
-        hall.tell(Event::DeadlinePassed);
-        assert!(matches!(hall.phase(), Phase::Spending { .. }));
+        wait_until_open(lobby);
+        assert_eq!(lobby.submit(&client(1), update(1)), Receipt::Duplicate);
+        lobby.leave(&client(3));
+        lobby.tell(Event::DeadlinePassed);
+        assert!(matches!(lobby.phase(), Phase::Spending { .. }));
         thread::sleep(Duration::from_millis(100));
         assert!(!driving.is_finished() && !waiting.is_finished());
         drop(adding);
@@ -226,37 +226,37 @@ fn while_an_update_is_added_all_other_calls_are_answered_and_the_sum_is_waited_f
 
 #[test]
 fn a_panic_while_adding_loses_the_sum_and_never_the_update_alone() {
-    let hall = &open_hall(0, true, 1);
+    let lobby = &open_lobby(0, true, 1);
     thread::scope(|scope| {
-        let driving = scope.spawn(|| drive(hall));
-        wait_until_open(hall);
-        let open = hall.lock().sum.clone().unwrap();
+        let driving = scope.spawn(|| drive(lobby));
+        wait_until_open(lobby);
+        let open = lobby.lock().sum.clone().unwrap();
         let panicked = scope.spawn(move || {
             let _adding = open.lock().unwrap();
             panic!("in the middle of an addition");
         });
         assert!(panicked.join().is_err());
-        let late = hall.submit(&client(1), update(1));
+        let late = lobby.submit(&client(1), update(1));
         assert!(matches!(late, Receipt::Refused { .. }));
-        hall.tell(Event::DeadlinePassed);
+        lobby.tell(Event::DeadlinePassed);
         // The driver gets no sum, and so never pays.
         assert!(driving.join().is_err());
-        assert!(matches!(hall.phase(), Phase::Spending { .. }));
+        assert!(matches!(lobby.phase(), Phase::Spending { .. }));
     });
 }
 
 #[test]
-fn a_panic_under_the_halls_lock_ends_the_run() {
-    let hall = &open_hall(0, true, 1);
+fn a_panic_under_the_lobbys_lock_ends_the_run() {
+    let lobby = &open_lobby(0, true, 1);
     let panicked = thread::scope(|scope| {
         let held = scope.spawn(|| {
-            let _state = hall.lock();
+            let _state = lobby.lock();
             panic!("in the middle of a change");
         });
         held.join()
     });
     assert!(panicked.is_err());
-    let task = hall.next_task(&client(0), Duration::ZERO).unwrap();
+    let task = lobby.next_task(&client(0), Duration::ZERO).unwrap();
     let Some(Task::Finished(Ending::Failed { reason })) = task else {
         panic!("expected the end, got {task:?}");
     };

@@ -12,10 +12,10 @@ use serde::Serialize;
 use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::config::EvaluationSection;
-use crate::evaluation::{Evaluation, PublicData};
-use crate::latest_round::LatestRound;
+use crate::observe::evaluation::{Evaluation, PublicData};
 use crate::run::{Health, Observer, RoundStore, RoundSummary};
-use crate::run_folder::{RunFolder, RunFolderError};
+use crate::store::latest_round::LatestRound;
+use crate::store::run_folder::{RunFolder, RunFolderError};
 
 /// One line of `metrics.jsonl`: nothing in it comes from private rows but through the
 /// released model.

@@ -12,9 +12,9 @@ use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 
 use crate::config::RunConfig;
-use crate::evaluation::{Evaluation, Scores};
-use crate::hall::{Attendance, Traffic};
-use crate::recorder::Metric;
+use crate::lobby::{Attendance, Traffic};
+use crate::observe::evaluation::{Evaluation, Scores};
+use crate::observe::recorder::Metric;
 use crate::report::{
     self, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results, RunSummary, Statement,
     TrainingSummary,

@@ -20,11 +20,11 @@ use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::LedgerSnapshot;
 
-use crate::base_model::BASE_CERTIFICATE;
-use crate::hall::Attendance;
+use crate::certificate::base_model::BASE_CERTIFICATE;
+use crate::lobby::Attendance;
 use crate::report::{self, RunSummary};
 use crate::run::Outcome;
-use crate::run_folder::{RunFolder, RunFolderError};
+use crate::store::run_folder::{RunFolder, RunFolderError};
 
 /// The certificate's name in a run's folder.
 pub const CERTIFICATE: &str = "certificate.json";

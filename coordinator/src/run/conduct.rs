@@ -15,28 +15,28 @@ use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, Ending};
 use umbel_proto::spending::SpendingError;
 
-use crate::base_model::BASE_CERTIFICATE;
-use crate::books::Books;
-pub use crate::books::Naming;
-use crate::certify::{CertifyError, Ended, certify};
-use crate::clock::Clock;
+use crate::certificate::base_model::BASE_CERTIFICATE;
+use crate::certificate::certify::{CertifyError, Ended, certify};
+use crate::certificate::witness::WitnessTerms;
 use crate::config::RunConfig;
-use crate::evaluation::{Evaluation, PublicData};
-use crate::hall::{Hall, Traffic};
-use crate::prepare::{Prepared, weights_digest};
-use crate::recorder::{Metric, Scorer, Watch, write_metrics};
+use crate::lobby::{Lobby, Traffic};
+use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
 use crate::report;
+use crate::report::run_report::{Facts, RunReport, summarise};
 use crate::round::Event;
+use crate::run::books::Books;
+pub use crate::run::books::Naming;
+use crate::run::clock::Clock;
+use crate::run::prepare::{Prepared, weights_digest};
 use crate::run::{Driver, Outcome, RunError};
-use crate::run_folder::{RunFolder, RunFolderError, readable_time};
-use crate::run_report::{Facts, RunReport, summarise};
-use crate::witness::WitnessTerms;
+use crate::store::run_folder::{RunFolder, RunFolderError, readable_time};
 
 /// What a run is conducted with.
 pub struct Conduct<'a> {
     /// The configuration.
     pub config: &'a RunConfig,
-    /// Model, plan and hall.
+    /// Model, plan and lobby.
     pub prepared: Prepared,
     /// Where its results go.
     pub folder: &'a mut RunFolder,
@@ -46,7 +46,7 @@ pub struct Conduct<'a> {
     pub opened: Opened,
     /// How connections are secured, a sentence each, for the report.
     pub connections: Vec<String>,
-    /// Bytes moved, where the transport knows better than the hall.
+    /// Bytes moved, where the transport knows better than the lobby.
     pub traffic: Option<&'a dyn Fn() -> Traffic>,
 }
 
@@ -69,7 +69,7 @@ pub enum Sites {
 
 impl Opened {
     /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
-    /// none, and lets the hall's sites in.
+    /// none, and lets the lobby's sites in.
     ///
     /// # Errors
     /// [`ConductError`] where they can't be used.
@@ -88,7 +88,7 @@ impl Opened {
         };
         let public_key = signing_key.public_key();
         let terms = WitnessTerms::new(plan, public_key, books.as_it_is()?, seen);
-        prepared.hall.open(terms);
+        prepared.lobby.open(terms);
         Ok(Self {
             ledger,
             books,
@@ -181,12 +181,12 @@ impl ConductError {
 /// # Errors
 /// [`ConductError`]. The run's ending, whatever it is, is no error.
 pub fn conduct(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, ConductError> {
-    let hall = std::sync::Arc::clone(&conduct.prepared.hall);
+    let lobby = std::sync::Arc::clone(&conduct.prepared.lobby);
     let report = conduct_open(conduct, watch);
     if let Err(error) = &report {
         // Clients that wait for a task must not wait for ever.
-        hall.tell(Event::Broken(error.to_string()));
-        hall.witness().close(None);
+        lobby.tell(Event::Broken(error.to_string()));
+        lobby.witness().close(None);
     }
     report
 }
@@ -197,18 +197,18 @@ const SIGNING: Duration = Duration::from_secs(30);
 const SIGNING_ONCE_TOLD: Duration = Duration::from_secs(5);
 
 /// Waits until every site that is still here has signed what it was told.
-fn await_signatures(hall: &Hall, clock: &dyn Clock) {
+fn await_signatures(lobby: &Lobby, clock: &dyn Clock) {
     let until = clock.elapsed() + SIGNING;
     let mut told = None;
-    while !hall.everyone_left() && clock.elapsed() < until {
-        if hall.everyone_told() {
+    while !lobby.everyone_left() && clock.elapsed() < until {
+        if lobby.everyone_told() {
             let since = *told.get_or_insert(clock.elapsed());
             if clock.elapsed() >= since + SIGNING_ONCE_TOLD {
                 tracing::warn!("a site that was here at the end hasn't signed what it was told");
                 return;
             }
         }
-        hall.wait_for_change(Duration::from_millis(200));
+        lobby.wait_for_change(Duration::from_millis(200));
     }
 }
 
@@ -235,7 +235,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     } = opened;
     let Prepared {
         plan,
-        hall,
+        lobby,
         mut classifier,
         base,
         public,
@@ -256,7 +256,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     let driver = Driver::new(
         plan.clone(),
         config.clone(),
-        hall.clone(),
+        lobby.clone(),
         spending,
         initial,
         clock,
@@ -273,7 +273,8 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
         outcome.ledger = Some(marked.snapshot().map_err(SpendingError::Ledger)?);
     }
     let ledger = outcome.ledger.as_ref();
-    hall.witness()
+    lobby
+        .witness()
         .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
     let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
     if outcome.kept.is_some() {
@@ -285,13 +286,13 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     {
         folder.write("ledger.jsonl", &ledger.bytes)?;
     }
-    await_signatures(&hall, clock);
-    let signed = hall.witness().signed();
+    await_signatures(&lobby, clock);
+    let signed = lobby.witness().signed();
     if plan.privacy.unit == PrivacyUnit::Client {
         folder.keep_receipts(&signed)?;
     }
     let ended = clock.unix_seconds();
-    let attendance = hall.attendance();
+    let attendance = lobby.attendance();
     let facts = Facts {
         config,
         plan: &plan,
@@ -299,7 +300,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
         evaluation: evaluation.as_ref(),
         metrics: &metrics,
         attendance: &attendance,
-        traffic: traffic.map_or_else(|| hall.traffic(), |traffic| traffic()),
+        traffic: traffic.map_or_else(|| lobby.traffic(), |traffic| traffic()),
         device,
         connections,
         started: readable_time(started),
