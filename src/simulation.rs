@@ -80,15 +80,19 @@ pub fn simulate(
     options.precision.check(&options.device.resolve()?.0)?;
     let mut prepared = prepare(config, labels, &options.device)?;
     prepared.device = options.precision.of_device(prepared.device);
-    let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())
-        .map_err(|e| Failure::new(ExitKind::RunFailed, e))?;
+    let mut folder = RunFolder::create(
+        &config.run.out,
+        config.run.name.as_str(),
+        clock.unix_seconds(),
+    )
+    .map_err(|e| Failure::new(ExitKind::RunFailed, e))?;
     watch(SimulationProgress::Ready {
         folder: folder.path().to_owned(),
         device: prepared.device.clone(),
         noise_multiplier: prepared
             .plan
-            .is_private()
-            .then_some(prepared.plan.privacy.noise_multiplier),
+            .protection
+            .map(|promise| promise.noise_multiplier.get()),
     });
     let sites = sites(config, options, &folder)?;
     let signing_key = config.run.signing_key.clone();

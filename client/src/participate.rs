@@ -2,8 +2,8 @@
 
 use umbel_privacy::certificate::Countersignature;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::{BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
-use umbel_proto::plan::{Plan, PlanError};
+use umbel_proto::message::{Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::plan::{AgreedPlan, PlanError};
 
 use crate::policy::PolicyViolation;
 use crate::site::{Owed, Site, SiteError, SiteSettings};
@@ -94,17 +94,19 @@ fn take_part(
         ledger: witness.point(),
     };
     let welcome = transport.join(&hello)?;
-    let plan = Plan::from_json(&welcome.plan)?;
-    settings.policy_for(&plan).accept(&plan, &welcome.files)?;
+    let plan = AgreedPlan::from_bytes(&welcome.plan)?;
+    if let Some(policy) = &settings.policy {
+        policy.accept(&plan, &welcome.files)?;
+    }
     let coordinator = witness.meet(&welcome, |digest| transport.blob(digest))?;
     let mut files = Vec::with_capacity(welcome.files.len());
     for file in &welcome.files {
         files.push((file.name.clone(), transport.blob(&file.digest)?));
     }
-    let mut site = Site::open(settings, plan, BlobDigest::of(&welcome.plan), &files)?;
+    let mut site = Site::open(settings, plan, &files)?;
     drop(files);
     progress(Progress::Ready {
-        rounds: site.plan().rounds,
+        rounds: site.plan().rounds.get(),
     });
     let mut refused_in = None;
     loop {

@@ -9,7 +9,7 @@ use umbel_privacy::certificate::{
 use umbel_privacy::ledger::chain;
 use umbel_privacy::{Accountant, MechanismEvent, PldAccountant, Sha256Digest};
 use umbel_proto::plan::Plan;
-use umbel_proto::terms::TermsError;
+use umbel_proto::plan::terms::TermsError;
 
 use super::effort::{is_mild, mechanisms};
 use super::folder::{self, Folder};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use rand::{Rng, RngExt};
+use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, TrainableSet};
 
 use crate::bert::{Batch, BertConfig, Network, Weight};
 use crate::checkpoint::{
@@ -13,23 +14,8 @@ use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::gradient::isolation::Isolation;
 use crate::host::HostCache;
-use crate::parameters::{ParameterLayout, Part, Pooling, Role, TrainableSet};
+use crate::parameters::{ParameterLayout, Part, Role, trains};
 use crate::tokenizer::Tokenizer;
-
-/// What turns a pretrained encoder into a classifier.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClassifierOptions {
-    /// The labels, in the order of the outputs.
-    pub labels: Vec<String>,
-    /// How hidden states become one vector.
-    pub pooling: Pooling,
-    /// Tokens of a text that are read, special tokens included.
-    pub max_tokens: usize,
-    /// Dropout rate in training.
-    pub dropout: f64,
-    /// Which parameters are trained.
-    pub train: TrainableSet,
-}
 
 /// A classifier.
 #[derive(Clone, Debug)]
@@ -96,8 +82,9 @@ impl Classifier {
         let options = ClassifierOptions {
             labels: saved.labels,
             pooling: saved.pooling,
-            max_tokens: saved.max_tokens,
-            dropout: 0.0,
+            max_tokens: MaxTokens::try_from(saved.max_tokens)
+                .map_err(|e| ModelError::Config(e.to_string()))?,
+            dropout: Dropout::NONE,
             train: TrainableSet::Head,
         };
         let (model, found) = Self::assemble(&files, options, device)?;
@@ -121,7 +108,7 @@ impl Classifier {
     ) -> Result<Self, ModelError> {
         let config = &config.clone().checked()?;
         let tokenizer =
-            Tokenizer::from_json(tokenizer_json, options.max_tokens, config.vocab_size)?;
+            Tokenizer::from_json(tokenizer_json, options.max_tokens.get(), config.vocab_size)?;
         let mut network = Network::zeros(config, options.pooling, options.labels.len(), device);
         if let Some(lora) = options.train.lora() {
             network.adapt(&lora);
@@ -160,15 +147,15 @@ impl Classifier {
                 files.weights.len()
             )));
         }
-        let max_tokens = options.max_tokens.min(config.max_positions);
+        let max_tokens = options.max_tokens.get().min(config.max_positions);
         let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, config.vocab_size)?;
         let mut network = Network::zeros(&config, options.pooling, options.labels.len(), device);
         let found = load_weights(&mut network, &files.weights, device)?;
         if let Some(lora) = options.train.lora() {
-            if lora.rank() > config.hidden_size {
+            if lora.rank.get() > config.hidden_size {
                 return Err(ModelError::Lora(format!(
                     "rank is {}, more than this model's hidden size {}; choose a smaller one",
-                    lora.rank(),
+                    lora.rank.get(),
                     config.hidden_size
                 )));
             }
@@ -188,7 +175,7 @@ impl Classifier {
     ) -> Self {
         let mut trained = Vec::new();
         let Ok(()) = network.visit(&mut |name, (part, role), weight| {
-            if options.train.trains(part, role) {
+            if trains(options.train, part, role) {
                 trained.push((name.to_owned(), weight.shape()));
             }
             Ok::<(), std::convert::Infallible>(())
@@ -262,7 +249,7 @@ impl Classifier {
         let set = self.options.train;
         // Clones share the tensors' memory.
         let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
-            if set.trains(part, role) {
+            if trains(set, part, role) {
                 flat.extend(weight.host_values());
             }
             Ok::<(), std::convert::Infallible>(())
@@ -291,7 +278,7 @@ impl Classifier {
         let device = self.device.clone();
         let mut rest = parameters;
         let Ok(()) = self.network.visit(&mut |_, (part, role), weight| {
-            if set.trains(part, role) {
+            if trains(set, part, role) {
                 let (values, after) = rest.split_at(weight.shape().iter().product());
                 rest = after;
                 weight.put(values.to_vec(), &device);

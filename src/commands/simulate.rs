@@ -76,7 +76,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         memory: command.memory.map(|size| size.as_u64()),
         new_data_set: command.new_data_set,
     };
-    let mut watcher = Watcher::new(loaded.config.run.rounds, command.json);
+    let mut watcher = Watcher::new(loaded.config.run.rounds.get(), command.json);
     let report = simulate(&loaded.config, &options, &mut |progress| {
         watcher.show(&progress);
     });

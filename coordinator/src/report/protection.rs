@@ -1,7 +1,7 @@
 //! What a run protects, from whom, and what it doesn't: in sentences for everybody.
 
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
+use umbel_proto::plan::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
 use super::run_summary::{PrivacySummary, RunSummary};

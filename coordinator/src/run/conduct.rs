@@ -10,9 +10,8 @@ use umbel_privacy::certificate::key_file::{self, SigningKeyError};
 use umbel_privacy::certificate::{InvalidLineage, SigningKey};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{LedgerError, LedgerPoint, SeenError, SeenLedgers, chain};
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::{BlobDigest, Ending};
+use umbel_proto::message::Ending;
 use umbel_proto::spending::SpendingError;
 
 use crate::certificate::base_model::BASE_CERTIFICATE;
@@ -242,19 +241,17 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
         device,
     } = prepared;
     let (began, started) = (clock.elapsed(), clock.unix_seconds());
-    let plan_bytes = plan.to_json();
-    let digest = BlobDigest::of(&plan_bytes);
-    folder.write("plan.json", &plan_bytes)?;
+    folder.write("plan.json", plan.bytes())?;
     let own_ledger = folder.path().join("ledger.jsonl");
     let lineage = ledger.inherit(&base, &plan)?;
     if let Some(certificate) = &base.certificate {
         folder.write(BASE_CERTIFICATE, certificate.bytes())?;
     }
     let data_set_named = ledger.data_set_named;
-    let (spending, mut marked) = ledger.begin((&plan, digest), started)?;
+    let (spending, mut marked) = ledger.begin(&plan, started)?;
     let initial = classifier.parameters();
     let driver = Driver::new(
-        plan.clone(),
+        plan.plan().clone(),
         config.clone(),
         lobby.clone(),
         spending,
@@ -288,7 +285,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     }
     await_signatures(&lobby, clock);
     let signed = lobby.witness().signed();
-    if plan.privacy.unit == PrivacyUnit::Client {
+    if plan.hides_clients() {
         folder.keep_receipts(&signed)?;
     }
     let ended = clock.unix_seconds();
@@ -356,7 +353,7 @@ impl Recording<'_> {
     ) -> Result<(Outcome, Vec<Metric>, Option<Evaluation>), ConductError> {
         let Self { folder, config, .. } = *self;
         let (sent, lines) = mpsc::channel();
-        let rounds = config.run.rounds;
+        let rounds = config.run.rounds.get();
         let (outcome, (metrics, last), written) = thread::scope(|scope| {
             let writer = scope.spawn(move || write_metrics(folder, lines, watch));
             let mut scorer = Scorer::new(

@@ -7,10 +7,10 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Spent};
 use umbel_privacy::noised::{NoPrivacy, Noised};
 use umbel_privacy::release::add_noise;
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::Mechanism;
+use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
+use umbel_proto::plan::mechanism::Mechanism;
 use umbel_proto::spending::Spending;
 
 use super::RunError;
@@ -64,7 +64,7 @@ impl<'a> Driver<'a> {
     ) -> Result<Self, RunError> {
         Ok(Self {
             model: ServerModel::new(&plan, &config, parameters)?,
-            mechanism: plan.mechanism()?,
+            mechanism: plan.mechanism().cloned(),
             charges: Charges::of(&plan, ledger)?,
             paid: None,
             kept: Kept::default(),
@@ -228,7 +228,7 @@ impl<'a> Driver<'a> {
         }
         // Nothing trains while the last round is scored, and clients are to hear how the run
         // really ended. If it diverged, the engine knows by now.
-        if round == self.plan.rounds {
+        if round == self.plan.rounds.get() {
             self.settle(background);
         }
         self.lobby.tell(Event::Released);
@@ -243,7 +243,7 @@ impl<'a> Driver<'a> {
             return Ok(Noised::unnoised(sum, NoPrivacy));
         };
         let spent = spent.ok_or_else(unpaid)?;
-        match self.plan.privacy.placement {
+        match mechanism.protection.placement {
             NoisePlacement::Local => Ok(Noised::by_clients(sum, spent)),
             NoisePlacement::Central => {
                 let mut rng = cohort::randomness(&self.plan, &format!("noise/{round}"))?;
@@ -263,7 +263,7 @@ impl<'a> Driver<'a> {
         RoundSummary {
             round,
             epsilon: self.charges.epsilon(),
-            participation: (self.plan.privacy.unit != PrivacyUnit::Client).then_some(participation),
+            participation: (!self.plan.hides_clients()).then_some(participation),
             parameters: stepped.parameters,
             learning_rate: stepped.learning_rate,
             adaptive: stepped.adaptive,

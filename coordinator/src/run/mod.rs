@@ -37,7 +37,6 @@ pub use driver::Driver;
 pub use observer::{Health, Observer, RoundStore};
 pub use summary::{Adapted, Outcome, RoundSummary};
 
-use umbel_proto::mechanism::MechanismError;
 use umbel_proto::spending::SpendingError;
 
 /// Why a run can't be driven at all.
@@ -46,9 +45,6 @@ pub enum RunError {
     /// The ledger.
     #[error(transparent)]
     Spending(#[from] SpendingError),
-    /// The plan.
-    #[error(transparent)]
-    Mechanism(#[from] MechanismError),
     /// A number that privacy arithmetic refuses.
     #[error("{0}")]
     Privacy(String),

@@ -123,7 +123,11 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         &signing_key,
         (Sites::Lasting, Naming::new(options.new_data_set)),
     )?;
-    let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())?;
+    let mut folder = RunFolder::create(
+        &config.run.out,
+        config.run.name.as_str(),
+        clock.unix_seconds(),
+    )?;
     let lobby = Arc::clone(&prepared.lobby);
     let meter = Arc::new(TrafficMeter::default());
     let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;

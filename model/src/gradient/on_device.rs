@@ -119,7 +119,7 @@ impl<R: Rng> Summing<'_, R> {
     }
 
     fn dropout(&mut self) -> Option<Dropout<'_>> {
-        let rate = self.work.model.options().dropout;
+        let rate = self.work.model.options().dropout.get();
         (rate > 0.0).then_some(Dropout {
             rate,
             rng: &mut *self.rng,

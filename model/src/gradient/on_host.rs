@@ -135,7 +135,7 @@ impl<R: Rng> Summing<'_, R> {
     }
 
     fn seed(&mut self) -> (f64, u64) {
-        let rate = self.work.model.options().dropout;
+        let rate = self.work.model.options().dropout.get();
         let seed = if rate > 0.0 { self.rng.next_u64() } else { 0 };
         (rate, seed)
     }

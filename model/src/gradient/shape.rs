@@ -99,7 +99,7 @@ impl Work<'_> {
     /// A unit's rows, and the tokens of each, padded; `None` for no rows.
     fn padded(&self, members: &[usize]) -> Option<(usize, usize)> {
         let longest = members.iter().map(|row| self.length(*row)).max()?;
-        let usual = self.model.options().max_tokens;
+        let usual = self.model.options().max_tokens.get();
         // A bucket never exceeds what memory was counted for, nor the model's positions.
         let most = match longest <= usual {
             true => usual,
@@ -124,7 +124,7 @@ mod tests {
 
     use super::super::{Clipping, Example, PhysicalBatch, support};
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn examples(lengths: &[usize]) -> Vec<Example> {
         let example = |length: &usize| Example {

@@ -120,7 +120,7 @@ mod tests {
     use crate::gradient::{Example, support};
     use crate::host::dropout::Masks;
     use crate::host::{Tile, TileResult};
-    use crate::parameters::{Pooling, TrainableSet};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn examples() -> Vec<Example> {
         let lengths = [10, 2, 7, 4, 9];
