@@ -267,3 +267,54 @@ fn a_key_of_the_wrong_kind_is_named_with_what_it_should_be() {
         }
     }
 }
+
+#[test]
+fn a_tokeniser_of_byte_pairs_reads_any_text_between_its_two_marks() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures/roberta");
+    let cpu = DeviceChoice::Cpu;
+    let model = trainable(&folder, 40, &cpu).expect("a classifier");
+    for text in ["", " ", "\u{1F600} \u{0}", "film\tfilm\r\n", "<s></s>"] {
+        let ids = model.encode(text).expect("ids");
+        assert_eq!((ids.first(), ids.last()), (Some(&0), Some(&2)), "{text}");
+    }
+    let long = "good ".repeat(1000);
+    assert_eq!(model.encode(&long).expect("ids").len(), 40);
+}
+
+#[test]
+fn roberta_has_as_many_tokens_as_positions_after_its_padding() {
+    let read = |padding: Value| {
+        let config = json!({
+            "model_type": "roberta", "vocab_size": 50, "hidden_size": 16,
+            "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24,
+            "max_position_embeddings": 514, "pad_token_id": padding,
+        });
+        TransformerSpec::from_json(config.to_string().as_bytes())
+    };
+    assert_eq!(
+        read(json!(null)).expect("a configuration").max_tokens(),
+        512
+    );
+    assert_eq!(read(json!(0)).expect("a configuration").max_tokens(), 513);
+    for padding in [json!(513), json!(u32::MAX), json!(u64::MAX), json!(-1)] {
+        let complaint = read(padding).expect_err("refused").to_string();
+        assert!(complaint.contains("pad_token_id"), "{complaint}");
+    }
+}
+
+/// Where the pooling is another, the head is another layer, and a trained one can't be it.
+#[test]
+fn a_roberta_head_is_read_with_the_pooling_that_it_was_trained_with() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures/roberta");
+    let files = ModelFiles::read(&folder).expect("the files");
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    for (pooling, has_head) in [(Pooling::Pooler, true), (Pooling::Mean, false)] {
+        let options = ClassifierOptions {
+            max_tokens: 40,
+            ..options(pooling, TrainableSet::Head)
+        };
+        let model = Classifier::load_without_head(&files, options, &device).expect("a model");
+        let trained = model.parameters().iter().any(|x| *x != 0.0);
+        assert_eq!(trained, has_head, "{pooling}");
+    }
+}

@@ -7,6 +7,7 @@
 
 mod bert;
 mod keys;
+mod roberta;
 mod spec;
 
 pub use bert::BERT;
@@ -25,6 +26,7 @@ use crate::parameters::Pooling;
 #[rustfmt::skip]
 pub const FAMILIES: &[&dyn Family] = &[
     bert::BERT,
+    roberta::ROBERTA,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
