@@ -27,6 +27,8 @@ use crate::parameters::Pooling;
 pub const FAMILIES: &[&dyn Family] = &[
     bert::BERT,
     roberta::ROBERTA,
+    roberta::XLM_ROBERTA,
+    roberta::CAMEMBERT,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.

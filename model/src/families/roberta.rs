@@ -1,4 +1,5 @@
-//! RoBERTa (Liu et al. 2019): BERT's layers, other positions and another head.
+//! RoBERTa (Liu et al. 2019) and what is built like it, XLM-RoBERTa and CamemBERT: BERT's layers,
+//! other positions and another head.
 //!
 //! Its classifiers have no pooler. Their head is a dense layer, tanh, and a linear one, all on the
 //! first token's state: what pooling `pooler` computes, with the dense layer called
@@ -14,6 +15,18 @@ use crate::parameters::Pooling;
 pub const ROBERTA: &dyn Family = &Roberta {
     model_type: "roberta",
     class: "Roberta",
+};
+
+/// XLM-RoBERTa (Conneau et al. 2020).
+pub const XLM_ROBERTA: &dyn Family = &Roberta {
+    model_type: "xlm-roberta",
+    class: "XLMRoberta",
+};
+
+/// CamemBERT (Martin et al. 2020).
+pub const CAMEMBERT: &dyn Family = &Roberta {
+    model_type: "camembert",
+    class: "Camembert",
 };
 
 /// Families differ in what they were trained on, and in the names of their classes.
