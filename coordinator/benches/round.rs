@@ -16,7 +16,9 @@ use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Engine, Event, RoundSettings};
 use umbel_coordinator::run::clock::SystemClock;
-use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
+use umbel_coordinator::run::place::begun;
+use umbel_coordinator::run::{Driven, Driver, Health, Observer, Outcome, RoundSummary};
+use umbel_coordinator::store::{Change, MemoryStore, RunStore};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
@@ -164,19 +166,18 @@ fn drive(plan: Plan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outc
     std::thread::spawn(move || {
         let clock = SystemClock::new();
         let parameters = vec![0.0; PARAMETERS];
-        let driver = Driver::new(plan, config, lobby, None, parameters, &clock).expect("a driver");
-        let outcome = driver.drive(&mut Nobody, &mut Nobody);
-        outcome.expect("an ending")
+        let store = Arc::new(MemoryStore::default());
+        let begun = begun(&config, &plan, LedgerPoint::START, 0);
+        store.commit(Change::Begun(begun)).expect("a new store");
+        let driver = Driver::new(plan, config, lobby, None, parameters, (&clock, store));
+        match driver.expect("a driver").drive(&mut Nobody) {
+            Ok(Driven::Over(outcome)) => *outcome,
+            other => panic!("{other:?}"),
+        }
     })
 }
 
 struct Nobody;
-
-impl RoundStore for Nobody {
-    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 impl Observer for Nobody {
     fn round_done(&mut self, _: &RoundSummary) -> Health {

@@ -78,6 +78,10 @@ pub enum RefusalKind {
     Foreign,
     /// The client and the run don't fit together (FAILED_PRECONDITION).
     Mismatch,
-    /// There is no such thing (NOT_FOUND).
+    /// There is no such thing, or this coordinator doesn't know the client: it should join again
+    /// (NOT_FOUND).
     Missing,
+    /// The coordinator stops for a while: the client should wait for it and join again
+    /// (UNAVAILABLE).
+    Away,
 }

@@ -109,6 +109,7 @@ fn refused(refusal: Refusal) -> Status {
         RefusalKind::Foreign => Status::permission_denied(refusal.reason),
         RefusalKind::Mismatch => Status::failed_precondition(refusal.reason),
         RefusalKind::Missing => Status::not_found(refusal.reason),
+        RefusalKind::Away => Status::unavailable(refusal.reason),
     }
 }
 

@@ -17,11 +17,11 @@ use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
 use crate::lobby::{Lobby, Traffic};
-use crate::report::run_report::RunReport;
 use crate::run::clock::{Clock, SystemClock};
-use crate::run::conduct::{Conduct, ConductError, Naming, Opened, Sites, conduct};
+use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
+use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
 use crate::run::prepare::{PrepareError, prepare};
-use crate::store::run_folder::{RunFolder, RunFolderError};
+use crate::store::Spool;
 
 /// What `umbel-coordinator serve` was asked for.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct ServeOptions {
     pub overrides: Vec<String>,
     /// A seed, for tests.
     pub seed: Option<u64>,
+    /// Whether a run of this name that was cut off is gone on with.
+    pub beginning: Beginning,
     /// Whether the ledger may get a data set that it doesn't know yet.
     pub new_data_set: bool,
     /// Where to evaluate.
@@ -53,9 +55,9 @@ pub enum ServeRunError {
     /// The service can't be offered.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// The run's folder.
+    /// The run's folder and journal.
     #[error(transparent)]
-    Folder(#[from] RunFolderError),
+    Place(#[from] PlaceError),
     /// The run itself.
     #[error(transparent)]
     Conduct(#[from] ConductError),
@@ -71,7 +73,8 @@ impl ServeRunError {
             Self::Config(_) | Self::Labels(_) => ExitKind::Configuration,
             Self::Prepare(error) => error.exit_kind(),
             Self::Serve(_) => ExitKind::Network,
-            Self::Folder(_) => ExitKind::RunFailed,
+            Self::Place(error) if error.is_configuration() => ExitKind::Configuration,
+            Self::Place(_) => ExitKind::RunFailed,
             Self::Conduct(error) => error.exit_kind(),
             Self::Runtime(_) => ExitKind::Internal,
         }
@@ -85,7 +88,7 @@ const FAREWELL: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`ServeRunError`]. The run's ending, whatever it is, is no error.
-pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
+pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     let config = config::load(&options.config, &options.overrides, options.seed)?.config;
     let section = config.serve.clone().ok_or_else(|| {
         wrong(
@@ -117,19 +120,29 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
     let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
     let signing_key = config.run.signing_key.clone();
     let signing_key = signing_key.unwrap_or_else(|| beside.join(key_file::DEFAULT_NAME));
+    let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
     let opened = Opened::new(
         (&config, &prepared),
         ledger,
         &signing_key,
         (Sites::Lasting, Naming::new(options.new_data_set)),
+        unfinished.as_ref(),
     )?;
-    let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())?;
+    let place = match unfinished {
+        Some(unfinished) => Place::again(unfinished)?,
+        None => Place::make(
+            (&config, &prepared.plan),
+            Spool::Kept,
+            opened.ledger_point(),
+            clock.unix_seconds(),
+        )?,
+    };
     let lobby = Arc::clone(&prepared.lobby);
     let meter = Arc::new(TrafficMeter::default());
     let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
     let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, folder = %folder.path().display(), "waiting for clients");
+        tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let federation: Arc<dyn Federation> = lobby.clone();
@@ -145,7 +158,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         Conduct {
             config: &config,
             prepared,
-            folder: &mut folder,
+            place,
             clock: &clock,
             opened,
             connections,
