@@ -272,7 +272,9 @@ fn sites(
             compute: Arc::clone(&compute),
             unix_seconds: || SystemClock::new().unix_seconds(),
             // Nobody outlives the run, so neither need its key.
-            signing_key: key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
+            signing_key: Arc::new(
+                key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
+            ),
         })
     };
     config.clients.iter().map(site).collect()

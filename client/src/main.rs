@@ -123,7 +123,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         memory: config.device.memory.map(|size| size.as_u64()),
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds,
-        signing_key,
+        signing_key: Arc::new(signing_key),
     };
     let bar = progress_bar();
     let ending = participate(&mut transport, settings, &mut |progress| {
@@ -190,6 +190,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
             bar.set_position(u64::from(*round));
             tracing::debug!(round, "update handed in");
         }
+        Progress::Rejoined => tracing::info!("joined the run again"),
         Progress::Refused { round, reason } => {
             tracing::warn!(round, reason, "the coordinator refused the update");
         }

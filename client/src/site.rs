@@ -28,6 +28,7 @@ use crate::training;
 use crate::unprotected::UnprotectedMark;
 
 /// Where a site finds things, and its rules.
+#[derive(Clone)]
 pub struct SiteSettings {
     /// The site's name.
     pub name: ClientId,
@@ -52,7 +53,7 @@ pub struct SiteSettings {
     /// Seconds since 1970, for ledger entries.
     pub unix_seconds: fn() -> u64,
     /// The key with which the site signs what it was told and did.
-    pub signing_key: SigningKey,
+    pub signing_key: Arc<SigningKey>,
 }
 
 impl SiteSettings {
@@ -146,7 +147,7 @@ pub struct Site {
     pub(crate) ledger: SiteLedger,
     /// Digest of the plan's bytes, as they were received.
     digest: BlobDigest,
-    signing_key: SigningKey,
+    signing_key: Arc<SigningKey>,
     /// The mark of a run without protection.
     mark: UnprotectedMark,
     unix_seconds: fn() -> u64,

@@ -80,6 +80,20 @@ pub enum TransportError {
     },
 }
 
+impl TransportError {
+    /// Whether the coordinator doesn't know the client, or what it asks for, (any more): it was
+    /// started again, perhaps, and is to be joined again.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                kind: RefusalKind::Missing,
+                ..
+            }
+        )
+    }
+}
+
 impl From<Refusal> for TransportError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused {

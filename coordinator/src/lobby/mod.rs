@@ -339,7 +339,7 @@ impl Federation for Lobby {
         // It writes a file, so not under the lock.
         let (coordinator, remembered) = self.witness.greet(client, hello.ledger)?;
         let mut state = self.lock();
-        if state.halted.is_some() {
+        if state.is_going_away() {
             return Err(away());
         }
         state.note_joined(client);
@@ -367,12 +367,12 @@ impl Federation for Lobby {
             });
         }
         let nothing =
-            |state: &mut State| state.halted.is_none() && state.task_for(client).is_none();
+            |state: &mut State| !state.is_going_away() && state.task_for(client).is_none();
         let (mut state, _) = self
             .for_clients
             .wait_timeout_while(state, wait, nothing)
             .unwrap_or_else(PoisonError::into_inner);
-        if state.halted.is_some() {
+        if state.is_going_away() {
             return Err(away());
         }
         let task = state.task_for(client);

@@ -196,6 +196,11 @@ impl State {
         self.seats.get(client).is_some_and(|seat| seat.told)
     }
 
+    /// Whether this process stops before the run is over.
+    pub(super) fn is_going_away(&self) -> bool {
+        self.halted.is_some() && !matches!(self.engine.phase(), Phase::Done(_))
+    }
+
     /// What a client is to do now.
     pub(super) fn task_for(&self, client: &ClientId) -> Option<Task> {
         match self.engine.phase() {

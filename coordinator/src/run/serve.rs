@@ -17,6 +17,7 @@ use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
 use crate::lobby::{Lobby, Traffic};
+use crate::round::Phase;
 use crate::run::clock::{Clock, SystemClock};
 use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
 use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
@@ -144,6 +145,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
     }
+    runtime.spawn(heed_signals(Arc::clone(&lobby)));
     let (stop, stopped) = oneshot::channel::<()>();
     let federation: Arc<dyn Federation> = lobby.clone();
     let service = runtime.spawn(grpc::serve(
@@ -178,12 +180,71 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
             );
         },
     );
-    farewell(&lobby, &clock);
+    // Clients of a run that only stops are told to wait, and there is no news of an end.
+    if matches!(lobby.phase(), Phase::Done(_)) {
+        farewell(&lobby, &clock);
+    }
     drop(stop);
     if let Ok(Err(error)) = runtime.block_on(service) {
         tracing::error!("the service ended early: {error}");
     }
     Ok(report?)
+}
+
+/// At the first signal the run stops as soon as no result is in hand; at the second, at once.
+async fn heed_signals(lobby: Arc<Lobby>) {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return tracing::warn!("signals can't be heeded: {error}"),
+    };
+    signals.next().await;
+    tracing::info!("stopping after the result in hand; a second signal stops at once");
+    lobby.shut_down();
+    signals.next().await;
+    tracing::warn!("stopped at once; start again to go on from what is stored");
+    std::process::exit(ExitKind::RunFailed.code().into());
+}
+
+/// SIGTERM and SIGINT.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// An interrupt from the keyboard.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Lets clients fetch the news that the run is over, before the service closes.
