@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature};
+use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{
     BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
@@ -93,7 +94,7 @@ pub fn participate(
                 tracing::warn!("the coordinator has begun another run; joining that one");
             }
             Err(error) => {
-                transport.leave();
+                transport.leave(error.departure());
                 return Err(error);
             }
         }
@@ -253,6 +254,17 @@ fn hand_in(transport: &mut dyn Transport, witness: &mut Witness, signed: &Counte
 }
 
 impl ClientError {
+    /// What the coordinator is told of it: nothing that depends on a row.
+    pub fn departure(&self) -> Departure {
+        match self.exit_kind() {
+            ExitKind::BudgetExhausted => Departure::Budget,
+            ExitKind::Policy => Departure::Policy,
+            ExitKind::Ledger => Departure::Ledger,
+            ExitKind::Model => Departure::Model,
+            _ => Departure::Unsaid,
+        }
+    }
+
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {

@@ -11,6 +11,7 @@
 
 pub mod chunk;
 pub mod convert;
+pub mod departure;
 pub mod exit_code;
 pub mod federation;
 pub mod mechanism;

@@ -24,6 +24,7 @@ use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::chunk::BlobAssembler;
 use umbel_proto::convert::UpdateAnnouncement;
+use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
 
 use crate::transport::{Transport, TransportError};
@@ -164,9 +165,9 @@ impl Transport for GrpcTransport {
         self.persist_by(&self.parting, async || self.link.countersign(signed).await)
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, why: Departure) {
         if let Some(runtime) = &self.runtime {
-            runtime.block_on(self.link.leave());
+            runtime.block_on(self.link.leave(why));
         }
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
     BlobDigest, ClientId, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
@@ -50,6 +51,9 @@ pub struct Offer {
     /// The base model's files with their content.
     pub files: Vec<(ModelFile, Arc<[u8]>)>,
 }
+
+/// The longest name of a client's software, in bytes: it goes into the log.
+const LONGEST_NAME: usize = 64;
 
 /// What a round was closed with.
 pub(crate) struct ClosedSet {
@@ -303,6 +307,13 @@ impl Lobby {
             kind: RefusalKind::Mismatch,
             reason,
         };
+        if hello.software.len() > LONGEST_NAME {
+            return Err(mismatch(format!(
+                "the client calls its software by {} bytes, and {LONGEST_NAME} are enough; install \
+                 the same version on both",
+                hello.software.len()
+            )));
+        }
         if hello.protocol != PROTOCOL_VERSION {
             return Err(mismatch(format!(
                 "the client ({}) speaks protocol {}, the coordinator {PROTOCOL_VERSION}; install \
@@ -443,7 +454,7 @@ impl Federation for Lobby {
         Ok(ended)
     }
 
-    fn leave(&self, client: &ClientId) {
+    fn leave(&self, client: &ClientId, why: Departure) {
         let mut state = self.lock();
         let Ok(attendance) = state.known(client) else {
             return;
@@ -451,6 +462,6 @@ impl Federation for Lobby {
         attendance.left = true;
         state.handle(Event::Left(client.clone()));
         self.wake(state);
-        tracing::warn!(%client, "client left");
+        tracing::warn!(%client, %why, "client left");
     }
 }

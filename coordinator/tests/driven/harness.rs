@@ -22,6 +22,7 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
     BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
@@ -203,7 +204,7 @@ impl Clients<'_> {
 
     /// Can't go on.
     pub fn leaves(&self, name: &str) {
-        self.lobby.leave(&client(name));
+        self.lobby.leave(&client(name), Departure::Unsaid);
     }
 
     /// Both are asked, and answer.
