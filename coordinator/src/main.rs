@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use umbel_coordinator::init::{CoordinatorAddress, InitError, InitOptions, init};
+use umbel_coordinator::run::conduct::Conducted;
+use umbel_coordinator::run::place::Beginning;
 use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_model::DeviceChoice;
 use umbel_proto::exit_code::ExitKind;
@@ -38,7 +40,8 @@ enum Command {
 /// Conduct a run over the network
 ///
 /// Waits for clients, trains, and leaves a run folder, as `umbel simulate` does. Ends when
-/// the run ends.
+/// the run ends. A run that was cut off is gone on with where it stood, by the same command.
+/// On SIGTERM or SIGINT it finishes the result in hand and stops; a second one ends it at once.
 #[derive(Args)]
 struct Serve {
     /// The run's configuration (coordinator.toml).
@@ -49,6 +52,9 @@ struct Serve {
     /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
     #[arg(long)]
     seed: Option<u64>,
+    /// Begin a new run even if one of this name was cut off. What that one cost stays charged.
+    #[arg(long)]
+    new: bool,
     /// `privacy.data_set` is other data than any that the ledger knows, so that its spending
     /// begins at 0. Not needed for a new ledger.
     #[arg(long)]
@@ -120,10 +126,29 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
         config: command.config.clone(),
         overrides: command.overrides.clone(),
         seed: command.seed,
+        beginning: match command.new {
+            true => Beginning::Anew,
+            false => Beginning::GoOn,
+        },
         new_data_set: command.new_data_set,
         device: command.device.clone(),
     };
-    let report = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let conducted = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let report = match conducted {
+        Conducted::Ended(report) => report,
+        Conducted::Paused {
+            folder,
+            rounds,
+            planned,
+        } => {
+            eprintln!(
+                "stopped after round {rounds} of {planned}; start the same command again to go on \
+                 in {}",
+                folder.display()
+            );
+            return Ok(ExitKind::Success);
+        }
+    };
     if command.json {
         println!("{}", report.as_json());
     } else {
