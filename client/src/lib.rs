@@ -10,9 +10,11 @@
 //! | [`site_ledger`] | the site's budget, enforced by the site |
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
+//! | [`command_line`] | what `umbel-client` can be asked to do |
 
 #![forbid(unsafe_code)]
 
+pub mod command_line;
 pub mod compute;
 pub mod config;
 mod draws;
