@@ -167,7 +167,6 @@ pub fn limit<T: Copy + Into<serde_json::Value>>(schema: &mut schemars::Schema, r
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bounded;
 
     bounded! {
         /// A share.
@@ -191,6 +190,8 @@ mod tests {
         let found = Share::try_from(1.0).expect_err("the end").to_string();
         assert_eq!(found, "a share must be at least 0 and below 1, and is 1");
         assert!(Size::try_from(f64::INFINITY).is_err());
+        assert_eq!(Size::try_from(2.0).expect("in range").get(), 2.0);
+        assert_eq!(Share::try_from(0.5).expect("in range").get(), 0.5);
     }
 
     #[test]
