@@ -30,7 +30,7 @@ pub enum Command {
 
 /// Print the public half of the key with which this site signs
 ///
-/// Makes the key where there is none. Tell the digits to whoever verifies runs, by a way that
+/// Makes the key if there is none. Tell the digits to whoever verifies runs, by a way that
 /// the coordinator doesn't control: `umbel verify RUN_DIR --site NAME=DIGITS`.
 #[derive(Args)]
 pub struct Key {
@@ -42,7 +42,7 @@ pub struct Key {
 ///
 /// Dials out to the coordinator; nothing needs to reach this machine. May be started again
 /// at any time: the ledger remembers what was spent, and an update that was paid for is sent
-/// again as it is.
+/// again unchanged.
 #[derive(Args)]
 pub struct Run {
     /// The site's configuration (client.toml).

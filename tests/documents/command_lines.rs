@@ -20,22 +20,13 @@ fn every_command_line_is_taken() {
 
 /// Whether it is a command of ours; panics if it is one that would be refused.
 fn is_taken(place: &str, words: &[String]) -> bool {
-    // From a clone, `cargo run --release --` stands for `umbel`.
-    let cargo = ["cargo", "run", "--release", "--"];
-    let words = match words.get(..4) {
-        Some(start) if start == cargo => [&["umbel".to_owned()], &words[4..]].concat(),
-        _ => words.to_vec(),
-    };
-    let program = words
-        .first()
-        .map(|w| w.trim_start_matches("target/release/"));
-    let parser = match program {
+    let parser = match words.first().map(String::as_str) {
         Some("umbel") => umbel::command_line::Arguments::command(),
         Some("umbel-coordinator") => umbel::coordinator::command_line::Arguments::command(),
         Some("umbel-client") => umbel::client::command_line::Arguments::command(),
         _ => return false,
     };
-    match parser.try_get_matches_from(&words) {
+    match parser.try_get_matches_from(words) {
         Err(e) if !matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             panic!("{place}: {words:?}: {e}")
         }

@@ -27,7 +27,7 @@ pub fn commands(block: &Block) -> Vec<Shown> {
         };
         match (command, shown.last_mut()) {
             (Some(command), _) => shown.push(Shown {
-                words: words(command),
+                words: installed(words(command)),
                 output: String::new(),
             }),
             (None, Some(last)) => last.output += &format!("{line}\n"),
@@ -35,6 +35,22 @@ pub fn commands(block: &Block) -> Vec<Shown> {
         }
     }
     shown
+}
+
+/// The command as it is where our programs are in the path: a clone runs them by cargo, or from
+/// the folder that they are built in.
+fn installed(words: Vec<String>) -> Vec<String> {
+    let mut words =
+        match words.strip_prefix(&["cargo", "run", "--release", "--"].map(str::to_owned)) {
+            Some(rest) => [&["umbel".to_owned()], rest].concat(),
+            None => words,
+        };
+    if let Some(program) = words.first_mut()
+        && let Some(name) = program.strip_prefix("target/release/")
+    {
+        *program = name.to_owned();
+    }
+    words
 }
 
 /// Splits a line as a shell does, up to a comment, a pipe or a redirection.
