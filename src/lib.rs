@@ -2,7 +2,7 @@
 //!
 //! This is the facade: the parts live in crates of their own and are named here, and
 //! [`simulation`] runs a whole federation in one process, from the same code that runs it
-//! over a network. [`bench`] measures how fast a machine trains. [`commands`] are those of the binary `umbel`, whose
+//! over a network. [`mod@bench`] measures how fast a machine trains. [`commands`] are those of the binary `umbel`, whose
 //! [`command_line`] stands here so that tests can read it.
 //!
 //! | crate | what it owns |

@@ -15,7 +15,7 @@ pub enum Activation {
     Relu,
 }
 
-/// The sizes of a BERT encoder. Made by [`BertConfig::from_json`] or [`BertConfig::new`],
+/// The sizes of a BERT encoder. Made by [`BertConfig::from_json`] or `BertConfig::new`,
 /// so it is always sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BertConfig {
