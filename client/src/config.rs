@@ -72,7 +72,7 @@ pub struct DataSection {
 pub struct PolicySection {
     /// Where this site records what was spent.
     pub ledger: PathBuf,
-    /// The key with which this site signs what it was told and did; made where there is none.
+    /// The key with which this site signs what it was told and did; made if there is none.
     pub signing_key: PathBuf,
     /// The ledger's name for this data. It has no default: a name that came from the file would
     /// begin at 0 when the file is renamed.
@@ -116,8 +116,7 @@ pub struct DeviceSection {
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
     #[serde(default = "auto")]
     pub device: String,
-    /// `f32`; or on a GPU that computes in it, and with the units `client` and `none`, `f16` or
-    /// `bf16`.
+    /// `f32`, or `f16` or `bf16` on a GPU that computes in it.
     #[serde(default = "single")]
     pub precision: String,
     /// Memory that training may take, such as `"4GB"` or `"512MiB"`; no limit if left out.

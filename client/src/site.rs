@@ -83,7 +83,7 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
-    /// The site's own steps, or what it would send, are no finite numbers any more.
+    /// The site's own steps, or what it would send, aren't finite numbers any more.
     #[error(
         "round {round}: training at this site diverged: its numbers aren't finite, or too large to \
          be sent; nothing was sent, and what the round cost stays charged. Ask for a lower learning rate \

@@ -61,8 +61,8 @@ pub enum SpendingError {
     Gate(GateError),
     /// An earlier run used the data set without protection.
     #[error(
-        "{0}: what that run may have revealed of its rows can't be taken back, so that no later \
-         run protects them, and this one is refused; train on rows that were never used so, \
+        "{0}: what that run may have revealed of its rows can't be taken back, so no later run \
+         can protect them, and this one is refused; train on rows that were never used that way, \
          under a data set name of their own"
     )]
     UsedUnprotected(Box<UnprotectedUse>),

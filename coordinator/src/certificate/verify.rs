@@ -38,8 +38,8 @@ pub enum VerifyError {
     },
     /// There is no certificate.
     #[error(
-        "{} has no {CERTIFICATE}: this isn't the folder of a run, or the run didn't come to its \
-         end; nothing is certified", path.display()
+        "{} has no {CERTIFICATE}: this isn't the folder of a run, or the run didn't finish; \
+         nothing is certified", path.display()
     )]
     NoCertificate {
         /// The folder.

@@ -2,7 +2,7 @@
 //!
 //! Every setting is a field of a section here: its name, its default and what it means stand
 //! there, and its range in its type. The reference, the schema for editors and the templates are
-//! made of that ([`reference`](mod@reference)); unknown keys are refused. The same file drives a
+//! made of that; unknown keys are refused. The same file drives a
 //! simulation (`[[clients]]` name a data file) and a run over the network (`[[clients]]` name a
 //! certificate).
 

@@ -18,7 +18,7 @@ pub struct RunSection {
     /// Folder in which the run's own folder is made. Default `runs`, where the command is run.
     #[serde(default = "default_out")]
     pub out: PathBuf,
-    /// The file of the key that signs the run's certificate; made where there is none.
+    /// The file of the key that signs the run's certificate; made if there is none.
     /// Default for the coordinator: `signing.key` beside the configuration; for a
     /// simulation: in the folder of runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -201,7 +201,7 @@ impl RunReport {
             let (unit, adjacency) = (privacy.unit, privacy.adjacency);
             let several = match privacy.spans_runs {
                 true => format!(
-                    " spent by several runs on these rows, which is no guarantee; {budget} is"
+                    " spent by several runs on these rows; the guarantee is the budget, {budget}"
                 ),
                 false => String::new(),
             };

@@ -120,7 +120,9 @@ impl Charges {
         if let Some(ledger) = self.ledger.as_mut().filter(|_| rounds > 0) {
             match ledger.record(round, count, now) {
                 Ok(_) => self.paid_rounds = self.paid_rounds.saturating_add(rounds),
-                Err(e) => tracing::error!("what sites spent in vain can't be recorded: {e}"),
+                Err(e) => tracing::error!(
+                    "what sites spent on a round that came to nothing can't be recorded: {e}"
+                ),
             }
         }
     }

@@ -392,7 +392,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     let report = RunReport::new(summary, folder.path().to_owned());
     folder.write_json("result.json", &report.as_json())?;
     if outcome.kept.is_none() {
-        tracing::warn!("no model is left, so that there is nothing to certify");
+        tracing::warn!("no model is left, so there is nothing to certify");
         return ended_in(&place, report);
     }
     if outcome.ledger.is_none() {

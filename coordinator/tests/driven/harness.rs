@@ -307,7 +307,7 @@ pub fn run_watched(
             clock: &clock,
             width,
         });
-        // Whoever still waits for a client now waits in vain.
+        // Whoever still waits for a client now waits for nothing.
         while !driving.is_finished() {
             clock.0.fetch_add(61, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(20));

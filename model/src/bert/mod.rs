@@ -1,7 +1,7 @@
 //! The network: a transformer encoder, pooling, and a linear classifier.
 //!
 //! Weights are never tracked by autodiff. What training needs is recorded on a
-//! [`Tape`](crate::gradient::tape::Tape) as the forward pass goes; without one, the same
+//! `Tape` as the forward pass goes; without one, the same
 //! code is inference.
 
 mod batch;

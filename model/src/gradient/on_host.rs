@@ -30,7 +30,7 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
     for unit in large {
         summing.add_multiplied_out(unit);
     }
-    Workspace::lay_down(summing.workspaces);
+    Workspace::put_back(summing.workspaces);
     if work.clipping == Clipping::None {
         summing.total.norms.clear();
     }

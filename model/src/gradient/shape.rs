@@ -54,7 +54,7 @@ pub(super) struct Plan {
 /// How many units a micro-batch has room for where fewer are left than would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// For the next power of two: little is computed in vain.
+    /// For the next power of two: little computation is wasted.
     ForThese,
     /// For as many as ever: the shape is the same whoever else was drawn.
     ForAll,
