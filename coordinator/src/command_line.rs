@@ -50,7 +50,7 @@ pub struct Serve {
     /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// `privacy.data_set` is other data than any that the ledger knows, so that its spending
+    /// `privacy.data_set` is other data than any that the ledger knows, so its spending
     /// begins at 0. Not needed for a new ledger.
     #[arg(long)]
     pub new_data_set: bool,

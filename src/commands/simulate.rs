@@ -51,8 +51,8 @@ pub struct Simulate {
     /// fewer rows pass through the model at once. The models of the others come on top.
     #[arg(long, value_name = "SIZE")]
     memory: Option<ByteSize>,
-    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so that its spending
-    /// begins at 0.
+    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so its spending begins
+    /// at 0.
     #[arg(long)]
     new_data_set: bool,
     /// Folder in which the run's folder is made [default: run.out].
