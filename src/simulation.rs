@@ -4,7 +4,7 @@
 //! else is what runs between buildings: the same engine, driver, sites and ledgers.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -18,8 +18,10 @@ use umbel_coordinator::lobby::Lobby;
 use umbel_coordinator::observe::recorder::Metric;
 use umbel_coordinator::report::run_report::RunReport;
 use umbel_coordinator::run::clock::{Clock, SystemClock};
-use umbel_coordinator::run::conduct::{Conduct, Naming, Opened, Sites, conduct};
+use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites, conduct};
+use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
 use umbel_coordinator::run::prepare::{prepare, schema_of};
+use umbel_coordinator::store::Spool;
 use umbel_coordinator::store::run_folder::RunFolder;
 use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_model::{ComputePrecision, DeviceChoice};
@@ -43,6 +45,8 @@ pub struct SimulationOptions {
     /// Bytes of memory that the clients that train at a time may take together; no limit if
     /// `None`.
     pub memory: Option<u64>,
+    /// The folder of a run that was cut off, to go on with it.
+    pub resume: Option<PathBuf>,
     /// Whether a ledger that is kept over runs may get a data set that it doesn't know yet.
     pub new_data_set: bool,
 }
@@ -80,14 +84,20 @@ pub fn simulate(
     options.precision.check(&options.device.resolve()?.0)?;
     let mut prepared = prepare(config, labels, &options.device)?;
     prepared.device = options.precision.of_device(prepared.device);
-    let mut folder = RunFolder::create(
-        &config.run.out,
-        config.run.name.as_str(),
-        clock.unix_seconds(),
-    )
-    .map_err(|e| Failure::new(ExitKind::RunFailed, e))?;
+    let run = (config, &prepared.plan);
+    let place = match &options.resume {
+        Some(folder) => Unfinished::in_folder(folder, run, Spool::Elsewhere)
+            .and_then(|found| Ok((found.folder().to_owned(), Some(found)))),
+        None => {
+            let name = config.run.name.as_str();
+            let made = RunFolder::create(&config.run.out, name, clock.unix_seconds());
+            made.map(|folder| (folder.path().to_owned(), None))
+                .map_err(PlaceError::from)
+        }
+    };
+    let (folder, unfinished) = place.map_err(not_there)?;
     watch(SimulationProgress::Ready {
-        folder: folder.path().to_owned(),
+        folder: folder.clone(),
         device: prepared.device.clone(),
         noise_multiplier: prepared
             .plan
@@ -98,14 +108,25 @@ pub fn simulate(
     let signing_key = config.run.signing_key.clone();
     let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(key_file::DEFAULT_NAME));
     let ledger = config.privacy.ledger.clone();
-    let ledger = ledger.unwrap_or_else(|| folder.path().join("ledger.jsonl"));
+    let ledger = ledger.unwrap_or_else(|| folder.join("ledger.jsonl"));
     let opened = Opened::new(
         (config, &prepared),
         ledger,
         &signing_key,
         (Sites::New, Naming::new(options.new_data_set)),
+        unfinished.as_ref(),
     )
     .map_err(|e| Failure::new(e.exit_kind(), e))?;
+    let place = match unfinished {
+        Some(unfinished) => Place::again(unfinished),
+        None => Place::make_in(
+            &folder,
+            run,
+            Spool::Elsewhere,
+            (&opened, clock.unix_seconds()),
+        ),
+    };
+    let place = place.map_err(not_there)?;
     join_all(&prepared.lobby, config)?;
     let lobby = Arc::clone(&prepared.lobby);
     thread::scope(|scope| {
@@ -120,7 +141,7 @@ pub fn simulate(
             Conduct {
                 config,
                 prepared,
-                folder: &mut folder,
+                place,
                 clock: &clock,
                 opened,
                 connections: vec![
@@ -130,7 +151,11 @@ pub fn simulate(
             },
             &mut |metric| watch(SimulationProgress::Round(metric)),
         )
-        .map_err(|e| Failure::new(e.exit_kind(), e));
+        .map_err(|e| Failure::new(e.exit_kind(), e))
+        .and_then(|conducted| match conducted {
+            Conducted::Ended(report) => Ok(*report),
+            Conducted::Paused { .. } => Err(Failure::internal("nobody stopped this simulation")),
+        });
         // A client's own error says more than the run's "too few clients".
         let first = failures.try_recv().ok();
         match (report, first) {
@@ -141,6 +166,14 @@ pub fn simulate(
             (report, _) => report,
         }
     })
+}
+
+fn not_there(error: PlaceError) -> Failure {
+    let kind = match error.is_configuration() {
+        true => ExitKind::Configuration,
+        false => ExitKind::RunFailed,
+    };
+    Failure::new(kind, error)
 }
 
 fn run_client(
@@ -210,7 +243,7 @@ fn data_of(client: &ClientSection) -> Result<&std::path::Path, Failure> {
 fn sites(
     config: &RunConfig,
     options: &SimulationOptions,
-    folder: &RunFolder,
+    folder: &Path,
 ) -> Result<Vec<SiteSettings>, Failure> {
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let slots = options.parallel.unwrap_or_else(cores).get();
@@ -218,7 +251,7 @@ fn sites(
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);
     let site = |client: &ClientSection| {
-        let own = folder.path().join("sites").join(client.name.as_str());
+        let own = folder.join("sites").join(client.name.as_str());
         std::fs::create_dir_all(&own)
             .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
         Ok(SiteSettings {
@@ -239,7 +272,9 @@ fn sites(
             compute: Arc::clone(&compute),
             unix_seconds: || SystemClock::new().unix_seconds(),
             // Nobody outlives the run, so neither need its key.
-            signing_key: key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
+            signing_key: Arc::new(
+                key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
+            ),
         })
     };
     config.clients.iter().map(site).collect()

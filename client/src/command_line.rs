@@ -42,7 +42,8 @@ pub struct Key {
 ///
 /// Dials out to the coordinator; nothing needs to reach this machine. May be started again
 /// at any time: the ledger remembers what was spent, and an update that was paid for is sent
-/// again unchanged.
+/// again unchanged. It joins a coordinator that was started again. On SIGTERM or SIGINT it tells
+/// the coordinator that it is leaving, and ends.
 #[derive(Args)]
 pub struct Run {
     /// The site's configuration (client.toml).

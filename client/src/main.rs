@@ -15,9 +15,12 @@ use umbel_client::compute::ComputeSlots;
 use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
 use umbel_client::participate::{ClientError, Progress, participate};
+use umbel_client::signals::on_stop;
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_client::transport::Transport as _;
 use umbel_privacy::certificate::key_file;
+use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
 
@@ -60,6 +63,10 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
     let public_key = signing_key.public_key();
     tracing::info!(%public_key, "the key with which this site signs what it was told and did");
     let mut transport = connect(&config).map_err(failed)?;
+    let goodbye = connect(&config).map_err(failed)?;
+    if let Err(error) = on_stop(move || leave(goodbye)) {
+        tracing::warn!("signals can't be heeded: {error}");
+    }
     let settings = SiteSettings {
         name: config.name.clone(),
         table: config.data.path.clone(),
@@ -77,7 +84,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         memory: config.device.memory.map(|size| size.as_u64()),
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds,
-        signing_key,
+        signing_key: Arc::new(signing_key),
     };
     let bar = progress_bar();
     let ending = participate(&mut transport, settings, &mut |progress| {
@@ -98,6 +105,14 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         }
         Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
     }
+}
+
+/// Tells the coordinator not to wait, and ends. Like any other end, it can come at any time:
+/// what was paid for is kept, and sent when this client is started again.
+fn leave(mut goodbye: GrpcTransport) {
+    tracing::info!("asked to stop; leaving the run, which this client can be started again for");
+    goodbye.leave(Departure::Shutdown);
+    std::process::exit(ExitKind::Success.code().into());
 }
 
 fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
@@ -144,6 +159,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
             bar.set_position(u64::from(*round));
             tracing::debug!(round, "update handed in");
         }
+        Progress::Rejoined => tracing::info!("joined the run again"),
         Progress::Refused { round, reason } => {
             tracing::warn!(round, reason, "the coordinator refused the update");
         }

@@ -29,6 +29,7 @@ use crate::training;
 use crate::unprotected::UnprotectedMark;
 
 /// Where a site finds things, and its rules.
+#[derive(Clone)]
 pub struct SiteSettings {
     /// The site's name.
     pub name: ClientId,
@@ -53,7 +54,7 @@ pub struct SiteSettings {
     /// Seconds since 1970, for ledger entries.
     pub unix_seconds: fn() -> u64,
     /// The key with which the site signs what it was told and did.
-    pub signing_key: SigningKey,
+    pub signing_key: Arc<SigningKey>,
 }
 
 /// Why a site can't go on.
@@ -137,7 +138,7 @@ pub struct Site {
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
     pub(crate) ledger: SiteLedger,
-    signing_key: SigningKey,
+    signing_key: Arc<SigningKey>,
     /// The mark of a run without protection.
     mark: UnprotectedMark,
     unix_seconds: fn() -> u64,

@@ -16,7 +16,9 @@ use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Engine, Event, RoundSettings};
 use umbel_coordinator::run::clock::SystemClock;
-use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
+use umbel_coordinator::run::place::begun;
+use umbel_coordinator::run::{Driven, Driver, Health, Observer, Outcome, RoundSummary};
+use umbel_coordinator::store::{Change, MemoryStore, RunStore};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::federation::Federation;
@@ -127,7 +129,7 @@ impl OpenRound {
         let rules = UpdateRules::of(&plan);
         let lobby = Arc::new(Lobby::new(offer, rules, settings(clients)));
         let sent = plan.clone();
-        let driving = drive(plan.plan().clone(), clients, Arc::clone(&lobby));
+        let driving = drive(plan, clients, Arc::clone(&lobby));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "bench".into(),
@@ -154,7 +156,7 @@ impl OpenRound {
     }
 }
 
-fn drive(plan: Plan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outcome> {
+fn drive(plan: AgreedPlan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outcome> {
     let section = |client| format!("[[clients]]\nname = '{client}'\n");
     let sections: String = clients.iter().map(section).collect();
     let text = [CONFIGURATION, &sections].concat();
@@ -162,19 +164,18 @@ fn drive(plan: Plan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outc
     std::thread::spawn(move || {
         let clock = SystemClock::new();
         let parameters = vec![0.0; PARAMETERS];
-        let driver = Driver::new(plan, config, lobby, None, parameters, &clock).expect("a driver");
-        let outcome = driver.drive(&mut Nobody, &mut Nobody);
-        outcome.expect("an ending")
+        let store = Arc::new(MemoryStore::default());
+        let begun = begun(&config, &plan, LedgerPoint::START, 0);
+        store.commit(Change::Begun(begun)).expect("a new store");
+        let driver = Driver::new(plan, config, lobby, None, parameters, (&clock, store));
+        match driver.expect("a driver").drive(&mut Nobody) {
+            Ok(Driven::Over(outcome)) => *outcome,
+            other => panic!("{other:?}"),
+        }
     })
 }
 
 struct Nobody;
-
-impl RoundStore for Nobody {
-    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 impl Observer for Nobody {
     fn round_done(&mut self, _: &RoundSummary) -> Health {

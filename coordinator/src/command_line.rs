@@ -39,7 +39,8 @@ pub enum Command {
 /// Conduct a run over the network
 ///
 /// Waits for clients, trains, and leaves a run folder, as `umbel simulate` does. Ends when
-/// the run ends.
+/// the run ends. The same command goes on with a run that was cut off, from where it stood.
+/// On SIGTERM or SIGINT it finishes the result in hand and stops; a second one ends it at once.
 #[derive(Args)]
 pub struct Serve {
     /// The run's configuration (coordinator.toml).
@@ -50,6 +51,9 @@ pub struct Serve {
     /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Begin a new run even if one of this name was cut off. What that one cost stays charged.
+    #[arg(long)]
+    pub new: bool,
     /// `privacy.data_set` is other data than any that the ledger knows, so its spending
     /// begins at 0. Not needed for a new ledger.
     #[arg(long)]

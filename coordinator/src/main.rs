@@ -9,6 +9,8 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use umbel_coordinator::command_line::{Arguments, Command, Init, Serve};
 use umbel_coordinator::init::{InitError, InitOptions, init};
+use umbel_coordinator::run::conduct::Conducted;
+use umbel_coordinator::run::place::Beginning;
 use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_proto::exit_code::ExitKind;
 
@@ -46,10 +48,29 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
         config: command.config.clone(),
         overrides: command.overrides.clone(),
         seed: command.seed,
+        beginning: match command.new {
+            true => Beginning::Anew,
+            false => Beginning::GoOn,
+        },
         new_data_set: command.new_data_set,
         device: command.device.clone(),
     };
-    let report = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let conducted = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let report = match conducted {
+        Conducted::Ended(report) => report,
+        Conducted::Paused {
+            folder,
+            rounds,
+            planned,
+        } => {
+            eprintln!(
+                "stopped after round {rounds} of {planned}; start the same command again to go on \
+                 in {}",
+                folder.display()
+            );
+            return Ok(ExitKind::Success);
+        }
+    };
     if command.json {
         println!("{}", report.as_json());
     } else {

@@ -120,7 +120,7 @@ fn strangers_other_versions_and_other_labels_are_refused() {
     let early = lobby
         .next_task(&client("a"), Duration::ZERO)
         .expect_err("not joined");
-    assert_eq!(early.kind, RefusalKind::Mismatch);
+    assert_eq!(early.kind, RefusalKind::Missing);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// `config.json` isn't one of a BERT that this version knows.
+    /// `config.json` isn't that of an encoder that this version knows.
     #[error("config.json: {0}")]
     Config(String),
     /// `tokenizer.json` can't be used, or a text can't be tokenised.
@@ -33,11 +33,13 @@ pub enum ModelError {
     Weights(String),
     /// A tensor isn't there.
     #[error(
-        "model.safetensors: there is no tensor `{name}` (nor `bert.{name}`); is this a BERT, and does config.json belong to it?"
+        "model.safetensors: there is no tensor `{name}` (nor `{prefix}.{name}`); does config.json belong to it?"
     )]
     MissingTensor {
-        /// Its Hugging Face name.
+        /// Its name in the file.
         name: String,
+        /// What the encoder's names begin with in a classifier's file.
+        prefix: &'static str,
     },
     /// A tensor has another shape than the configuration says.
     #[error(

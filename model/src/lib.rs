@@ -3,7 +3,8 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`Classifier`], [`bert`] | the network, its tokeniser and labels, on a device |
+//! | [`Classifier`] | the network, its tokeniser and labels, on a device |
+//! | [`families`] | which encoders there are, and how their files are read |
 //! | [`ModelFiles`] | Hugging Face folders, in and out |
 //! | [`ClassifierOptions`], [`TrainableSet`], [`LoraConfig`] | what is made of an encoder and which parameters are trained: a plan's own words, from `umbel-proto` |
 //! | [`gradient_sum`], [`gradient`] | sums of clipped per-unit gradients |
@@ -15,13 +16,14 @@
 #[cfg(test)]
 extern crate self as umbel_model;
 
-pub mod bert;
+mod bert;
 mod checkpoint;
 mod classifier;
 mod compute_precision;
 pub mod data;
 mod device;
 mod error;
+pub mod families;
 pub mod gradient;
 mod host;
 mod inference;

@@ -197,7 +197,7 @@ fn compare_gradients(model: &str, device: &DeviceChoice) {
 
 /// The head of the reference: W[i][j] = sin(i H + j + 1) / 20 and b = (0.1, -0.1, 0).
 fn set_head(classifier: &mut Classifier) {
-    let hidden = classifier.config().hidden_size;
+    let hidden = classifier.spec().hidden_size;
     let mut parameters = classifier.parameters();
     for entry in classifier.layout().entries() {
         match entry.name.as_str() {

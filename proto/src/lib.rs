@@ -11,6 +11,7 @@
 
 pub mod bounded;
 pub mod classifier;
+pub mod departure;
 pub mod exit_code;
 pub mod federation;
 pub mod lora;

@@ -11,7 +11,7 @@ use umbel_privacy::ledger::LedgerPoint;
 pub use crate::name::ClientId;
 
 /// The version of the protocol that this crate speaks. Both sides must agree exactly.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The SHA-256 of a blob: the name by which models and parameters are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use umbel_privacy::accountant::{Accountant, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError};
 use umbel_privacy::filter::{FilterExhausted, FilterOrder, RenyiFilter};
 use umbel_privacy::ledger::{
-    EntryDraft, Ledger, LedgerEntry, LedgerError, LedgerStorage, Spent, UnprotectedUse,
+    EntryDraft, EntryHash, Ledger, LedgerEntry, LedgerError, LedgerStorage, ResultJournal, Spent,
+    TakeUpError, UnprotectedUse, UnreleasedEntry,
 };
 
 use crate::plan::{AgreedPlan, Mechanism, Protection};
@@ -65,6 +66,12 @@ pub enum SpendingError {
          under a data set name of their own"
     )]
     UsedUnprotected(Box<UnprotectedUse>),
+    /// Other entries stand between those of a run that is to be taken up again.
+    #[error(
+        "another run wrote into this ledger since the run began that is to be gone on with, so that \
+         no certificate could tell their entries apart; begin anew with --new, which is charged anew"
+    )]
+    OthersSince,
     /// The plan has no privacy, so there is nothing to spend.
     #[error("a plan of unit none spends nothing and has no ledger")]
     NoPrivacy,
@@ -285,6 +292,56 @@ impl<S: LedgerStorage> Spending<S> {
     /// the budget is, which the filter between runs holds.
     pub fn spans_runs(&self) -> bool {
         self.others
+    }
+
+    /// Makes the token of the entry again that this run wrote for `round` when the ledger stood
+    /// at `head`, if it is the ledger's last and nothing was released for it.
+    ///
+    /// # Errors
+    /// [`TakeUpError`] says which of that isn't so.
+    pub fn take_up(
+        &mut self,
+        round: u32,
+        head: EntryHash,
+        journal: &dyn ResultJournal,
+    ) -> Result<Spent, TakeUpError> {
+        let claim = UnreleasedEntry {
+            previous_hash: head,
+            data_set: self.data_set.clone(),
+            run_id: self.plan.run.to_string(),
+            round: u64::from(round),
+            plan: self.plan_digest(),
+        };
+        self.ledger.take_up(&claim, journal)
+    }
+
+    /// Goes on with a run that began when the ledger had so many entries.
+    ///
+    /// # Errors
+    /// [`SpendingError::OthersSince`] if another run wrote into it since.
+    pub fn since(mut self, earlier: usize) -> Result<Self, SpendingError> {
+        let own = self.own_entries().filter(|e| e.index >= earlier as u64);
+        if own.count() != self.ledger.entries().len().saturating_sub(earlier) {
+            return Err(SpendingError::OthersSince);
+        }
+        self.earlier = earlier;
+        Ok(self)
+    }
+
+    /// Draws of the plan's noise that this run's entries pay for.
+    pub fn paid_draws(&self) -> u64 {
+        let own = self.ledger.entries().iter().skip(self.earlier);
+        let draws = own.map(|entry| match &entry.event {
+            event if *event == self.mechanism.event => 1,
+            MechanismEvent::SelfComposed { count, .. } => *count,
+            _ => 1,
+        });
+        draws.fold(0, u64::saturating_add)
+    }
+
+    /// The hash of the ledger's last entry.
+    pub fn head_hash(&self) -> EntryHash {
+        self.ledger.head()
     }
 
     /// The ledger's entries, whatever data they are about.

@@ -44,6 +44,30 @@ impl<S: LedgerStorage> Marked<S> {
         })
     }
 
+    /// Goes on with a run whose mark was written when the ledger had `earlier` entries.
+    ///
+    /// # Errors
+    /// The ledger, where the mark isn't what was written last: then it has to be made.
+    pub fn find(
+        ledger: Ledger<S>,
+        data_set: String,
+        plan: &AgreedPlan,
+        earlier: usize,
+    ) -> Result<Self, Ledger<S>> {
+        let plan_digest = Some(Sha256Digest::from(*plan.digest().as_bytes()));
+        let is_mark = |entry: &LedgerEntry| {
+            entry.data_set == data_set && entry.run_id == plan.run && entry.plan == plan_digest
+        };
+        match ledger.entries().get(earlier..) {
+            Some([mark]) if is_mark(mark) => Ok(Self {
+                ledger,
+                data_set,
+                earlier,
+            }),
+            _ => Err(ledger),
+        }
+    }
+
     /// The ledger's entries, the mark among them.
     pub fn entries(&self) -> &[LedgerEntry] {
         self.ledger.entries()

@@ -27,7 +27,8 @@ use super::print_json;
 Examples:
   umbel simulate examples/sentiment/run.toml
   umbel simulate run.toml --set privacy.epsilon=3 --seed 7
-  umbel simulate run.toml --set run.rounds=20 --json | jq .accuracy")]
+  umbel simulate run.toml --set run.rounds=20 --json | jq .accuracy
+  umbel simulate run.toml --resume runs/demo-20260131-101500")]
 pub struct Simulate {
     /// The run's configuration (TOML).
     config: PathBuf,
@@ -51,6 +52,9 @@ pub struct Simulate {
     /// fewer rows pass through the model at once. The models of the others come on top.
     #[arg(long, value_name = "SIZE")]
     memory: Option<ByteSize>,
+    /// Go on with a run that was cut off, in its folder, by the same configuration and seed.
+    #[arg(long, value_name = "RUN_DIR")]
+    resume: Option<PathBuf>,
     /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so its spending begins
     /// at 0.
     #[arg(long)]
@@ -74,6 +78,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         precision: command.precision,
         parallel: command.parallel,
         memory: command.memory.map(|size| size.as_u64()),
+        resume: command.resume.clone(),
         new_data_set: command.new_data_set,
     };
     let mut watcher = Watcher::new(loaded.config.run.rounds.get(), command.json);

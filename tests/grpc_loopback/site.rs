@@ -134,7 +134,7 @@ impl Bench {
             memory: None,
             compute: Arc::new(ComputeSlots::new(1)),
             unix_seconds: || 1_700_000_000,
-            signing_key: key_file::new_key().unwrap(),
+            signing_key: Arc::new(key_file::new_key().unwrap()),
         }
     }
 

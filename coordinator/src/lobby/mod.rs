@@ -14,14 +14,16 @@ mod state;
 mod submission;
 #[cfg(test)]
 mod submission_tests;
+mod take_up;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
     BlobDigest, ClientId, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
@@ -30,8 +32,11 @@ use umbel_proto::message::{
 use crate::aggregate::{LostSum, UpdateRules};
 use crate::certificate::witness::{Witness, WitnessTerms};
 use crate::round::{Action, Event, Phase, RoundSettings};
+use crate::store::{CountedUpdate, RunStore};
 
 pub use attendance::{Attendance, Traffic};
+
+pub(crate) use state::Halt;
 
 use slots::Slots;
 use state::State;
@@ -47,12 +52,24 @@ pub struct Offer {
     pub files: Vec<(ModelFile, Arc<[u8]>)>,
 }
 
+/// The longest name of a client's software, in bytes: it goes into the log.
+const LONGEST_NAME: usize = 64;
+
+/// What a round was closed with.
+pub(crate) struct ClosedSet {
+    pub(crate) updates: Vec<CountedUpdate>,
+    /// Who was given the task.
+    pub(crate) asked: Vec<ClientId>,
+}
+
 /// The meeting place of one run.
 pub struct Lobby {
     offer: Offer,
     rules: Arc<UpdateRules>,
     slots: Slots,
     witness: Witness,
+    /// Where accepted updates are kept, once the run is open.
+    store: OnceLock<Arc<dyn RunStore>>,
     state: Mutex<State>,
     /// Something for the driver, or for whoever waits for clients to go.
     for_driver: Condvar,
@@ -69,6 +86,7 @@ impl Lobby {
             offer,
             slots: Slots::for_updates_of(rules.numbers()),
             witness: Witness::default(),
+            store: OnceLock::new(),
             state: Mutex::new(State::new(settings, Arc::clone(&rules))),
             rules,
             for_driver: Condvar::new(),
@@ -88,6 +106,55 @@ impl Lobby {
             return None;
         }
         state.actions.pop_front()
+    }
+
+    /// Has accepted updates kept in `store` from now on.
+    pub(crate) fn keep_in(&self, store: Arc<dyn RunStore>) {
+        // The driver sets it, and there is one for a lobby.
+        let _ = self.store.set(store);
+    }
+
+    /// Stops the run, to be gone on with by another process. Clients are told to wait for it.
+    /// The first reason is the one that counts.
+    pub(crate) fn halt(&self, why: Halt) {
+        let mut state = self.lock();
+        state.halted.get_or_insert(why);
+        state.nudged = true;
+        state.tasks_changed = true;
+        self.for_driver.notify_all();
+        self.wake(state);
+    }
+
+    /// Has the run stop as soon as no result is in hand, to be gone on with later.
+    pub fn shut_down(&self) {
+        self.halt(Halt::Shutdown);
+    }
+
+    /// Why the run is to stop, if it is.
+    pub(crate) fn halted(&self) -> Option<Halt> {
+        self.lock().halted.clone()
+    }
+
+    /// Who is here.
+    pub(crate) fn present(&self) -> Vec<ClientId> {
+        let state = self.lock();
+        state.engine.present().iter().cloned().collect()
+    }
+
+    /// What is in the sum of the open attempt, or of the last one that was, in the order of the
+    /// clients' names; and who was given its task.
+    pub(crate) fn closed_set(&self, round: u32, attempt: u32) -> ClosedSet {
+        let state = self.lock();
+        let counted = state.counted.iter();
+        ClosedSet {
+            updates: counted
+                .map(|(client, update)| CountedUpdate {
+                    client: client.clone(),
+                    update: *update,
+                })
+                .collect(),
+            asked: state.asked_in(round, attempt),
+        }
     }
 
     /// Makes the driver look up from waiting for an action.
@@ -240,6 +307,13 @@ impl Lobby {
             kind: RefusalKind::Mismatch,
             reason,
         };
+        if hello.software.len() > LONGEST_NAME {
+            return Err(mismatch(format!(
+                "the client calls its software by {} bytes, and {LONGEST_NAME} are enough; install \
+                 the same version on both",
+                hello.software.len()
+            )));
+        }
         if hello.protocol != PROTOCOL_VERSION {
             return Err(mismatch(format!(
                 "the client ({}) speaks protocol {}, the coordinator {PROTOCOL_VERSION}; install \
@@ -259,6 +333,16 @@ impl Lobby {
     }
 }
 
+/// What clients are told when the coordinator is about to go, and to come back.
+fn away() -> Refusal {
+    Refusal {
+        kind: RefusalKind::Away,
+        reason: "the coordinator stops for a while and will go on with this run; wait for it and \
+                 join again"
+            .into(),
+    }
+}
+
 impl Federation for Lobby {
     fn join(&self, client: &ClientId, hello: &Hello) -> Result<Welcome, Refusal> {
         self.lock().known(client)?;
@@ -266,6 +350,10 @@ impl Federation for Lobby {
         // It writes a file, so not under the lock.
         let (coordinator, remembered) = self.witness.greet(client, hello.ledger)?;
         let mut state = self.lock();
+        if state.is_going_away() {
+            return Err(away());
+        }
+        state.note_joined(client);
         let attendance = state.known(client)?;
         attendance.joined = true;
         attendance.left = false;
@@ -282,16 +370,22 @@ impl Federation for Lobby {
 
     fn next_task(&self, client: &ClientId, wait: Duration) -> Result<Option<Task>, Refusal> {
         let mut state = self.lock();
-        if !state.known(client)?.joined {
+        state.known(client)?;
+        if !state.has_joined(client) {
             return Err(Refusal {
-                kind: RefusalKind::Mismatch,
-                reason: "join the run before asking for a task".into(),
+                kind: RefusalKind::Missing,
+                reason: "join the run (again) before asking for a task".into(),
             });
         }
+        let nothing =
+            |state: &mut State| !state.is_going_away() && state.task_for(client).is_none();
         let (mut state, _) = self
             .for_clients
-            .wait_timeout_while(state, wait, |state| state.task_for(client).is_none())
+            .wait_timeout_while(state, wait, nothing)
             .unwrap_or_else(PoisonError::into_inner);
+        if state.is_going_away() {
+            return Err(away());
+        }
         let task = state.task_for(client);
         match task {
             Some(Task::Finished(_)) => state.note_told(client),
@@ -360,7 +454,7 @@ impl Federation for Lobby {
         Ok(ended)
     }
 
-    fn leave(&self, client: &ClientId) {
+    fn leave(&self, client: &ClientId, why: Departure) {
         let mut state = self.lock();
         let Ok(attendance) = state.known(client) else {
             return;
@@ -368,6 +462,6 @@ impl Federation for Lobby {
         attendance.left = true;
         state.handle(Event::Left(client.clone()));
         self.wake(state);
-        tracing::warn!(%client, "client left");
+        tracing::warn!(%client, %why, "client left");
     }
 }

@@ -11,7 +11,16 @@ use umbel_proto::message::{BlobDigest, ClientId, Task};
 
 use super::attendance::{Attendance, Traffic};
 use crate::aggregate::{RoundSum, UpdateRules};
-use crate::round::{Action, Engine, Event, Phase, RoundSettings};
+use crate::round::{Action, Engine, Event, Phase, RoundSettings, Stood};
+
+/// Why a run stops, to be gone on with by another process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// The operator said so.
+    Shutdown,
+    /// What has to be durable can't be stored.
+    Store(String),
+}
 
 /// The state of a run, as clients and driver meet it.
 pub(super) struct State {
@@ -22,6 +31,10 @@ pub(super) struct State {
     pub(super) parameters: Option<(BlobDigest, Arc<[u8]>)>,
     pub(super) actions: VecDeque<Action>,
     pub(super) traffic: Traffic,
+    /// The updates that are in the open attempt's sum.
+    pub(super) counted: BTreeMap<ClientId, BlobDigest>,
+    /// Why the run is to stop and be gone on with later, if it is.
+    pub(super) halted: Option<Halt>,
     /// Whether the driver is to look up although there is no action.
     pub(super) nudged: bool,
     /// Whether clients that wait for a task may find one now.
@@ -38,6 +51,8 @@ struct Seat {
     given: Option<Attempt>,
     /// Whether it knows that the run is over.
     told: bool,
+    /// Whether it joined since this process began.
+    joined: bool,
 }
 
 /// One attempt at one round: a client trains for it once.
@@ -57,6 +72,8 @@ impl State {
             parameters: None,
             actions: VecDeque::new(),
             traffic: Traffic::default(),
+            counted: BTreeMap::new(),
+            halted: None,
             nudged: false,
             tasks_changed: false,
             rules,
@@ -73,6 +90,7 @@ impl State {
                     // Nothing of an earlier round or attempt may count in this one.
                     let sum = RoundSum::empty(&self.rules, self.seats.len());
                     self.sum = Some(Arc::new(sum));
+                    self.counted.clear();
                     self.parameters = None;
                 }
                 Action::Finish(_) => self.tasks_changed = true,
@@ -80,6 +98,42 @@ impl State {
             }
             self.actions.push_back(action);
         }
+    }
+
+    /// Goes on from where the run stood, with the sum of the attempt that was open.
+    pub(super) fn take_up(
+        &mut self,
+        stood: Stood,
+        sum: Option<RoundSum>,
+        counted: BTreeMap<ClientId, BlobDigest>,
+    ) {
+        let (engine, actions) = Engine::take_up(self.engine.settings().clone(), stood);
+        self.engine = engine;
+        self.sum = sum.map(Arc::new);
+        self.counted = counted;
+        self.actions = actions.into();
+        self.tasks_changed = true;
+    }
+
+    /// Notes that a client was given the task of an attempt before the run was cut off;
+    /// `counted`: that its attendance says so already.
+    pub(super) fn note_asked_before(
+        &mut self,
+        client: &ClientId,
+        (round, attempt): (u32, u32),
+        counted: bool,
+    ) {
+        if let Some(seat) = self.seats.get_mut(client) {
+            seat.given = Some(Attempt { round, attempt });
+            seat.attendance.asked = seat.attendance.asked.saturating_add(u32::from(!counted));
+        }
+    }
+
+    /// Who was given the task of this attempt.
+    pub(super) fn asked_in(&self, round: u32, attempt: u32) -> Vec<ClientId> {
+        let task = Some(Attempt { round, attempt });
+        let seats = self.seats.iter().filter(|(_, seat)| seat.given == task);
+        seats.map(|(client, _)| client.clone()).collect()
     }
 
     /// The attendance of a client of this run.
@@ -118,6 +172,18 @@ impl State {
         }
     }
 
+    /// Notes that a client joined.
+    pub(super) fn note_joined(&mut self, client: &ClientId) {
+        if let Some(seat) = self.seats.get_mut(client) {
+            seat.joined = true;
+        }
+    }
+
+    /// Whether a client joined since this process began.
+    pub(super) fn has_joined(&self, client: &ClientId) -> bool {
+        self.seats.get(client).is_some_and(|seat| seat.joined)
+    }
+
     /// Notes that a client knows that the run is over.
     pub(super) fn note_told(&mut self, client: &ClientId) {
         if let Some(seat) = self.seats.get_mut(client) {
@@ -128,6 +194,11 @@ impl State {
     /// Whether a client knows that the run is over.
     pub(super) fn was_told(&self, client: &ClientId) -> bool {
         self.seats.get(client).is_some_and(|seat| seat.told)
+    }
+
+    /// Whether this process stops before the run is over.
+    pub(super) fn is_going_away(&self) -> bool {
+        self.halted.is_some() && !matches!(self.engine.phase(), Phase::Done(_))
     }
 
     /// What a client is to do now.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::lattice::LatticeVector;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
 
@@ -211,7 +212,7 @@ fn while_an_update_is_added_all_other_calls_are_answered_and_the_sum_is_waited_f
         }
         wait_until_open(lobby);
         assert_eq!(lobby.submit(&client(1), update(1)), Receipt::Duplicate);
-        lobby.leave(&client(3));
+        lobby.leave(&client(3), Departure::Unsaid);
         lobby.tell(Event::DeadlinePassed);
         assert!(matches!(lobby.phase(), Phase::Spending { .. }));
         thread::sleep(Duration::from_millis(100));

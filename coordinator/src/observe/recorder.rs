@@ -8,49 +8,48 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::config::EvaluationSection;
 use crate::observe::evaluation::{Evaluation, PublicData};
-use crate::run::{Health, Observer, RoundStore, RoundSummary};
-use crate::store::latest_round::LatestRound;
+use crate::run::{Health, Observer, RoundSummary};
 use crate::store::run_folder::{RunFolder, RunFolderError};
 
 /// One line of `metrics.jsonl`: nothing in it comes from private rows but through the
 /// released model.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// The round, from 1.
     pub round: u32,
     /// Epsilon spent on the data set so far.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
     /// Mean cross-entropy on public data, where it was evaluated.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// Accuracy there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Macro-F1 there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<f64>,
     /// Learning rate of the round's step.
     pub learning_rate: f64,
     /// The noisy share of units that weren't clipped, with adaptive clipping.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unclipped: Option<f64>,
     /// The next round's clipping threshold, with adaptive clipping.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipping_threshold: Option<f64>,
     /// Clients whose updates count; `None` where the client is the unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
     /// Clients that missed the round; `None` where the client is the unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
     /// Whether the model's numbers stopped being finite in this round, which is the last then.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
     /// Seconds from the beginning of the run until the round's result was there.
     pub seconds: f64,
@@ -93,6 +92,13 @@ impl<'a> Scorer<'a> {
             metrics: Vec::new(),
             last: None,
         }
+    }
+
+    /// Goes on after these lines, which an earlier process wrote.
+    #[must_use]
+    pub fn after(mut self, earlier: Vec<Metric>) -> Self {
+        self.metrics = earlier;
+        self
     }
 
     /// All metrics so far, and the evaluation on all public rows after the last planned round,
@@ -166,16 +172,13 @@ impl Observer for Scorer<'_> {
         self.metrics.push(metric);
         health
     }
-}
 
-impl RoundStore for &RunFolder {
-    fn store(&mut self, summary: &RoundSummary) -> Result<(), String> {
-        let round = LatestRound {
-            round: summary.round,
-            parameters: &summary.parameters,
-            ledger_head: summary.ledger_head.as_deref(),
-        };
-        RunFolder::store(self, &round).map_err(|e| e.to_string())
+    fn found(&self, round: u32) -> Option<Health> {
+        let line = self.metrics.iter().rfind(|metric| metric.round == round)?;
+        Some(match line.diverged {
+            true => Health::Diverged,
+            false => Health::Sound,
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! The coordinator's ledger at the beginning of a run: what was spent before, what the base
 //! model cost, and the mark of a run without protection.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::run::AnyLedgerStorage;
+use crate::store::History;
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::{Ancestor, Rows, lineage};
@@ -37,12 +39,15 @@ impl Naming {
 
 /// The ledger of a run that is about to begin.
 pub(crate) struct Books {
-    ledger: Ledger<FileLedgerStorage>,
+    ledger: Ledger<AnyLedgerStorage>,
+    path: PathBuf,
     data_set: String,
     /// Whether a person named the data set, or the run's name stands in.
     pub(crate) data_set_named: bool,
     /// What the base model's lineage cost besides the ledger's entries.
     inherited: Vec<MechanismEvent>,
+    /// Entries that were there when the run began, if it is gone on with.
+    earlier: Option<usize>,
 }
 
 impl Books {
@@ -55,11 +60,10 @@ impl Books {
         path: &Path,
         naming: Naming,
     ) -> Result<Self, ConductError> {
-        let ledger = Ledger::open(FileLedgerStorage::open(path)?).map_err(|source| {
-            ConductError::LedgerDamaged {
-                path: path.to_owned(),
-                source,
-            }
+        let storage: AnyLedgerStorage = Box::new(FileLedgerStorage::open(path)?);
+        let ledger = Ledger::open(storage).map_err(|source| ConductError::LedgerDamaged {
+            path: path.to_owned(),
+            source,
         })?;
         if ledger.entries().is_empty() {
             tracing::info!(path = %path.display(), "a new ledger: nothing was spent before");
@@ -80,19 +84,60 @@ impl Books {
         }
         Ok(Self {
             ledger,
+            path: path.to_owned(),
             data_set_named,
             data_set,
             inherited: Vec::new(),
+            earlier: None,
         })
     }
 
-    /// Its bytes, and where it stands.
+    /// Goes on with a run that was cut off. Where it knows of entries that the ledger lacks,
+    /// what was spent would be forgotten.
+    ///
+    /// # Errors
+    /// [`ConductError::WentBack`]
+    pub(crate) fn go_on(&mut self, history: &History) -> Result<(), ConductError> {
+        let went_back = |reason: String| ConductError::WentBack {
+            path: self.path.clone(),
+            reason,
+        };
+        let (entries, begun) = (self.ledger.entries(), &history.begun.ledger);
+        begun
+            .check_in(entries)
+            .map_err(|why| went_back(why.to_string()))?;
+        let released = history.released.as_ref().and_then(|last| last.entry);
+        let spent = history.open.as_ref().and_then(|open| open.spent);
+        for hash in released.into_iter().chain(spent) {
+            if !entries.iter().any(|entry| entry.hash == hash) {
+                return Err(went_back(format!("its entry {hash} is missing")));
+            }
+        }
+        self.earlier = Some(usize::try_from(begun.entries).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    /// Where it stood when the run began.
+    pub(crate) fn began_at(&self) -> LedgerPoint {
+        let entries = self.ledger.entries();
+        LedgerPoint::after(
+            self.earlier
+                .map_or(entries, |earlier| &entries[..earlier.min(entries.len())]),
+        )
+    }
+
+    /// Its bytes as they were when the run began, and where it stood. So sites sign the same,
+    /// however often the run is taken up.
     ///
     /// # Errors
     /// [`ConductError::Spending`] where it can't be read.
-    pub(crate) fn as_it_is(&mut self) -> Result<(Arc<[u8]>, LedgerPoint), ConductError> {
+    pub(crate) fn as_it_was(&mut self) -> Result<(Arc<[u8]>, LedgerPoint), ConductError> {
         let bytes = self.ledger.snapshot().map_err(SpendingError::Ledger)?;
-        Ok((bytes.into(), LedgerPoint::after(self.ledger.entries())))
+        let point = self.began_at();
+        let entries = usize::try_from(point.entries).unwrap_or(usize::MAX);
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').take(entries);
+        let begun: Vec<u8> = lines.flatten().copied().collect();
+        Ok((begun.into(), point))
     }
 
     /// The runs that the base model descends from, whose cost is counted from now on.
@@ -135,11 +180,20 @@ impl Books {
     /// [`SpendingError`] where plan and ledger don't fit together.
     pub(crate) fn begin(self, plan: &AgreedPlan, unix_time: u64) -> Result<Begun, SpendingError> {
         let Some(protection) = &plan.protection else {
-            let marked = Marked::write(self.ledger, self.data_set, plan, unix_time)?;
+            let name = self.data_set.clone();
+            let found = match self.earlier {
+                Some(earlier) => Marked::find(self.ledger, name, plan, earlier),
+                None => Err(self.ledger),
+            };
+            let marked =
+                found.or_else(|ledger| Marked::write(ledger, self.data_set, plan, unix_time))?;
             return Ok((None, Some(marked)));
         };
         let budget = protection.budget;
         let mut spending = Spending::open(self.ledger, self.data_set, budget, plan)?;
+        if let Some(earlier) = self.earlier {
+            spending = spending.since(earlier)?;
+        }
         spending.inherit(&self.inherited)?;
         if !self.inherited.is_empty() {
             let epsilon = spending.epsilon();
@@ -154,6 +208,6 @@ impl Books {
 
 /// A ledger to spend from, or a mark in it.
 type Begun = (
-    Option<Spending<FileLedgerStorage>>,
-    Option<Marked<FileLedgerStorage>>,
+    Option<Spending<AnyLedgerStorage>>,
+    Option<Marked<AnyLedgerStorage>>,
 );

@@ -1,15 +1,19 @@
 //! What a run costs: asked at the gate, paid before a round is released, on record at the end.
 
-use umbel_privacy::ledger::{FileLedgerStorage, Spent};
+use umbel_privacy::ledger::{EntryHash, LedgerStorage, Spent};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
 use super::RunError;
+use crate::store::{Results, RunStore};
+
+/// A ledger of whatever kind.
+pub type AnyLedgerStorage = Box<dyn LedgerStorage + Send>;
 
 /// The run's ledger, and what this run has paid.
 pub(super) struct Charges {
     /// `None` without privacy: then nothing costs anything.
-    ledger: Option<Spending<FileLedgerStorage>>,
+    ledger: Option<Spending<AnyLedgerStorage>>,
     /// Whether sites add the noise, and pay as they are asked.
     local_noise: bool,
     events_per_round: u32,
@@ -25,18 +29,22 @@ impl Charges {
     /// to be written into.
     pub(super) fn of(
         plan: &Plan,
-        ledger: Option<Spending<FileLedgerStorage>>,
+        ledger: Option<Spending<AnyLedgerStorage>>,
     ) -> Result<Self, RunError> {
         if plan.is_private() != ledger.is_some() {
             return Err(RunError::Privacy(
                 "a run with privacy needs a ledger, and one without must not have any".into(),
             ));
         }
+        let events_per_round = plan.events_per_round();
+        let paid = ledger.as_ref().map_or(0, Spending::paid_draws);
+        let paid = paid / u64::from(events_per_round.max(1));
         Ok(Self {
             ledger,
             local_noise: plan.has_local_noise(),
-            events_per_round: plan.events_per_round(),
-            paid_rounds: 0,
+            events_per_round,
+            // What a run that is taken up again paid before.
+            paid_rounds: u32::try_from(paid).unwrap_or(u32::MAX),
         })
     }
 
@@ -75,6 +83,34 @@ impl Charges {
         };
         self.paid_rounds = self.paid_rounds.saturating_add(rounds);
         Ok(Some(spent))
+    }
+
+    /// The token of a closed round that was cut off before its result was stored: of its entry
+    /// if the ledger has one already, else of one that is written now. `head` is where the
+    /// ledger stood when the round was closed.
+    pub(super) fn pay_again(
+        &mut self,
+        round: u32,
+        asked: u32,
+        now: u64,
+        (head, store): (Option<EntryHash>, &dyn RunStore),
+    ) -> Result<Option<Spent>, RunError> {
+        let (Some(ledger), Some(head)) = (&mut self.ledger, head) else {
+            return Ok(self.pay(round, asked, now)?);
+        };
+        if ledger.head_hash() == head {
+            return Ok(self.pay(round, asked, now)?);
+        }
+        tracing::info!(
+            round,
+            "its ledger entry is taken up: nothing was released for it"
+        );
+        Ok(Some(ledger.take_up(round, head, &Results(store))?))
+    }
+
+    /// Hash of the ledger's last entry.
+    pub(super) fn head_hash(&self) -> Option<EntryHash> {
+        self.ledger.as_ref().map(Spending::head_hash)
     }
 
     /// Records what sites spent in a round that came to nothing.

@@ -18,7 +18,7 @@ use crate::certificate::base_model::BASE_CERTIFICATE;
 use crate::certificate::certify::{CertifyError, Ended, certify};
 use crate::certificate::witness::WitnessTerms;
 use crate::config::RunConfig;
-use crate::lobby::{Lobby, Traffic};
+use crate::lobby::{Halt, Lobby, Traffic};
 use crate::observe::evaluation::{Evaluation, PublicData};
 use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
 use crate::report;
@@ -27,8 +27,10 @@ use crate::round::Event;
 use crate::run::books::Books;
 pub use crate::run::books::Naming;
 use crate::run::clock::Clock;
+use crate::run::place::{Place, Unfinished};
 use crate::run::prepare::{Prepared, weights_digest};
-use crate::run::{Driver, Outcome, RunError};
+use crate::run::{Driven, Driver, Outcome, RunError};
+use crate::store::StoreError;
 use crate::store::run_folder::{RunFolder, RunFolderError, readable_time};
 
 /// What a run is conducted with.
@@ -37,8 +39,8 @@ pub struct Conduct<'a> {
     pub config: &'a RunConfig,
     /// Model, plan and lobby.
     pub prepared: Prepared,
-    /// Where its results go.
-    pub folder: &'a mut RunFolder,
+    /// Where its results go, and what an earlier process left there.
+    pub place: Place,
     /// The time.
     pub clock: &'a dyn Clock,
     /// The run's ledger and its key, already open.
@@ -68,7 +70,7 @@ pub enum Sites {
 
 impl Opened {
     /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
-    /// none, and lets the lobby's sites in.
+    /// none, and lets the lobby's sites in: to a new run, or to one that was cut off.
     ///
     /// # Errors
     /// [`ConductError`] where they can't be used.
@@ -77,16 +79,23 @@ impl Opened {
         ledger: PathBuf,
         signing_key: &Path,
         (sites, naming): (Sites, Naming),
+        unfinished: Option<&Unfinished>,
     ) -> Result<Self, ConductError> {
         let signing_key = key_file::load_or_make(signing_key)?;
         let mut books = Books::open(config, &ledger, naming)?;
+        if let Some(unfinished) = unfinished {
+            let history = unfinished.history();
+            books.go_on(history)?;
+            let store = unfinished.store();
+            prepared.lobby.take_up(history, store)?;
+        }
         let plan = &prepared.plan;
         let seen = match sites {
             Sites::New => None,
             Sites::Lasting => Some(SeenLedgers::beside(&ledger)?),
         };
         let public_key = signing_key.public_key();
-        let terms = WitnessTerms::new(plan, public_key, books.as_it_is()?, seen);
+        let terms = WitnessTerms::new(plan, public_key, books.as_it_was()?, seen);
         prepared.lobby.open(terms);
         Ok(Self {
             ledger,
@@ -94,6 +103,27 @@ impl Opened {
             signing_key,
         })
     }
+
+    /// Where the ledger stood when the run began.
+    pub fn ledger_point(&self) -> LedgerPoint {
+        self.books.began_at()
+    }
+}
+
+/// What became of a run that was conducted.
+#[derive(Debug)]
+pub enum Conducted {
+    /// It is over.
+    Ended(Box<RunReport>),
+    /// It stopped, and can be gone on with.
+    Paused {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Rounds whose result is out.
+        rounds: u32,
+        /// Rounds planned.
+        planned: u32,
+    },
 }
 
 /// Why a run couldn't be conducted.
@@ -102,6 +132,21 @@ pub enum ConductError {
     /// The run folder.
     #[error(transparent)]
     Folder(#[from] RunFolderError),
+    /// The run's journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger lacks what the run's journal says was spent.
+    #[error(
+        "ledger {} doesn't go on from where this run's journal saw it: {reason}. What was spent since \
+         would be forgotten: put the newest copy of the ledger back",
+        path.display()
+    )]
+    WentBack {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
     /// The model can't be evaluated or saved.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -154,18 +199,30 @@ pub enum ConductError {
 }
 
 impl ConductError {
+    /// Whether the run can be gone on with: the disk failed it, and nothing is wrong with it.
+    fn leaves_the_run_unfinished(&self) -> bool {
+        match self {
+            Self::Folder(_) | Self::Certify(_) | Self::Store(_) | Self::WentBack { .. } => true,
+            Self::Run(error) => error.is_storage(),
+            _ => false,
+        }
+    }
+
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {
-            Self::Folder(_) | Self::Certify(_) => ExitKind::RunFailed,
+            Self::Folder(_) | Self::Certify(_) | Self::Store(_) => ExitKind::RunFailed,
             Self::SigningKey(_) => ExitKind::Configuration,
             Self::Model(_) => ExitKind::Model,
             Self::LedgerFile(_)
             | Self::LedgerDamaged { .. }
+            | Self::WentBack { .. }
             | Self::Lineage(_)
             | Self::UnknownDataSet { .. }
             | Self::Seen(_)
             | Self::Spending(_) => ExitKind::Ledger,
+            Self::Run(RunError::TakeUp(_) | RunError::Spending(_)) => ExitKind::Ledger,
+            Self::Run(error) if error.is_storage() => ExitKind::RunFailed,
             Self::Run(_) => ExitKind::Internal,
         }
     }
@@ -179,15 +236,23 @@ impl ConductError {
 ///
 /// # Errors
 /// [`ConductError`]. The run's ending, whatever it is, is no error.
-pub fn conduct(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, ConductError> {
+pub fn conduct(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, ConductError> {
     let lobby = std::sync::Arc::clone(&conduct.prepared.lobby);
-    let report = conduct_open(conduct, watch);
-    if let Err(error) = &report {
-        // Clients that wait for a task must not wait for ever.
-        lobby.tell(Event::Broken(error.to_string()));
-        lobby.witness().close(None);
+    let conducted = conduct_open(conduct, watch);
+    match &conducted {
+        Ok(_) => {}
+        // Clients wait for whoever goes on with the run.
+        Err(error) if error.leaves_the_run_unfinished() => {
+            lobby.halt(Halt::Store(error.to_string()));
+            tracing::error!("the run stops here; start it again to go on with it");
+        }
+        Err(error) => {
+            // Clients that wait for a task must not wait for ever.
+            lobby.tell(Event::Broken(error.to_string()));
+            lobby.witness().close(None);
+        }
     }
-    report
+    conducted
 }
 
 /// How long a run waits for its sites' signatures.
@@ -217,11 +282,11 @@ fn end_of(ledger: &[u8]) -> Option<LedgerPoint> {
     Some(LedgerPoint::after(&chain.entries))
 }
 
-fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, ConductError> {
+fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, ConductError> {
     let Conduct {
         config,
         prepared,
-        folder,
+        mut place,
         clock,
         opened,
         connections,
@@ -240,7 +305,13 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
         public,
         device,
     } = prepared;
-    let (began, started) = (clock.elapsed(), clock.unix_seconds());
+    let before = place.before.take();
+    let place = place;
+    let folder = &place.folder;
+    let earlier = before.map(|before| (before.history.begun.unix_time, before.metrics));
+    let (began, now) = (clock.elapsed(), clock.unix_seconds());
+    let (started, earlier) = earlier.unwrap_or_else(|| (now, Vec::new()));
+    let seconds_before = earlier.last().map_or(0.0, |metric| metric.seconds);
     folder.write("plan.json", plan.bytes())?;
     let own_ledger = folder.path().join("ledger.jsonl");
     let lineage = ledger.inherit(&base, &plan)?;
@@ -251,21 +322,30 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     let (spending, mut marked) = ledger.begin(&plan, started)?;
     let initial = classifier.parameters();
     let driver = Driver::new(
-        plan.plan().clone(),
+        plan.clone(),
         config.clone(),
         lobby.clone(),
         spending,
         initial,
-        clock,
+        (clock, place.store.clone()),
     )?;
-    let folder: &RunFolder = folder;
     let recording = Recording {
         folder,
         config,
         public: &public,
         began,
     };
-    let (mut outcome, metrics, last) = recording.drive(driver, &mut classifier, watch)?;
+    let (driven, metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
+    let mut outcome = match driven {
+        Driven::Over(outcome) => *outcome,
+        Driven::Paused { rounds } => {
+            return Ok(Conducted::Paused {
+                folder: folder.path().to_owned(),
+                rounds,
+                planned: plan.rounds.get(),
+            });
+        }
+    };
     if let Some(marked) = &mut marked {
         outcome.ledger = Some(marked.snapshot().map_err(SpendingError::Ledger)?);
     }
@@ -277,7 +357,6 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     if outcome.kept.is_some() {
         save(config, folder, &classifier)?;
     }
-    folder.forget_latest_round()?;
     if let Some(ledger) = &outcome.ledger
         && ledger_path != own_ledger
     {
@@ -302,7 +381,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
         connections,
         started: readable_time(started),
         finished: readable_time(ended),
-        seconds: (clock.elapsed() - began).as_secs_f64(),
+        seconds: (clock.elapsed() - began).as_secs_f64() + seconds_before,
         model_hash: weights_digest(&folder.model())
             .ok()
             .map(|digest| digest.to_string()),
@@ -314,11 +393,11 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
     folder.write_json("result.json", &report.as_json())?;
     if outcome.kept.is_none() {
         tracing::warn!("no model is left, so there is nothing to certify");
-        return Ok(report);
+        return ended_in(&place, report);
     }
     if outcome.ledger.is_none() {
         tracing::error!("no certificate is written: the ledger's end isn't known");
-        return Ok(report);
+        return ended_in(&place, report);
     }
     let ended = Ended {
         plan: &plan,
@@ -332,7 +411,13 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<RunReport, Con
         ended,
     };
     certify(folder, &ended, &signing_key)?;
-    Ok(report)
+    ended_in(&place, report)
+}
+
+/// The folder is complete: nobody needs to go on with this run.
+fn ended_in(place: &Place, report: RunReport) -> Result<Conducted, ConductError> {
+    place.close()?;
+    Ok(Conducted::Ended(Box::new(report)))
 }
 
 /// What watching a run takes.
@@ -349,8 +434,9 @@ impl Recording<'_> {
         &self,
         driver: Driver<'_>,
         classifier: &mut Classifier,
+        earlier: Vec<Metric>,
         watch: Watch<'_>,
-    ) -> Result<(Outcome, Vec<Metric>, Option<Evaluation>), ConductError> {
+    ) -> Result<(Driven, Vec<Metric>, Option<Evaluation>), ConductError> {
         let Self { folder, config, .. } = *self;
         let (sent, lines) = mpsc::channel();
         let rounds = config.run.rounds.get();
@@ -363,8 +449,9 @@ impl Recording<'_> {
                 classifier,
                 self.began,
                 sent,
-            );
-            let outcome = driver.drive(&mut { folder }, &mut scorer);
+            )
+            .after(earlier);
+            let outcome = driver.drive(&mut scorer);
             // This ends the writer's thread.
             let metrics = scorer.into_metrics();
             (outcome, metrics, writer.join())

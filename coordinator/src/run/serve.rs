@@ -17,11 +17,12 @@ use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
 use crate::lobby::{Lobby, Traffic};
-use crate::report::run_report::RunReport;
+use crate::round::Phase;
 use crate::run::clock::{Clock, SystemClock};
-use crate::run::conduct::{Conduct, ConductError, Naming, Opened, Sites, conduct};
+use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
+use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
 use crate::run::prepare::{PrepareError, prepare};
-use crate::store::run_folder::{RunFolder, RunFolderError};
+use crate::store::Spool;
 
 /// What `umbel-coordinator serve` was asked for.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct ServeOptions {
     pub overrides: Vec<String>,
     /// A seed, for tests.
     pub seed: Option<u64>,
+    /// Whether a run of this name that was cut off is gone on with.
+    pub beginning: Beginning,
     /// Whether the ledger may get a data set that it doesn't know yet.
     pub new_data_set: bool,
     /// Where to evaluate.
@@ -53,9 +56,9 @@ pub enum ServeRunError {
     /// The service can't be offered.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// The run's folder.
+    /// The run's folder and journal.
     #[error(transparent)]
-    Folder(#[from] RunFolderError),
+    Place(#[from] PlaceError),
     /// The run itself.
     #[error(transparent)]
     Conduct(#[from] ConductError),
@@ -71,7 +74,8 @@ impl ServeRunError {
             Self::Config(_) | Self::Labels(_) => ExitKind::Configuration,
             Self::Prepare(error) => error.exit_kind(),
             Self::Serve(_) => ExitKind::Network,
-            Self::Folder(_) => ExitKind::RunFailed,
+            Self::Place(error) if error.is_configuration() => ExitKind::Configuration,
+            Self::Place(_) => ExitKind::RunFailed,
             Self::Conduct(error) => error.exit_kind(),
             Self::Runtime(_) => ExitKind::Internal,
         }
@@ -85,7 +89,7 @@ const FAREWELL: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`ServeRunError`]. The run's ending, whatever it is, is no error.
-pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
+pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     let config = config::load(&options.config, &options.overrides, options.seed)?.config;
     let section = config.serve.clone().ok_or_else(|| {
         wrong(
@@ -117,24 +121,31 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
     let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
     let signing_key = config.run.signing_key.clone();
     let signing_key = signing_key.unwrap_or_else(|| beside.join(key_file::DEFAULT_NAME));
+    let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
     let opened = Opened::new(
         (&config, &prepared),
         ledger,
         &signing_key,
         (Sites::Lasting, Naming::new(options.new_data_set)),
+        unfinished.as_ref(),
     )?;
-    let mut folder = RunFolder::create(
-        &config.run.out,
-        config.run.name.as_str(),
-        clock.unix_seconds(),
-    )?;
+    let place = match unfinished {
+        Some(unfinished) => Place::again(unfinished)?,
+        None => Place::make(
+            (&config, &prepared.plan),
+            Spool::Kept,
+            opened.ledger_point(),
+            clock.unix_seconds(),
+        )?,
+    };
     let lobby = Arc::clone(&prepared.lobby);
     let meter = Arc::new(TrafficMeter::default());
     let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
     let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, folder = %folder.path().display(), "waiting for clients");
+        tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
     }
+    runtime.spawn(heed_signals(Arc::clone(&lobby)));
     let (stop, stopped) = oneshot::channel::<()>();
     let federation: Arc<dyn Federation> = lobby.clone();
     let service = runtime.spawn(grpc::serve(
@@ -149,7 +160,7 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
         Conduct {
             config: &config,
             prepared,
-            folder: &mut folder,
+            place,
             clock: &clock,
             opened,
             connections,
@@ -169,12 +180,71 @@ pub fn serve(options: &ServeOptions) -> Result<RunReport, ServeRunError> {
             );
         },
     );
-    farewell(&lobby, &clock);
+    // Clients of a run that only stops are told to wait, and there is no news of an end.
+    if matches!(lobby.phase(), Phase::Done(_)) {
+        farewell(&lobby, &clock);
+    }
     drop(stop);
     if let Ok(Err(error)) = runtime.block_on(service) {
         tracing::error!("the service ended early: {error}");
     }
     Ok(report?)
+}
+
+/// At the first signal the run stops as soon as no result is in hand; at the second, at once.
+async fn heed_signals(lobby: Arc<Lobby>) {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return tracing::warn!("signals can't be heeded: {error}"),
+    };
+    signals.next().await;
+    tracing::info!("stopping after the result in hand; a second signal stops at once");
+    lobby.shut_down();
+    signals.next().await;
+    tracing::warn!("stopped at once; start again to go on from what is stored");
+    std::process::exit(ExitKind::RunFailed.code().into());
+}
+
+/// SIGTERM and SIGINT.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// An interrupt from the keyboard.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Lets clients fetch the news that the run is over, before the service closes.

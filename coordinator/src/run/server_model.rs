@@ -10,8 +10,9 @@ use umbel_proto::plan::Plan;
 use super::RunError;
 use super::summary::Adapted;
 use crate::config::{RunConfig, ServerSection};
-use crate::strategy::Strategy;
+use crate::store::Checkpoint;
 use crate::strategy::schedule::learning_rate;
+use crate::strategy::{State, Strategy};
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {
@@ -58,6 +59,37 @@ impl ServerModel {
             divisor: plan.divisor.get(),
             adaptive: adaptive.map(|rule| (rule, rule.first_threshold() as f32)),
         })
+    }
+
+    /// Goes on from a round's result.
+    pub(super) fn restore(&mut self, stored: &Checkpoint) -> Result<(), RunError> {
+        if stored.parameters.len() != self.parameters.len() {
+            return Err(RunError::Parameters {
+                found: stored.parameters.len(),
+                expected: self.parameters.len(),
+            });
+        }
+        self.parameters = stored.parameters.to_vec();
+        self.strategy.restore(stored.optimiser.clone())?;
+        match (&mut self.adaptive, stored.threshold) {
+            (Some((_, threshold)), Some(stored)) => *threshold = stored,
+            (None, None) => {}
+            _ => {
+                let reason = "the stored result and the plan disagree on adaptive clipping";
+                return Err(RunError::Privacy(reason.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the server's optimiser remembers.
+    pub(super) fn optimiser(&self) -> State {
+        self.strategy.state()
+    }
+
+    /// The threshold that clients are told next, with adaptive clipping.
+    pub(super) fn threshold(&self) -> Option<f32> {
+        self.adaptive.as_ref().map(|(_, threshold)| *threshold)
     }
 
     /// What a round begins with, as clients get it.

@@ -1,7 +1,7 @@
 //! What a run leaves on disk: one folder, made new for each run.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,7 +10,7 @@ use time::macros::format_description;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::certificate::content::CERTIFICATE_COPY;
 
-use crate::store::latest_round::LatestRound;
+use crate::observe::recorder::Metric;
 
 /// One line a round.
 const METRICS: &str = "metrics.jsonl";
@@ -59,6 +59,30 @@ impl RunFolder {
         Ok(Self { path, metrics })
     }
 
+    /// The folder of a run that was cut off after so many rounds, and its lines of metrics. A
+    /// torn last line is cut off, and what speaks of later rounds.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] where they can't be read.
+    pub fn open(path: &Path, rounds: u32) -> Result<(Self, Vec<Metric>), RunFolderError> {
+        let file = path.join(METRICS);
+        let read = || {
+            let mut metrics = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(&file)?;
+            let mut text = Vec::new();
+            metrics.read_to_end(&mut text)?;
+            let (lines, sound) = whole_lines(&text, rounds);
+            metrics.set_len(sound as u64)?;
+            Ok((metrics, lines))
+        };
+        let (metrics, lines) = read().map_err(failed(&file))?;
+        let path = path.to_owned();
+        Ok((Self { path, metrics }, lines))
+    }
+
     /// A folder that is there, with this file in place of its `metrics.jsonl`.
     #[cfg(test)]
     pub(crate) fn with_metrics(path: PathBuf, metrics: File) -> Self {
@@ -87,7 +111,10 @@ impl RunFolder {
     pub fn metric(&self, line: &impl Serialize) -> Result<(), RunFolderError> {
         let file = self.path.join(METRICS);
         let text = json_line(line).map_err(failed(&file))?;
-        (&self.metrics).write_all(&text).map_err(failed(&file))
+        let written = (&self.metrics).write_all(&text);
+        // A run that is taken up again reads what was found of its last round here.
+        let synced = written.and_then(|()| self.metrics.sync_data());
+        synced.map_err(failed(&file))
     }
 
     /// Writes all lines of `metrics.jsonl` anew, in place of whatever is in it.
@@ -98,36 +125,6 @@ impl RunFolder {
         let texts: io::Result<Vec<_>> = lines.iter().map(json_line).collect();
         let texts = texts.map_err(failed(&self.path.join(METRICS)))?;
         self.write(METRICS, &texts.concat())
-    }
-
-    /// Stores a round's result in place of the one before, durably, and atomically: after a
-    /// crash one of the two is there, whole.
-    ///
-    /// # Errors
-    /// [`RunFolderError`] where it can't be written.
-    pub fn store(&self, round: &LatestRound<'_>) -> Result<(), RunFolderError> {
-        let path = self.path.join(LatestRound::FILE);
-        let draft = self.path.join(format!(".{}.draft", LatestRound::FILE));
-        let write = || {
-            let mut file = File::create(&draft)?;
-            round.write(&mut file)?;
-            file.sync_data()?;
-            fs::rename(&draft, &path)?;
-            sync_folder(&self.path)
-        };
-        write().map_err(failed(&path))
-    }
-
-    /// Removes the last round's result, once the model is saved.
-    ///
-    /// # Errors
-    /// [`RunFolderError`] where it can't be removed.
-    pub fn forget_latest_round(&self) -> Result<(), RunFolderError> {
-        let path = self.path.join(LatestRound::FILE);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&path)(e)),
-            _ => Ok(()),
-        }
     }
 
     /// Writes a file as a whole, durably: a reader sees the old or the new content, never a
@@ -204,16 +201,20 @@ fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Makes new names in a folder survive a crash.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Other systems have no way to sync a folder.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+/// The lines at the beginning of a text that were written as a whole, and how long they are.
+fn whole_lines(text: &[u8], rounds: u32) -> (Vec<Metric>, usize) {
+    let (mut lines, mut sound) = (Vec::new(), 0);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let metric = serde_json::from_slice::<Metric>(line);
+        match metric {
+            Ok(metric) if line.ends_with(b"\n") && metric.round <= rounds => {
+                lines.push(metric);
+                sound += line.len();
+            }
+            _ => break,
+        }
+    }
+    (lines, sound)
 }
 
 fn json_line(value: &impl Serialize) -> io::Result<Vec<u8>> {

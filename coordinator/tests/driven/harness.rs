@@ -11,7 +11,11 @@ use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::RoundSettings;
 use umbel_coordinator::run::clock::Clock;
-use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
+use umbel_coordinator::run::place::begun;
+use umbel_coordinator::run::{
+    AnyLedgerStorage, Driven, Driver, Health, Observer, Outcome, RoundSummary,
+};
+use umbel_coordinator::store::{Change, MemoryStore, RunStore};
 use umbel_privacy::budget::Budget;
 use umbel_privacy::certificate::SigningKey;
 use umbel_privacy::lattice::LatticeVector;
@@ -19,6 +23,7 @@ use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::NoisePlacement;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
 use umbel_proto::plan::{AgreedPlan, Plan, WrittenPlan};
@@ -77,7 +82,7 @@ pub fn unprotected() -> AgreedPlan {
     })
 }
 
-const CONFIGURATION: &str = "
+pub const CONFIGURATION: &str = "
 [run]
 name = 'test'
 rounds = 1
@@ -102,7 +107,7 @@ name = 'b'
 
 /// A clock that moves when it is told to.
 #[derive(Default)]
-struct HandClock(AtomicU64);
+pub struct HandClock(AtomicU64);
 
 impl Clock for HandClock {
     fn elapsed(&self) -> Duration {
@@ -117,19 +122,13 @@ impl Clock for HandClock {
 /// Keeps nothing, and finds everything sound.
 pub struct Nobody;
 
-impl RoundStore for Nobody {
-    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 impl Observer for Nobody {
     fn round_done(&mut self, _: &RoundSummary) -> Health {
         Health::Sound
     }
 }
 
-fn client(name: &str) -> ClientId {
+pub fn client(name: &str) -> ClientId {
     name.parse().expect("a valid name")
 }
 
@@ -210,7 +209,7 @@ impl Clients<'_> {
 
     /// Can't go on.
     pub fn leaves(&self, name: &str) {
-        self.lobby.leave(&client(name));
+        self.lobby.leave(&client(name), Departure::Unsaid);
     }
 
     /// Both are asked, and answer.
@@ -277,20 +276,23 @@ pub fn run_watched(
     let clock = HandClock::default();
     let mut config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
     config.server.learning_rate = number(learning_rate);
+    let store = Arc::new(MemoryStore::default());
+    let begun = begun(&config, &plan, LedgerPoint::START, 0);
+    store.commit(Change::Begun(begun)).expect("a new store");
     let driver = Driver::new(
-        plan.plan().clone(),
+        plan,
         config,
         Arc::clone(&lobby),
         spending,
         vec![0.0; PARAMETERS],
-        &clock,
+        (&clock, store),
     )
     .expect("a driver");
     let key = SigningKey::generate(&mut NoiseSource::seeded(1, "coordinator")).expect("a key");
     let ledger = (Arc::from([]), LedgerPoint::START);
     lobby.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
     std::thread::scope(|scope| {
-        let driving = scope.spawn(move || driver.drive(&mut Nobody, observer));
+        let driving = scope.spawn(move || driver.drive(observer));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "test".into(),
@@ -310,14 +312,18 @@ pub fn run_watched(
             clock.0.fetch_add(61, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(20));
         }
-        driving.join().expect("no panic").expect("an ending")
+        match driving.join().expect("no panic") {
+            Ok(Driven::Over(outcome)) => *outcome,
+            other => panic!("{other:?}"),
+        }
     })
 }
 
-fn spending(test: &str, plan: &AgreedPlan) -> Spending<FileLedgerStorage> {
+fn spending(test: &str, plan: &AgreedPlan) -> Spending<AnyLedgerStorage> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("driven-{test}.jsonl"));
     let _ = std::fs::remove_file(&path);
-    let ledger = Ledger::open(FileLedgerStorage::open(&path).expect("a file")).expect("a ledger");
+    let storage: AnyLedgerStorage = Box::new(FileLedgerStorage::open(&path).expect("a file"));
+    let ledger = Ledger::open(storage).expect("a ledger");
     let budget = plan.protection.expect("a promise").budget;
     Spending::open(ledger, "data".into(), budget, plan).expect("a sound plan")
 }

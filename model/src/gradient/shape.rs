@@ -103,7 +103,7 @@ impl Work<'_> {
         // A bucket never exceeds what memory was counted for, nor the model's positions.
         let most = match longest <= usual {
             true => usual,
-            false => self.model.config().max_positions,
+            false => self.model.spec().max_tokens(),
         };
         let tokens = rung(longest.max(LEAST_TOKENS)).min(most).max(longest);
         let rows = rung(members.len()).min(self.batch.rows());
