@@ -48,7 +48,7 @@ pub struct Key {
 pub struct Run {
     /// The site's configuration (client.toml).
     pub config: PathBuf,
-    /// `policy.data_set` is other data than any that the ledger knows, so that its spending
+    /// `policy.data_set` is other data than any that the ledger knows, so its spending
     /// begins at 0. Not needed for a new ledger.
     #[arg(long)]
     pub new_data_set: bool,

@@ -54,7 +54,7 @@ pub struct Serve {
     /// Begin a new run even if one of this name was cut off. What that one cost stays charged.
     #[arg(long)]
     pub new: bool,
-    /// `privacy.data_set` is other data than any that the ledger knows, so that its spending
+    /// `privacy.data_set` is other data than any that the ledger knows, so its spending
     /// begins at 0. Not needed for a new ledger.
     #[arg(long)]
     pub new_data_set: bool,

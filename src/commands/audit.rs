@@ -41,8 +41,8 @@ use super::print_json;
 /// A bound from one run is never tight, and stays below about ln(canaries / 3). The output says
 /// which bound a right mechanism is expected to give, and whether halved noise would be
 /// noticed. Where it wouldn't, audit more canaries, or fewer rounds with more noise: the code
-/// is the same. For the unit client there is an estimate besides (Andrew et al. 2023), which
-/// proves nothing, and decides nothing.
+/// is the same. For the unit client there is also an estimate (Andrew et al. 2023), which proves
+/// nothing and decides nothing.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -92,7 +92,7 @@ pub struct Audit {
     /// The probability with which the lower bound holds, 0.75 to below 1.
     #[arg(long, default_value_t = 0.95)]
     confidence: f64,
-    /// Make the audit repeatable. Canaries are nobody, so that this endangers nobody.
+    /// Make the audit repeatable. Canaries are nobody, so this endangers nobody.
     #[arg(long)]
     seed: Option<u64>,
     /// Print one JSON object, and show no progress bar.

@@ -55,8 +55,8 @@ pub struct Simulate {
     /// Go on with a run that was cut off, in its folder, by the same configuration and seed.
     #[arg(long, value_name = "RUN_DIR")]
     resume: Option<PathBuf>,
-    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so that its spending
-    /// begins at 0.
+    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so its spending begins
+    /// at 0.
     #[arg(long)]
     new_data_set: bool,
     /// Folder in which the run's folder is made [default: run.out].

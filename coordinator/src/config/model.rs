@@ -15,9 +15,10 @@ use super::{ConfigError, refuse};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSection {
-    /// Folder of a pretrained encoder in Hugging Face layout: `config.json`, `model.safetensors`,
-    /// `tokenizer.json`. A model that Umbel trained needs its certificate, either in the folder as
-    /// `umbel_certificate.json` or in its run's folder as `certificate.json`.
+    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa or CamemBERT) in Hugging Face
+    /// layout: `config.json`, `model.safetensors`, `tokenizer.json`. A model that Umbel trained
+    /// needs its certificate, either in the folder as `umbel_certificate.json` or in its run's
+    /// folder as `certificate.json`.
     pub base: PathBuf,
     /// What is trained: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters),
     /// `bias` (every bias, also those of layer normalisations but not their scales: BitFit) or

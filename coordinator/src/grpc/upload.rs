@@ -176,7 +176,7 @@ mod tests {
         let upload = runtime.block_on(receive(stream, 5, STALL, &TrafficMeter::default()));
         let reason = refusal(upload);
         assert!(
-            reason.contains("6 bytes are announced, but 5 is the most"),
+            reason.contains("6 bytes are announced, but at most 5 are accepted"),
             "{reason}"
         );
     }

@@ -95,7 +95,7 @@ fn epsilon_note(run: &RunSummary) -> String {
     let budget = run.privacy.epsilon_budget.map(figures::parameter);
     let budget = budget.map_or(String::new(), |budget| format!("of {budget}, "));
     let several = match run.privacy.spans_runs {
-        true => ", spent by several runs: no guarantee, which only the budget is",
+        true => ", spent by several runs: only the budget is a guarantee",
         false => "",
     };
     format!("{budget}{}{several}", run.privacy.adjacency)
