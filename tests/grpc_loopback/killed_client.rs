@@ -70,7 +70,9 @@ fn killed_before_it_has_an_answer_a_client_sends_the_same_bytes_and_pays_once() 
 #[test]
 fn asked_to_stop_a_client_says_so_ends_well_and_pays_nothing_twice() {
     let bench = Bench::new();
-    let mut script = bench.offered("stopped", 20, LOCAL).script(&[(1, 1), (1, 1)]);
+    let mut script = bench
+        .offered("stopped", 20, LOCAL)
+        .script(&[(1, 1), (1, 1)]);
     script.thinks = Duration::from_secs(2);
     let script = Arc::new(script);
     let coordinator = Coordinator::start(&script, Security::LoopbackOnly);

@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rustls::{AlertDescription, CertificateError};
-use umbel_privacy::certificate::key_file::is_private;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use umbel_privacy::certificate::key_file::is_private;
 
 use super::failure::chain;
 use crate::transport::TransportError;
