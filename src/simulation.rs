@@ -89,7 +89,7 @@ pub fn simulate(
         Some(folder) => Unfinished::in_folder(folder, run, Spool::Elsewhere)
             .and_then(|found| Ok((found.folder().to_owned(), Some(found)))),
         None => {
-            let name = &config.run.name;
+            let name = config.run.name.as_str();
             let made = RunFolder::create(&config.run.out, name, clock.unix_seconds());
             made.map(|folder| (folder.path().to_owned(), None))
                 .map_err(PlaceError::from)
@@ -101,8 +101,8 @@ pub fn simulate(
         device: prepared.device.clone(),
         noise_multiplier: prepared
             .plan
-            .is_private()
-            .then_some(prepared.plan.privacy.noise_multiplier),
+            .protection
+            .map(|promise| promise.noise_multiplier.get()),
     });
     let sites = sites(config, options, &folder)?;
     let signing_key = config.run.signing_key.clone();

@@ -11,9 +11,11 @@
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
 //! | [`signals`] | being asked to stop |
+//! | [`command_line`] | what `umbel-client` can be asked to do |
 
 #![forbid(unsafe_code)]
 
+pub mod command_line;
 pub mod compute;
 pub mod config;
 mod draws;

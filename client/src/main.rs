@@ -3,14 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+use umbel_client::command_line::{Arguments, Command, Key, Run};
 use umbel_client::compute::ComputeSlots;
 use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
@@ -23,53 +23,6 @@ use umbel_privacy::certificate::key_file;
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
-
-/// A data site of a federated run: trains on its own table and sends nothing but what its
-/// own ledger has paid for.
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = ExitKind::help()
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Run(Run),
-    Key(Key),
-}
-
-/// Print the public half of the key with which this site signs
-///
-/// Makes the key where there is none. Tell the digits to whoever verifies runs, by a way that
-/// the coordinator doesn't control: `umbel verify RUN_DIR --site NAME=DIGITS`.
-#[derive(Args)]
-struct Key {
-    /// The site's configuration (client.toml).
-    config: PathBuf,
-}
-
-/// Take part in a run until it ends
-///
-/// Dials out to the coordinator; nothing needs to reach this machine. May be started again
-/// at any time: the ledger remembers what was spent, and an update that was paid for is sent
-/// again as it is. A coordinator that was started again is joined again. On SIGTERM or SIGINT the
-/// client tells the coordinator that it leaves, and ends.
-#[derive(Args)]
-struct Run {
-    /// The site's configuration (client.toml).
-    config: PathBuf,
-    /// `policy.data_set` is other data than any that the ledger knows, so that its spending
-    /// begins at 0. Not needed for a new ledger.
-    #[arg(long)]
-    new_data_set: bool,
-    /// Write logs as JSON, one object a line.
-    #[arg(long)]
-    log_json: bool,
-}
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {

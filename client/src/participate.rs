@@ -8,7 +8,7 @@ use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{
     BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
 };
-use umbel_proto::plan::{Plan, PlanError};
+use umbel_proto::plan::{AgreedPlan, PlanError};
 
 use crate::policy::PolicyViolation;
 use crate::site::{Owed, Site, SiteError, SiteSettings};
@@ -116,18 +116,20 @@ fn take_part(
     let place = settings.ledger.clone();
     let labels = settings.labels.clone();
     let mut joined = join(transport, &place, &labels)?;
-    let plan = Plan::from_json(&joined.welcome.plan)?;
+    let plan = AgreedPlan::from_bytes(&joined.welcome.plan)?;
+    let digest = plan.digest();
     let files = &joined.welcome.files;
-    settings.policy_for(&plan).accept(&plan, files)?;
+    if let Some(policy) = &settings.policy {
+        policy.accept(&plan, files)?;
+    }
     let mut content = Vec::with_capacity(files.len());
     for file in files {
         content.push((file.name.clone(), transport.blob(&file.digest)?));
     }
-    let digest = BlobDigest::of(&joined.welcome.plan);
-    let mut site = Site::open(settings, plan, digest, &content)?;
+    let mut site = Site::open(settings, plan, &content)?;
     drop(content);
     progress(Progress::Ready {
-        rounds: site.plan().rounds,
+        rounds: site.plan().rounds.get(),
     });
     let mut rejoining = Rejoining::default();
     let mut refused_in = None;

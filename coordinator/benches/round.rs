@@ -19,15 +19,13 @@ use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::place::begun;
 use umbel_coordinator::run::{Driven, Driver, Health, Observer, Outcome, RoundSummary};
 use umbel_coordinator::store::{Change, MemoryStore, RunStore};
-use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
     BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
 };
-use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::{AgreedPlan, Plan};
 
 fn main() {
     divan::main();
@@ -123,12 +121,12 @@ impl OpenRound {
     fn of(clients: &[ClientId]) -> Self {
         let plan = plan();
         let offer = Offer {
-            plan: plan.to_json(),
-            labels: plan.classifier.labels.clone(),
+            plan: plan.bytes().to_vec(),
+            labels: plan.classifier.options.labels.clone(),
             files: Vec::new(),
         };
-        let width = plan.coordinate_width().expect("a width");
-        let rules = UpdateRules::of(&plan).expect("a sound plan");
+        let width = plan.coordinate_width();
+        let rules = UpdateRules::of(&plan);
         let lobby = Arc::new(Lobby::new(offer, rules, settings(clients)));
         let sent = plan.clone();
         let driving = drive(plan, clients, Arc::clone(&lobby));
@@ -158,7 +156,7 @@ impl OpenRound {
     }
 }
 
-fn drive(plan: Plan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outcome> {
+fn drive(plan: AgreedPlan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outcome> {
     let section = |client| format!("[[clients]]\nname = '{client}'\n");
     let sections: String = clients.iter().map(section).collect();
     let text = [CONFIGURATION, &sections].concat();
@@ -202,45 +200,16 @@ optimiser = 'sgd'
 learning_rate = 0.1
 ";
 
-fn plan() -> Plan {
-    Plan {
-        run: "bench".into(),
-        rounds: 1,
-        summed: Summed::Gradients,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::None,
-            placement: NoisePlacement::Central,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon: 8.0,
-            delta: 1e-5,
-            noise_multiplier: 0.0,
-            allow_weak_noise: false,
-            sampling_rate: 1.0,
-            clipping_norm: 1.0,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights: BlobDigest::of(b"weights"),
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 8,
-            dropout: 0.0,
-            parameters: PARAMETERS,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 1,
-            max_units: 4,
-            clean: false,
-            optimisation: None,
-        },
-        seed: None,
-    }
+/// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
+const EXAMPLE: &[u8] = include_bytes!("../../proto/plan.example.json");
+
+/// One round in which nobody is protected.
+fn plan() -> AgreedPlan {
+    let example = Plan::from_json(EXAMPLE).expect("a plan");
+    let changed = example.changed(|plan| {
+        plan.rounds = 1.try_into().expect("a round");
+        plan.protection = None;
+        plan.classifier.parameters = PARAMETERS;
+    });
+    changed.expect("a plan").into()
 }

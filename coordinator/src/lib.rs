@@ -14,11 +14,13 @@
 //! | [`certificate`] | the run's certificate: made, countersigned, checked |
 //! | [`grpc`] | the service, for runs over the network |
 //! | [`init`] | certificates and configurations for a new federation |
+//! | [`command_line`] | what `umbel-coordinator` can be asked to do |
 
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod certificate;
+pub mod command_line;
 pub mod config;
 pub mod grpc;
 pub mod init;

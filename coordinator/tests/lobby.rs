@@ -11,69 +11,35 @@ use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Phase, RoundSettings};
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
-use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::federation::{Federation, RefusalKind};
-use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
-use umbel_proto::plan::{
-    BasePlan, ClassifierPlan, ClippingRule, LocalOptimisation, LocalOptimiser, LocalPlan, Plan,
-    PrivacyPlan,
-};
+use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
+use umbel_proto::method::Method;
+use umbel_proto::plan::{AgreedPlan, Plan};
 
 const PARAMETERS: usize = 5;
 
+/// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
+const EXAMPLE: &[u8] = include_bytes!("../../proto/plan.example.json");
+
 /// A plan in which each client is a unit, clipped to norm 1.
-fn plan() -> Plan {
-    Plan {
-        run: "test".into(),
-        rounds: 1,
-        summed: Summed::Deltas,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::Client,
-            placement: NoisePlacement::Central,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon: 8.0,
-            delta: 1e-5,
-            noise_multiplier: 1.0,
-            allow_weak_noise: false,
-            sampling_rate: 1.0,
-            clipping_norm: 1.0,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights: BlobDigest::of(b"weights"),
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 8,
-            dropout: 0.0,
-            parameters: PARAMETERS,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 1,
-            max_units: 1,
-            clean: false,
-            optimisation: Some(LocalOptimisation {
-                optimiser: LocalOptimiser::Sgd,
-                steps: 1,
-                batch: 1,
-                learning_rate: 0.1,
-                weight_decay: 0.0,
-                momentum: 0.0,
-            }),
-        },
-        seed: None,
-    }
+fn plan() -> AgreedPlan {
+    let steps = r#"{"optimiser": "sgd", "steps": 1, "batch": 1, "learning_rate": 0.1}"#;
+    let example = Plan::from_json(EXAMPLE).expect("a plan");
+    let changed = example.changed(|plan| {
+        plan.rounds = 1.try_into().expect("a round");
+        plan.method = Method::Deltas(serde_json::from_str(steps).expect("steps"));
+        plan.sampling_rate = SamplingRate::ALL;
+        plan.classifier.parameters = PARAMETERS;
+        let promise = plan.protection.as_mut().expect("the example promises");
+        promise.unit = PrivacyUnit::Client;
+        promise.clipping_norm = 1.0.try_into().expect("a norm");
+    });
+    changed.expect("a plan").into()
 }
 
 fn client(name: &str) -> ClientId {
@@ -92,8 +58,8 @@ fn hello() -> Hello {
 fn lobby() -> Lobby {
     let plan = plan();
     let offer = Offer {
-        plan: plan.to_json(),
-        labels: plan.classifier.labels.clone(),
+        plan: plan.bytes().to_vec(),
+        labels: plan.classifier.options.labels.clone(),
         files: Vec::new(),
     };
     let settings = RoundSettings {
@@ -103,7 +69,7 @@ fn lobby() -> Lobby {
         sampled: false,
         attempts: 1,
     };
-    let rules = UpdateRules::of(&plan).expect("a sound plan");
+    let rules = UpdateRules::of(&plan);
     let lobby = Lobby::new(offer, rules, settings);
     let ledger = (Arc::from([]), LedgerPoint::START);
     let key = key("coordinator").public_key();
@@ -118,10 +84,10 @@ fn key(of: &str) -> SigningKey {
 /// An update whose first coordinate is `share` of the clipping norm.
 fn update(share: f64) -> Vec<u8> {
     let plan = plan();
-    let steps = (share / plan.submitted_step().expect("a step").get()) as i64;
+    let steps = (share / plan.submitted_step().get()) as i64;
     let mut values = vec![0; PARAMETERS];
     values[0] = steps;
-    let width = plan.coordinate_width().expect("a width");
+    let width = plan.coordinate_width();
     LatticeVector::from_values(values)
         .encode(width)
         .expect("it fits")
@@ -182,7 +148,7 @@ fn an_update_outside_of_a_round_is_refused() {
 
 #[test]
 fn what_counts_is_checked_on_what_was_received() {
-    let rules = UpdateRules::of(&plan()).expect("a sound plan");
+    let rules = UpdateRules::of(&plan());
     assert!(
         rules.read(&update(1.0)).is_ok(),
         "exactly the clipping norm"

@@ -6,10 +6,10 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use umbel_model::bert::{Activation, BertConfig};
+use umbel_model::families::{Activation, BERT, Positions, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling,
-    TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, PhysicalBatch,
+    Pooling, TrainableSet, gradient_sum,
 };
 
 fn main() {
@@ -29,22 +29,24 @@ const TOKENIZER: &[u8] = br###"{"version":"1.0","truncation":null,"padding":null
 const SIZES: [(usize, usize, usize); 2] = [(2, 128, 2), (6, 384, 12)];
 
 fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier {
-    let config = BertConfig {
+    let config = TransformerSpec {
+        family: BERT,
         vocab_size: VOCABULARY,
         hidden_size,
         layers,
         heads,
         intermediate_size: 4 * hidden_size,
-        max_positions: TOKENS,
-        type_vocab_size: 2,
+        position_rows: TOKENS,
+        positions: Positions::FromZero,
+        token_types: Some(2),
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
     };
     let options = ClassifierOptions {
         labels: ["negative", "positive"].map(str::to_owned).to_vec(),
         pooling: Pooling::Mean,
-        max_tokens: TOKENS,
-        dropout: 0.0,
+        max_tokens: TOKENS.try_into().expect("a length"),
+        dropout: Dropout::NONE,
         train: TrainableSet::Encoder,
     };
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");

@@ -4,32 +4,20 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use rand::{Rng, RngExt};
+use serde_json::Value;
+use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, TrainableSet};
 
-use crate::bert::{Batch, BertConfig, Network, Weight};
+use crate::bert::{Batch, Network, Weight};
 use crate::checkpoint::{
-    ModelFiles, NamedWeight, Precision, SavedModel, Saving, load_weights, write_folder,
+    ModelFiles, NamedWeight, Precision, SavedModel, Saving, load_weights, missing, write_folder,
 };
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
+use crate::families::TransformerSpec;
 use crate::gradient::isolation::Isolation;
 use crate::host::HostCache;
-use crate::parameters::{ParameterLayout, Part, Pooling, Role, TrainableSet};
+use crate::parameters::{ParameterLayout, Part, Role, trains};
 use crate::tokenizer::Tokenizer;
-
-/// What turns a pretrained encoder into a classifier.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClassifierOptions {
-    /// The labels, in the order of the outputs.
-    pub labels: Vec<String>,
-    /// How hidden states become one vector.
-    pub pooling: Pooling,
-    /// Tokens of a text that are read, special tokens included.
-    pub max_tokens: usize,
-    /// Dropout rate in training.
-    pub dropout: f64,
-    /// Which parameters are trained.
-    pub train: TrainableSet,
-}
 
 /// A classifier.
 #[derive(Clone, Debug)]
@@ -59,7 +47,8 @@ impl Classifier {
         rng: &mut R,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let (mut model, found) = Self::assemble(files, options, device)?;
+        let spec = TransformerSpec::from_json(&files.config)?;
+        let (mut model, found) = Self::assemble(&spec, files, options, device)?;
         model.network.visit(&mut |name, (part, _), weight| {
             // A layer of which a part is missing is drawn anew as a whole.
             let layer = name.split('.').next().unwrap_or(name);
@@ -82,27 +71,30 @@ impl Classifier {
         options: ClassifierOptions,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        Ok(Self::assemble(files, options, device)?.0)
+        let spec = TransformerSpec::from_json(&files.config)?;
+        Ok(Self::assemble(&spec, files, options, device)?.0)
     }
 
-    /// Opens a folder that [`Classifier::save`] wrote, or any other with a BERT for sequence
-    /// classification.
+    /// Opens a folder that [`Classifier::save`] wrote, or any other with a model for sequence
+    /// classification of a family that is supported.
     ///
     /// # Errors
     /// [`ModelError`] naming the file or tensor; also where there is no trained classifier.
     pub fn open(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let files = ModelFiles::read(folder)?;
+        let spec = TransformerSpec::from_json(&files.config)?;
         let saved = SavedModel::from_json(&files.config)?;
         let options = ClassifierOptions {
             labels: saved.labels,
             pooling: saved.pooling,
-            max_tokens: saved.max_tokens,
-            dropout: 0.0,
+            max_tokens: MaxTokens::try_from(saved.max_tokens)
+                .map_err(|e| ModelError::Config(e.to_string()))?,
+            dropout: Dropout::NONE,
             train: TrainableSet::Head,
         };
-        let (model, found) = Self::assemble(&files, options, device)?;
+        let (model, found) = Self::assemble(&spec, &files, options, device)?;
         if let Some(name) = found.missing() {
-            return Err(ModelError::MissingTensor { name: name.into() });
+            return Err(missing(&spec, name, model.options.pooling));
         }
         Ok(model)
     }
@@ -113,22 +105,22 @@ impl Classifier {
     /// [`ModelError::Config`] for sizes that can't be; [`ModelError::Tokenizer`] where
     /// `tokenizer_json` is none.
     pub fn random<R: Rng>(
-        config: &BertConfig,
+        spec: &TransformerSpec,
         tokenizer_json: &[u8],
         options: ClassifierOptions,
         rng: &mut R,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let config = &config.clone().checked()?;
+        let spec = &spec.clone().checked()?;
         let tokenizer =
-            Tokenizer::from_json(tokenizer_json, options.max_tokens, config.vocab_size)?;
-        let mut network = Network::zeros(config, options.pooling, options.labels.len(), device);
+            Tokenizer::from_json(tokenizer_json, options.max_tokens.get(), spec.vocab_size)?;
+        let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
         if let Some(lora) = options.train.lora() {
             network.adapt(&lora);
         }
-        let config_json = SavedModel::config_of(config);
+        let config_json = Value::Object(spec.family.config(spec)).to_string();
         let mut model = Self::of_parts(network, tokenizer, options, device);
-        model.config_json = config_json;
+        model.config_json = config_json.into_bytes();
         model.tokenizer_json = tokenizer_json.to_vec();
         model.network.visit(&mut |name, _, weight| {
             // Scales near 1 and everything else near 0, so that no gradient vanishes.
@@ -146,30 +138,30 @@ impl Classifier {
     }
 
     fn assemble(
+        spec: &TransformerSpec,
         files: &ModelFiles,
         options: ClassifierOptions,
         device: &Device,
     ) -> Result<(Self, crate::checkpoint::HeadFound), ModelError> {
-        let config = BertConfig::from_json(&files.config)?;
         // Before memory is asked for: a size with a digit too many would end the program.
-        if config.encoder_parameters() > files.weights.len() as u128 {
+        if spec.encoder_parameters() > files.weights.len() as u128 {
             return Err(ModelError::Config(format!(
                 "its sizes ask for {} parameters, more than the {} bytes of model.safetensors \
                  can hold; the two files don't belong together",
-                config.encoder_parameters(),
+                spec.encoder_parameters(),
                 files.weights.len()
             )));
         }
-        let max_tokens = options.max_tokens.min(config.max_positions);
-        let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, config.vocab_size)?;
-        let mut network = Network::zeros(&config, options.pooling, options.labels.len(), device);
+        let max_tokens = options.max_tokens.get().min(spec.max_tokens());
+        let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, spec.vocab_size)?;
+        let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
         let found = load_weights(&mut network, &files.weights, device)?;
         if let Some(lora) = options.train.lora() {
-            if lora.rank() > config.hidden_size {
+            if lora.rank.get() > spec.hidden_size {
                 return Err(ModelError::Lora(format!(
                     "rank is {}, more than this model's hidden size {}; choose a smaller one",
-                    lora.rank(),
-                    config.hidden_size
+                    lora.rank.get(),
+                    spec.hidden_size
                 )));
             }
             network.adapt(&lora);
@@ -188,7 +180,7 @@ impl Classifier {
     ) -> Self {
         let mut trained = Vec::new();
         let Ok(()) = network.visit(&mut |name, (part, role), weight| {
-            if options.train.trains(part, role) {
+            if trains(options.train, part, role) {
                 trained.push((name.to_owned(), weight.shape()));
             }
             Ok::<(), std::convert::Infallible>(())
@@ -217,9 +209,9 @@ impl Classifier {
         &self.options
     }
 
-    /// The network's sizes.
-    pub fn config(&self) -> &BertConfig {
-        self.network.config()
+    /// What the network is built from.
+    pub fn spec(&self) -> &TransformerSpec {
+        self.network.spec()
     }
 
     /// The order of the trained parameters.
@@ -262,7 +254,7 @@ impl Classifier {
         let set = self.options.train;
         // Clones share the tensors' memory.
         let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
-            if set.trains(part, role) {
+            if trains(set, part, role) {
                 flat.extend(weight.host_values());
             }
             Ok::<(), std::convert::Infallible>(())
@@ -291,7 +283,7 @@ impl Classifier {
         let device = self.device.clone();
         let mut rest = parameters;
         let Ok(()) = self.network.visit(&mut |_, (part, role), weight| {
-            if set.trains(part, role) {
+            if trains(set, part, role) {
                 let (values, after) = rest.split_at(weight.shape().iter().product());
                 rest = after;
                 weight.put(values.to_vec(), &device);
@@ -352,6 +344,7 @@ impl Classifier {
 
     fn saving(&self) -> Saving<'_> {
         Saving {
+            spec: self.spec(),
             model: SavedModel {
                 labels: self.options.labels.clone(),
                 pooling: self.options.pooling,
@@ -387,7 +380,8 @@ impl Classifier {
                 return Err(ModelError::Row { row, reason });
             }
         }
-        Ok(Batch::new(rows, tokens.max(1), &self.device))
+        let positions = self.spec().positions;
+        Ok(Batch::new(rows, tokens.max(1), positions, &self.device))
     }
 
     /// Checks that a row fits the model; `row` is its place in what the caller was given.
@@ -395,17 +389,17 @@ impl Classifier {
     /// # Errors
     /// [`ModelError::Row`] for one that is empty, too long or has an unknown token.
     pub(crate) fn check_row(&self, row: usize, tokens: &[u32]) -> Result<(), ModelError> {
-        let config = self.network.config();
+        let spec = self.spec();
         let reason = if tokens.is_empty() {
             "it has no tokens".to_owned()
-        } else if tokens.len() > config.max_positions {
+        } else if tokens.len() > spec.max_tokens() {
             format!(
                 "its {} tokens are more than {}",
                 tokens.len(),
-                config.max_positions
+                spec.max_tokens()
             )
-        } else if tokens.iter().any(|id| *id as usize >= config.vocab_size) {
-            format!("it has a token that isn't below {}", config.vocab_size)
+        } else if tokens.iter().any(|id| *id as usize >= spec.vocab_size) {
+            format!("it has a token that isn't below {}", spec.vocab_size)
         } else {
             return Ok(());
         };

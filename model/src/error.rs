@@ -1,6 +1,7 @@
 //! What can go wrong with a model: every message names the file or tensor and what to do.
 
 use std::path::{Path, PathBuf};
+use umbel_privacy::word::UnknownWord;
 
 /// Why a model can't be read, built, run or saved.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// `config.json` isn't one of a BERT that this version knows.
+    /// `config.json` isn't that of an encoder that this version knows.
     #[error("config.json: {0}")]
     Config(String),
     /// `tokenizer.json` can't be used, or a text can't be tokenised.
@@ -32,11 +33,13 @@ pub enum ModelError {
     Weights(String),
     /// A tensor isn't there.
     #[error(
-        "model.safetensors: there is no tensor `{name}` (nor `bert.{name}`); is this a BERT, and does config.json belong to it?"
+        "model.safetensors: there is no tensor `{name}` (nor `{prefix}.{name}`); does config.json belong to it?"
     )]
     MissingTensor {
-        /// Its Hugging Face name.
+        /// Its name in the file.
         name: String,
+        /// What the encoder's names begin with in a classifier's file.
+        prefix: &'static str,
     },
     /// A tensor has another shape than the configuration says.
     #[error(
@@ -85,15 +88,8 @@ pub enum ModelError {
         found: usize,
     },
     /// A word that names nothing.
-    #[error("{what} `{found}` isn't one of {expected}")]
-    UnknownWord {
-        /// What it should name.
-        what: &'static str,
-        /// What was given.
-        found: String,
-        /// What it may be.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Word(#[from] UnknownWord),
     /// Adapters that can't be.
     #[error("LoRA: {0}")]
     Lora(String),

@@ -53,8 +53,8 @@ pub fn logits(
 /// [`ModelError::Scores`] where they aren't.
 pub fn check_scores(model: &Classifier) -> Result<(), ModelError> {
     const TOKENS: usize = 8;
-    let config = model.config();
-    let tokens = TOKENS.min(config.vocab_size).min(config.max_positions);
+    let spec = model.spec();
+    let tokens = TOKENS.min(spec.vocab_size).min(spec.max_tokens());
     logits(model, &[(0..tokens as u32).collect()], 1).map(drop)
 }
 

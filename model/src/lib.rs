@@ -3,9 +3,10 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`Classifier`], [`bert`] | the network, its tokeniser and labels, on a device |
+//! | [`Classifier`] | the network, its tokeniser and labels, on a device |
+//! | [`families`] | which encoders there are, and how their files are read |
 //! | [`ModelFiles`] | Hugging Face folders, in and out |
-//! | [`TrainableSet`], [`LoraConfig`] | which parameters are trained |
+//! | [`ClassifierOptions`], [`TrainableSet`], [`LoraConfig`] | what is made of an encoder and which parameters are trained: a plan's own words, from `umbel-proto` |
 //! | [`gradient_sum`], [`gradient`] | sums of clipped per-unit gradients |
 //! | [`Optimiser`], [`optimiser`] | steps over flat parameters |
 //! | [`data`], [`metrics`] | labelled tables, and how good predictions are |
@@ -15,13 +16,14 @@
 #[cfg(test)]
 extern crate self as umbel_model;
 
-pub mod bert;
+mod bert;
 mod checkpoint;
 mod classifier;
 mod compute_precision;
 pub mod data;
 mod device;
 mod error;
+pub mod families;
 pub mod gradient;
 mod host;
 mod inference;
@@ -32,13 +34,14 @@ mod parameters;
 mod tokenizer;
 
 pub use checkpoint::{ModelFiles, Precision};
-pub use classifier::{Classifier, ClassifierOptions};
+pub use classifier::Classifier;
 pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use gradient::{Clipping, Example, GradientSum, PhysicalBatch, gradient_sum};
 pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
-pub use lora::{LoraConfig, LoraTarget, LoraTargets};
-pub use optimiser::{Optimiser, OptimiserConfig};
-pub use parameters::{LayoutEntry, ParameterLayout, Part, Pooling, Role, TrainableSet};
+pub use optimiser::Optimiser;
+pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};
 pub use tokenizer::Tokenizer;
+pub use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
+pub use umbel_proto::lora::{LoraConfig, LoraTarget, LoraTargets};

@@ -45,7 +45,7 @@ fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
 /// Rows of random tokens, of lengths from 1 to `longest`.
 fn rows(model: &Classifier, longest: usize) -> Vec<Example> {
     let mut rng = ChaCha12Rng::seed_from_u64(3);
-    let vocabulary = model.config().vocab_size as u32;
+    let vocabulary = model.spec().vocab_size as u32;
     let row = |row: usize| Example {
         tokens: (0..1 + row * (longest - 1) / 7)
             .map(|_| rng.random_range(0..vocabulary))
@@ -69,7 +69,7 @@ fn compare(name: &str, train: TrainableSet, longest: usize) {
         Err(reason) => return println!("skipped: {reason}"),
     };
     let options = ClassifierOptions {
-        max_tokens: longest,
+        max_tokens: longest.try_into().expect("a length"),
         ..options(Pooling::Mean, train)
     };
     let mut rng = ChaCha12Rng::seed_from_u64(0);

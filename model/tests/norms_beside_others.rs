@@ -6,14 +6,14 @@ mod support;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use support::{POSITIONS, VOCABULARY};
-use umbel_model::bert::BertConfig;
+use umbel_model::families::TransformerSpec;
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling,
     TrainableSet, gradient_sum,
 };
 
 fn classifier(train: TrainableSet) -> Classifier {
-    let config = BertConfig {
+    let config = TransformerSpec {
         hidden_size: 128,
         heads: 4,
         intermediate_size: 512,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
+use umbel_model::families::{FAMILIES, Family};
 use umbel_model::{Classifier, DeviceChoice, ModelFiles, Pooling, Precision, TrainableSet, logits};
 
 const TEXTS: [&str; 3] = [
@@ -22,17 +23,17 @@ struct Answer {
 
 #[test]
 fn a_classifier_pooled_by_mean_gives_the_same_logits_in_transformers() {
-    compare(Pooling::Mean);
+    compare_all(Pooling::Mean);
 }
 
 #[test]
 fn a_classifier_pooled_by_the_first_token_gives_the_same_logits_in_transformers() {
-    compare(Pooling::Cls);
+    compare_all(Pooling::Cls);
 }
 
 #[test]
 fn a_classifier_with_a_pooler_gives_the_same_logits_in_transformers() {
-    compare(Pooling::Pooler);
+    compare_all(Pooling::Pooler);
 }
 
 #[test]
@@ -42,19 +43,21 @@ fn a_merged_classifier_and_its_adapter_on_the_base_give_the_same_logits_in_pytho
         (Pooling::Pooler, &["all"]),
         (Pooling::Cls, &["attention-output", "output"]),
     ] {
-        compare_adapter(pooling, targets);
+        for family in FAMILIES {
+            compare_adapter(*family, pooling, targets);
+        }
     }
 }
 
 /// Merged, and as an adapter that `peft` puts onto the base model.
-fn compare_adapter(pooling: Pooling, targets: &[&str]) {
+fn compare_adapter(family: &dyn Family, pooling: Pooling, targets: &[&str]) {
     let home = tempfile::tempdir().expect("a folder");
     if let Err(reason) = python(home.path(), &["-c", "import torch, transformers, peft"]) {
         let last = reason.lines().last().unwrap_or_default();
         return println!("skipped: Python has no torch, transformers and peft: {last}");
     }
     let [base, merged, adapter] = ["base", "merged", "adapter"].map(|name| home.path().join(name));
-    let pretrained = support::tiny(support::options(pooling, TrainableSet::Full));
+    let pretrained = tiny(family, pooling);
     pretrained.save(&base, Precision::F32).expect("saved");
     let classifier = adapted(&base, pooling, targets);
     classifier.save(&merged, Precision::F32).expect("saved");
@@ -91,17 +94,29 @@ fn adapted(base: &Path, pooling: Pooling, targets: &[&str]) -> Classifier {
     classifier
 }
 
-fn compare(pooling: Pooling) {
+fn compare_all(pooling: Pooling) {
+    for family in FAMILIES {
+        compare(*family, pooling);
+    }
+}
+
+fn tiny(family: &dyn Family, pooling: Pooling) -> Classifier {
+    let options = support::options(pooling, TrainableSet::Full);
+    support::tiny_of(family, &DeviceChoice::Cpu, options).expect("the CPU")
+}
+
+fn compare(family: &dyn Family, pooling: Pooling) {
     let home = tempfile::tempdir().expect("a folder");
     if let Err(reason) = python(home.path(), &["-c", "import torch, transformers"]) {
         let last = reason.lines().last().unwrap_or_default();
         return println!("skipped: Python has no torch and transformers: {last}");
     }
-    let classifier = support::tiny(support::options(pooling, TrainableSet::Full));
+    let classifier = tiny(family, pooling);
     let folder = home.path().join("classifier");
     classifier.save(&folder, Precision::F32).expect("saved");
     let folder = folder.to_str().expect("a path in UTF-8");
-    compare_logits(home.path(), &classifier, &[folder], &pooling.to_string());
+    let what = format!("{family:?} {pooling}");
+    compare_logits(home.path(), &classifier, &[folder], &what);
 }
 
 fn rows(classifier: &Classifier) -> Vec<Vec<u32>> {

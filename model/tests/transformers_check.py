@@ -13,11 +13,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 def with_adapter(base, adapter):
     from peft import PeftModel
-    from transformers import BertForSequenceClassification
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
     config = AutoConfig.from_pretrained(adapter)
-    kind = BertForSequenceClassification
+    kind = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
     if config.umbel_pooling != "pooler":
         name = f"modeling_umbel.{config.architectures[0]}"
         kind = get_class_from_dynamic_module(name, adapter)

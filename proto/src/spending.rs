@@ -5,17 +5,15 @@
 
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
-use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
-use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
+use umbel_privacy::accountant::{Accountant, PldAccountant};
+use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError};
 use umbel_privacy::filter::{FilterExhausted, FilterOrder, RenyiFilter};
 use umbel_privacy::ledger::{
     EntryDraft, EntryHash, Ledger, LedgerEntry, LedgerError, LedgerStorage, ResultJournal, Spent,
     TakeUpError, UnprotectedUse, UnreleasedEntry,
 };
 
-use crate::mechanism::{Mechanism, MechanismError};
-use crate::message::BlobDigest;
-use crate::plan::Plan;
+use crate::plan::{AgreedPlan, Mechanism, Protection};
 
 /// A ledger, the budget that it is held against, and the plan that spends.
 pub struct Spending<S> {
@@ -24,9 +22,7 @@ pub struct Spending<S> {
     budget: Budget,
     /// Everything spent on the data set so far.
     accountant: PldAccountant,
-    plan: Plan,
-    /// Of the plan's bytes as they travelled.
-    digest: BlobDigest,
+    plan: AgreedPlan,
     mechanism: Mechanism,
     /// Entries of the ledger when it was opened.
     earlier: usize,
@@ -63,19 +59,10 @@ pub enum SpendingError {
     /// There is no sound figure for it.
     #[error(transparent)]
     Gate(GateError),
-    /// Not a budget.
-    #[error(transparent)]
-    Budget(#[from] InvalidBudget),
-    /// The plan's delta isn't one.
-    #[error(transparent)]
-    Delta(#[from] InvalidDelta),
-    /// The plan's numbers make no mechanism.
-    #[error(transparent)]
-    Mechanism(#[from] MechanismError),
     /// An earlier run used the data set without protection.
     #[error(
-        "{0}: what that run may have revealed of its rows can't be taken back, so that no later \
-         run protects them, and this one is refused; train on rows that were never used so, \
+        "{0}: what that run may have revealed of its rows can't be taken back, so no later run \
+         can protect them, and this one is refused; train on rows that were never used that way, \
          under a data set name of their own"
     )]
     UsedUnprotected(Box<UnprotectedUse>),
@@ -98,23 +85,21 @@ impl SpendingError {
 }
 
 impl<S: LedgerStorage> Spending<S> {
-    /// Holds `ledger`'s entries for `data_set`, of whatever run, against a budget of
-    /// `epsilon` at `delta`. `digest` is that of the plan's very bytes, which every entry
-    /// names.
+    /// Holds `ledger`'s entries for `data_set`, of whatever run, against a budget.
     ///
     /// # Errors
-    /// [`SpendingError`] for numbers that are none, and where earlier spending doesn't add up
+    /// [`SpendingError`] where earlier spending doesn't add up
     /// with this plan's.
     pub fn open(
         ledger: Ledger<S>,
         data_set: String,
-        (epsilon, delta): (f64, f64),
-        plan: &Plan,
-        digest: BlobDigest,
+        budget: Budget,
+        plan: &AgreedPlan,
     ) -> Result<Self, SpendingError> {
-        let mechanism = plan.mechanism()?.ok_or(SpendingError::NoPrivacy)?;
-        let budget = Budget::new(epsilon, delta)?;
-        let (unit, adjacency) = (plan.privacy.unit, plan.privacy.adjacency);
+        let mechanism = plan.mechanism().ok_or(SpendingError::NoPrivacy)?.clone();
+        let Protection {
+            unit, adjacency, ..
+        } = mechanism.protection;
         let accountant = if plan.seed.is_some() {
             ledger.rehearsal_accountant_for(&data_set, unit, adjacency)?
         } else if let Some(found) = ledger.unprotected_use(&data_set) {
@@ -130,7 +115,6 @@ impl<S: LedgerStorage> Spending<S> {
             data_set,
             accountant,
             plan: plan.clone(),
-            digest,
             mechanism,
             earlier,
             filter: RenyiFilter::new(&budget, order),
@@ -231,13 +215,13 @@ impl<S: LedgerStorage> Spending<S> {
         }
         self.check(self.plan.draws())?;
         let event = self.whole_plan();
-        self.write(event, (1, Some(self.plan.rounds)), 0, unix_time)?;
+        self.write(event, (1, Some(self.plan.rounds.get())), 0, unix_time)?;
         Ok(())
     }
 
     /// Whether the ledger has an entry for all rounds of this very plan in this very run.
     pub fn is_paid_ahead(&self) -> bool {
-        let (last, event) = (Some(u64::from(self.plan.rounds)), self.whole_plan());
+        let (last, event) = (Some(u64::from(self.plan.rounds.get())), self.whole_plan());
         self.own_entries()
             .any(|entry| entry.last_round == last && entry.round == 1 && entry.event == event)
     }
@@ -264,7 +248,7 @@ impl<S: LedgerStorage> Spending<S> {
     }
 
     fn plan_digest(&self) -> Sha256Digest {
-        Sha256Digest::from(*self.digest.as_bytes())
+        Sha256Digest::from(*self.plan.digest().as_bytes())
     }
 
     fn write(
@@ -274,22 +258,22 @@ impl<S: LedgerStorage> Spending<S> {
         attempt: u64,
         unix_time: u64,
     ) -> Result<Spent, SpendingError> {
-        let privacy = &self.plan.privacy;
+        let protection = self.mechanism.protection;
         let spent = self.ledger.spend(EntryDraft {
             data_set: self.data_set.clone(),
-            run_id: self.plan.run.clone(),
+            run_id: self.plan.run.to_string(),
             round: u64::from(round),
             last_round: last_round.map(u64::from),
             attempt,
             filter_order: Some(self.filter.order()),
             plan: Some(self.plan_digest()),
-            unit: privacy.unit,
-            adjacency: privacy.adjacency,
-            placement: privacy.placement,
+            unit: protection.unit,
+            adjacency: protection.adjacency,
+            placement: protection.placement,
             event: event.clone(),
             clipping_norm: self.mechanism.clipping_norm,
             lattice_step: self.mechanism.step,
-            delta: Delta::try_from(privacy.delta)?,
+            delta: protection.budget.delta(),
             unix_time,
             seeded: self.plan.seed.is_some(),
         })?;
@@ -324,7 +308,7 @@ impl<S: LedgerStorage> Spending<S> {
         let claim = UnreleasedEntry {
             previous_hash: head,
             data_set: self.data_set.clone(),
-            run_id: self.plan.run.clone(),
+            run_id: self.plan.run.to_string(),
             round: u64::from(round),
             plan: self.plan_digest(),
         };

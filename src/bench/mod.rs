@@ -15,11 +15,13 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
-use umbel_model::bert::{Activation, BertConfig};
+use umbel_model::families::{Activation, BERT, Positions, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, ComputePrecision, Example, GradientSum, LoraConfig,
-    LoraTargets, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, ComputePrecision, Dropout, Example, GradientSum,
+    LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet,
+    gradient_sum,
 };
+use umbel_proto::classifier::TrainableKind;
 
 pub use device_peak::peak_gflops;
 pub use memory::peak_memory_mb;
@@ -52,7 +54,7 @@ pub struct Bench {
 #[derive(Clone, Debug)]
 pub enum BenchModel {
     /// Random weights in these sizes.
-    Random(Box<BertConfig>),
+    Random(Box<TransformerSpec>),
     /// A Hugging Face folder.
     Files(Box<ModelFiles>),
 }
@@ -117,21 +119,23 @@ impl Mode {
 }
 
 /// The sizes that `--size` names: those of BERT-tiny, MiniLM-L6 and BERT-base.
-pub fn named_size(name: &str) -> Option<BertConfig> {
+pub fn named_size(name: &str) -> Option<TransformerSpec> {
     let (layers, hidden_size, heads) = match name {
         "tiny" => (2, 128, 2),
         "minilm" => (6, 384, 12),
         "base" => (12, 768, 12),
         _ => return None,
     };
-    Some(BertConfig {
+    Some(TransformerSpec {
+        family: BERT,
         vocab_size: 30_522,
         hidden_size,
         layers,
         heads,
         intermediate_size: 4 * hidden_size,
-        max_positions: 512,
-        type_vocab_size: 2,
+        position_rows: 512,
+        positions: Positions::FromZero,
+        token_types: Some(2),
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
     })
@@ -140,13 +144,11 @@ pub fn named_size(name: &str) -> Option<BertConfig> {
 /// The trainable set of this name; adapters are of rank 8, on queries and values.
 ///
 /// # Errors
-/// [`ModelError::UnknownWord`].
+/// [`ModelError::Word`].
 pub fn named_set(name: &str) -> Result<TrainableSet, ModelError> {
-    let lora = || {
-        let targets = LoraTargets::parse(&["query", "value"])?;
-        LoraConfig::new(8, 16.0, targets, false, 1)
-    };
-    TrainableSet::named(name, (name == "lora").then(lora).transpose()?)
+    let kind: TrainableKind = name.parse()?;
+    let lora = (kind == TrainableKind::Lora).then(LoraConfig::default);
+    kind.with(lora).map_err(|e| ModelError::Lora(e.to_string()))
 }
 
 /// A word-piece tokeniser with next to no words: examples are random token ids.
@@ -165,8 +167,9 @@ impl Bench {
         let options = ClassifierOptions {
             labels: ["negative", "positive"].map(str::to_owned).to_vec(),
             pooling: self.pooling,
-            max_tokens: self.tokens,
-            dropout: 0.0,
+            max_tokens: MaxTokens::try_from(self.tokens)
+                .map_err(|e| ModelError::Config(e.to_string()))?,
+            dropout: Dropout::NONE,
             train: set,
         };
         let rng = &mut ChaCha12Rng::seed_from_u64(1);
@@ -176,7 +179,7 @@ impl Bench {
             }
             BenchModel::Files(files) => Classifier::load(files, options, rng, device)?,
         };
-        let positions = model.config().max_positions;
+        let positions = model.spec().max_tokens();
         if self.tokens > positions {
             return Err(ModelError::Config(format!(
                 "examples of {} tokens were asked for, but the model reads {positions} at most",
@@ -189,7 +192,7 @@ impl Bench {
     /// A client's examples: random token ids.
     fn examples(&self, model: &Classifier, client: usize) -> Vec<Example> {
         let rng = &mut ChaCha12Rng::seed_from_u64(client as u64 + 2);
-        let vocabulary = model.config().vocab_size as u32;
+        let vocabulary = model.spec().vocab_size as u32;
         let example = |_| Example {
             tokens: (0..self.tokens)
                 .map(|_| rng.random_range(0..vocabulary))
@@ -214,7 +217,7 @@ impl Bench {
         let steps = Steps::new(self, &model)?;
         let times = steps.take_turns(self.least)?;
         let examples = (self.batch * self.clients) as f64;
-        let needed = operations(model.config(), self.tokens, self.pooling, set);
+        let needed = operations(model.spec(), self.tokens, self.pooling, set);
         let plain = examples / times[0].as_secs_f64();
         Ok(Mode::ALL.map(|mode| {
             let examples_per_s = examples / times[mode as usize].as_secs_f64();

@@ -1,6 +1,6 @@
 //! How many floating-point operations a training step needs.
 
-use umbel_model::bert::BertConfig;
+use umbel_model::families::TransformerSpec;
 use umbel_model::{Pooling, TrainableSet};
 
 /// Multiplications and additions that one example of `tokens` tokens needs in an ordinary
@@ -15,7 +15,12 @@ use umbel_model::{Pooling, TrainableSet};
 /// keys and values.
 /// Adapters of rank r add 2 T r (in + out) to each of the three. Norms and clipping count as
 /// nothing, nor do the head, the embeddings and what is done number by number.
-pub fn operations(config: &BertConfig, tokens: usize, pooling: Pooling, set: TrainableSet) -> f64 {
+pub fn operations(
+    config: &TransformerSpec,
+    tokens: usize,
+    pooling: Pooling,
+    set: TrainableSet,
+) -> f64 {
     let [hidden, middle, layers, tokens] = [
         config.hidden_size,
         config.intermediate_size,
@@ -40,9 +45,9 @@ pub fn operations(config: &BertConfig, tokens: usize, pooling: Pooling, set: Tra
         TrainableSet::Full => forward + back + weights,
         TrainableSet::Encoder => forward + back - lowest + weights,
         TrainableSet::Lora(lora) => {
-            let pairs = lora.targets().iter().count() as f64;
+            let pairs = lora.targets.iter().count() as f64;
             // Queries and values, as this command adapts.
-            let adapters = 2.0 * tokens * lora.rank() as f64 * 2.0 * hidden * pairs * layers;
+            let adapters = 2.0 * tokens * lora.rank.get() as f64 * 2.0 * hidden * pairs * layers;
             forward + back - lowest + 3.0 * adapters
         }
         TrainableSet::Bias => forward + back,

@@ -156,8 +156,9 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
     refuse_no_privacy(config.privacy.unit)?;
     // Of the model, the mechanism needs nothing but the number of parameters, and that is as
     // many as there are canaries.
+    let labels = vec!["in".into(), "out".into()];
     let facts = ModelFacts {
-        labels: vec!["in".into(), "out".into()],
+        options: config.model.options(labels, None)?,
         parameters: command.canaries,
         layout: BlobDigest::of(b"canaries"),
         base: BasePlan {
@@ -165,24 +166,27 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
             certificate: None,
         },
     };
-    let plan = config::plan(&config, &facts)?;
+    let plan = config::plan(&config, facts)?;
+    let promise = plan
+        .protection
+        .ok_or_else(|| wrong("the plan promises nothing"))?;
     let mechanism = AuditedMechanism {
-        noise_multiplier: sigma(plan.total_noise_multiplier())?,
-        sampling_rate: rate(plan.accounted_sampling_rate())?,
+        noise_multiplier: promise.noise_multiplier,
+        sampling_rate: plan.accounted_sampling_rate(),
         rounds: plan.draws(),
-        clipping_norm: norm(plan.privacy.clipping_norm)?,
-        unit: plan.privacy.unit,
-        placement: plan.privacy.placement,
-        adjacency: plan.privacy.adjacency,
+        clipping_norm: promise.clipping_norm,
+        unit: promise.unit,
+        placement: promise.placement,
+        adjacency: promise.adjacency,
     };
     let divisor = divisor(&config, command.canaries, mechanism.sampling_rate);
-    let settings = settings(command, mechanism, plan.privacy.delta)?;
+    let settings = settings(command, mechanism, promise.budget.delta().get())?;
     Ok(Subject { settings, divisor })
 }
 
 /// The public divisor of a configuration: canaries stand in for the units that it expects.
 fn divisor(config: &RunConfig, canaries: usize, rate: SamplingRate) -> f64 {
-    let expected = config.training.expected_batch;
+    let expected = config.training.expected_batch.map(|batch| batch.get());
     expected.unwrap_or_else(|| AuditSettings::public_divisor(canaries, rate))
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use umbel::bench::{Bench, BenchModel, BenchRow, Mode, named_set, named_size, peak_gflops};
 use umbel::failure::Failure;
-use umbel_model::bert::BertConfig;
+use umbel_model::families::TransformerSpec;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelError, ModelFiles, Pooling, TrainableSet};
 use umbel_proto::exit_code::ExitKind;
 
@@ -107,7 +107,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Size {
-    fn config(self) -> Option<BertConfig> {
+    fn config(self) -> Option<TransformerSpec> {
         named_size(match self {
             Self::Tiny => "tiny",
             Self::Minilm => "minilm",

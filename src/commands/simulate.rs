@@ -41,8 +41,8 @@ pub struct Simulate {
     /// Where to train: auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
-    /// In what training multiplies matrices there: f32; or on a GPU that computes in it, and with
-    /// the units client and none, f16 or bf16.
+    /// The format in which training multiplies matrices there: f32, or f16 or bf16 on a GPU that
+    /// computes in it.
     #[arg(long, default_value_t)]
     precision: ComputePrecision,
     /// Clients that train at a time [default: one a core].
@@ -81,7 +81,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         resume: command.resume.clone(),
         new_data_set: command.new_data_set,
     };
-    let mut watcher = Watcher::new(loaded.config.run.rounds, command.json);
+    let mut watcher = Watcher::new(loaded.config.run.rounds.get(), command.json);
     let report = simulate(&loaded.config, &options, &mut |progress| {
         watcher.show(&progress);
     });

@@ -22,10 +22,10 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::chunk::BlobAssembler;
-use umbel_proto::convert::UpdateAnnouncement;
 use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::wire::chunk::BlobAssembler;
+use umbel_proto::wire::convert::UpdateAnnouncement;
 
 use crate::transport::{Transport, TransportError};
 use link::Link;

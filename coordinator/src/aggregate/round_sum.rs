@@ -29,9 +29,7 @@ pub(crate) struct RoundSum {
 
 /// A sum that can't be used: adding an update to it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an update couldn't be added, so that the round's sum is lost; the coordinator's log says more"
-)]
+#[error("an update couldn't be added, so the round's sum is lost; the coordinator's log says more")]
 pub(crate) struct LostSum;
 
 impl RoundSum {

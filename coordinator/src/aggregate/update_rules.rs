@@ -4,8 +4,6 @@
 
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::MechanismError;
 use umbel_proto::plan::Plan;
 
 /// What a submitted vector must be, by the plan: checked on what was really received.
@@ -53,24 +51,18 @@ pub enum BadUpdate {
 
 impl UpdateRules {
     /// The rules of a plan.
-    ///
-    /// # Errors
-    /// [`MechanismError`] for a plan that has no mechanism.
-    pub fn of(plan: &Plan) -> Result<Self, MechanismError> {
-        let privacy = &plan.privacy;
-        let one_client_is_the_unit =
-            privacy.unit == PrivacyUnit::Client && privacy.placement == NoisePlacement::Central;
-        Ok(Self {
+    pub fn of(plan: &Plan) -> Self {
+        let one_client_is_the_unit = plan.hides_clients() && !plan.has_local_noise();
+        Self {
             parameters: plan.coordinates(),
-            width: plan.coordinate_width()?,
-            largest: plan.largest_coordinate()?,
-            step: plan.submitted_step()?,
-            norm: if one_client_is_the_unit {
-                Some(ClippingNorm::try_from(privacy.clipping_norm)?)
-            } else {
-                None
-            },
-        })
+            width: plan.coordinate_width(),
+            largest: plan.largest_coordinate(),
+            step: plan.submitted_step(),
+            norm: plan
+                .mechanism()
+                .filter(|_| one_client_is_the_unit)
+                .map(|mechanism| mechanism.clipping_norm),
+        }
     }
 
     /// Rules for updates of so many numbers, each of eight bytes and below 2^40.

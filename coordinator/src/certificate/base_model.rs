@@ -35,9 +35,9 @@ pub struct BaseModel {
 /// A base model that was trained by this program, and whose certificate can't be had.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{}: this model was trained by Umbel ({TRAINED_HERE} in its config.json), but the certificate \
-     of its run can't be used, so that nobody knows what it cost: {reason}; copy the run's \
-     {CERTIFICATE} into this folder as {COPY}, or name RUN/model in the run's own folder", folder.display()
+    "{}: this model was trained by Umbel ({TRAINED_HERE} in its config.json), but the \
+     certificate of its run can't be used, so nobody knows what it cost: {reason}; copy the \
+     run's {CERTIFICATE} into this folder as {COPY}, or name RUN/model in the run's own folder", folder.display()
 )]
 pub struct Uncertified {
     folder: PathBuf,

@@ -15,7 +15,6 @@ use umbel_privacy::certificate::{
     Participant, Promise, RunStatement, SignedCertificate, SigningKey, lineage,
 };
 use umbel_privacy::ledger::{EntryHash, LedgerEntry, chain};
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::LedgerSnapshot;
@@ -108,7 +107,7 @@ fn certificate(
     key: &SigningKey,
 ) -> Result<Certificate, CertifyError> {
     let Ended { plan, outcome, .. } = ended;
-    let terms = plan.terms().map_err(content)?;
+    let terms = plan.terms();
     let ledger = outcome.ledger.as_ref();
     let ledger = ledger.ok_or_else(|| content("its ledger's end isn't known"))?;
     let entries = chain::verify(&ledger.bytes).map_err(content)?.entries;
@@ -134,7 +133,7 @@ fn certificate(
         base: terms.base,
         lineage: ended.lineage.to_vec(),
         participation: participation(plan, ended.attendance),
-        sites: (plan.privacy.unit != PrivacyUnit::Client).then(|| ended.signed.to_vec()),
+        sites: (!plan.hides_clients()).then(|| ended.signed.to_vec()),
         files: files(folder.path())?,
         public_key: key.public_key(),
     })
@@ -144,7 +143,7 @@ fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
     let name = folder.path().file_name().unwrap_or_default();
     RunStatement {
         id: name.to_string_lossy().into_owned(),
-        name: ended.plan.run.clone(),
+        name: ended.plan.run.to_string(),
         software: ended.summary.software.clone(),
         began: ended.began,
         ended: ended.ended,
@@ -155,7 +154,7 @@ fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
             Ending::Diverged { .. } => "diverged",
         }
         .into(),
-        rounds_planned: ended.plan.rounds,
+        rounds_planned: ended.plan.rounds.get(),
         rounds_released: ended.outcome.rounds,
         plan_sha256: Sha256Digest::of(&ended.plan.to_json()),
     }
@@ -240,7 +239,7 @@ fn participation(
         client: client.to_string(),
         rounds: attendance.counted,
     };
-    (plan.privacy.unit != PrivacyUnit::Client).then(|| attendance.iter().map(counted).collect())
+    (!plan.hides_clients()).then(|| attendance.iter().map(counted).collect())
 }
 
 /// The released files, in the order of their names, and the documents that are there.

@@ -20,7 +20,6 @@ use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::plan::Plan;
-use umbel_proto::terms::TermsError;
 
 use crate::certificate::base_model::BASE_CERTIFICATE;
 use crate::certificate::certify::{CERTIFICATE, DOCUMENTS};
@@ -39,8 +38,8 @@ pub enum VerifyError {
     },
     /// There is no certificate.
     #[error(
-        "{} has no {CERTIFICATE}: this isn't the folder of a run, or the run didn't come to its \
-         end; nothing is certified", path.display()
+        "{} has no {CERTIFICATE}: this isn't the folder of a run, or the run didn't finish; \
+         nothing is certified", path.display()
     )]
     NoCertificate {
         /// The folder.
@@ -158,8 +157,7 @@ fn without_certificate(folder: &Path) -> VerifyError {
 /// What follows from a plan's bytes, by the code that every site uses.
 fn terms_of(plan: &[u8]) -> Result<Terms, String> {
     Plan::from_json(plan)
-        .map_err(TermsError::from)
-        .and_then(|plan| plan.terms())
+        .map(|plan| plan.terms())
         .map_err(|why| why.to_string())
 }
 

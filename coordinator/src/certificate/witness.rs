@@ -14,7 +14,7 @@ use umbel_privacy::certificate::{Countersignature, PublicKey};
 use umbel_privacy::ledger::{Discontinuity, LedgerPoint, SeenLedgers};
 use umbel_proto::federation::{Refusal, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, CoordinatorLedger};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 
 /// How long a site that has signed waits to learn where the coordinator's ledger ended.
 const LAST_ENTRY: Duration = Duration::from_secs(10);
@@ -73,14 +73,14 @@ impl WitnessTerms {
     /// Of a run by this plan, which nobody but `public_key` will certify, and of the ledger as it
     /// is before it.
     pub fn new(
-        plan: &Plan,
+        plan: &AgreedPlan,
         public_key: PublicKey,
         ledger: (Arc<[u8]>, LedgerPoint),
         seen: Option<SeenLedgers>,
     ) -> Self {
         Self {
-            run: plan.run.clone(),
-            plan: Sha256Digest::of(&plan.to_json()),
+            run: plan.run.to_string(),
+            plan: Sha256Digest::from(*plan.digest().as_bytes()),
             public_key,
             ledger,
             seen,

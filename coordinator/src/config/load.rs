@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RunConfig, check};
+use super::RunConfig;
 
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +96,7 @@ pub fn load(
         _ => PathBuf::from("."),
     };
     resolve(&mut config, &folder);
-    check::check(&config)?;
+    config.check()?;
     Ok(LoadedConfig { config, folder })
 }
 
@@ -157,6 +157,8 @@ fn drop_promise(table: &mut toml::Table) {
         privacy.remove("epsilon");
         privacy.remove("noise_multiplier");
         privacy.remove("rows_per_group");
+        privacy.remove("clipping");
+        privacy.remove("adaptive_clipping");
     }
 }
 

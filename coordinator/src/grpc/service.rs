@@ -9,11 +9,11 @@ use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use umbel_privacy::certificate::Countersignature;
-use umbel_proto::convert::BlobWish;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{ClientId, Hello, Receipt};
 use umbel_proto::wire;
+use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::federation_server::Federation as FederationCalls;
 
 use super::TrafficMeter;

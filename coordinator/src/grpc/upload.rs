@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
-use umbel_proto::chunk::{BlobAssembler, ChunkError};
-use umbel_proto::convert::UpdateAnnouncement;
 use umbel_proto::message::{ClientId, Update};
 use umbel_proto::wire::UpdateChunk;
+use umbel_proto::wire::chunk::{BlobAssembler, ChunkError};
+use umbel_proto::wire::convert::UpdateAnnouncement;
 use umbel_proto::wire::update_chunk::Part;
 
 use super::TrafficMeter;

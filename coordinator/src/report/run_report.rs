@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use umbel_privacy::combination::Summed;
-use umbel_privacy::unit::PrivacyUnit;
+use umbel_privacy::unit::{Adjacency, NoisePlacement};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
@@ -201,7 +201,7 @@ impl RunReport {
             let (unit, adjacency) = (privacy.unit, privacy.adjacency);
             let several = match privacy.spans_runs {
                 true => format!(
-                    " spent by several runs on these rows, which is no guarantee; {budget} is"
+                    " spent by several runs on these rows; the guarantee is the budget, {budget}"
                 ),
                 false => String::new(),
             };
@@ -245,9 +245,9 @@ impl RunReport {
 /// Where the client is the unit, who took part, how often, and how much was sent is what the noise
 /// hides, so that none of it gets in.
 pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
-    let hides_clients = facts.plan.privacy.unit == PrivacyUnit::Client;
+    let hides_clients = facts.plan.hides_clients();
     RunSummary {
-        name: facts.config.run.name.clone(),
+        name: facts.config.run.name.to_string(),
         software: concat!("Umbel ", env!("CARGO_PKG_VERSION")).into(),
         started: facts.started.clone(),
         finished: facts.finished.clone(),
@@ -291,24 +291,26 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
 }
 
 fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
-    let privacy = &facts.plan.privacy;
-    let promised = |value: f64| facts.plan.is_private().then_some(value);
+    let promise = facts.plan.protection;
     PrivacySummary {
-        unit: privacy.unit,
-        adjacency: privacy.adjacency,
-        placement: privacy.placement,
+        unit: facts.plan.unit(),
+        // Of a run that promises nothing these say nothing.
+        adjacency: promise.map_or(Adjacency::AddOrRemove, |p| p.adjacency),
+        placement: promise.map_or(NoisePlacement::Central, |p| p.placement),
+        rows_per_group: promise
+            .and_then(|p| p.rows_per_group)
+            .map(NonZeroUsize::get),
+        epsilon_budget: promise.map(|p| p.budget.epsilon()),
+        delta: promise.map(|p| p.budget.delta().get()),
+        noise_multiplier: promise.map(|p| p.noise_multiplier.get()),
+        clipping_norm: promise.map(|p| p.clipping_norm.get()),
         group_column: facts.config.data.group.clone(),
-        rows_per_group: privacy.rows_per_group,
         epsilon_spent: facts.outcome.epsilon,
         spans_runs: facts.outcome.spans_runs,
-        epsilon_budget: promised(privacy.epsilon),
-        delta: promised(privacy.delta),
-        noise_multiplier: promised(privacy.noise_multiplier),
-        sampling_rate: privacy.sampling_rate,
-        accounted_sampling_rate: facts.plan.accounted_sampling_rate(),
+        sampling_rate: facts.plan.sampling_rate.get(),
+        accounted_sampling_rate: facts.plan.accounted_sampling_rate().get(),
         draws_per_round: facts.plan.events_per_round(),
         draws: facts.outcome.draws,
-        clipping_norm: promised(privacy.clipping_norm),
         clipping_threshold: facts
             .metrics
             .last()
@@ -319,49 +321,41 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
 
 fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
     let server = &facts.config.server;
+    let options = &facts.plan.classifier.options;
     let optimiser = server.optimiser.title;
     let mut settings = vec![
         ("server optimiser".to_owned(), optimiser.to_owned()),
         ("learning rate".into(), server.learning_rate.to_string()),
-        ("pooling".into(), facts.plan.classifier.pooling.clone()),
-        (
-            "tokens".into(),
-            facts.plan.classifier.max_tokens.to_string(),
-        ),
+        ("pooling".into(), options.pooling.to_string()),
+        ("tokens".into(), options.max_tokens.to_string()),
     ];
-    if let Some(lora) = &facts.plan.classifier.lora {
+    if let Some(lora) = options.train.lora() {
         let frozen = if lora.freeze_a { ", A frozen" } else { "" };
+        let targets: Vec<String> = lora.targets.iter().map(|t| t.to_string()).collect();
         let text = format!(
             "rank {}, alpha {}, {}{frozen}",
             lora.rank,
             lora.alpha,
-            lora.targets.join(", ")
+            targets.join(", ")
         );
         settings.push(("adapters".into(), text));
     }
-    if facts.plan.is_private() {
-        settings.push(("clipping".into(), facts.plan.privacy.clipping.to_string()));
+    if let Some(promise) = &facts.plan.protection {
+        settings.push(("clipping".into(), promise.clipping.to_string()));
     }
-    match (
-        facts.plan.summed,
-        facts.config.training.expected_batch,
-        &facts.plan.local.optimisation,
-    ) {
-        (Summed::Gradients, Some(batch), _) => {
-            settings.push(("expected batch".into(), batch.to_string()));
-        }
-        (_, _, Some(local)) => {
+    match facts.plan.local_steps() {
+        None => settings.push(("expected batch".into(), facts.plan.divisor.to_string())),
+        Some(local) => {
             let text = format!("{} of {} rows", local.steps, local.batch);
             settings.push(("local steps".into(), text));
         }
-        _ => {}
     }
     TrainingSummary {
-        summed: facts.plan.summed,
+        summed: facts.plan.summed(),
         rounds_done: facts.outcome.rounds,
-        rounds_planned: facts.plan.rounds,
+        rounds_planned: facts.plan.rounds.get(),
         base_model: facts.config.model.base.display().to_string(),
-        trainable: facts.plan.classifier.train.clone(),
+        trainable: options.train.to_string(),
         trainable_parameters: facts.plan.classifier.parameters,
         device: facts.device.clone(),
         settings,
@@ -428,16 +422,15 @@ fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
 }
 
 fn account_command(facts: &Facts<'_>) -> Option<String> {
-    let privacy = &facts.plan.privacy;
-    facts.plan.is_private().then(|| {
+    facts.plan.protection.map(|promise| {
         format!(
             "umbel account epsilon --noise-multiplier {} --sampling-rate {} --steps {} --delta {} \
              --adjacency {}",
-            privacy.noise_multiplier,
+            promise.noise_multiplier,
             facts.plan.accounted_sampling_rate(),
             facts.outcome.draws,
-            privacy.delta,
-            privacy.adjacency,
+            promise.budget.delta(),
+            promise.adjacency,
         )
     })
 }

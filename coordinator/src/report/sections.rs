@@ -276,7 +276,7 @@ pub(super) fn clients(run: &RunSummary) -> Html {
     if run.privacy.unit == PrivacyUnit::Client {
         let hidden = Html::element(
             "p",
-            "Who took part, and how often, is what this run hides, so that it isn't said here.",
+            "Who took part, and how often, is what this run hides, so it isn't shown here.",
         );
         return section("Who took part", [hidden, connections.collect()]);
     }

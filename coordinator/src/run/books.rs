@@ -10,8 +10,7 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::{Ancestor, Rows, lineage};
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
-use umbel_proto::message::BlobDigest;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::{AgreedPlan, Plan};
 use umbel_proto::spending::{Spending, SpendingError};
 use umbel_proto::unprotected::Marked;
 
@@ -74,7 +73,7 @@ impl Books {
         }
         let named = config.privacy.data_set.clone();
         let data_set_named = named.is_some();
-        let data_set = named.unwrap_or_else(|| config.run.name.clone());
+        let data_set = named.unwrap_or_else(|| config.run.name.to_string());
         let known = ledger.other_data_sets(&data_set);
         if naming == Naming::Known && !known.is_empty() {
             return Err(ConductError::UnknownDataSet {
@@ -165,7 +164,7 @@ impl Books {
             if plan.seed.is_none() {
                 lineage::counted(&ancestors, own).try_for_each(Ancestor::check_protected)?;
             }
-            self.inherited = lineage::inherited(&ancestors, own, plan.privacy.unit)?
+            self.inherited = lineage::inherited(&ancestors, own, plan.unit())?
                 .into_iter()
                 .filter(|event| !event.protects_nobody())
                 .cloned()
@@ -179,24 +178,19 @@ impl Books {
     ///
     /// # Errors
     /// [`SpendingError`] where plan and ledger don't fit together.
-    pub(crate) fn begin(
-        self,
-        (plan, digest): (&Plan, BlobDigest),
-        unix_time: u64,
-    ) -> Result<Begun, SpendingError> {
-        if !plan.is_private() {
+    pub(crate) fn begin(self, plan: &AgreedPlan, unix_time: u64) -> Result<Begun, SpendingError> {
+        let Some(protection) = &plan.protection else {
             let name = self.data_set.clone();
             let found = match self.earlier {
-                Some(earlier) => Marked::find(self.ledger, name, (plan, digest), earlier),
+                Some(earlier) => Marked::find(self.ledger, name, plan, earlier),
                 None => Err(self.ledger),
             };
-            let marked = found.or_else(|ledger| {
-                Marked::write(ledger, self.data_set, (plan, digest), unix_time)
-            })?;
+            let marked =
+                found.or_else(|ledger| Marked::write(ledger, self.data_set, plan, unix_time))?;
             return Ok((None, Some(marked)));
-        }
-        let budget = (plan.privacy.epsilon, plan.privacy.delta);
-        let mut spending = Spending::open(self.ledger, self.data_set, budget, plan, digest)?;
+        };
+        let budget = protection.budget;
+        let mut spending = Spending::open(self.ledger, self.data_set, budget, plan)?;
         if let Some(earlier) = self.earlier {
             spending = spending.since(earlier)?;
         }

@@ -1,7 +1,6 @@
 //! What a run costs: asked at the gate, paid before a round is released, on record at the end.
 
 use umbel_privacy::ledger::{EntryHash, LedgerStorage, Spent};
-use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
@@ -15,7 +14,8 @@ pub type AnyLedgerStorage = Box<dyn LedgerStorage + Send>;
 pub(super) struct Charges {
     /// `None` without privacy: then nothing costs anything.
     ledger: Option<Spending<AnyLedgerStorage>>,
-    placement: NoisePlacement,
+    /// Whether sites add the noise, and pay as they are asked.
+    local_noise: bool,
     events_per_round: u32,
     /// Rounds' worth of noise that this run's entries pay for.
     paid_rounds: u32,
@@ -41,7 +41,7 @@ impl Charges {
         let paid = paid / u64::from(events_per_round.max(1));
         Ok(Self {
             ledger,
-            placement: plan.privacy.placement,
+            local_noise: plan.has_local_noise(),
             events_per_round,
             // What a run that is taken up again paid before.
             paid_rounds: u32::try_from(paid).unwrap_or(u32::MAX),
@@ -76,9 +76,10 @@ impl Charges {
         let Some(ledger) = &mut self.ledger else {
             return Ok(None);
         };
-        let spent = match self.placement {
-            NoisePlacement::Central => ledger.spend(round, count, now)?,
-            NoisePlacement::Local => ledger.record(round, count, now)?,
+        let spent = if self.local_noise {
+            ledger.record(round, count, now)?
+        } else {
+            ledger.spend(round, count, now)?
         };
         self.paid_rounds = self.paid_rounds.saturating_add(rounds);
         Ok(Some(spent))
@@ -119,7 +120,9 @@ impl Charges {
         if let Some(ledger) = self.ledger.as_mut().filter(|_| rounds > 0) {
             match ledger.record(round, count, now) {
                 Ok(_) => self.paid_rounds = self.paid_rounds.saturating_add(rounds),
-                Err(e) => tracing::error!("what sites spent in vain can't be recorded: {e}"),
+                Err(e) => tracing::error!(
+                    "what sites spent on a round that came to nothing can't be recorded: {e}"
+                ),
             }
         }
     }
@@ -128,9 +131,10 @@ impl Charges {
     /// tried again costs it again. The run's figure is that of the site that spent most: the
     /// one that was asked most often. This is by how much the entries are behind it.
     fn unpaid(&self, asked: u32) -> u32 {
-        match self.placement {
-            NoisePlacement::Central => 0,
-            NoisePlacement::Local => asked.saturating_sub(self.paid_rounds),
+        if self.local_noise {
+            asked.saturating_sub(self.paid_rounds)
+        } else {
+            0
         }
     }
 

@@ -10,9 +10,8 @@ use umbel_privacy::certificate::key_file::{self, SigningKeyError};
 use umbel_privacy::certificate::{InvalidLineage, SigningKey};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{LedgerError, LedgerPoint, SeenError, SeenLedgers, chain};
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::{BlobDigest, Ending};
+use umbel_proto::message::Ending;
 use umbel_proto::spending::SpendingError;
 
 use crate::certificate::base_model::BASE_CERTIFICATE;
@@ -313,16 +312,14 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     let (began, now) = (clock.elapsed(), clock.unix_seconds());
     let (started, earlier) = earlier.unwrap_or_else(|| (now, Vec::new()));
     let seconds_before = earlier.last().map_or(0.0, |metric| metric.seconds);
-    let plan_bytes = plan.to_json();
-    let digest = BlobDigest::of(&plan_bytes);
-    folder.write("plan.json", &plan_bytes)?;
+    folder.write("plan.json", plan.bytes())?;
     let own_ledger = folder.path().join("ledger.jsonl");
     let lineage = ledger.inherit(&base, &plan)?;
     if let Some(certificate) = &base.certificate {
         folder.write(BASE_CERTIFICATE, certificate.bytes())?;
     }
     let data_set_named = ledger.data_set_named;
-    let (spending, mut marked) = ledger.begin((&plan, digest), started)?;
+    let (spending, mut marked) = ledger.begin(&plan, started)?;
     let initial = classifier.parameters();
     let driver = Driver::new(
         plan.clone(),
@@ -345,7 +342,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
             return Ok(Conducted::Paused {
                 folder: folder.path().to_owned(),
                 rounds,
-                planned: plan.rounds,
+                planned: plan.rounds.get(),
             });
         }
     };
@@ -367,7 +364,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     }
     await_signatures(&lobby, clock);
     let signed = lobby.witness().signed();
-    if plan.privacy.unit == PrivacyUnit::Client {
+    if plan.hides_clients() {
         folder.keep_receipts(&signed)?;
     }
     let ended = clock.unix_seconds();
@@ -395,7 +392,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     let report = RunReport::new(summary, folder.path().to_owned());
     folder.write_json("result.json", &report.as_json())?;
     if outcome.kept.is_none() {
-        tracing::warn!("no model is left, so that there is nothing to certify");
+        tracing::warn!("no model is left, so there is nothing to certify");
         return ended_in(&place, report);
     }
     if outcome.ledger.is_none() {
@@ -442,7 +439,7 @@ impl Recording<'_> {
     ) -> Result<(Driven, Vec<Metric>, Option<Evaluation>), ConductError> {
         let Self { folder, config, .. } = *self;
         let (sent, lines) = mpsc::channel();
-        let rounds = config.run.rounds;
+        let rounds = config.run.rounds.get();
         let (outcome, (metrics, last), written) = thread::scope(|scope| {
             let writer = scope.spawn(move || write_metrics(folder, lines, watch));
             let mut scorer = Scorer::new(

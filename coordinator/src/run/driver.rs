@@ -8,10 +8,10 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::noised::{NoPrivacy, Noised};
 use umbel_privacy::release::add_noise;
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::Mechanism;
+use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::message::{BlobDigest, ClientId, Ending};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
+use umbel_proto::plan::mechanism::Mechanism;
 use umbel_proto::spending::Spending;
 
 use super::RunError;
@@ -31,7 +31,7 @@ use crate::store::{Change, Checkpoint, OpenAttempt, RoundClosed, RoundOpened, Ru
 
 /// Drives one run.
 pub struct Driver<'a> {
-    pub(super) plan: Plan,
+    pub(super) plan: AgreedPlan,
     pub(super) config: RunConfig,
     pub(super) lobby: Arc<Lobby>,
     pub(super) clock: &'a dyn Clock,
@@ -65,7 +65,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`RunError`] where plan, ledger and parameters don't fit together.
     pub fn new(
-        plan: Plan,
+        plan: AgreedPlan,
         config: RunConfig,
         lobby: Arc<Lobby>,
         ledger: Option<Spending<AnyLedgerStorage>>,
@@ -75,7 +75,7 @@ impl<'a> Driver<'a> {
         lobby.keep_in(Arc::clone(&store));
         Ok(Self {
             model: ServerModel::new(&plan, &config, parameters)?,
-            mechanism: plan.mechanism()?,
+            mechanism: plan.mechanism().cloned(),
             charges: Charges::of(&plan, ledger)?,
             paid: None,
             kept: Kept::default(),
@@ -305,7 +305,7 @@ impl<'a> Driver<'a> {
         }
         // Nothing trains while the last round is scored, and clients are to hear how the run
         // really ended. If it diverged, the engine knows by now.
-        if round == self.plan.rounds {
+        if round == self.plan.rounds.get() {
             self.settle(background);
         }
         self.lobby.tell(Event::Released);
@@ -320,7 +320,7 @@ impl<'a> Driver<'a> {
             return Ok(Noised::unnoised(sum, NoPrivacy));
         };
         let spent = spent.ok_or_else(unpaid)?;
-        match self.plan.privacy.placement {
+        match mechanism.protection.placement {
             NoisePlacement::Local => Ok(Noised::by_clients(sum, spent)),
             NoisePlacement::Central => {
                 let mut rng = cohort::randomness(&self.plan, &format!("noise/{round}"))?;
@@ -365,7 +365,7 @@ impl<'a> Driver<'a> {
 
     /// What may be said of who took part: nothing where the client is the unit.
     pub(super) fn published(&self, participation: Participation) -> Option<Participation> {
-        (self.plan.privacy.unit != PrivacyUnit::Client).then_some(participation)
+        (!self.plan.hides_clients()).then_some(participation)
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {

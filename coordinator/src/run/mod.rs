@@ -42,7 +42,6 @@ pub use observer::{Health, Observer};
 pub use summary::{Adapted, Driven, Outcome, RoundSummary};
 
 use umbel_privacy::ledger::{LedgerError, TakeUpError};
-use umbel_proto::mechanism::MechanismError;
 use umbel_proto::spending::SpendingError;
 
 use crate::store::StoreError;
@@ -54,9 +53,6 @@ pub enum RunError {
     /// The ledger.
     #[error(transparent)]
     Spending(#[from] SpendingError),
-    /// The plan.
-    #[error(transparent)]
-    Mechanism(#[from] MechanismError),
     /// A number that privacy arithmetic refuses.
     #[error("{0}")]
     Privacy(String),

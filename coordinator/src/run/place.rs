@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::message::BlobDigest;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 
 use crate::certificate::certify::CERTIFICATE;
 use crate::config::RunConfig;
@@ -118,7 +118,7 @@ impl Unfinished {
     /// [`PlaceError`], also where it can't be gone on with by this configuration.
     pub fn find(
         config: &RunConfig,
-        plan: &Plan,
+        plan: &AgreedPlan,
         beginning: Beginning,
     ) -> Result<Option<Self>, PlaceError> {
         let mut newest: Option<Self> = None;
@@ -150,7 +150,7 @@ impl Unfinished {
     /// [`PlaceError`], also where it can't be gone on with by this configuration.
     pub fn in_folder(
         folder: &Path,
-        (config, plan): (&RunConfig, &Plan),
+        (config, plan): (&RunConfig, &AgreedPlan),
         spool: Spool,
     ) -> Result<Self, PlaceError> {
         let nothing = || PlaceError::Nothing {
@@ -192,8 +192,8 @@ impl Unfinished {
         FileStore::remove(&self.folder.join(JOURNAL))
     }
 
-    fn checked(self, config: &RunConfig, plan: &Plan) -> Result<Self, PlaceError> {
-        let planned = BlobDigest::of(&plan.to_json());
+    fn checked(self, config: &RunConfig, plan: &AgreedPlan) -> Result<Self, PlaceError> {
+        let planned = plan.digest();
         let begun = &self.history.begun;
         if begun.plan != planned {
             return Err(PlaceError::OtherPlan {
@@ -230,12 +230,12 @@ impl Place {
     /// # Errors
     /// [`PlaceError`] where it can't be made.
     pub fn make(
-        (config, plan): (&RunConfig, &Plan),
+        (config, plan): (&RunConfig, &AgreedPlan),
         spool: Spool,
         ledger: LedgerPoint,
         unix_time: u64,
     ) -> Result<Self, PlaceError> {
-        let folder = RunFolder::create(&config.run.out, &config.run.name, unix_time)?;
+        let folder = RunFolder::create(&config.run.out, config.run.name.as_str(), unix_time)?;
         Self::begin(folder, (config, plan), spool, (ledger, unix_time))
     }
 
@@ -245,7 +245,7 @@ impl Place {
     /// [`PlaceError`] where its journal can't be made.
     pub fn make_in(
         folder: &Path,
-        run: (&RunConfig, &Plan),
+        run: (&RunConfig, &AgreedPlan),
         spool: Spool,
         (opened, unix_time): (&Opened, u64),
     ) -> Result<Self, PlaceError> {
@@ -255,7 +255,7 @@ impl Place {
 
     fn begin(
         folder: RunFolder,
-        (config, plan): (&RunConfig, &Plan),
+        (config, plan): (&RunConfig, &AgreedPlan),
         spool: Spool,
         (ledger, unix_time): (LedgerPoint, u64),
     ) -> Result<Self, PlaceError> {
@@ -340,11 +340,16 @@ fn set_aside(folder: &Path) -> Result<(), PlaceError> {
 }
 
 /// What is fixed for a run that begins now.
-pub fn begun(config: &RunConfig, plan: &Plan, ledger: LedgerPoint, unix_time: u64) -> RunBegun {
+pub fn begun(
+    config: &RunConfig,
+    plan: &AgreedPlan,
+    ledger: LedgerPoint,
+    unix_time: u64,
+) -> RunBegun {
     RunBegun {
         id: hex::encode(rand::random::<[u8; 16]>()),
-        run: config.run.name.clone(),
-        plan: BlobDigest::of(&plan.to_json()),
+        run: config.run.name.to_string(),
+        plan: plan.digest(),
         conditions: conditions(config),
         unix_time,
         ledger,

@@ -4,14 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use umbel_model::data::{DataError, LabelSet, TableSchema};
-use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, ModelError, ModelFiles, check_scores,
-};
+use umbel_model::{Classifier, DeviceChoice, ModelError, ModelFiles, check_scores};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::mechanism::MechanismError;
 use umbel_proto::message::{BlobDigest, ModelFile};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 
 use crate::aggregate::UpdateRules;
 use crate::certificate::base_model::{BaseModel, Uncertified};
@@ -24,7 +21,7 @@ use crate::run::samples_clients;
 /// Everything that a run needs before its first client comes.
 pub struct Prepared {
     /// What sites are asked for.
-    pub plan: Plan,
+    pub plan: AgreedPlan,
     /// Where clients and driver meet.
     pub lobby: Arc<Lobby>,
     /// The classifier, with its initial parameters.
@@ -52,9 +49,6 @@ pub enum PrepareError {
     /// The public data or the label set.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The plan's numbers.
-    #[error(transparent)]
-    Mechanism(#[from] MechanismError),
 }
 
 impl From<EvaluationError> for PrepareError {
@@ -78,23 +72,12 @@ pub fn prepare(
     let files = ModelFiles::read(&config.model.base)?;
     let base = BaseModel::find(&config.model.base, &files)?;
     let (device, device_name) = device.resolve()?;
-    let key = |e: ModelError| {
-        PrepareError::Config(ConfigError::Check {
-            key: "model".into(),
-            reason: e.to_string(),
-        })
-    };
-    let options = ClassifierOptions {
-        labels: labels.names().to_vec(),
-        pooling: config.model.pooling.parse().map_err(key)?,
-        max_tokens: config.model.max_tokens,
-        dropout: config.model.dropout,
-        train: config.trainable_set()?,
-    };
+    let seed = config.run.seed;
+    let options = config.model.options(labels.names().to_vec(), seed)?;
     // The fresh head is public, so its randomness need not be secret: a fixed stream makes
     // every run of one configuration start from the same model.
-    let mut head = NoiseSource::seeded(config.run.seed.unwrap_or(0), "coordinator/head");
-    let classifier = Classifier::load(&files, options, &mut head, &device)?;
+    let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
+    let classifier = Classifier::load(&files, options.clone(), &mut head, &device)?;
     // A model that is broken from the start would only spend.
     check_scores(&classifier)?;
     // Rows that count as public are nobody's, whatever the unit.
@@ -110,15 +93,15 @@ pub fn prepare(
         &classifier,
     )?;
     let facts = ModelFacts {
-        labels: labels.names().to_vec(),
+        options,
         parameters: classifier.layout().len(),
         layout: BlobDigest::from(classifier.layout().digest()),
         base: base.plan(),
     };
-    let plan = plan(config, &facts)?;
+    let plan = AgreedPlan::from(plan(config, facts)?);
     let lobby = Lobby::new(
         offer(&plan, &files),
-        UpdateRules::of(&plan)?,
+        UpdateRules::of(&plan),
         round_settings(config, &plan),
     );
     Ok(Prepared {
@@ -149,7 +132,7 @@ pub fn weights_digest(folder: &Path) -> std::io::Result<BlobDigest> {
     std::fs::read(folder.join("model.safetensors")).map(|bytes| BlobDigest::of(&bytes))
 }
 
-fn offer(plan: &Plan, files: &ModelFiles) -> Offer {
+fn offer(plan: &AgreedPlan, files: &ModelFiles) -> Offer {
     let file = |(name, content): (&str, &[u8])| {
         let described = ModelFile {
             name: name.to_owned(),
@@ -159,23 +142,23 @@ fn offer(plan: &Plan, files: &ModelFiles) -> Offer {
         (described, Arc::from(content))
     };
     Offer {
-        plan: plan.to_json(),
-        labels: plan.classifier.labels.clone(),
+        plan: plan.bytes().to_vec(),
+        labels: plan.classifier.options.labels.clone(),
         files: files.named().into_iter().map(file).collect(),
     }
 }
 
-fn round_settings(config: &RunConfig, plan: &Plan) -> RoundSettings {
+fn round_settings(config: &RunConfig, plan: &AgreedPlan) -> RoundSettings {
     let clients: std::collections::BTreeSet<_> =
         config.clients.iter().map(|c| c.name.clone()).collect();
     RoundSettings {
-        rounds: config.run.rounds,
+        rounds: config.run.rounds.get(),
         minimum: match config.federation.minimum {
             0 => clients.len(),
             n => n,
         },
         sampled: samples_clients(plan),
-        attempts: config.federation.attempts,
+        attempts: config.federation.attempts.get(),
         clients,
     }
 }
@@ -184,7 +167,7 @@ impl PrepareError {
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {
-            Self::Config(_) | Self::Mechanism(_) => ExitKind::Configuration,
+            Self::Config(_) => ExitKind::Configuration,
             Self::Model(_) | Self::Uncertified(_) => ExitKind::Model,
             Self::Data(_) => ExitKind::Data,
         }

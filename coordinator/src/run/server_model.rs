@@ -8,7 +8,6 @@ use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 use umbel_proto::plan::Plan;
 
 use super::RunError;
-use super::cohort::samples_clients;
 use super::summary::Adapted;
 use crate::config::{RunConfig, ServerSection};
 use crate::store::Checkpoint;
@@ -23,6 +22,7 @@ pub(super) struct ServerModel {
     rounds: u32,
     summed: Summed,
     lattice: LatticeStep,
+    /// The public constant that a sum is divided by: never a count of who came.
     divisor: f64,
     /// The rule of adaptive clipping and the threshold that clients are told.
     adaptive: Option<(AdaptiveClipping, f32)>,
@@ -47,16 +47,16 @@ impl ServerModel {
                 expected: plan.classifier.parameters,
             });
         }
-        let adaptive = plan.adaptive_clipping()?;
+        let adaptive = plan.adaptive_clipping().copied();
         let server = &config.server;
         Ok(Self {
             strategy: server.optimiser.make(server.given(), parameters.len()),
             parameters,
             schedule: server.clone(),
-            rounds: plan.rounds,
-            summed: plan.summed,
-            lattice: plan.submitted_step()?,
-            divisor: divisor(plan, config),
+            rounds: plan.rounds.get(),
+            summed: plan.summed(),
+            lattice: plan.submitted_step(),
+            divisor: plan.divisor.get(),
             adaptive: adaptive.map(|rule| (rule, rule.first_threshold() as f32)),
         })
     }
@@ -136,15 +136,5 @@ impl ServerModel {
             unclipped,
             threshold: f64::from(*threshold),
         })
-    }
-}
-
-/// The public constant that a sum is divided by: never a count of who came.
-fn divisor(plan: &Plan, config: &RunConfig) -> f64 {
-    let clients = config.clients.len() as f64;
-    match plan.summed {
-        Summed::Gradients => config.training.expected_batch.unwrap_or(1.0),
-        Summed::Deltas if samples_clients(plan) => clients * plan.privacy.sampling_rate,
-        Summed::Deltas => clients,
     }
 }

@@ -13,7 +13,9 @@ mod fed_yogi;
 mod kind;
 pub(crate) mod schedule;
 
-pub use kind::{Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize};
+pub use kind::{
+    Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize, schema,
+};
 
 /// The strategies that there are, by the names that `server.optimiser` may have.
 pub const ALL: &[&StrategyKind] = &[

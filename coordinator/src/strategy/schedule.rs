@@ -14,5 +14,5 @@ pub fn learning_rate(server: &ServerSection, round: u32, rounds: u32) -> f64 {
         Decay::None => 1.0,
         Decay::Linear => 1.0 - done / f64::from(rounds.max(1)),
     };
-    server.learning_rate * warmup * decay.max(0.0)
+    server.learning_rate.get() * warmup * decay.max(0.0)
 }

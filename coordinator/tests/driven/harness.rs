@@ -16,65 +16,70 @@ use umbel_coordinator::run::{
     AnyLedgerStorage, Driven, Driver, Health, Observer, Outcome, RoundSummary,
 };
 use umbel_coordinator::store::{Change, MemoryStore, RunStore};
+use umbel_privacy::budget::Budget;
 use umbel_privacy::certificate::SigningKey;
-use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
+use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{
-    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
-};
-use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::message::{ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::plan::{AgreedPlan, Plan, WrittenPlan};
 use umbel_proto::spending::Spending;
 
 pub const PARAMETERS: usize = 3;
 const CLIENTS: [&str; 2] = ["a", "b"];
 
-/// Two clients with a gradient each: their rows are protected by their own noise.
-pub fn plan(epsilon: f64, rounds: u32) -> Plan {
-    Plan {
-        run: "test".into(),
-        rounds,
-        summed: Summed::Gradients,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::Record,
-            placement: NoisePlacement::Local,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon,
-            delta: 1e-5,
-            noise_multiplier: 2.0,
-            allow_weak_noise: false,
-            sampling_rate: 1.0,
-            clipping_norm: 1.0,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights: BlobDigest::of(b"weights"),
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 8,
-            dropout: 0.0,
-            parameters: PARAMETERS,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 1,
-            max_units: 4,
-            clean: false,
-            optimisation: None,
-        },
-        seed: Some(1),
-    }
+/// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
+const EXAMPLE: &[u8] = include_bytes!("../../../proto/plan.example.json");
+
+/// The example, changed.
+fn plan_with(change: impl FnOnce(&mut WrittenPlan)) -> AgreedPlan {
+    let example = Plan::from_json(EXAMPLE).expect("a plan");
+    let changed = example.changed(|plan| {
+        plan.classifier.parameters = PARAMETERS;
+        plan.sampling_rate = SamplingRate::ALL;
+        plan.divisor = number(10.0);
+        plan.seed = Some(1);
+        change(plan);
+    });
+    changed.expect("a plan").into()
+}
+
+/// A number that is in the range of what it stands for.
+pub fn number<N, T>(number: N) -> T
+where
+    T: TryFrom<N>,
+    T::Error: std::fmt::Debug,
+{
+    T::try_from(number).expect("in its range")
+}
+
+/// Two clients with a gradient each: their rows are protected by noise of this placement.
+pub fn plan_placed(placement: NoisePlacement, epsilon: f64, rounds: u32) -> AgreedPlan {
+    plan_with(|plan| {
+        plan.rounds = number(rounds);
+        let promise = plan.protection.as_mut().expect("the example promises");
+        promise.placement = placement;
+        promise.budget = Budget::new(epsilon, 1e-5).expect("a budget");
+        promise.noise_multiplier = number(2.0);
+        promise.clipping_norm = number(1.0);
+    })
+}
+
+/// The same, with the clients' own noise.
+pub fn plan(epsilon: f64, rounds: u32) -> AgreedPlan {
+    plan_placed(NoisePlacement::Local, epsilon, rounds)
+}
+
+/// One round in which nobody is protected.
+pub fn unprotected() -> AgreedPlan {
+    plan_with(|plan| {
+        plan.rounds = number(1);
+        plan.protection = None;
+    })
 }
 
 pub const CONFIGURATION: &str = "
@@ -222,7 +227,7 @@ impl Clients<'_> {
 pub struct Setting {
     /// A name of its own for each test.
     pub test: &'static str,
-    pub plan: Plan,
+    pub plan: AgreedPlan,
     /// Updates that a round needs.
     pub minimum: usize,
     pub attempts: u32,
@@ -251,15 +256,15 @@ pub fn run_watched(
         minimum,
         attempts,
     } = setting;
-    let rules = UpdateRules::of(&plan).expect("a sound plan");
-    let width = plan.coordinate_width().expect("a width");
+    let rules = UpdateRules::of(&plan);
+    let width = plan.coordinate_width();
     let offer = Offer {
-        plan: plan.to_json(),
-        labels: plan.classifier.labels.clone(),
+        plan: plan.bytes().to_vec(),
+        labels: plan.classifier.options.labels.clone(),
         files: Vec::new(),
     };
     let settings = RoundSettings {
-        rounds: plan.rounds,
+        rounds: plan.rounds.get(),
         clients: CLIENTS.map(client).into(),
         minimum,
         sampled: false,
@@ -270,7 +275,7 @@ pub fn run_watched(
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
     let mut config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
-    config.server.learning_rate = learning_rate;
+    config.server.learning_rate = number(learning_rate);
     let store = Arc::new(MemoryStore::default());
     let begun = begun(&config, &plan, LedgerPoint::START, 0);
     store.commit(Change::Begun(begun)).expect("a new store");
@@ -302,7 +307,7 @@ pub fn run_watched(
             clock: &clock,
             width,
         });
-        // Whoever still waits for a client now waits in vain.
+        // Whoever still waits for a client now waits for nothing.
         while !driving.is_finished() {
             clock.0.fetch_add(61, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(20));
@@ -314,12 +319,11 @@ pub fn run_watched(
     })
 }
 
-fn spending(test: &str, plan: &Plan) -> Spending<AnyLedgerStorage> {
+fn spending(test: &str, plan: &AgreedPlan) -> Spending<AnyLedgerStorage> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("driven-{test}.jsonl"));
     let _ = std::fs::remove_file(&path);
     let storage: AnyLedgerStorage = Box::new(FileLedgerStorage::open(&path).expect("a file"));
     let ledger = Ledger::open(storage).expect("a ledger");
-    let budget = (plan.privacy.epsilon, plan.privacy.delta);
-    let digest = BlobDigest::of(&plan.to_json());
-    Spending::open(ledger, "data".into(), budget, plan, digest).expect("a sound plan")
+    let budget = plan.protection.expect("a promise").budget;
+    Spending::open(ledger, "data".into(), budget, plan).expect("a sound plan")
 }

@@ -6,7 +6,7 @@ use umbel_coordinator::store::Spool;
 use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::message::Ending;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 
 use crate::harness;
 use crate::machine::{LastWrite, Machine, Power};
@@ -14,11 +14,10 @@ use crate::machine::{LastWrite, Machine, Power};
 const ROUNDS: u32 = 3;
 const LAST: [LastWrite; 3] = [LastWrite::Undone, LastWrite::Half, LastWrite::Done];
 
-fn plan(placement: NoisePlacement, seed: Option<u64>) -> Plan {
-    let mut plan = harness::plan(50.0, ROUNDS);
-    plan.privacy.placement = placement;
-    plan.seed = seed;
-    plan
+fn plan(placement: NoisePlacement, seed: Option<u64>) -> AgreedPlan {
+    let plan = harness::plan_placed(placement, 50.0, ROUNDS);
+    let changed = plan.changed(|plan| plan.seed = seed);
+    changed.expect("a plan").into()
 }
 
 fn bits(outcome: &Outcome) -> Vec<u32> {
@@ -28,7 +27,7 @@ fn bits(outcome: &Outcome) -> Vec<u32> {
 }
 
 /// The undisturbed run: its machine, its model, and how many writes it made.
-fn undisturbed(plan: &Plan, spool: Spool) -> (Machine, Vec<u32>, u64) {
+fn undisturbed(plan: &AgreedPlan, spool: Spool) -> (Machine, Vec<u32>, u64) {
     let mut machine = Machine::new(plan.clone(), spool);
     let power = Power::endless();
     let outcome = machine.live(&power).expect("it ends");
@@ -37,7 +36,7 @@ fn undisturbed(plan: &Plan, spool: Spool) -> (Machine, Vec<u32>, u64) {
 
 /// Kills a run at each write, which is left in each of these states, one after the other or
 /// all of them for each; and lets it go on.
-fn killed_everywhere(plan: &Plan, spool: Spool, each: bool) {
+fn killed_everywhere(plan: &AgreedPlan, spool: Spool, each: bool) {
     let (expected, model, writes) = undisturbed(plan, spool);
     for at in 0..writes {
         let one = [LAST[at as usize % 3]];

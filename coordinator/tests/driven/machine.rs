@@ -26,7 +26,7 @@ use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint, LedgerStorag
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 use umbel_proto::spending::Spending;
 
 use crate::harness::{CONFIGURATION, HandClock, Nobody, PARAMETERS, client};
@@ -154,7 +154,7 @@ impl LedgerStorage for PoweredStorage {
 /// A run's disk, and its sites with their outboxes.
 pub struct Machine {
     folder: TempDir,
-    plan: Plan,
+    plan: AgreedPlan,
     spool: Spool,
     sites: Sites,
 }
@@ -171,7 +171,7 @@ struct Sites {
 const CLIENTS: [&str; 3] = ["a", "b", "c"];
 
 impl Machine {
-    pub fn new(plan: Plan, spool: Spool) -> Self {
+    pub fn new(plan: AgreedPlan, spool: Spool) -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             plan,
@@ -233,20 +233,19 @@ impl Machine {
             Arc::new(PoweredDisk(Arc::clone(power))),
             PoweredStorage::open(&self.journal_file(), power),
         )?;
-        let digest = BlobDigest::of(&plan.to_json());
         let storage = PoweredStorage::open(&self.path("ledger.jsonl"), power);
         let ledger = Ledger::open(storage).map_err(|e| RunError::Spending(e.into()))?;
         let history = store.load()?;
-        let budget = (plan.privacy.epsilon, plan.privacy.delta);
-        let mut spending = Spending::open(ledger, "data".into(), budget, &plan, digest)?;
-        let rules = UpdateRules::of(&plan).expect("a sound plan");
+        let budget = plan.protection.expect("a promise").budget;
+        let mut spending = Spending::open(ledger, "data".into(), budget, &plan)?;
+        let rules = UpdateRules::of(&plan);
         let offer = Offer {
-            plan: plan.to_json(),
-            labels: plan.classifier.labels.clone(),
+            plan: plan.bytes().to_vec(),
+            labels: plan.classifier.options.labels.clone(),
             files: Vec::new(),
         };
         let settings = RoundSettings {
-            rounds: plan.rounds,
+            rounds: plan.rounds.get(),
             clients: CLIENTS.map(client).into(),
             minimum: 3,
             sampled: false,
@@ -267,7 +266,7 @@ impl Machine {
         let point = (Arc::from([]), LedgerPoint::START);
         lobby.open(WitnessTerms::new(&plan, key.public_key(), point, None));
         let clock = HandClock::default();
-        let width = plan.coordinate_width().expect("a width");
+        let width = plan.coordinate_width();
         let driver = Driver::new(
             plan,
             config,

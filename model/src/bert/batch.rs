@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::families::Positions;
+
 /// Added to the attention scores of padding: `exp` of it is 0 in f32, and it is far from
 /// overflow.
 const MASKED: f32 = -1e9;
@@ -14,6 +16,11 @@ pub(crate) struct Batch {
     tokens: Tensor<2, Int>,
     /// Token ids on the host, padded with 0.
     ids: Vec<u32>,
+    /// Each token's row in the position table, padded with 0.
+    position_rows: Vec<u32>,
+    /// The same on the device, `[rows, tokens]`; `None` where they are 0, 1, 2 and so on, which
+    /// needs no look-up.
+    positions: Option<Tensor<2, Int>>,
     lengths: Vec<usize>,
     width: usize,
     /// `[rows, 1, 1, tokens]`
@@ -24,22 +31,36 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Pads rows of token ids, each of 1 to `width` tokens, and puts them on a device.
-    pub(crate) fn new(rows: &[&[u32]], width: usize, device: &Device) -> Self {
+    pub(crate) fn new(
+        rows: &[&[u32]],
+        width: usize,
+        positions: Positions,
+        device: &Device,
+    ) -> Self {
         let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
         let count = rows.len();
         let mut ids = vec![0; count * width];
+        let mut position_rows = vec![0; count * width];
         let mut bias = vec![MASKED; count * width];
         let mut weights = vec![0.0; count * width];
         for (row, start) in rows.iter().zip((0..).step_by(width)) {
             let end = start + row.len();
             ids[start..end].copy_from_slice(row);
+            for (to, position) in position_rows[start..end].iter_mut().zip(positions.of(row)) {
+                *to = position;
+            }
             bias[start..end].fill(0.0);
             weights[start..end].fill(1.0 / row.len().max(1) as f32);
         }
-        let integers: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
+        let integers = |numbers: &[u32]| {
+            let numbers: Vec<i32> = numbers.iter().map(|id| id.cast_signed()).collect();
+            Tensor::from_data(TensorData::new(numbers, [count, width]), device)
+        };
         Self {
-            tokens: Tensor::from_data(TensorData::new(integers, [count, width]), device),
+            tokens: integers(&ids),
+            positions: (positions != Positions::FromZero).then(|| integers(&position_rows)),
             ids,
+            position_rows,
             lengths,
             width,
             attention_bias: Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device),
@@ -56,6 +77,11 @@ impl Batch {
         self.tokens.clone()
     }
 
+    /// Each token's row in the position table, unless they are 0, 1, 2 and so on.
+    pub(crate) fn positions(&self) -> Option<Tensor<2, Int>> {
+        self.positions.clone()
+    }
+
     /// Added to attention's scores: nothing, or what leaves no weight to padding.
     pub(crate) fn attention_bias(&self) -> Tensor<4> {
         self.attention_bias.clone()
@@ -70,7 +96,12 @@ impl Batch {
         &self.ids
     }
 
-    /// Each row's places among them, without padding.
+    /// The rows in the position table of all tokens, `[rows, tokens]`, padded.
+    pub(crate) fn position_rows(&self) -> &[u32] {
+        &self.position_rows
+    }
+
+    /// Each row's places among the tokens, without padding.
     pub(crate) fn places(&self) -> Vec<Range<usize>> {
         let lengths = self.lengths.iter().enumerate();
         let place = |(row, length): (usize, &usize)| row * self.width..row * self.width + length;

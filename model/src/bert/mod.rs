@@ -1,26 +1,27 @@
-//! The network: a BERT encoder, pooling, and a linear classifier.
+//! The network: a transformer encoder, pooling, and a linear classifier.
 //!
 //! Weights are never tracked by autodiff. What training needs is recorded on a
-//! [`Tape`](crate::gradient::tape::Tape) as the forward pass goes; without one, the same
+//! `Tape` as the forward pass goes; without one, the same
 //! code is inference.
 
 mod batch;
-mod config;
 mod gelu;
 mod layers;
 mod weight;
 
 pub(crate) use batch::Batch;
-pub use config::{Activation, BertConfig};
 pub(crate) use layers::{Adapter, LayerNorm, Linear};
 pub(crate) use weight::Weight;
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor, activation, module};
 use layers::See;
 
+use crate::families::{Activation, TransformerSpec};
 use crate::gradient::tape::Tape;
-use crate::lora::{LoraConfig, LoraTarget};
-use crate::parameters::{Part, Pooling, Role};
+use crate::lora::adapted_layer;
+use crate::parameters::{Part, Role};
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::{LoraConfig, LoraTarget};
 
 /// Embeddings of words, positions and segments, and their normalisation.
 #[derive(Clone, Debug)]
@@ -29,8 +30,8 @@ struct Embeddings {
     word: Tensor<2>,
     /// `[positions, hidden]`
     position: Tensor<2>,
-    /// `[types, hidden]`
-    token_type: Tensor<2>,
+    /// `[types, hidden]`, where the family has segments.
+    token_type: Option<Tensor<2>>,
     norm: LayerNorm,
 }
 
@@ -82,7 +83,7 @@ impl Outputs {
 /// The whole network, on one device.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
-    config: BertConfig,
+    spec: TransformerSpec,
     embeddings: Embeddings,
     layers: Vec<EncoderLayer>,
     pooling: Pooling,
@@ -94,25 +95,25 @@ pub(crate) struct Network {
 impl Network {
     /// A network of zeros: the checkpoint, or a random generator, fills it in.
     pub(crate) fn zeros(
-        config: &BertConfig,
+        spec: &TransformerSpec,
         pooling: Pooling,
         labels: usize,
         device: &Device,
     ) -> Self {
-        let hidden = config.hidden_size;
+        let hidden = spec.hidden_size;
         let table = |rows| Tensor::zeros([rows, hidden], device);
         let linear =
             |name: String, part, input, output| Linear::zeros(name, part, input, output, device);
         let norm = |name: String, part| {
-            LayerNorm::zeros(name, part, hidden, config.layer_norm_epsilon, device)
+            LayerNorm::zeros(name, part, hidden, spec.layer_norm_epsilon, device)
         };
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
             let named = |target: LoraTarget, input, output| {
-                linear(name(target.layer()), Part::Encoder, input, output)
+                linear(name(adapted_layer(target)), Part::Encoder, input, output)
             };
             let square = |target| named(target, hidden, hidden);
-            let middle = config.intermediate_size;
+            let middle = spec.intermediate_size;
             EncoderLayer {
                 query: square(LoraTarget::Query),
                 key: square(LoraTarget::Key),
@@ -126,41 +127,42 @@ impl Network {
         };
         Self {
             embeddings: Embeddings {
-                word: table(config.vocab_size),
-                position: table(config.max_positions),
-                token_type: table(config.type_vocab_size),
+                word: table(spec.vocab_size),
+                position: table(spec.position_rows),
+                token_type: spec.token_types.map(table),
                 norm: norm("embeddings.LayerNorm".into(), Part::Embeddings),
             },
-            layers: (0..config.layers).map(layer).collect(),
+            layers: (0..spec.layers).map(layer).collect(),
             pooling,
             pooler: (pooling == Pooling::Pooler)
                 .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
             classifier: linear("classifier".into(), Part::Head, hidden, labels),
-            config: config.clone(),
+            spec: spec.clone(),
         }
     }
 
-    /// The network's sizes.
-    pub(crate) fn config(&self) -> &BertConfig {
-        &self.config
+    /// What it is built from.
+    pub(crate) fn spec(&self) -> &TransformerSpec {
+        &self.spec
     }
 
-    /// Shows every weight with its Hugging Face name, in layout order, until `see` fails.
+    /// How hidden states become one vector.
+    pub(crate) fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// Shows every weight with its name in the layout, in layout order, until `see` fails.
     pub(crate) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
         let embeddings = &mut self.embeddings;
         let tables = [
-            ("embeddings.word_embeddings.weight", &mut embeddings.word),
-            (
-                "embeddings.position_embeddings.weight",
-                &mut embeddings.position,
-            ),
-            (
-                "embeddings.token_type_embeddings.weight",
-                &mut embeddings.token_type,
-            ),
+            ("word", Some(&mut embeddings.word)),
+            ("position", Some(&mut embeddings.position)),
+            ("token_type", embeddings.token_type.as_mut()),
         ];
-        for (name, table) in tables {
-            see(name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
+        for (kind, table) in tables {
+            let Some(table) = table else { continue };
+            let name = format!("embeddings.{kind}_embeddings.weight");
+            see(&name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
         }
         embeddings.norm.visit(see)?;
         for layer in &mut self.layers {
@@ -182,7 +184,7 @@ impl Network {
     /// Gives every layer that `lora` names an adapter at its start, which changes no output.
     pub(crate) fn adapt(&mut self, lora: &LoraConfig) {
         for layer in &mut self.layers {
-            for target in lora.targets().iter() {
+            for target in lora.targets.iter() {
                 layer.target(target).adapt(lora);
             }
         }
@@ -230,12 +232,21 @@ impl Network {
     fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         let [_, tokens] = batch.shape();
         let embeddings = &self.embeddings;
-        let hidden = self.config.hidden_size;
-        let words = burn::tensor::module::embedding(embeddings.word.clone(), batch.tokens());
-        let positions = embeddings.position.clone().slice([0..tokens, 0..hidden]);
+        let hidden = self.spec.hidden_size;
+        let words = module::embedding(embeddings.word.clone(), batch.tokens());
+        let positions = match batch.positions() {
+            Some(rows) => module::embedding(embeddings.position.clone(), rows),
+            None => {
+                let first = embeddings.position.clone().slice([0..tokens, 0..hidden]);
+                first.unsqueeze()
+            }
+        };
         // A classifier reads one segment: type 0 throughout.
-        let segment = embeddings.token_type.clone().slice([0..1, 0..hidden]);
-        let sum = words + (positions + segment).unsqueeze::<3>();
+        let segment = embeddings.token_type.clone();
+        let sum = match segment.map(|table| table.slice([0..1, 0..hidden])) {
+            Some(segment) => words + (positions + segment.unsqueeze()),
+            None => words + positions,
+        };
         let sum = tape.embedding(sum);
         let normed = tape.norm(&embeddings.norm, sum);
         tape.dropout(normed)
@@ -255,7 +266,7 @@ impl Network {
         let attended = tape.dropout(attended);
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
-        let middle = match self.config.activation {
+        let middle = match self.spec.activation {
             Activation::Gelu => gelu::gelu(middle),
             Activation::GeluTanh => activation::gelu_approximate(middle),
             Activation::Relu => activation::relu(middle),
@@ -274,7 +285,7 @@ impl Network {
         outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
-        let heads = self.config.heads;
+        let heads = self.spec.heads;
         let split = |x: Tensor<3>| {
             let [rows, tokens, width] = x.dims();
             x.reshape([rows, tokens, heads, width / heads])

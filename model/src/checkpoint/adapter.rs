@@ -7,10 +7,12 @@
 
 use serde_json::{Value, json};
 
-use super::write::{NamedFile, NamedWeight, Precision, Saving, hugging_face_name, pretty, weights};
+use super::write::{NamedFile, NamedWeight, Precision, Saving, pretty, weights};
 use crate::error::ModelError;
-use crate::lora::{LoraConfig, LoraTarget};
-use crate::parameters::Pooling;
+use crate::families::Family;
+use crate::lora::adapted_layer;
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::{LoraConfig, LoraTarget};
 
 impl Saving<'_> {
     /// The files of a PEFT adapter for sequence classification. `base` is where Python finds
@@ -22,9 +24,9 @@ impl Saving<'_> {
         tensors: Vec<NamedWeight>,
     ) -> Result<Vec<NamedFile>, ModelError> {
         // PEFT wraps the model twice.
-        let rename = |name: &str| format!("base_model.model.{}", hugging_face_name(name));
+        let rename = |name: &str| format!("base_model.model.{}", self.file_name(name));
         let weights = weights(tensors, Precision::F32, rename)?;
-        let config = adapter_config(lora, base, self.model.pooling);
+        let config = adapter_config(lora, base, self.spec.family, self.model.pooling);
         let mut files = self.surroundings(Precision::F32);
         files.push(("adapter_config.json", pretty(&config)));
         files.push(("adapter_model.safetensors", weights));
@@ -33,20 +35,16 @@ impl Saving<'_> {
 }
 
 /// `adapter_config.json`
-fn adapter_config(lora: &LoraConfig, base: &str, pooling: Pooling) -> Value {
-    let mut head = vec!["classifier"];
-    if pooling == Pooling::Pooler {
-        head.push("pooler");
-    }
+fn adapter_config(lora: &LoraConfig, base: &str, family: &dyn Family, pooling: Pooling) -> Value {
     json!({
         "peft_type": "LORA",
         "task_type": "SEQ_CLS",
         "base_model_name_or_path": base,
-        "r": lora.rank(),
-        "lora_alpha": number(lora.alpha()),
+        "r": lora.rank.get(),
+        "lora_alpha": number(lora.alpha.get()),
         "lora_dropout": 0.0,
-        "target_modules": target_modules(lora),
-        "modules_to_save": head,
+        "target_modules": target_modules(lora, family),
+        "modules_to_save": family.head(pooling),
         "bias": "none",
         "fan_in_fan_out": false,
         "init_lora_weights": true,
@@ -58,8 +56,8 @@ fn adapter_config(lora: &LoraConfig, base: &str, pooling: Pooling) -> Value {
 
 /// PEFT takes a list as ends of names, and a string as a regular expression for whole names.
 /// The ends of the three dense layers aren't told apart by a list.
-fn target_modules(lora: &LoraConfig) -> Value {
-    let targets: Vec<LoraTarget> = lora.targets().iter().collect();
+fn target_modules(lora: &LoraConfig, family: &dyn Family) -> Value {
+    let targets: Vec<LoraTarget> = lora.targets.iter().collect();
     let projection =
         |t: &LoraTarget| matches!(t, LoraTarget::Query | LoraTarget::Key | LoraTarget::Value);
     if targets.iter().all(projection) {
@@ -68,9 +66,13 @@ fn target_modules(lora: &LoraConfig) -> Value {
     }
     let names: Vec<String> = targets
         .iter()
-        .map(|target| target.layer().replace('.', r"\."))
+        .map(|target| adapted_layer(*target).replace('.', r"\."))
         .collect();
-    json!(format!(r"bert\.encoder\.layer\.\d+\.({})", names.join("|")))
+    let prefix = family.prefix();
+    json!(format!(
+        r"{prefix}\.encoder\.layer\.\d+\.({})",
+        names.join("|")
+    ))
 }
 
 /// PEFT's alpha is a whole number in type; other numbers it takes as they are.

@@ -6,6 +6,6 @@ mod read;
 mod write;
 
 pub use files::ModelFiles;
-pub(crate) use read::{HeadFound, load_weights};
+pub(crate) use read::{HeadFound, load_weights, missing};
 pub use write::Precision;
 pub(crate) use write::{NamedWeight, SavedModel, Saving, write_folder};

@@ -6,7 +6,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::bert::{Network, Weight};
 use crate::error::ModelError;
+use crate::families::TransformerSpec;
 use crate::parameters::Part;
+use umbel_proto::classifier::Pooling;
 
 /// Which of a head's tensors a file held, in the right shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,16 +24,17 @@ pub(crate) fn load_weights(
     bytes: &[u8],
     device: &Device,
 ) -> Result<HeadFound, ModelError> {
+    let (spec, pooling) = (network.spec().clone(), network.pooling());
     let file = SafeTensors::deserialize(bytes).map_err(|e| ModelError::Weights(e.to_string()))?;
     let mut found = HeadFound::default();
     network.visit(&mut |name, (part, _), weight| {
-        let view = match find(&file, name) {
+        let view = match find(&file, &spec, &spec.family.file_name(name, pooling)) {
             Some(view) => view,
             None if part == Part::Head => {
                 found.lacks(name);
                 return Ok(());
             }
-            None => return Err(ModelError::MissingTensor { name: name.into() }),
+            None => return Err(missing(&spec, name, pooling)),
         };
         let expected = file_shape(&weight);
         if view.shape() != expected {
@@ -68,17 +71,32 @@ impl HeadFound {
     }
 }
 
-/// A tensor by its name, with or without the `bert.` prefix, in today's words or the first
-/// checkpoints' (`gamma`, `beta`).
-fn find<'a>(file: &SafeTensors<'a>, name: &str) -> Option<TensorView<'a>> {
+/// What to say of the tensor that the layout calls `name` where the file has none.
+pub(crate) fn missing(spec: &TransformerSpec, name: &str, pooling: Pooling) -> ModelError {
+    let full = spec.family.file_name(name, pooling);
+    ModelError::MissingTensor {
+        name: bare(spec, &full).to_owned(),
+        prefix: spec.family.prefix(),
+    }
+}
+
+/// A tensor by its name in classifiers, with or without the encoder's prefix, in today's words or
+/// the first checkpoints' (`gamma`, `beta`).
+fn find<'a>(file: &SafeTensors<'a>, spec: &TransformerSpec, name: &str) -> Option<TensorView<'a>> {
     let mut names = vec![name.to_owned()];
     if name.contains("LayerNorm") {
         names.push(name.replace(".weight", ".gamma").replace(".bias", ".beta"));
     }
     names
         .iter()
-        .flat_map(|name| [name.clone(), format!("bert.{name}")])
-        .find_map(|name| file.tensor(&name).ok())
+        .flat_map(|name| [bare(spec, name), name])
+        .find_map(|name| file.tensor(name).ok())
+}
+
+/// A name without the encoder's prefix, as a bare encoder's file has it.
+fn bare<'n>(spec: &TransformerSpec, name: &'n str) -> &'n str {
+    let rest = name.strip_prefix(spec.family.prefix());
+    rest.and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
 }
 
 /// A weight's shape in the file: Hugging Face keeps a linear layer's `[out, in]`.

@@ -1,6 +1,7 @@
 //! A trained classifier as a Hugging Face folder.
 //!
-//! With pooling `pooler` the folder is an ordinary `BertForSequenceClassification`. For
+//! With pooling `pooler` the folder is an ordinary one of the family's classes for sequence
+//! classification, such as `BertForSequenceClassification`. For
 //! `mean` and `cls`, which transformers has no class for, a short `modeling_umbel.py` goes
 //! with it, so that `AutoModelForSequenceClassification.from_pretrained(folder,
 //! trust_remote_code=True)` gives the same logits.
@@ -13,9 +14,9 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Map, Value, json};
 
 use super::read::transposed;
-use crate::bert::{Activation, BertConfig};
 use crate::error::ModelError;
-use crate::parameters::Pooling;
+use crate::families::{Family, TransformerSpec};
+use umbel_proto::classifier::Pooling;
 
 /// How weights are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(crate) struct SavedModel {
 
 /// All that a folder is written from, but for the weights.
 pub(crate) struct Saving<'a> {
+    /// What the encoder is built from.
+    pub(crate) spec: &'a TransformerSpec,
     /// What makes it this classifier.
     pub(crate) model: SavedModel,
     /// `config.json` as it was read.
@@ -46,7 +49,7 @@ pub(crate) struct Saving<'a> {
 
 /// A weight to save.
 pub(crate) struct NamedWeight {
-    /// Its Hugging Face name, without the `bert.` prefix.
+    /// Its name in the layout.
     pub(crate) name: String,
     /// Its shape in memory.
     pub(crate) shape: Vec<usize>,
@@ -58,6 +61,15 @@ pub(crate) struct NamedWeight {
 
 /// A file's name and content.
 pub(crate) type NamedFile = (&'static str, Vec<u8>);
+
+/// What special tokens are called in BERT's and in RoBERTa's vocabularies.
+const SPECIAL_TOKENS: [(&str, [&str; 2]); 5] = [
+    ("pad_token", ["[PAD]", "<pad>"]),
+    ("unk_token", ["[UNK]", "<unk>"]),
+    ("cls_token", ["[CLS]", "<s>"]),
+    ("sep_token", ["[SEP]", "</s>"]),
+    ("mask_token", ["[MASK]", "<mask>"]),
+];
 
 const MODELING: &str = include_str!("modeling_umbel.py");
 
@@ -85,7 +97,9 @@ impl SavedModel {
             return Err(refuse("id2label must number the labels 0, 1, 2 and so on"));
         }
         let pooling = match config.get("umbel_pooling").and_then(Value::as_str) {
-            Some(word) => word.parse()?,
+            Some(word) => word
+                .parse()
+                .map_err(|e| ModelError::Config(format!("umbel_pooling: {e}")))?,
             None => Pooling::Pooler,
         };
         let number = |key: &str| config.get(key).and_then(Value::as_u64);
@@ -100,31 +114,13 @@ impl SavedModel {
         })
     }
 
-    /// A `config.json` for sizes that came from no file.
-    pub(crate) fn config_of(config: &BertConfig) -> Vec<u8> {
-        let activation = match config.activation {
-            Activation::Gelu => "gelu",
-            Activation::GeluTanh => "gelu_new",
-            Activation::Relu => "relu",
-        };
-        json!({
-            "model_type": "bert",
-            "vocab_size": config.vocab_size,
-            "hidden_size": config.hidden_size,
-            "num_hidden_layers": config.layers,
-            "num_attention_heads": config.heads,
-            "intermediate_size": config.intermediate_size,
-            "max_position_embeddings": config.max_positions,
-            "type_vocab_size": config.type_vocab_size,
-            "layer_norm_eps": config.layer_norm_epsilon,
-            "hidden_act": activation,
-        })
-        .to_string()
-        .into_bytes()
-    }
-
     /// The original configuration's keys, with what makes it this classifier's.
-    fn config(&self, mut config: Map<String, Value>, precision: Precision) -> Value {
+    fn config(
+        &self,
+        family: &dyn Family,
+        mut config: Map<String, Value>,
+        precision: Precision,
+    ) -> Value {
         let id2label: Map<String, Value> = self
             .labels
             .iter()
@@ -144,7 +140,7 @@ impl SavedModel {
         let architecture = match self.pooling {
             Pooling::Pooler => {
                 config.remove("auto_map");
-                "BertForSequenceClassification"
+                format!("{}ForSequenceClassification", family.class())
             }
             Pooling::Cls | Pooling::Mean => {
                 let class = "UmbelForSequenceClassification";
@@ -153,12 +149,12 @@ impl SavedModel {
                     "auto_map".into(),
                     json!({ "AutoModelForSequenceClassification": map }),
                 );
-                class
+                class.to_owned()
             }
         };
         for (key, value) in [
             ("architectures", json!([architecture])),
-            ("model_type", json!("bert")),
+            ("model_type", json!(family.model_type())),
             ("id2label", Value::Object(id2label)),
             ("label2id", Value::Object(label2id)),
             ("num_labels", json!(self.labels.len())),
@@ -181,30 +177,29 @@ impl Saving<'_> {
         precision: Precision,
     ) -> Result<Vec<NamedFile>, ModelError> {
         let mut files = self.surroundings(precision);
-        let weights = weights(tensors, precision, hugging_face_name)?;
+        let weights = weights(tensors, precision, |name| self.file_name(name))?;
         files.push(("model.safetensors", weights));
         Ok(files)
     }
 
+    /// A weight's name in files, from its name in the layout.
+    pub(super) fn file_name(&self, name: &str) -> String {
+        self.spec.family.file_name(name, self.model.pooling)
+    }
+
     /// Everything but the weights.
     pub(super) fn surroundings(&self, precision: Precision) -> Vec<NamedFile> {
-        let tokenizer_config = json!({
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": self.model.max_tokens,
-            "pad_token": "[PAD]",
-            "unk_token": "[UNK]",
-            "cls_token": "[CLS]",
-            "sep_token": "[SEP]",
-            "mask_token": "[MASK]",
-        });
-        let config = self.model.config(self.original.clone(), precision);
+        let tokenizer_config = tokenizer_config(self.tokenizer, self.model.max_tokens);
+        let config = self
+            .model
+            .config(self.spec.family, self.original.clone(), precision);
         let mut files = vec![
             ("config.json", pretty(&config)),
             ("tokenizer.json", self.tokenizer.to_vec()),
             ("tokenizer_config.json", pretty(&tokenizer_config)),
         ];
         if self.model.pooling != Pooling::Pooler {
-            files.push(("modeling_umbel.py", MODELING.into()));
+            files.push(("modeling_umbel.py", modeling(self.spec.family)));
         }
         files
     }
@@ -214,12 +209,32 @@ pub(super) fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// A weight's name in transformers' models for sequence classification.
-pub(super) fn hugging_face_name(name: &str) -> String {
-    match name.starts_with("classifier") {
-        true => name.to_owned(),
-        false => format!("bert.{name}"),
+/// The code of a family's classifier with a pooling that transformers has no class for. The file
+/// in this folder is BERT's.
+fn modeling(family: &dyn Family) -> Vec<u8> {
+    let code = MODELING.replace("Bert", family.class());
+    let encoder = format!("self.{}", family.prefix());
+    code.replace("self.bert", &encoder).into_bytes()
+}
+
+/// `tokenizer_config.json`: what the special tokens are called that `tokenizer.json` has. One that
+/// it lacks isn't named: Python would add it, and the model has no embedding for it.
+fn tokenizer_config(tokenizer: &[u8], max_tokens: usize) -> Value {
+    let file: Value = serde_json::from_slice(tokenizer).unwrap_or_default();
+    let added = file.get("added_tokens").and_then(Value::as_array);
+    let known = |word: &str| {
+        let mut tokens = added.into_iter().flatten();
+        tokens.any(|token| token.get("content").and_then(Value::as_str) == Some(word))
+    };
+    let mut config = Map::new();
+    config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
+    config.insert("model_max_length".into(), json!(max_tokens));
+    for (role, words) in SPECIAL_TOKENS {
+        if let Some(word) = words.into_iter().find(|word| known(word)) {
+            config.insert(role.into(), json!(word));
+        }
     }
+    Value::Object(config)
 }
 
 /// Writes the folder beside its place, then moves it there.

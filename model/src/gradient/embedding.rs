@@ -7,13 +7,37 @@ use std::ops::Range;
 use super::squares::Square;
 use crate::parameters::ParameterLayout;
 
+/// Which rows of the tables were added up at each place.
+pub(crate) struct TableRows {
+    /// Of the word embeddings: token ids.
+    pub(crate) words: Vec<u32>,
+    /// Of the position embeddings.
+    pub(crate) positions: Vec<u32>,
+    /// Whether there are segment embeddings, of which each place has the first.
+    pub(crate) has_types: bool,
+}
+
+/// The tables' names in the layout, in the order in which [`TableRows::at`] numbers them.
+const TABLES: [&str; 3] = [
+    "embeddings.word_embeddings.weight",
+    "embeddings.position_embeddings.weight",
+    "embeddings.token_type_embeddings.weight",
+];
+
+impl TableRows {
+    /// A place's rows, each with the number of its table.
+    fn at(&self, place: usize) -> impl Iterator<Item = (usize, u32)> {
+        let rows = [(0, self.words[place]), (1, self.positions[place])];
+        rows.into_iter().chain(self.has_types.then_some((2, 0)))
+    }
+}
+
 /// The gradient at the sum of the embeddings, on the host.
 pub(crate) struct EmbeddingGradient {
     /// One vector of `width` numbers for each place.
     values: Vec<f32>,
     width: usize,
-    /// The token id at each place.
-    ids: Vec<u32>,
+    tables: TableRows,
     /// Each row's places.
     rows: Vec<Range<usize>>,
     /// Each unit's rows.
@@ -21,18 +45,18 @@ pub(crate) struct EmbeddingGradient {
 }
 
 impl EmbeddingGradient {
-    /// The gradient `values`, `[places, width]`, at places where the tokens `ids` are.
+    /// The gradient `values`, `[places, width]`, at places where `tables` were read.
     pub(crate) fn new(
         values: Vec<f32>,
         width: usize,
-        ids: Vec<u32>,
+        tables: TableRows,
         rows: Vec<Range<usize>>,
         units: Vec<Range<usize>>,
     ) -> Self {
         Self {
             values,
             width,
-            ids,
+            tables,
             rows,
             units,
         }
@@ -64,11 +88,11 @@ impl EmbeddingGradient {
     /// The squared norm over a unit's rows: vectors that fall on one row of a table are added
     /// first.
     fn square(&self, rows: &[Range<usize>]) -> f64 {
-        let mut sums: HashMap<(u8, u32), Vec<f64>> = HashMap::new();
+        let mut sums: HashMap<(usize, u32), Vec<f64>> = HashMap::new();
         for row in rows {
-            for (position, place) in row.clone().enumerate() {
+            for place in row.clone() {
                 let g = self.at(place);
-                for key in [(0, self.ids[place]), (1, position as u32), (2, 0)] {
+                for key in self.tables.at(place) {
                     let sum = sums.entry(key).or_insert_with(|| vec![0.0; self.width]);
                     sum.iter_mut().zip(g).for_each(|(s, x)| *s += f64::from(*x));
                 }
@@ -85,24 +109,14 @@ impl EmbeddingGradient {
 
     /// Adds the rows' gradients, each times its unit's factor, to the tables' places in `sum`.
     pub(crate) fn add_scaled(&self, factors: &[f64], layout: &ParameterLayout, sum: &mut [f64]) {
-        let tables = [
-            "word_embeddings",
-            "position_embeddings",
-            "token_type_embeddings",
-        ];
-        let offset = |table: &str| layout.offset_of(&format!("embeddings.{table}.weight"));
-        let [Some(words), Some(positions), Some(types)] = tables.map(offset) else {
-            return;
-        };
+        let begins = TABLES.map(|table| layout.offset_of(table));
         for (unit, factor) in self.units.iter().zip(factors) {
             for row in &self.rows[unit.clone()] {
-                for (position, place) in row.clone().enumerate() {
+                for place in row.clone() {
                     let g = self.at(place);
-                    for begin in [
-                        words + self.ids[place] as usize * self.width,
-                        positions + position * self.width,
-                        types,
-                    ] {
+                    for (table, row) in self.tables.at(place) {
+                        let Some(begin) = begins[table] else { continue };
+                        let begin = begin + row as usize * self.width;
                         let place = &mut sum[begin..begin + self.width];
                         place
                             .iter_mut()

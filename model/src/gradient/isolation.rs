@@ -48,8 +48,8 @@ impl Isolation {
         let alone = MicroBatch::run(setting, examples, &alone, None)?.ingredients(shape.units - 1);
         if !same_bits(&together, &alone) {
             return Err(ModelError::Device(format!(
-                "this device computes other gradients in {precision} for the same row in other \
-                 company, which no clipping norm bounds; leave the precision at f32"
+                "in {precision}, this device's gradient of a row depends on what else is in the \
+                 batch, and no clipping norm bounds that; leave the precision at f32"
             )));
         }
         // Numbers that overflowed are alike whatever happened to them: the next unit is tried.

@@ -1,14 +1,15 @@
 //! One micro-batch: forward, backward, norms by unit, and the scaled sum.
 
+use std::ops::Range;
+
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::Example;
-use super::embedding::EmbeddingGradient;
+use super::embedding::{EmbeddingGradient, TableRows};
 use super::parts::{Factors, Part};
 use super::shape::Shape;
 use super::squares::{Square, Squares};
 use super::tape::{Dropout, Kept, Tape, linear};
-use crate::bert::Batch;
 use crate::classifier::Classifier;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
@@ -80,7 +81,17 @@ impl<'a> MicroBatch<'a> {
                 None => g,
             };
             match tap.kept {
-                Kept::Embedding => embedding = Some(on_host(g, &batch, shape, units)),
+                Kept::Embedding => {
+                    let tables = TableRows {
+                        words: batch.ids().to_vec(),
+                        positions: batch.position_rows().to_vec(),
+                        has_types: model.spec().token_types.is_some(),
+                    };
+                    let (values, width) = on_host(g);
+                    let units = places(shape, units);
+                    let rows = batch.places();
+                    embedding = Some(EmbeddingGradient::new(values, width, tables, rows, units));
+                }
                 kept => add_parts(&tap.name, &kept, &g, shape, &mut parts),
             }
         }
@@ -188,16 +199,19 @@ fn loss(logits: Tensor<2>, rows: &[Option<&Example>]) -> Tensor<1> {
         .neg()
 }
 
-/// Fetches ∂L/∂(sum of the embeddings), `[rows, tokens, width]`.
-fn on_host(g: Tensor<3>, batch: &Batch, shape: Shape, units: &[&[usize]]) -> EmbeddingGradient {
+/// Fetches ∂L/∂(sum of the embeddings), `[rows, tokens, width]`, with its width.
+fn on_host(g: Tensor<3>) -> (Vec<f32>, usize) {
     let [_, _, width] = g.dims();
-    let values = g.into_data().iter::<f32>().collect();
+    (g.into_data().iter::<f32>().collect(), width)
+}
+
+/// Each unit's rows in a batch of this shape.
+fn places(shape: Shape, units: &[&[usize]]) -> Vec<Range<usize>> {
     let rows_of = units.iter().enumerate().map(|(place, unit)| {
         let first = place * shape.rows;
         first..first + unit.len()
     });
-    let units = rows_of.collect();
-    EmbeddingGradient::new(values, width, batch.ids().to_vec(), batch.places(), units)
+    rows_of.collect()
 }
 
 /// Adds the parts of a layer's gradient, from ∂L/∂(output) `g`.

@@ -1,10 +1,10 @@
 //! Sums of per-unit clipped gradients by book-keeping (Bu et al. 2023): one backward pass,
 //! no gradient of a single unit kept in memory where its norm can be had without.
 //!
-//! On the CPU, [`on_host`] has tiles of rows computed by [`crate::host`]. On a GPU, [`on_device`]
-//! has micro-batches of few shapes: [`shape`] sorts units into them, [`tape`] records a forward pass,
-//! [`parts`] has the norms and sums of each kind of tensor, [`micro_batch`] runs one batch, and
-//! [`isolation`] makes sure that nobody's gradient depends on others. [`squares`] tells which norms
+//! On the CPU, `on_host` has tiles of rows computed by `host`. On a GPU, `on_device`
+//! has micro-batches of few shapes: `shape` sorts units into them, `tape` records a forward pass,
+//! `parts` has the norms and sums of each kind of tensor, `micro_batch` runs one batch, and
+//! `isolation` makes sure that nobody's gradient depends on others. `squares` tells which norms
 //! can be relied on.
 
 pub(crate) mod embedding;

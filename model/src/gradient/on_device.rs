@@ -49,7 +49,7 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> Result<GradientSum, M
 struct Summing<'a, R> {
     work: &'a Work<'a>,
     rng: &'a mut R,
-    /// Whether each unit's gradient must have the same bits in any company.
+    /// Whether each unit's gradient must have the same bits whatever else is in the batch.
     isolated: bool,
     total: GradientSum,
 }
@@ -119,7 +119,7 @@ impl<R: Rng> Summing<'_, R> {
     }
 
     fn dropout(&mut self) -> Option<Dropout<'_>> {
-        let rate = self.work.model.options().dropout;
+        let rate = self.work.model.options().dropout.get();
         (rate > 0.0).then_some(Dropout {
             rate,
             rng: &mut *self.rng,

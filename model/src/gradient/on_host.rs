@@ -30,7 +30,7 @@ pub(super) fn sum<R: Rng>(work: &Work<'_>, rng: &mut R) -> GradientSum {
     for unit in large {
         summing.add_multiplied_out(unit);
     }
-    Workspace::lay_down(summing.workspaces);
+    Workspace::put_back(summing.workspaces);
     if work.clipping == Clipping::None {
         summing.total.norms.clear();
     }
@@ -135,7 +135,7 @@ impl<R: Rng> Summing<'_, R> {
     }
 
     fn seed(&mut self) -> (f64, u64) {
-        let rate = self.work.model.options().dropout;
+        let rate = self.work.model.options().dropout.get();
         let seed = if rate > 0.0 { self.rng.next_u64() } else { 0 };
         (rate, seed)
     }

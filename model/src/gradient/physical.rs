@@ -3,10 +3,10 @@
 
 use rayon::current_num_threads;
 
-use crate::bert::BertConfig;
 use crate::classifier::Classifier;
 use crate::device::is_cpu;
 use crate::error::ModelError;
+use crate::families::TransformerSpec;
 
 /// A tile's tokens on the CPU, about: enough for matrix products to be efficient, and few
 /// enough for several threads to have some each, and their buffers to stay small.
@@ -59,7 +59,7 @@ impl PhysicalBatch {
     /// [`ModelError::Memory`] if one row of the greatest length doesn't fit, with what it needs.
     pub fn within(self, memory: u64, model: &Classifier) -> Result<Self, ModelError> {
         let needs = Needs::of(model);
-        let longest = model.options().max_tokens.max(1);
+        let longest = model.options().max_tokens.get();
         let most = if is_cpu(model.device()) {
             current_num_threads().max(1)
         } else {
@@ -134,9 +134,14 @@ impl Needs {
         // The tensors, and the copy of them that the CPU's engine works with.
         let copies = if is_cpu(model.device()) { 2 } else { 1 };
         Self {
-            fixed: PROGRAM + copies * SINGLE * weights(model.config()) + SUMMED * trained,
+            fixed: PROGRAM + copies * SINGLE * weights(model.spec()) + SUMMED * trained,
             tile: 2 * SINGLE * trained,
-            token: SINGLE * kept(model.config(), options.max_tokens, options.dropout > 0.0),
+            token: SINGLE
+                * kept(
+                    model.spec(),
+                    options.max_tokens.get(),
+                    options.dropout.get() > 0.0,
+                ),
         }
     }
 
@@ -154,18 +159,18 @@ impl Needs {
 }
 
 /// Weights of the encoder; the head's are few.
-fn weights(config: &BertConfig) -> u64 {
-    let [hidden, intermediate] = [config.hidden_size, config.intermediate_size];
-    let rows = config.vocab_size + config.max_positions + config.type_vocab_size + 2;
+fn weights(spec: &TransformerSpec) -> u64 {
+    let [hidden, intermediate] = [spec.hidden_size, spec.intermediate_size];
+    let rows = spec.vocab_size + spec.position_rows + spec.token_types.unwrap_or(0) + 2;
     let layer = 4 * hidden * hidden + 2 * hidden * intermediate + 9 * hidden + intermediate;
-    (rows * hidden + config.layers * layer) as u64
+    (rows * hidden + spec.layers * layer) as u64
 }
 
 /// Numbers that a token's pass forward and back has at a time, in rows of at most `longest`
 /// tokens.
-fn kept(config: &BertConfig, longest: usize, dropout: bool) -> u64 {
-    let [hidden, intermediate] = [config.hidden_size, config.intermediate_size];
-    let attention = config.heads * longest;
+fn kept(spec: &TransformerSpec, longest: usize, dropout: bool) -> u64 {
+    let [hidden, intermediate] = [spec.hidden_size, spec.intermediate_size];
+    let attention = spec.heads * longest;
     // Of each layer: input, queries, keys, values, context, both normalised sums and what is
     // between them (8 · hidden); the activation and its slope; and gradients of the outputs of
     // its linear layers (5 · hidden + intermediate).
@@ -174,14 +179,14 @@ fn kept(config: &BertConfig, longest: usize, dropout: bool) -> u64 {
         layer += 2 * hidden + attention;
     }
     // The embeddings, and what is passed on.
-    (config.layers * layer + 8 * hidden + 2 * intermediate) as u64
+    (spec.layers * layer + 8 * hidden + 2 * intermediate) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::support;
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn model() -> Classifier {
         support::tiny(support::options(Pooling::Mean, TrainableSet::Full))

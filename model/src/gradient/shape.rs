@@ -54,7 +54,7 @@ pub(super) struct Plan {
 /// How many units a micro-batch has room for where fewer are left than would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// For the next power of two: little is computed in vain.
+    /// For the next power of two: little computation is wasted.
     ForThese,
     /// For as many as ever: the shape is the same whoever else was drawn.
     ForAll,
@@ -99,11 +99,11 @@ impl Work<'_> {
     /// A unit's rows, and the tokens of each, padded; `None` for no rows.
     fn padded(&self, members: &[usize]) -> Option<(usize, usize)> {
         let longest = members.iter().map(|row| self.length(*row)).max()?;
-        let usual = self.model.options().max_tokens;
+        let usual = self.model.options().max_tokens.get();
         // A bucket never exceeds what memory was counted for, nor the model's positions.
         let most = match longest <= usual {
             true => usual,
-            false => self.model.config().max_positions,
+            false => self.model.spec().max_tokens(),
         };
         let tokens = rung(longest.max(LEAST_TOKENS)).min(most).max(longest);
         let rows = rung(members.len()).min(self.batch.rows());
@@ -124,7 +124,7 @@ mod tests {
 
     use super::super::{Clipping, Example, PhysicalBatch, support};
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn examples(lengths: &[usize]) -> Vec<Example> {
         let example = |length: &usize| Example {

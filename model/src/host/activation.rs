@@ -1,7 +1,7 @@
 //! The non-linearity between the feed-forward layers, value and slope in one pass.
 
 use super::vector::{exp_of_negative, widely};
-use crate::bert::Activation;
+use crate::families::Activation;
 
 /// Adds the bias to each row of `x`, `[N, width]`, puts the activation's value in its place and
 /// its slope into `slope`.

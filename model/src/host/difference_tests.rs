@@ -7,7 +7,7 @@ use super::activation::activate;
 use super::attention::{Attention, Span};
 use super::layer_norm::{Norm, Summands};
 use super::workspace::Workspace;
-use crate::bert::Activation;
+use crate::families::Activation;
 
 /// Numbers between -1 and 1, the same in every run.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {

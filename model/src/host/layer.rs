@@ -14,7 +14,7 @@ use super::sums::VectorTaps;
 use super::vector::{add, widely};
 use super::weights::{HostLayer, HostNorm};
 use super::workspace::Workspace;
-use crate::bert::Activation;
+use crate::families::Activation;
 
 /// What a layer's passes work with, beside its weights. Notation: N tokens go in, and states of
 /// M `outputs` come out, which are all of the N, or each row's first.

@@ -120,7 +120,7 @@ mod tests {
     use crate::gradient::{Example, support};
     use crate::host::dropout::Masks;
     use crate::host::{Tile, TileResult};
-    use crate::parameters::{Pooling, TrainableSet};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn examples() -> Vec<Example> {
         let lengths = [10, 2, 7, 4, 9];
@@ -144,7 +144,7 @@ mod tests {
         let workspace = &mut Workspace::default();
         let (_, len) = weights.dense();
         workspace.give(vec![f32::NAN; len]);
-        let packed = Packed::new(examples, &UNITS);
+        let packed = Packed::new(examples, &UNITS, weights.positions);
         let mut passed = weights.forward(&packed, &mut Masks::new(0.0, 0), true, workspace);
         let (_, g_logits) = passed.head.losses(&packed.labels, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);

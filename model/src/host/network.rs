@@ -112,13 +112,16 @@ impl HostWeights {
         let mut sum = workspace.take(n * width);
         let place = |row: usize| row * width..(row + 1) * width;
         for row in &packed.rows {
-            for (position, token) in row.clone().enumerate() {
+            for token in row.clone() {
                 let to = &mut sum[place(token)];
                 let id = packed.ids[token] as usize;
                 to.copy_from_slice(&tables.word[place(id)]);
+                let position = packed.positions[token] as usize;
                 add(to, &tables.position[place(position)]);
                 // A classifier reads one segment: type 0 throughout.
-                add(to, &tables.token_type[..width]);
+                if let Some(token_type) = &tables.token_type {
+                    add(to, &token_type[..width]);
+                }
             }
         }
         let mut hidden = workspace.take(n * width);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::families::Positions;
 use crate::gradient::Example;
 
 /// What the rows of a matrix stand for.
@@ -17,6 +18,8 @@ pub(super) enum Places {
 pub(super) struct Packed {
     /// `[N]`
     pub(super) ids: Vec<u32>,
+    /// Each token's row in the position table, `[N]`.
+    pub(super) positions: Vec<u32>,
     /// Each row's tokens, as places in `ids`.
     pub(super) rows: Vec<Range<usize>>,
     /// Each row's label.
@@ -29,9 +32,10 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Packs `units`, each a list of rows of `examples`.
-    pub(super) fn new(examples: &[Example], units: &[&[usize]]) -> Self {
+    pub(super) fn new(examples: &[Example], units: &[&[usize]], positions: Positions) -> Self {
         let mut packed = Self {
             ids: Vec::new(),
+            positions: Vec::new(),
             rows: Vec::new(),
             labels: Vec::new(),
             units: Vec::new(),
@@ -44,6 +48,7 @@ impl Packed {
                 let example = &examples[*row];
                 let start = packed.ids.len();
                 packed.ids.extend(&example.tokens);
+                packed.positions.extend(positions.of(&example.tokens));
                 packed.rows.push(start..packed.ids.len());
                 packed.labels.push(example.label);
             }

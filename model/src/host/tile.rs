@@ -7,7 +7,7 @@ use super::packed::Packed;
 use super::sums::scale_units;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
-use crate::gradient::embedding::EmbeddingGradient;
+use crate::gradient::embedding::{EmbeddingGradient, TableRows};
 use crate::gradient::squares::Square;
 use crate::gradient::{Clipping, Example};
 
@@ -54,14 +54,19 @@ impl TileSum {
 impl Tile<'_> {
     /// Runs the tile forward and back, and sums.
     pub(crate) fn run(&self, weights: &HostWeights, workspace: &mut Workspace) -> TileResult {
-        let packed = Packed::new(self.examples, &self.units);
+        let packed = Packed::new(self.examples, &self.units, weights.positions);
         let mut masks = Masks::new(self.dropout.0, self.dropout.1);
         let mut passed = weights.forward(&packed, &mut masks, true, workspace);
         let (losses, g_logits) = passed.head.losses(&packed.labels, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);
         let embedding = passed.embedding.take().map(|g| {
-            let (ids, rows) = (packed.ids.clone(), packed.rows.clone());
-            EmbeddingGradient::new(g, weights.hidden, ids, rows, packed.units.clone())
+            let tables = TableRows {
+                words: packed.ids.clone(),
+                positions: packed.positions.clone(),
+                has_types: weights.embeddings.tables.token_type.is_some(),
+            };
+            let (rows, units) = (packed.rows.clone(), packed.units.clone());
+            EmbeddingGradient::new(g, weights.hidden, tables, rows, units)
         });
         let clipped = self.clip(weights, &mut passed, &packed, embedding.as_ref(), workspace);
         passed.give(workspace);
@@ -137,7 +142,7 @@ pub(crate) fn logits(
         })
         .collect();
     let all: Vec<usize> = (0..rows.len()).collect();
-    let packed = Packed::new(&examples, &[&all]);
+    let packed = Packed::new(&examples, &[&all], weights.positions);
     let passed = weights.forward(&packed, &mut Masks::new(0.0, 0), false, workspace);
     let width = weights.classifier.outputs.max(1);
     let scores = passed.head.logits.chunks(width).map(<[f32]>::to_vec);

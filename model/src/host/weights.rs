@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
-use crate::bert::Activation;
 use crate::classifier::Classifier;
-use crate::lora::LoraTarget;
-use crate::parameters::{ParameterLayout, Pooling, Role};
+use crate::families::{Activation, Positions};
+use crate::lora::adapted_layer;
+use crate::parameters::{ParameterLayout, Role};
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::LoraTarget;
 
 /// All of a classifier's weights.
 pub(crate) struct HostWeights {
     pub(super) hidden: usize,
     pub(super) heads: usize,
     pub(super) activation: Activation,
+    pub(super) positions: Positions,
     pub(super) pooling: Pooling,
     pub(super) embeddings: HostEmbeddings,
     pub(super) layers: Vec<HostLayer>,
@@ -42,8 +45,8 @@ pub(crate) struct HostTables {
     pub(super) word: Arc<Vec<f32>>,
     /// `[positions, hidden]`
     pub(super) position: Arc<Vec<f32>>,
-    /// `[types, hidden]`
-    pub(super) token_type: Arc<Vec<f32>>,
+    /// `[types, hidden]`, where the family has segments.
+    pub(super) token_type: Option<Arc<Vec<f32>>>,
 }
 
 /// One encoder layer.
@@ -111,7 +114,7 @@ impl HostWeights {
                 }
                 Ok::<(), Infallible>(())
             });
-        let config = model.config();
+        let spec = model.spec();
         let tables = |name: &str| name.ends_with("_embeddings.weight");
         let entries = model.layout().entries().iter();
         let base = entries
@@ -122,16 +125,17 @@ impl HostWeights {
             values,
             layout: model.layout(),
             adapter_scale: model.options().train.lora().map(|lora| lora.scale() as f32),
-            epsilon: config.layer_norm_epsilon as f32,
+            epsilon: spec.layer_norm_epsilon as f32,
         };
         let pooling = model.options().pooling;
         Self {
-            hidden: config.hidden_size,
-            heads: config.heads,
-            activation: config.activation,
+            hidden: spec.hidden_size,
+            heads: spec.heads,
+            activation: spec.activation,
+            positions: spec.positions,
             pooling,
-            embeddings: reader.embeddings(frozen),
-            layers: (0..config.layers).map(|i| reader.layer(i)).collect(),
+            embeddings: reader.embeddings(frozen, spec.token_types.is_some()),
+            layers: (0..spec.layers).map(|i| reader.layer(i)).collect(),
             pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
             classifier: reader.linear(&["classifier".into()]),
             base,
@@ -166,12 +170,12 @@ impl Reader<'_> {
         (values, self.layout.offset_of(name))
     }
 
-    fn embeddings(&mut self, frozen: Option<&HostTables>) -> HostEmbeddings {
+    fn embeddings(&mut self, frozen: Option<&HostTables>, has_types: bool) -> HostEmbeddings {
         let mut table = |name: &str| Arc::new(self.take(&table_name(name)).0);
         let tables = frozen.cloned().unwrap_or_else(|| HostTables {
             word: table("word"),
             position: table("position"),
-            token_type: table("token_type"),
+            token_type: has_types.then(|| table("token_type")),
         });
         HostEmbeddings {
             tables,
@@ -182,7 +186,7 @@ impl Reader<'_> {
 
     fn layer(&mut self, index: usize) -> HostLayer {
         let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
-        let named = |target: LoraTarget| name(target.layer());
+        let named = |target: LoraTarget| name(adapted_layer(target));
         HostLayer {
             qkv: self.linear(&[
                 named(LoraTarget::Query),

@@ -4,25 +4,34 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
-use umbel_model::bert::{Activation, BertConfig};
+use umbel_model::families::{BERT, Family, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, LoraConfig, LoraTargets, Pooling, TrainableSet,
+    Classifier, ClassifierOptions, DeviceChoice, Dropout, LoraConfig, LoraTargets, Pooling,
+    TrainableSet,
 };
 
 pub const VOCABULARY: usize = 50;
 pub const POSITIONS: usize = 32;
 
-pub fn config() -> BertConfig {
-    BertConfig {
-        vocab_size: VOCABULARY,
-        hidden_size: 16,
-        layers: 2,
-        heads: 2,
-        intermediate_size: 24,
-        max_positions: POSITIONS,
-        type_vocab_size: 2,
-        layer_norm_epsilon: 1e-12,
-        activation: Activation::Gelu,
+pub fn config() -> TransformerSpec {
+    small(BERT)
+}
+
+/// A small encoder of any family, which reads texts of up to [`POSITIONS`] tokens.
+pub fn small(family: &dyn Family) -> TransformerSpec {
+    let config = json!({
+        "model_type": family.model_type(),
+        "vocab_size": VOCABULARY,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "max_position_embeddings": POSITIONS,
+    });
+    let spec = TransformerSpec::from_json(config.to_string().as_bytes()).expect("a configuration");
+    TransformerSpec {
+        position_rows: 2 * POSITIONS - spec.max_tokens(),
+        ..spec
     }
 }
 
@@ -30,8 +39,8 @@ pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
     ClassifierOptions {
         labels: ["bad", "good", "mixed"].map(str::to_owned).to_vec(),
         pooling,
-        max_tokens: POSITIONS,
-        dropout: 0.0,
+        max_tokens: POSITIONS.try_into().expect("a length"),
+        dropout: Dropout::NONE,
         train,
     }
 }
@@ -42,16 +51,32 @@ pub fn tiny(options: ClassifierOptions) -> Classifier {
 
 /// The same on another device, or why there is none.
 pub fn tiny_on(device: &DeviceChoice, options: ClassifierOptions) -> Result<Classifier, String> {
+    tiny_of(BERT, device, options)
+}
+
+/// The same of any family.
+pub fn tiny_of(
+    family: &dyn Family,
+    device: &DeviceChoice,
+    options: ClassifierOptions,
+) -> Result<Classifier, String> {
     let mut rng = ChaCha12Rng::seed_from_u64(7);
     let (device, _) = device.resolve().map_err(|e| e.to_string())?;
-    Classifier::random(&config(), &tokenizer_json(), options, &mut rng, &device)
+    let spec = small(family);
+    Classifier::random(&spec, &tokenizer_json(), options, &mut rng, &device)
         .map_err(|e| e.to_string())
 }
 
 /// The trainable set `lora` with these targets.
 pub fn lora(targets: &[&str], freeze_a: bool) -> TrainableSet {
     let targets = LoraTargets::parse(targets).expect("targets");
-    TrainableSet::Lora(LoraConfig::new(3, 6.0, targets, freeze_a, 11).expect("adapters"))
+    TrainableSet::Lora(LoraConfig {
+        rank: 3.try_into().expect("a rank"),
+        alpha: 6.0.try_into().expect("an alpha"),
+        targets,
+        freeze_a,
+        seed: Some(11),
+    })
 }
 
 /// WordPiece over single letters, a few words and a comma.

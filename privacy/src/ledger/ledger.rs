@@ -44,7 +44,7 @@ pub enum LedgerError {
     Damaged(#[from] ChainError),
     /// An earlier write failed.
     #[error(
-        "an earlier write to this ledger failed, so that its end isn't known; open it again before \
+        "an earlier write to this ledger failed, so its end isn't known; open it again before \
          spending more"
     )]
     UnknownEnd,

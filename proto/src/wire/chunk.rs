@@ -32,7 +32,7 @@ pub fn chunks(blob: &[u8], offset: u64) -> impl Iterator<Item = (u64, &[u8])> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// More is announced than the receiver takes.
-    #[error("{announced} bytes are announced, but {most} is the most that is taken here")]
+    #[error("{announced} bytes are announced, but at most {most} are accepted here")]
     TooLong {
         /// What the sender announces.
         announced: u64,

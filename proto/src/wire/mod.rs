@@ -1,6 +1,6 @@
 //! The protobuf types and the gRPC stubs, generated from `proto/umbel.proto`.
 //!
-//! Their documentation is the comments of that file. Nothing outside [`crate::convert`]
+//! Their documentation is the comments of that file. Nothing outside [`convert`]
 //! and the two ends of the wire should touch them: use the domain types of
 //! [`crate::message`].
 
@@ -11,5 +11,8 @@ pub use prost::Message;
 
 /// The metadata in which a client names itself where there is no TLS.
 pub const CLIENT_HEADER: &str = "umbel-client";
+
+pub mod chunk;
+pub mod convert;
 
 tonic::include_proto!("umbel.v1");

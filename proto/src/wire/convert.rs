@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use umbel_privacy::certificate::{Countersignature, InvalidCountersignature, PublicKey};
 use umbel_privacy::ledger::{EntryHash, LedgerPoint};
 
+use super as wire;
 use crate::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
     Update, Welcome,
 };
-use crate::wire;
 
 /// A message that breaks the rules of `umbel.proto`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,152 @@
+"""Makes a small checkpoint of random weights of each model family, with what PyTorch computes of it.
+
+    python examples/make_family_fixtures.py [FAMILY...]
+
+writes `model/tests/family_fixtures/FAMILY/`: the folder as transformers saves it, and
+`expected.json` with the token ids, logits, losses and norms of single texts' gradients. Needs
+`torch` and `transformers`; the folders are in the repository, so that the tests need neither.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+HOME = Path(__file__).parents[1] / "model/tests/family_fixtures"
+
+TEXTS = [
+    "The film was good.",
+    "bad",
+    "A café, naïve as ever: THE worst film of 2026, and more of it than anyone reads to the end!",
+    "good good good",
+    "",
+]
+
+CORPUS = ["the film was good", "a bad film", "the worst of the good films", "and more of it"] * 4
+
+SIZES = dict(
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=24,
+    num_labels=3,
+    id2label={0: "bad", 1: "good", 2: "mixed"},
+    label2id={"bad": 0, "good": 1, "mixed": 2},
+)
+
+
+def word_pieces():
+    """As BERT's: words in small letters, cut into pieces."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator(
+        CORPUS, trainers.WordPieceTrainer(vocab_size=60, special_tokens=special)
+    )
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    roles = ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"]
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **dict(zip(roles, special))
+    )
+
+
+def bytes_in_pairs():
+    """As RoBERTa's: any bytes, merged pair by pair, between `<s>` and `</s>`."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=290, special_tokens=special, initial_alphabet=alphabet
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    roles = ["bos_token", "pad_token", "eos_token", "unk_token", "mask_token"]
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        cls_token="<s>",
+        sep_token="</s>",
+        **dict(zip(roles, special)),
+    )
+
+
+def bert():
+    tokenizer = word_pieces()
+    config = transformers.BertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=40, **SIZES
+    )
+    return tokenizer, transformers.BertForSequenceClassification(config), TEXTS
+
+
+def roberta():
+    tokenizer = bytes_in_pairs()
+    config = transformers.RobertaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=42,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        **SIZES,
+    )
+    # A padding token in a text isn't counted in positions.
+    texts = [*TEXTS, "good <pad> film"]
+    return tokenizer, transformers.RobertaForSequenceClassification(config), texts
+
+
+FAMILIES = {"bert": bert, "roberta": roberta}
+
+
+def randomise(model):
+    """Scales near 1 and everything else near 0, so that no gradient vanishes."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(centre + 0.2 * noise)
+
+
+def expected(tokenizer, model, texts):
+    longest = tokenizer.model_max_length
+    rows = []
+    for label, text in enumerate(texts):
+        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
+        batch = {key: batch[key] for key in ("input_ids", "attention_mask")}
+        model.zero_grad()
+        output = model(**batch, labels=torch.tensor([label % model.config.num_labels]))
+        output.loss.backward()
+        squares = [p.grad.double().square().sum() for p in model.parameters() if p.grad is not None]
+        row = {
+            "text": text,
+            "ids": batch["input_ids"][0].tolist(),
+            "label": label % model.config.num_labels,
+            "logits": output.logits[0].tolist(),
+            "loss": output.loss.item(),
+        }
+        # PyTorch leaves the embedding of padding out of the gradient, wherever it occurs.
+        if model.config.pad_token_id not in row["ids"]:
+            row["gradient_norm"] = sum(squares).sqrt().item()
+        rows.append(row)
+    return rows
+
+
+def make(name):
+    tokenizer, model, texts = FAMILIES[name]()
+    randomise(model)
+    model.eval()
+    folder = HOME / name
+    model.save_pretrained(folder)
+    longest = 40
+    tokenizer.model_max_length = longest
+    tokenizer.save_pretrained(folder)
+    rows = expected(tokenizer, model, texts)
+    answer = {"transformers": transformers.__version__, "max_tokens": longest, "texts": rows}
+    (folder / "expected.json").write_text(json.dumps(answer, indent=1) + "\n")
+    print(f"{folder}: {len(rows)} texts")
+
+
+for family in sys.argv[1:] or FAMILIES:
+    make(family)

@@ -1,0 +1,112 @@
+//! Model families: how an encoder's `config.json` is read, what its tensors are called in files,
+//! and what transformers needs to open it again.
+//!
+//! A family is a file with one implementation of [`Family`], and a line in [`FAMILIES`]. Both
+//! engines and the checkpoint's reader and writer see only the [`TransformerSpec`] that it reads
+//! and the names that it gives; `model/tests/families.rs` has the tests that every family passes.
+
+mod bert;
+mod keys;
+mod roberta;
+mod spec;
+
+pub use bert::BERT;
+pub use keys::ConfigKeys;
+pub use spec::{Activation, Positions, TransformerSpec};
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::error::ModelError;
+use umbel_proto::classifier::Pooling;
+
+/// Every family that is supported, by its line. A file without `model_type` is of the first:
+/// the oldest checkpoints have none.
+#[rustfmt::skip]
+pub const FAMILIES: &[&dyn Family] = &[
+    bert::BERT,
+    roberta::ROBERTA,
+    roberta::XLM_ROBERTA,
+    roberta::CAMEMBERT,
+];
+
+/// Encoders that share a `config.json`, tensor names and classes in transformers.
+pub trait Family: Sync {
+    /// What `model_type` says in its `config.json`.
+    fn model_type(&self) -> &'static str;
+
+    /// How its classes in transformers begin: `Bert` of `BertForSequenceClassification`.
+    fn class(&self) -> &'static str;
+
+    /// Where those classes keep the encoder. Its tensors' names begin with it.
+    fn prefix(&self) -> &'static str;
+
+    /// Reads what the encoder is built from.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] naming the key that is missing or not supported.
+    fn spec(&'static self, config: &ConfigKeys) -> Result<TransformerSpec, ModelError>;
+
+    /// The keys from which [`Family::spec`] reads the same again.
+    fn config(&self, spec: &TransformerSpec) -> Map<String, Value> {
+        keys::written(spec)
+    }
+
+    /// A tensor's name in this family's classifiers with this pooling, from its name in the
+    /// layout, which is BERT's without `bert.`: one name for the same layer of all families, so
+    /// that adapters, trainable sets and their order mean the same everywhere.
+    fn file_name(&self, name: &str, _pooling: Pooling) -> String {
+        match name.starts_with("classifier") {
+            true => name.to_owned(),
+            false => format!("{}.{name}", self.prefix()),
+        }
+    }
+
+    /// The layers beside the encoder, as its classifiers with this pooling call them.
+    fn head(&self, pooling: Pooling) -> &'static [&'static str];
+}
+
+impl fmt::Debug for dyn Family + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.model_type())
+    }
+}
+
+impl PartialEq for dyn Family {
+    fn eq(&self, other: &Self) -> bool {
+        self.model_type() == other.model_type()
+    }
+}
+
+/// The family that `model_type` names.
+///
+/// # Errors
+/// [`ModelError::Config`] with the names of those that are supported.
+pub fn named(model_type: &str) -> Result<&'static dyn Family, ModelError> {
+    let mut families = FAMILIES.iter().copied();
+    let found = families.find(|family| family.model_type() == model_type);
+    found.ok_or_else(|| {
+        let supported: Vec<_> = FAMILIES.iter().map(|family| family.model_type()).collect();
+        ModelError::Config(format!(
+            "model_type is `{model_type}`, which isn't supported; these are: {}",
+            supported.join(", ")
+        ))
+    })
+}
+
+impl TransformerSpec {
+    /// Reads `config.json`: which family it is first, so that another one is refused by its name
+    /// and not for a key that only BERT has.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] naming the family or the key.
+    pub fn from_json(json: &[u8]) -> Result<Self, ModelError> {
+        let keys = ConfigKeys::parse(json)?;
+        let family = match keys.word("model_type")? {
+            Some(model_type) => named(model_type)?,
+            None => FAMILIES[0],
+        };
+        family.spec(&keys)?.checked()
+    }
+}

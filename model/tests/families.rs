@@ -1,0 +1,320 @@
+//! What holds of every model family: its published numbers, and that its files are read back as
+//! they were written.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use safetensors::tensor::SafeTensors;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use support::{options, small, tiny_of};
+use umbel_model::families::{FAMILIES, Family, TransformerSpec};
+use umbel_model::{
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
+    Pooling, Precision, TrainableSet, gradient_sum, logits,
+};
+
+const POOLINGS: [Pooling; 3] = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
+
+/// What PyTorch computed of a checkpoint: see `examples/make_family_fixtures.py`.
+#[derive(Deserialize)]
+struct Expected {
+    max_tokens: usize,
+    texts: Vec<ExpectedText>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedText {
+    text: String,
+    ids: Vec<u32>,
+    label: usize,
+    logits: Vec<f32>,
+    loss: f64,
+    gradient_norm: Option<f64>,
+}
+
+/// The families with a checkpoint that Python made, and what it computed of them.
+fn checkpoints() -> Vec<(PathBuf, Expected)> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures");
+    let folders = FAMILIES.iter().map(|family| home.join(family.model_type()));
+    let with_expected = |folder: PathBuf| {
+        let json = std::fs::read(folder.join("expected.json")).ok()?;
+        Some((folder, serde_json::from_slice(&json).expect("the format")))
+    };
+    folders.filter_map(with_expected).collect()
+}
+
+fn on_cpu(family: &dyn Family, options: ClassifierOptions) -> Classifier {
+    tiny_of(family, &DeviceChoice::Cpu, options).expect("a classifier")
+}
+
+/// The classifier in a folder, all of it trained.
+fn trainable(folder: &Path, max_tokens: usize, device: &DeviceChoice) -> Option<Classifier> {
+    let (device, _) = match device.resolve() {
+        Ok(found) => found,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return None;
+        }
+    };
+    let options = ClassifierOptions {
+        max_tokens: max_tokens.try_into().expect("a length"),
+        ..options(Pooling::Pooler, TrainableSet::Full)
+    };
+    let files = ModelFiles::read(folder).expect("the files");
+    Some(Classifier::load_without_head(&files, options, &device).expect("a classifier"))
+}
+
+/// Compares token ids, logits to 1e-4, and losses and norms of gradients to as much of themselves.
+fn compare_with_pytorch(device: &DeviceChoice) {
+    for (folder, expected) in checkpoints() {
+        let Some(model) = trainable(&folder, expected.max_tokens, device) else {
+            return;
+        };
+        let examples: Vec<Example> = expected.texts.iter().map(example).collect();
+        let tokens: Vec<Vec<u32>> = examples.iter().map(|row| row.tokens.clone()).collect();
+        let scores = logits(&model, &tokens, 4).expect("logits");
+        let units: Vec<Vec<usize>> = (0..examples.len()).map(|row| vec![row]).collect();
+        let mut rng = ChaCha12Rng::seed_from_u64(0);
+        let batch = PhysicalBatch::of_rows(8);
+        let measured = Clipping::Flat(f64::MAX);
+        let sum = gradient_sum(&model, &examples, &units, measured, batch, &mut rng);
+        let sum = sum.expect("gradients");
+        let [mut worst_logit, mut worst_norm] = [0.0_f64; 2];
+        for ((row, scores), norm) in expected.texts.iter().zip(&scores).zip(&sum.norms) {
+            assert_eq!(
+                model.encode(&row.text).expect("ids"),
+                row.ids,
+                "{}",
+                row.text
+            );
+            for (x, y) in scores.iter().zip(&row.logits) {
+                assert!((x - y).abs() <= 1e-4, "{}: {x}, {y}", row.text);
+                worst_logit = worst_logit.max(f64::from((x - y).abs()));
+            }
+            if let Some(expected) = row.gradient_norm {
+                let error = (norm / expected - 1.0).abs();
+                assert!(error <= 1e-4, "{}: {norm}, {expected}", row.text);
+                worst_norm = worst_norm.max(error);
+            }
+        }
+        let loss: f64 = expected.texts.iter().map(|row| row.loss).sum();
+        assert!((sum.loss / loss - 1.0).abs() <= 1e-4);
+        println!(
+            "{:?} on {device}: logits differ by {worst_logit:e}, norms by {worst_norm:e} at most",
+            model.spec().family
+        );
+    }
+}
+
+fn example(row: &ExpectedText) -> Example {
+    Example {
+        tokens: row.ids.clone(),
+        label: row.label,
+    }
+}
+
+#[test]
+fn a_checkpoint_that_python_made_has_its_tokens_logits_and_gradients_on_the_cpu() {
+    assert!(!checkpoints().is_empty());
+    compare_with_pytorch(&DeviceChoice::Cpu);
+}
+
+#[test]
+fn a_checkpoint_that_python_made_has_its_tokens_logits_and_gradients_on_a_gpu() {
+    compare_with_pytorch(&DeviceChoice::Gpu(None));
+}
+
+#[test]
+fn a_checkpoint_that_python_made_opens_as_the_classifier_that_it_is() {
+    for (folder, expected) in checkpoints() {
+        let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+        let opened = Classifier::open(&folder, &device).expect("a classifier");
+        let row = &expected.texts[0];
+        let scores = logits(&opened, &[row.ids.clone()], 1).expect("logits");
+        for (x, y) in scores[0].iter().zip(&row.logits) {
+            assert!((x - y).abs() <= 1e-4, "{}: {x}, {y}", folder.display());
+        }
+    }
+}
+
+fn tokens() -> Vec<Vec<u32>> {
+    let long = (0..32).map(|i| (i * 7) % 50).collect();
+    vec![vec![2, 5, 5, 9, 3], vec![2, 3], long]
+}
+
+#[test]
+fn what_is_saved_opens_again_with_the_same_logits() {
+    for family in FAMILIES {
+        for pooling in POOLINGS {
+            let model = on_cpu(*family, options(pooling, TrainableSet::Full));
+            let home = tempfile::tempdir().expect("a folder");
+            let folder = home.path().join("model");
+            model.save(&folder, Precision::F32).expect("saved");
+            let opened = Classifier::open(&folder, model.device()).expect("opened");
+            assert_eq!(opened.spec(), model.spec());
+            let [before, after] =
+                [&model, &opened].map(|model| logits(model, &tokens(), 4).expect("logits"));
+            assert_eq!(before, after, "{family:?} {pooling}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_names_the_classes_and_tensors_of_its_family() {
+    for family in FAMILIES {
+        for pooling in POOLINGS {
+            let model = on_cpu(*family, options(pooling, TrainableSet::Full));
+            let home = tempfile::tempdir().expect("a folder");
+            let folder = home.path().join("model");
+            model.save(&folder, Precision::F32).expect("saved");
+            let config = std::fs::read(folder.join("config.json")).expect("a file");
+            let config: Value = serde_json::from_slice(&config).expect("JSON");
+            assert_eq!(config["model_type"], json!(family.model_type()));
+            let (class, prefix) = (family.class(), family.prefix());
+            let code = std::fs::read_to_string(folder.join("modeling_umbel.py"));
+            match pooling {
+                Pooling::Pooler => {
+                    let expected = json!([format!("{class}ForSequenceClassification")]);
+                    assert_eq!(config["architectures"], expected);
+                    assert!(code.is_err(), "transformers has the class");
+                }
+                Pooling::Mean | Pooling::Cls => {
+                    let code = code.expect("the code of the class");
+                    assert!(code.contains(&format!("self.{prefix} = {class}Model(config")));
+                }
+            }
+            let weights = std::fs::read(folder.join("model.safetensors")).expect("a file");
+            let weights = SafeTensors::deserialize(&weights).expect("safetensors");
+            for name in weights.names() {
+                let encoder = name.starts_with(&format!("{prefix}."));
+                assert!(encoder || name.starts_with("classifier."), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configuration_is_read_back_as_it_was_written() {
+    for family in FAMILIES {
+        let spec = small(*family);
+        let json = Value::Object(family.config(&spec)).to_string();
+        let again = TransformerSpec::from_json(json.as_bytes()).expect("a configuration");
+        assert_eq!(again, spec);
+    }
+}
+
+#[test]
+fn another_model_is_refused_by_its_type_whatever_its_keys_are_called() {
+    for (model_type, keys) in [
+        (
+            "distilbert",
+            json!({"dim": 768, "n_layers": 6, "n_heads": 12}),
+        ),
+        ("gpt2", json!({"n_embd": 768, "n_layer": 12, "n_head": 12})),
+        ("t5", json!({"d_model": 512, "num_layers": 6})),
+        ("", json!({})),
+    ] {
+        let mut config = keys;
+        config["model_type"] = json!(model_type);
+        let error = TransformerSpec::from_json(config.to_string().as_bytes());
+        let complaint = error.expect_err("refused").to_string();
+        let expected = format!("config.json: model_type is `{model_type}`");
+        assert!(complaint.starts_with(&expected), "{complaint}");
+        for family in FAMILIES {
+            assert!(complaint.contains(family.model_type()), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_another_model_is_refused_by_its_type_before_its_labels_are_asked_for() {
+    let home = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, content: &str| std::fs::write(home.path().join(name), content);
+    write("config.json", r#"{"model_type": "t5", "d_model": 512}"#).expect("a file");
+    write("tokenizer.json", "{}").expect("a file");
+    write("model.safetensors", "").expect("a file");
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    let error = Classifier::open(home.path(), &device).expect_err("refused");
+    assert!(error.to_string().contains("model_type is `t5`"), "{error}");
+}
+
+#[test]
+fn a_key_of_the_wrong_kind_is_named_with_what_it_should_be() {
+    for (key, value, expected) in [
+        ("hidden_size", json!("16"), "a whole number"),
+        ("hidden_size", json!(null), "there is no hidden_size"),
+        ("layer_norm_eps", json!(true), "a number"),
+        ("hidden_act", json!(1), "a text"),
+        ("is_decoder", json!("no"), "true or false"),
+        ("model_type", json!(["bert"]), "a text"),
+        (
+            "max_position_embeddings",
+            json!(0),
+            "max_position_embeddings",
+        ),
+    ] {
+        for family in FAMILIES {
+            let mut config = Value::Object(family.config(&small(*family)));
+            config[key] = value.clone();
+            let error = TransformerSpec::from_json(config.to_string().as_bytes());
+            let complaint = error.expect_err("refused").to_string();
+            assert!(complaint.contains(expected), "{complaint}");
+            assert!(complaint.contains(key), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn a_tokeniser_of_byte_pairs_reads_any_text_between_its_two_marks() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures/roberta");
+    let cpu = DeviceChoice::Cpu;
+    let model = trainable(&folder, 40, &cpu).expect("a classifier");
+    for text in ["", " ", "\u{1F600} \u{0}", "film\tfilm\r\n", "<s></s>"] {
+        let ids = model.encode(text).expect("ids");
+        assert_eq!((ids.first(), ids.last()), (Some(&0), Some(&2)), "{text}");
+    }
+    let long = "good ".repeat(1000);
+    assert_eq!(model.encode(&long).expect("ids").len(), 40);
+}
+
+#[test]
+fn roberta_has_as_many_tokens_as_positions_after_its_padding() {
+    let read = |padding: Value| {
+        let config = json!({
+            "model_type": "roberta", "vocab_size": 50, "hidden_size": 16,
+            "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24,
+            "max_position_embeddings": 514, "pad_token_id": padding,
+        });
+        TransformerSpec::from_json(config.to_string().as_bytes())
+    };
+    assert_eq!(
+        read(json!(null)).expect("a configuration").max_tokens(),
+        512
+    );
+    assert_eq!(read(json!(0)).expect("a configuration").max_tokens(), 513);
+    for padding in [json!(513), json!(u32::MAX), json!(u64::MAX), json!(-1)] {
+        let complaint = read(padding).expect_err("refused").to_string();
+        assert!(complaint.contains("pad_token_id"), "{complaint}");
+    }
+}
+
+/// Where the pooling is another, the head is another layer, and a trained one can't be it.
+#[test]
+fn a_roberta_head_is_read_with_the_pooling_that_it_was_trained_with() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures/roberta");
+    let files = ModelFiles::read(&folder).expect("the files");
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    for (pooling, has_head) in [(Pooling::Pooler, true), (Pooling::Mean, false)] {
+        let options = ClassifierOptions {
+            max_tokens: 40.try_into().expect("a length"),
+            ..options(pooling, TrainableSet::Head)
+        };
+        let model = Classifier::load_without_head(&files, options, &device).expect("a model");
+        let trained = model.parameters().iter().any(|x| *x != 0.0);
+        assert_eq!(trained, has_head, "{pooling}");
+    }
+}
