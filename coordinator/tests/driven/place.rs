@@ -7,7 +7,7 @@ use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::run::place::{Beginning, Place, PlaceError, Unfinished};
 use umbel_coordinator::store::{Spool, StoreError};
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 
 use crate::harness::{self, CONFIGURATION};
 
@@ -17,7 +17,7 @@ fn config(out: &Path) -> RunConfig {
     config
 }
 
-fn plan() -> Plan {
+fn plan() -> AgreedPlan {
     harness::plan(8.0, 3)
 }
 
@@ -45,7 +45,7 @@ fn the_newest_unfinished_run_of_the_name_is_gone_on_with() {
     let newest = begin(&config, 3_000);
     begin(&config, 2_000);
     let mut longer = config.clone();
-    longer.run.name = "test-longer".into();
+    longer.run.name = "test-longer".parse().expect("a name");
     begin(&longer, 9_000);
     let found = find(&config, Beginning::GoOn).expect("it can be read");
     assert_eq!(found.expect("one").folder(), newest);
@@ -80,16 +80,16 @@ fn another_plan_or_other_conditions_are_refused_with_both_named() {
     assert!(refused.is_configuration());
     let sentence = refused.to_string();
     for plan in [&plan(), &other] {
-        let digest = umbel_proto::message::BlobDigest::of(&plan.to_json()).to_string();
+        let digest = plan.digest().to_string();
         assert!(sentence.contains(&digest), "{sentence}");
     }
     assert!(sentence.contains("--new"), "{sentence}");
-    config.server.learning_rate *= 2.0;
+    config.server.learning_rate = harness::number(0.2);
     let refused = find(&config, Beginning::GoOn)
         .err()
         .expect("other conditions");
     assert!(refused.to_string().contains("[server]"), "{refused}");
-    config.server.learning_rate /= 2.0;
+    config.server.learning_rate = harness::number(0.1);
     // Nothing was touched.
     assert!(find(&config, Beginning::GoOn).expect("as it was").is_some());
 }
