@@ -112,6 +112,13 @@ fn strangers_other_versions_and_other_labels_are_refused() {
     old.protocol = PROTOCOL_VERSION + 1;
     let old = lobby.join(&client("a"), &old).expect_err("another version");
     assert_eq!(old.kind, RefusalKind::Mismatch);
+    let mut long = hello();
+    long.software = "x".repeat(900_000);
+    let long = lobby.join(&client("a"), &long).expect_err("a long name");
+    assert!(
+        long.reason.len() < 300 && long.reason.contains("900000"),
+        "{long}"
+    );
     let mut other = hello();
     other.labels = vec!["yes".into(), "no".into()];
     let other = lobby.join(&client("a"), &other).expect_err("other labels");

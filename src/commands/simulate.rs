@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::Args;
@@ -70,8 +70,10 @@ pub struct Simulate {
 /// Runs the command.
 pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
     let mut loaded = config::load(&command.config, &command.overrides, command.seed)?;
-    if let Some(out) = &command.out {
-        loaded.config.run.out.clone_from(out);
+    // What a run needs besides its folder lies beside that.
+    let beside = command.resume.as_deref().and_then(Path::parent);
+    if let Some(out) = command.out.as_deref().or(beside) {
+        loaded.config.run.out = out.to_owned();
     }
     let options = SimulationOptions {
         device: command.device.clone(),

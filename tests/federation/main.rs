@@ -10,6 +10,7 @@ mod equality;
 mod forged;
 mod lineage;
 mod network;
+mod taken_up;
 mod trainable_sets;
 mod unprotected;
 mod weak_noise;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use umbel_coordinator::grpc::Security;
 
-use crate::coordinator::{Coordinator, Script};
+use umbel_proto::departure::Departure;
+
+use crate::coordinator::{Call, Coordinator, Script};
 use crate::site::{Bench, LOCAL, got};
 
 /// The client, built beside `umbel`.
@@ -60,6 +62,34 @@ fn killed_before_it_has_an_answer_a_client_sends_the_same_bytes_and_pays_once() 
     finish(&configuration);
     let got = got(&script);
     assert_eq!(got.len(), 2);
+    assert_eq!(got[0], got[1]);
+    assert_eq!(bench.entries().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn asked_to_stop_a_client_says_so_ends_well_and_pays_nothing_twice() {
+    let bench = Bench::new();
+    let mut script = bench
+        .offered("stopped", 20, LOCAL)
+        .script(&[(1, 1), (1, 1)]);
+    script.thinks = Duration::from_secs(2);
+    let script = Arc::new(script);
+    let coordinator = Coordinator::start(&script, Security::LoopbackOnly);
+    let configuration = bench.client_toml(coordinator.address);
+    let stopped = client(&configuration);
+    wait_for(&script, 1);
+    let pid = stopped.id().to_string();
+    let asked = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(asked.unwrap().success());
+    let output = stopped.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("asked to stop"), "{errors}");
+    let left = Call::Leave("north".parse().unwrap(), Departure::Shutdown);
+    assert!(script.calls().contains(&left));
+    finish(&configuration);
+    let got = got(&script);
     assert_eq!(got[0], got[1]);
     assert_eq!(bench.entries().len(), 1);
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::{AlertDescription, CertificateError};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use umbel_privacy::certificate::key_file::is_private;
 
 use super::failure::chain;
 use crate::transport::TransportError;
@@ -177,6 +178,13 @@ impl Pem {
         let found = bytes.windows(marker.len()).any(|w| w == marker.as_bytes());
         if !found {
             return Err(format!("it holds no PEM section `{kind}`"));
+        }
+        if kind == "PRIVATE KEY" && !is_private(path).map_err(|e| e.to_string())? {
+            return Err(
+                "others than its owner may read or change this key; if nobody has, run `chmod 600` \
+                 on it, else ask for a new one"
+                    .into(),
+            );
         }
         Ok(Self {
             path: path.to_owned(),

@@ -95,8 +95,9 @@ pub(crate) fn certify(
     let page = FileStatement::of(PAGE, page.as_bytes());
     certificate.files.push(page);
     let signed = SignedCertificate::sign(certificate, key).map_err(content)?;
-    folder.write(CERTIFICATE, signed.bytes())?;
     folder.certify_model(signed.bytes())?;
+    // Last of all, and as a whole: a run that has it is over.
+    folder.write(CERTIFICATE, signed.bytes())?;
     Ok(signed)
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use umbel_privacy::certificate::key_file::is_private;
+
 use super::ClientDirectory;
 
 /// How calls are protected and callers told apart. There is no third way.
@@ -60,6 +62,10 @@ impl TlsSettings {
     }
 }
 
+/// What to do about a key that isn't one person's.
+const OTHERS_READ: &str = "others than its owner may read or change this key; if nobody has, run \
+                           `chmod 600` on it, else have a new one made";
+
 fn read_pem(path: &Path, kind: &str, field: &'static str) -> Result<Vec<u8>, ServeError> {
     let wrong = |reason: String| ServeError::File {
         field,
@@ -72,6 +78,9 @@ fn read_pem(path: &Path, kind: &str, field: &'static str) -> Result<Vec<u8>, Ser
     let found = bytes.windows(marker.len()).any(|w| w == marker.as_bytes());
     if !found {
         return Err(wrong(format!("it holds no PEM section `{kind}`")));
+    }
+    if kind == "PRIVATE KEY" && !is_private(path).map_err(|e| wrong(e.to_string()))? {
+        return Err(wrong(OTHERS_READ.into()));
     }
     Ok(bytes)
 }

@@ -150,6 +150,9 @@ pub enum ConductError {
     /// The model can't be evaluated or saved.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The trained model can't be saved. Its parameters are in the run's journal.
+    #[error("the trained model can't be saved: {0}")]
+    Unsaved(ModelError),
     /// The ledger file can't be opened.
     #[error(transparent)]
     LedgerFile(#[from] OpenError),
@@ -202,7 +205,8 @@ impl ConductError {
     /// Whether the run can be gone on with: the disk failed it, and nothing is wrong with it.
     fn leaves_the_run_unfinished(&self) -> bool {
         match self {
-            Self::Folder(_) | Self::Certify(_) | Self::Store(_) | Self::WentBack { .. } => true,
+            Self::Folder(_) | Self::Certify(_) | Self::Store(_) => true,
+            Self::Unsaved(_) | Self::WentBack { .. } => true,
             Self::Run(error) => error.is_storage(),
             _ => false,
         }
@@ -211,7 +215,9 @@ impl ConductError {
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {
-            Self::Folder(_) | Self::Certify(_) | Self::Store(_) => ExitKind::RunFailed,
+            Self::Folder(_) | Self::Certify(_) | Self::Store(_) | Self::Unsaved(_) => {
+                ExitKind::RunFailed
+            }
             Self::SigningKey(_) => ExitKind::Configuration,
             Self::Model(_) => ExitKind::Model,
             Self::LedgerFile(_)
@@ -355,7 +361,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
     let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
     if outcome.kept.is_some() {
-        save(config, folder, &classifier)?;
+        save(config, folder, &classifier).map_err(ConductError::Unsaved)?;
     }
     if let Some(ledger) = &outcome.ledger
         && ledger_path != own_ledger

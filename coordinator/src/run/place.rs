@@ -9,6 +9,7 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::AgreedPlan;
 
+use crate::certificate::certify::CERTIFICATE;
 use crate::config::RunConfig;
 use crate::observe::recorder::Metric;
 use crate::run::conduct::Opened;
@@ -167,7 +168,7 @@ impl Unfinished {
         let journal = folder.join(JOURNAL);
         let store = FileStore::open(&journal, spool)?;
         match store.load()? {
-            Some(history) if !history.over => Ok(Some(Self {
+            Some(history) if !history.over && !is_certified(folder) => Ok(Some(Self {
                 folder: folder.to_owned(),
                 store: Arc::new(store),
                 history,
@@ -297,6 +298,12 @@ impl Place {
         self.store.commit(Change::Ended)?;
         FileStore::remove(&self.folder.path().join(JOURNAL))
     }
+}
+
+/// Whether a run's last act is done. Its sites are gone by then, so that a second certificate
+/// would lack their signatures.
+fn is_certified(folder: &Path) -> bool {
+    folder.join(CERTIFICATE).exists()
 }
 
 /// The folders of runs of this name, or of one that begins like it, that have a journal.

@@ -92,7 +92,12 @@ impl Checkpoint {
     /// # Errors
     /// Whatever writing fails with.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut header = self.header().to_string().into_bytes();
+        self.write_as(&self.record(), out)
+    }
+
+    /// The same, where its record is known: hashing a large model takes a while.
+    pub(super) fn write_as(&self, record: &RoundReleased, out: &mut dyn Write) -> io::Result<()> {
+        let mut header = self.header(record).to_string().into_bytes();
         // The format asks that the numbers begin at a multiple of eight bytes.
         header.resize(header.len().next_multiple_of(8), b' ');
         let mut out = BufWriter::with_capacity(1 << 20, out);
@@ -107,8 +112,7 @@ impl Checkpoint {
         out.flush()
     }
 
-    fn header(&self) -> Value {
-        let record = self.record();
+    fn header(&self, record: &RoundReleased) -> Value {
         let mut said = Map::new();
         let mut say = |key: &str, value: String| said.insert(key.into(), json!(value));
         say("round", self.round.to_string());

@@ -32,6 +32,7 @@ use super::disk::{Disk, RealDisk, files, make_private};
 use super::error::StoreError;
 use super::history::{History, OpenAttempt};
 use super::journal_line::{self, BadLine, End, Tail};
+use super::record::Record;
 use super::run_store::{Change, RunStore};
 
 /// The journal's file.
@@ -159,7 +160,7 @@ impl FileStore {
             return Err(self.damaged("a stored result names another entry than the one that paid"));
         }
         let released = Change::Released(&found);
-        state.append(&self.folder, &released)?;
+        state.append(&self.folder, released.record())?;
         drop(state);
         self.tidy_up(&released);
         Ok(())
@@ -255,9 +256,8 @@ impl FileStore {
 }
 
 impl State {
-    /// Appends a change's record, once it is certain that it can come next.
-    fn append(&mut self, folder: &Path, change: &Change<'_>) -> Result<(), StoreError> {
-        let record = change.record();
+    /// Appends a record, once it is certain that it can come next.
+    fn append(&mut self, folder: &Path, record: Record) -> Result<(), StoreError> {
         History::add(&mut self.history, record.clone()).map_err(StoreError::OutOfOrder)?;
         let written = self.end.seal(&record).map_err(io::Error::other);
         let written = written.and_then(|(line, end)| {
@@ -319,6 +319,7 @@ impl RunStore for FileStore {
     }
 
     fn commit(&self, change: Change<'_>) -> Result<(), StoreError> {
+        let record = change.record();
         match &change {
             Change::Accepted { .. } if self.spool == Spool::Elsewhere => return Ok(()),
             // Outside the lock: other clients' updates are written at the same time.
@@ -335,7 +336,10 @@ impl RunStore for FileStore {
             Change::Released(checkpoint) => {
                 drop(self.lock()?);
                 let file = self.checkpoint_file(checkpoint.round);
-                let stored = self.store(&file, &|out| checkpoint.write(out));
+                let stored = self.store(&file, &|out| match &record {
+                    Record::Released(released) => checkpoint.write_as(released, out),
+                    _ => checkpoint.write(out),
+                });
                 if stored.is_err() {
                     // It may have its name all the same.
                     self.lock()?.unknown_end = true;
@@ -344,7 +348,7 @@ impl RunStore for FileStore {
             }
             _ => {}
         }
-        self.lock()?.append(&self.folder, &change)?;
+        self.lock()?.append(&self.folder, record)?;
         self.tidy_up(&change);
         Ok(())
     }

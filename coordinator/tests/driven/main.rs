@@ -4,6 +4,7 @@ mod divergence;
 mod harness;
 mod killed;
 mod machine;
+mod place;
 mod public_divisor;
 mod repeated_rounds;
 mod scores;

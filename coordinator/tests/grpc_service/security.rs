@@ -143,6 +143,17 @@ async fn certificates_that_cannot_be_used_are_refused_with_the_reason() {
         "{swapped}"
     );
 
+    // A key that others may read.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let readable = file("readable.key");
+        std::fs::copy(&key, &readable).unwrap();
+        std::fs::set_permissions(&readable, PermissionsExt::from_mode(0o644)).unwrap();
+        let refused = TlsSettings::read(&certificate, &readable, &ca).unwrap_err();
+        assert!(refused.to_string().contains("chmod 600"), "{refused}");
+    }
+
     // A key that isn't the certificate's.
     let foreign_key = report.sites[0].folder.join("client.key");
     let security = Security::MutualTls {

@@ -99,6 +99,14 @@ fn load(path: &Path) -> Result<Option<SigningKey>, SigningKeyError> {
         .map_err(invalid)
 }
 
+/// Whether nobody but its owner may read or change a file of secrets.
+///
+/// # Errors
+/// What the system says where it can't be opened.
+pub fn is_private(path: &Path) -> io::Result<bool> {
+    Ok(!readable_by_others(&File::open(path)?)?)
+}
+
 #[cfg(unix)]
 fn readable_by_others(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
