@@ -5,6 +5,7 @@
 //! mechanism's from above and from below. Either is a proof, not an estimate: the truth
 //! lies between the two ends (`privacy/proofs/contour.md`, `privacy/proofs/grid.md`).
 
+mod bounded;
 mod closed;
 mod contour;
 mod decay;

@@ -6,7 +6,7 @@ use super::interval::Interval;
 use super::mechanism::{Mechanism, Total};
 use super::rounded::{Towards, rounded};
 use super::sampled_gaussian::Side;
-use super::{contour, dominated, grid, memo, single};
+use super::{bounded, contour, dominated, grid, memo, single};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
 use crate::accountant::{
@@ -303,6 +303,10 @@ fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
     };
     let smooth = contour::epsilon(total, ln_delta, work);
     found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
+    if known(found) {
+        return found;
+    }
+    found = found.and(bounded::epsilon(total, delta, &quickly));
     if known(found) {
         return found;
     }

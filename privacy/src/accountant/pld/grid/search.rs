@@ -1,7 +1,7 @@
 //! From mechanisms to an interval for epsilon: grids are made finer until it is narrow.
 
 use super::cell::{Component, Range};
-use super::compose::Sum;
+use super::compose::{RARE, Sum};
 use super::law::{Bound, Law, Layout, Parts, reach};
 use super::normal::ULP;
 use super::spacing::Spacing;
@@ -46,7 +46,7 @@ const LEAST_WIDTH: f64 = 1e-10;
 
 /// Grids that are tried, at most, and points of transforms on all of them together.
 const MOST_GRIDS: u32 = 16;
-const MOST_WORK: f64 = 8e6;
+const MOST_WORK: f64 = 1.2e7;
 
 /// Grids that may say nothing, before no more are tried.
 const MOST_FAILURES: u32 = 2;
@@ -176,6 +176,7 @@ impl Plan {
             ln_rare: self.ln_rare,
             ln_low: self.ln_low,
             cut: self.cut,
+            theta: self.theta,
         }
     }
 
@@ -199,15 +200,12 @@ impl Plan {
             let saddle = Saddle::of(&cumulants, ln_delta)?;
             (saddle, saddle.epsilon.max(0.0))
         };
-        let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
-        let (theta, period) = tilt(
-            self.size,
-            &cumulants,
-            saddle.theta,
-            epsilon,
+        let seen = Seen {
+            size: self.size,
+            laws: &laws,
             ln_delta,
-            times,
-        )?;
+        };
+        let (theta, period) = seen.tilt(saddle.theta, epsilon)?;
         let step = aligned(runs, period / self.size);
         let moment = cumulants(theta)?.log_moment;
         // What one loss of this size has of δ, at most: it, and the others making up the rest.
@@ -350,26 +348,43 @@ const LESS: [f64; 7] = [1.0, 0.85, 0.7, 0.55, 0.4, 0.3, 0.2];
 /// ln of the relative error of δ that transforms may make.
 const LN_DIGITS: f64 = -6.5;
 
-/// The tilt with which the shortest period serves, and that period. Near the saddle fewest digits are
-/// lost, but where large losses are rare the period would have to be long; and some digits can be spared.
-fn tilt(
+/// What a tilt is chosen by.
+struct Seen<'a> {
     size: f64,
-    cumulants: &dyn Fn(f64) -> Option<Cumulants>,
-    saddle: f64,
-    epsilon: f64,
+    laws: &'a [(Law, u64)],
     ln_delta: f64,
-    times: f64,
-) -> Option<(f64, f64)> {
-    // The kernel's norm is about this times 10^-14, for every run and a little more.
-    let ln_error = (1e-14 * (3.0 + times) * (size / 100.0).sqrt()).ln();
-    let candidates = LESS.into_iter().filter_map(|part| {
-        let theta = part * saddle;
-        let lost = cumulants(theta)?.log_moment - theta * epsilon - ln_delta + ln_error;
-        let exact = part == 1.0 || lost < LN_DIGITS;
-        let period = period(cumulants, theta, epsilon, ln_delta)?;
-        exact.then_some((theta, period))
-    });
-    candidates.min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+impl Seen<'_> {
+    /// The tilt with which the shortest period serves, and that period. Near the saddle fewest digits are
+    /// lost, but where large losses are rare the period would have to be long; and some digits can be spared.
+    fn tilt(&self, saddle: f64, epsilon: f64) -> Option<(f64, f64)> {
+        let cumulants = |theta: f64| cumulants(self.laws, theta);
+        let candidates = LESS.into_iter().filter_map(|part| {
+            let theta = part * saddle;
+            let moment = cumulants(theta)?.log_moment;
+            // The kernel's norm is about this times 10^-14, for every run and a little more.
+            let period = period(&cumulants, theta, epsilon, self.ln_delta)?;
+            let moved = self.moved(theta, period / self.size);
+            let ln_error =
+                (1e-14 * (3.0 * moved.min(1.0) + moved) * (self.size / 100.0).sqrt()).ln();
+            let lost = moment - theta * epsilon - self.ln_delta + ln_error;
+            let exact = part == 1.0 || lost < LN_DIGITS;
+            exact.then_some((theta, period))
+        });
+        candidates.min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// How often losses aren't where they nearly always are, in all runs together, on a grid of this step; every run
+    /// counts where there is no such place.
+    fn moved(&self, theta: f64, step: f64) -> f64 {
+        let one = |law: &Law| {
+            let part = law.off_centre(theta) * (law.step / step).max(1.0);
+            if part < RARE { part } else { 1.0 }
+        };
+        let laws = self.laws.iter();
+        laws.map(|(law, count)| *count as f64 * one(law)).sum()
+    }
 }
 
 /// The distance W of the repetitions with which they don't matter near `epsilon`.
