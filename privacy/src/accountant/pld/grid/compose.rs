@@ -6,6 +6,7 @@
 //! that are bounded where a lower bound is wanted.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use realfft::RealFftPlanner;
 
@@ -478,12 +479,14 @@ impl Tilted {
 /// ln of what is next to nothing.
 const LEAST_LN: f64 = -700.0;
 
-/// Sums within blocks of so many, which are then added up, round less than one long sum.
-const BLOCK: usize = 128;
+/// Sums within blocks of so many, which are then added up, round less than one long sum: a short block where every unit
+/// counts, and a longer one, which is faster.
+const SHORT_BLOCK: usize = 128;
+const BLOCK: usize = 1024;
 
 /// Of positive numbers, to 32 units of rounding.
 fn sum_of(values: &[f64]) -> f64 {
-    pairwise(values.len(), &|range| {
+    pairwise(0..values.len(), SHORT_BLOCK, &|range| {
         let values = values.get(range).unwrap_or_default();
         let (lanes, rest) = values.as_chunks::<8>();
         let mut sums = [0.0; 8];
@@ -497,7 +500,7 @@ fn sum_of(values: &[f64]) -> f64 {
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    pairwise(a.len().min(b.len()), &|range| {
+    pairwise(0..a.len().min(b.len()), BLOCK, &|range| {
         let (Some(a), Some(b)) = (a.get(range.clone()), b.get(range)) else {
             return 0.0;
         };
@@ -515,16 +518,13 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     })
 }
 
-/// The sum of what blocks of 0..`len` have, halves by halves.
-fn pairwise(len: usize, block: &dyn Fn(std::ops::Range<usize>) -> f64) -> f64 {
-    fn over(range: std::ops::Range<usize>, block: &dyn Fn(std::ops::Range<usize>) -> f64) -> f64 {
-        if range.len() <= BLOCK {
-            return block(range);
-        }
-        let middle = range.start + (range.len() / 2).next_multiple_of(BLOCK);
-        over(range.start..middle, block) + over(middle..range.end, block)
+/// The sum of what blocks of a range have, halves by halves.
+fn pairwise(range: Range<usize>, block: usize, sum: &dyn Fn(Range<usize>) -> f64) -> f64 {
+    if range.len() <= block {
+        return sum(range);
     }
-    over(0..len, block)
+    let middle = range.start + (range.len() / 2).next_multiple_of(block);
+    pairwise(range.start..middle, block, sum) + pairwise(middle..range.end, block, sum)
 }
 
 /// See [`Sum::kernel`].

@@ -21,4 +21,4 @@ mod spacing;
 mod strays;
 
 pub(super) use cell::Component;
-pub(super) use search::{Question, Run, epsilon};
+pub(super) use search::{LITTLE_WORK, MUCH_WORK, Question, Run, epsilon};

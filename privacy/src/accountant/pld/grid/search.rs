@@ -44,9 +44,12 @@ const SKETCH: f64 = 1024.0;
 /// A law whose losses are all but one is laid out as if they were so far apart.
 const LEAST_WIDTH: f64 = 1e-10;
 
-/// Grids that are tried, at most, and points of transforms on all of them together.
+/// Grids that are tried, at most.
 const MOST_GRIDS: u32 = 16;
-const MOST_WORK: f64 = 1.2e7;
+
+/// Points of transforms on all grids together: some tens of milliseconds, and half a second.
+pub(in crate::accountant::pld) const LITTLE_WORK: f64 = 1e6;
+pub(in crate::accountant::pld) const MUCH_WORK: f64 = 1.2e7;
 
 /// Grids that may say nothing, before no more are tried.
 const MOST_FAILURES: u32 = 2;
@@ -72,6 +75,8 @@ pub(in crate::accountant::pld) struct Question<'a> {
     pub(in crate::accountant::pld) ln_delta: f64,
     /// An epsilon below this needn't be known more closely.
     pub(in crate::accountant::pld) enough: f64,
+    /// Points of transforms, at most.
+    pub(in crate::accountant::pld) most_work: f64,
 }
 
 /// A certified interval for epsilon; [`Interval::UNKNOWN`] where nothing can be said.
@@ -98,7 +103,7 @@ pub(in crate::accountant::pld) fn epsilon(question: &Question<'_>) -> Interval {
             return found;
         };
         // So much for each point of this grid, and as much again where there are more.
-        if work + this.work * (next.size / plan.size) > MOST_WORK {
+        if work + this.work * (next.size / plan.size) > question.most_work {
             return found;
         }
         plan = next;
