@@ -17,6 +17,7 @@ mod memo;
 mod mixture;
 mod pld_accountant;
 mod rounded;
+mod saddle;
 mod sampled_gaussian;
 mod single;
 mod tilted;
