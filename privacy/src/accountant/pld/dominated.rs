@@ -12,6 +12,9 @@ use crate::accountant::Delta;
 /// The part of δ that the others get.
 const SHARE: f64 = 1e-4;
 
+/// The part of δ that others may get which are hardly ever seen.
+const MOST_SHARE: f64 = 2e-3;
+
 /// How much the others may cost of the whole, for this to be tried.
 const NEXT_TO_NOTHING: f64 = 2e-4;
 
@@ -35,14 +38,23 @@ fn known(total: &Total, delta: Delta, enough: f64, ask: Ask<'_>) -> Option<Inter
         return None;
     }
     let little = Delta::try_from(delta.get() * SHARE).ok()?;
-    // Rounded down, so that both together are δ at most.
-    let most = Delta::try_from(delta.get() * (1.0 - SHARE) * (1.0 - 1e-12)).ok()?;
-    let costs = parts.iter().map(|part| at_most(part, little));
+    // What is rarer than that costs nothing but the δ of its being seen at all.
+    let seldom = |part: &Total| Some(part.variation()).filter(|v| *v < MOST_SHARE * delta.get());
+    let costs = parts.iter().map(|part| match seldom(part) {
+        Some(_) => 0.0,
+        None => at_most(part, little),
+    });
     let (dearest, largest) = costs.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let rest = at_most(&total.without(dearest), little);
+    let others = total.without(dearest);
+    let (rest, given) = match seldom(&others) {
+        Some(variation) => (0.0, variation),
+        None => (at_most(&others, little), little.get()),
+    };
     if rest > NEXT_TO_NOTHING * largest || !rest.is_finite() {
         return None;
     }
+    // Rounded down, so that both together are δ at most.
+    let most = Delta::try_from((delta.get() - given) * (1.0 - 1e-12)).ok()?;
     let dearest = parts.get(dearest)?;
     let upper = ask(dearest, most, enough).upper() + rest;
     if upper <= enough {

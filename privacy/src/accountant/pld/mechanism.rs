@@ -238,14 +238,7 @@ impl Total {
     /// An interval by the outcome that has the largest loss of all, where every mechanism has such a one.
     pub(super) fn by_largest_loss(&self, ln_delta: f64) -> Interval {
         let most = self.largest_loss();
-        let tops = self
-            .runs
-            .iter()
-            .map(|(mechanism, count)| Some(mechanism.closed()?.ln_top() * *count as f64));
-        // Lowered by more than rounding takes.
-        let ln_top = tops
-            .sum::<Option<f64>>()
-            .map(|ln_top| ln_top * (1.0 + 1e-12) - 1e-12);
+        let ln_top = self.ln_top();
         let lower = match ln_top {
             // δ(ε) is at least what this outcome has: P (1 - e^{ε - ℓ}).
             Some(ln_top) if self.mu_squared == 0.0 && ln_top > ln_delta => {
@@ -254,6 +247,32 @@ impl Total {
             _ => 0.0,
         };
         Interval::between(lower, most * (1.0 + 1e-12))
+    }
+
+    /// ln of the probability that every loss is the largest, rounded down; None where a mechanism isn't known to have
+    /// such a one.
+    pub(super) fn ln_top(&self) -> Option<f64> {
+        let tops = self.runs.iter();
+        let tops =
+            tops.map(|(mechanism, count)| Some(mechanism.closed()?.ln_top() * *count as f64));
+        // Lowered by more than rounding takes.
+        let ln_top = tops.sum::<Option<f64>>()?;
+        Some(ln_top * (1.0 + 1e-12) - 1e-12)
+    }
+
+    /// The mechanisms of which the probability of the largest loss is known, and the others.
+    pub(super) fn bounded(&self) -> (Self, Self) {
+        let part = |bounded: bool| Self {
+            side: self.side,
+            mu_squared: if bounded { 0.0 } else { self.mu_squared },
+            runs: self
+                .runs
+                .iter()
+                .filter(|(m, _)| m.closed().is_some() == bounded)
+                .copied()
+                .collect(),
+        };
+        (part(true), part(false))
     }
 
     /// Each mechanism by itself, the unsampled Gaussians as one.

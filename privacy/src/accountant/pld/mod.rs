@@ -5,6 +5,7 @@
 //! mechanism's from above and from below. Either is a proof, not an estimate: the truth
 //! lies between the two ends (`privacy/proofs/contour.md`, `privacy/proofs/grid.md`).
 
+mod bounded;
 mod closed;
 mod contour;
 mod decay;
@@ -16,6 +17,7 @@ mod memo;
 mod mixture;
 mod pld_accountant;
 mod rounded;
+mod saddle;
 mod sampled_gaussian;
 mod single;
 mod tilted;

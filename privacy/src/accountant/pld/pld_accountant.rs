@@ -6,7 +6,7 @@ use super::interval::Interval;
 use super::mechanism::{Mechanism, Total};
 use super::rounded::{Towards, rounded};
 use super::sampled_gaussian::Side;
-use super::{contour, dominated, grid, memo, single};
+use super::{bounded, contour, dominated, grid, memo, single};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
 use crate::accountant::{
@@ -269,10 +269,24 @@ fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
         return found;
     }
     let smooth = contour::epsilon(total, delta.get().ln(), contour::MUCH_WORK);
-    found.and(smooth.unwrap_or(Interval::UNKNOWN))
+    let found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
+    if found.is_within(NARROW) || found.upper() <= enough {
+        return found;
+    }
+    found.and(on_grid(total, delta, enough, grid::MUCH_WORK))
 }
 
-/// The same by all but the contour with many points.
+/// A certified epsilon of one side by grids.
+fn on_grid(total: &Total, delta: Delta, enough: f64, most_work: f64) -> Interval {
+    grid::epsilon(&grid::Question {
+        runs: &total.on_grid(),
+        ln_delta: delta.get().ln(),
+        enough,
+        most_work,
+    })
+}
+
+/// The same by all but a contour with many points and fine grids.
 fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
     let ln_delta = delta.get().ln();
     if total.runs.is_empty() {
@@ -306,16 +320,15 @@ fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
     if known(found) {
         return found;
     }
-    found = found.and(dominated::epsilon(total, delta, enough, &quickly));
+    found = found.and(bounded::epsilon(total, delta, &one_sided));
     if known(found) {
         return found;
     }
-    let question = grid::Question {
-        runs: &total.on_grid(),
-        ln_delta,
-        enough,
-    };
-    found = found.and(grid::epsilon(&question));
+    found = found.and(dominated::epsilon(total, delta, enough, &one_sided));
+    if known(found) {
+        return found;
+    }
+    found = found.and(on_grid(total, delta, enough, grid::LITTLE_WORK));
     if found.upper().is_finite() {
         return found;
     }

@@ -1,8 +1,7 @@
 //! Compositions of very many distinct mechanisms, with their parameters rounded so that few are left.
 //!
-//! More noise is post-processing. So is a lower sampling rate: whoever has the output at the higher one puts fresh
-//! noise alone in its place with the probability 1 - q'/q. Hence parameters rounded the one way bound epsilon
-//! from above, and rounded the other way from below.
+//! Rounded the one way they bound epsilon from above, and rounded the other way from below: more noise and less
+//! sampling are post-processing (privacy/proofs/grid.md, "Very many distinct mechanisms").
 
 use std::collections::BTreeMap;
 

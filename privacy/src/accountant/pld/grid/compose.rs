@@ -5,11 +5,16 @@
 //! e^{K - θε} Σ_t y(ε + t) G(t) = Σ_m e^{θmW} δ(ε + mW): δ(ε), plus terms that aren't negative and
 //! that are bounded where a lower bound is wanted.
 
+use std::f64::consts::PI;
+
 use realfft::RealFftPlanner;
 
+use super::circle::Tilted;
 use super::law::{Beyond, Bound, Law};
 use super::normal::ULP;
+use super::powers::{Power, Rounded};
 use super::strays::Strays;
+use super::sums::{dot, norm};
 
 /// A sum of losses, tilted.
 pub(super) struct Sum {
@@ -20,8 +25,11 @@ pub(super) struct Sum {
     offset: f64,
     /// K(θ) of the sum.
     ln_moment: f64,
-    /// y, by the number of the grid point modulo N.
+    /// y, by the number of the grid point less `turned`, modulo N, without the atom.
     masses: Vec<f64>,
+    turned: i64,
+    /// What y has at `turned` besides.
+    atom: f64,
     /// e^{-θt} (1 - e^{-t}) at t = h, 2 h, …, W; from above with its repetitions.
     kernel: Vec<f64>,
     /// A bound on the error of Σ y G that transforms and powers make.
@@ -39,13 +47,6 @@ pub(super) struct Sum {
 /// Covers the rounding of a few products and exponentials.
 const ROUNDED_UP: f64 = 1.0 + 1e-12;
 
-/// ln of a size that is none beside what rounding makes of numbers near one.
-const LN_VANISHED: f64 = -200.0;
-
-/// The transform's relative error in the Euclidean norm is at most this times the number of its
-/// levels: Higham 2002, Theorem 24.2, has 6.7 units of rounding a level for radix 2.
-const TRANSFORM_ERROR: f64 = 8.0 * ULP;
-
 impl Sum {
     /// `laws` with their counts, all of one bound and step, on a circle of `size` points. None where
     /// errors would be as large as the result.
@@ -60,31 +61,26 @@ impl Sum {
         let step = laws.first()?.0.step;
         let mut planner = RealFftPlanner::<f64>::new();
         let forward = planner.plan_fft_forward(size);
-        let mut spectrum = vec![(0.0f64, 0.0f64); size / 2 + 1];
+        let mut spectrum = vec![Power::default(); size / 2 + 1];
         let levels = (size as f64).log2() + 3.0;
-        let mut sum_error = 0.0;
+        let mut rounded = Rounded::default();
         let mut relative = 0.0;
         let (mut offset, mut ln_moment) = (0.0, 0.0);
         // ln of the mass of runs that all lie on their grids.
         let mut inside = Beyond::default();
         let (mut largest_offset, mut largest_moment) = (0.0, 0.0);
+        let mut turned: i128 = 0;
         for (law, count) in laws {
             let times = *count as f64;
-            let tilted = Tilted::of(law, theta, size);
-            let mut input = tilted.masses;
-            let norm = input.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let mut tilted = Tilted::of(law, theta, size, times);
+            rounded.add(&tilted, times);
             let mut output = forward.make_output_vec();
-            forward.process(&mut input, &mut output).ok()?;
-            for (total, value) in spectrum.iter_mut().zip(&output) {
-                total.0 += times * 0.5 * value.norm_sqr().ln();
-                // What has vanished needs no angle.
-                if total.0 > LN_VANISHED {
-                    total.1 += times * value.arg();
-                }
+            forward.process(&mut tilted.far, &mut output).ok()?;
+            for (k, (power, far)) in spectrum.iter_mut().zip(&output).enumerate() {
+                let u = 2.0 * PI * k as f64 / size as f64;
+                power.multiply(&tilted.at(u, (far.re, far.im)), times, laws.len() as f64);
             }
-            // |φ| <= 1 in truth, so that an error d of it becomes at most n d (1 + d)^{n-1} of its power.
-            let one = TRANSFORM_ERROR * levels * norm + ULP * 8.0;
-            sum_error += times * one * (times * one).exp();
+            turned += i128::from(*count) * i128::from(tilted.centre);
             relative += times * (law.error + tilted.error);
             offset += times * law.offset;
             largest_offset += times * law.offset.abs();
@@ -95,12 +91,17 @@ impl Sum {
         }
         let backward = planner.plan_fft_inverse(size);
         let mut input = backward.make_input_vec();
-        for (value, (ln_size, angle)) in input.iter_mut().zip(&spectrum) {
-            if *ln_size > LN_VANISHED {
-                let (sin, cos) = angle.sin_cos();
-                let size = ln_size.exp();
-                (value.re, value.im) = (size * cos, size * sin);
-            }
+        // Where the sum hardly ever differs from its centre, only by how much it does is transformed.
+        let unmoved = rounded.all_centred && spectrum.iter().all(Power::is_near_one);
+        let mut squares = 0.0;
+        for (value, power) in input.iter_mut().zip(&spectrum) {
+            let error = power.error();
+            squares += 2.0 * error * error;
+            (value.re, value.im) = if unmoved {
+                power.less_one()
+            } else {
+                power.value()
+            };
         }
         // At both ends the transform of real numbers is real.
         if let Some(first) = input.first_mut() {
@@ -116,17 +117,10 @@ impl Sum {
             *mass *= scale;
         }
         let kernel = kernel(bound, theta, step, size);
-        let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
-        // Logarithms and angles were multiplied by the counts: up to 745 units, and π each.
-        let runs: f64 = laws.iter().map(|(_, count)| *count as f64).sum();
-        let powers = ULP * (2000.0 + 16.0 * runs);
-        let kernel_norm = norm(&kernel);
-        let masses_norm = norm(&masses);
-        let rounding = ULP * size as f64 * kernel.iter().fold(0.0, |m: f64, k| m.max(*k)) * 4.0;
-        let error = kernel_norm
-            * (sum_error + masses_norm * (powers + 2.0 * TRANSFORM_ERROR * levels))
-            + rounding * masses_norm.min(1.0);
-        relative += 8.0 * ULP * (largest_moment + theta * largest_offset);
+        let powers = (squares * scale).sqrt();
+        let error = norm(&kernel) * (powers + rounded.error(levels, norm(&masses)));
+        relative += 8.0 * ULP * (largest_moment + theta * largest_offset)
+            + 4.0 * ULP * (16.0 + theta * step * size as f64);
         (error.is_finite() && relative < 0.1 && ln_moment.is_finite()).then_some(Self {
             bound,
             theta,
@@ -134,6 +128,8 @@ impl Sum {
             offset,
             ln_moment,
             masses,
+            turned: turned.rem_euclid(size as i128) as i64,
+            atom: if unmoved { 1.0 } else { 0.0 },
             kernel,
             error,
             relative,
@@ -174,10 +170,12 @@ impl Sum {
     /// The bound of δ at a point of the grid: at most 1 from above, at least 0 from below.
     pub(super) fn delta(&self, point: i64) -> f64 {
         let size = self.masses.len() as i64;
-        let start = (point + 1).rem_euclid(size) as usize;
+        let start = (point + 1 - self.turned).rem_euclid(size) as usize;
         let (wrapped, straight) = self.masses.split_at(start);
         let (near, far) = self.kernel.split_at(straight.len());
-        let sum = dot(straight, near) + dot(wrapped, far);
+        // The kernel at the atom, which is the first of those that were wrapped around, or of all.
+        let at_atom = far.first().or(near.first()).copied().unwrap_or(0.0);
+        let sum = dot(straight, near) + dot(wrapped, far) + self.atom * at_atom;
         let loss = self.loss(point);
         let exponent = self.ln_moment - self.theta * loss;
         let rounding = 8.0 * ULP * (self.ln_moment.abs() + (self.theta * loss).abs() + 8.0);
@@ -208,56 +206,6 @@ impl Sum {
             }
         }
     }
-}
-
-/// One loss, tilted, on the circle.
-struct Tilted {
-    masses: Vec<f64>,
-    ln_moment: f64,
-    error: f64,
-}
-
-impl Tilted {
-    fn of(law: &Law, theta: f64, size: usize) -> Self {
-        let exponent = |&(point, ln_p): &(i64, f64)| ln_p + theta * law.loss(point);
-        let points = || law.points.iter();
-        let largest = points().fold(f64::NEG_INFINITY, |m, point| m.max(exponent(point)));
-        let sum: f64 = points()
-            .map(|point| (exponent(point) - largest).exp())
-            .sum();
-        let ln_moment = largest + sum.ln();
-        let mut masses = vec![0.0; size];
-        let mut widest: f64 = 0.0;
-        for &(point, ln_p) in &law.points {
-            let exponent = exponent(&(point, ln_p)) - ln_moment;
-            if exponent > -70.0 {
-                widest = widest.max(ln_p.abs() + (theta * law.loss(point)).abs());
-            }
-            let place = point.rem_euclid(size as i64) as usize;
-            masses[place] += exponent.exp();
-        }
-        Self {
-            masses,
-            ln_moment,
-            // Of the exponents; what adds up at one place of the circle is positive. Beyond e^-70 larger
-            // errors don't matter: they are charged as if they were of the whole.
-            error: ULP * (16.0 + 4.0 * widest + 4.0 * ln_moment.abs()) + 1e-25,
-        }
-    }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Eight partial sums: less rounding, and they run side by side.
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
 }
 
 /// See [`Sum::kernel`].

@@ -63,6 +63,8 @@ pub(super) struct Layout<'a> {
     pub(super) ln_low: f64,
     /// Losses above this may be put together as [`Law::beyond`].
     pub(super) cut: f64,
+    /// The tilt that the law is to be looked at with.
+    pub(super) theta: f64,
     /// Which points of the grid cells end at.
     pub(super) spacing: &'a Spacing,
 }
@@ -155,7 +157,8 @@ impl Law {
             })
             .collect();
         let first = *points.first()?;
-        let Placement { points, offset } = Placement::new(&cells, anchor, step, first)?;
+        let Placement { points, offset } =
+            Placement::new(&cells, anchor, step, first, layout.theta)?;
         Some(Self {
             points,
             offset,
@@ -182,6 +185,17 @@ impl Law {
 }
 
 impl Law {
+    /// How much of the loss tilted by `theta` isn't at its most frequent point.
+    pub(super) fn off_centre(&self, theta: f64) -> f64 {
+        let exponents = || {
+            let points = self.points.iter();
+            points.map(|(point, ln_p)| ln_p + theta * self.loss(*point))
+        };
+        let largest = exponents().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = exponents().map(|exponent| (exponent - largest).exp()).sum();
+        1.0 - 1.0 / sum
+    }
+
     /// The stretches of loss around its points, and how much each matters by `matters`(loss, ln of mass): as
     /// much as the most of the neighbours. All points must be next to each other.
     pub(super) fn stretches(&self, matters: impl Fn(f64, f64) -> f64) -> Vec<(f64, f64)> {

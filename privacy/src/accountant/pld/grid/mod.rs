@@ -9,16 +9,21 @@
 //! `privacy/proofs/grid.md` has the argument, line by line.
 
 mod cell;
+mod circle;
 mod compose;
 mod discrete_laplace;
+mod ends;
 mod gaussian;
 mod laplace;
 mod law;
 mod normal;
 mod placement;
+mod powers;
 mod search;
 mod spacing;
 mod strays;
+mod sums;
+mod tilting;
 
 pub(super) use cell::Component;
-pub(super) use search::{Question, Run, epsilon};
+pub(super) use search::{LITTLE_WORK, MUCH_WORK, Question, Run, epsilon};

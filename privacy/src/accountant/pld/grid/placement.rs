@@ -1,13 +1,12 @@
 //! Where the cells' masses go on a grid, so that the loss is bounded from below.
 //!
-//! E((t - Y')⁺) <= E((t - Y)⁺) for every t, where Y = e^{-loss}, if and only if the sum of the smallest Y'
-//! is at least that of the smallest Y for every share of the mass (second-order stochastic dominance:
-//! Hadar & Russell 1969). Y's sum is convex in the share and Y''s is linear between places, so that the ends of
-//! places are all that matters: from the largest loss down, Σ p (y' - y) >= 0 at each. A cell's mean lies between
-//! two points. What goes to the lower one gains credit, with which later cells pay for going to the upper one.
+//! Outcomes are put into groups: whole cells, and of the last one as much as fits, by lot. A group that is published in
+//! place of its outcomes is post-processing, so that no δ rises, and its loss is one number: -ln of the mean of
+//! Y = e^{-loss} over the group. Groups are made so that this number is a point of the grid.
 
 use super::cell::Cell;
 use super::normal::ULP;
+use crate::accountant::pld::tilted::Cumulants;
 
 /// Cells' masses on the points k `step` + `offset`.
 pub(super) struct Placement {
@@ -16,131 +15,239 @@ pub(super) struct Placement {
     pub(super) offset: f64,
 }
 
-/// What a few roundings leave of a credit, and make of a price.
+/// What a few roundings leave of a gain, and make of a debt.
 const LESS: f64 = 1.0 - 16.0 * ULP;
 const MORE: f64 = 1.0 + 16.0 * ULP;
+
+/// A cell so near above a point, in steps, is put there, although that wastes a little.
+const AT_POINT: f64 = 1e-7;
 
 /// A cell of more mass than this may be an atom, whose mean should be at or just above a point.
 const LARGE: f64 = 1e-3;
 
-/// How far below a point such a mean may lie, in steps, for all points to be lowered by as much.
-const JUST_BELOW: f64 = 0.02;
+/// A grid: the points k `step` + `offset`, of which those below `first` are left out.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub(super) step: f64,
+    pub(super) offset: f64,
+    pub(super) first: i64,
+}
+
+impl Grid {
+    fn loss(&self, point: i64) -> f64 {
+        point as f64 * self.step + self.offset
+    }
+
+    /// How far rounding may have moved a point.
+    fn error(&self, point: i64) -> f64 {
+        4.0 * ULP * (self.offset.abs() + self.step * point.unsigned_abs() as f64)
+    }
+
+    /// The last point that surely isn't above `loss`.
+    fn at_or_below(&self, loss: f64) -> Option<i64> {
+        let below = ((loss - self.offset) / self.step).floor();
+        if below.is_nan() || below.abs() >= 1e15 {
+            return None;
+        }
+        let mut point = below as i64;
+        while self.loss(point) + self.error(point) > loss {
+            point -= 1;
+        }
+        Some(point)
+    }
+
+    /// By how much a group at `point` exceeds with a cell of this loss: 1 - Y/Y', rounded down; negative where
+    /// the loss is below the point.
+    fn excess(&self, point: i64, loss: f64) -> f64 {
+        let excess = -(self.loss(point) + self.error(point) - loss).exp_m1();
+        if excess > 0.0 {
+            excess * LESS
+        } else {
+            excess * MORE
+        }
+    }
+}
+
+/// Which way cells are taken, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Down,
+    Up,
+}
 
 impl Placement {
-    /// Of cells from the lowest losses up, on points from number `first` on, near `anchor` + k `step`. What
-    /// would fall below the first point is left out. None where a mean is no number.
-    pub(super) fn new(cells: &[Cell], anchor: f64, step: f64, first: i64) -> Option<Self> {
-        let filled = || {
-            let filled = cells.iter().filter(|cell| cell.ln_p > f64::NEG_INFINITY);
-            filled.rev()
-        };
-        let large = || filled().filter(|cell| cell.ln_p > LARGE.ln());
-        let slack = large().fold(0.0, |most: f64, cell| most.max(cell.slack));
-        let largest = large().fold(0.0, |most: f64, cell| most.max(cell.mean.abs()));
-        // So low that a mean which is at a point but for rounding isn't below it.
-        let offset = anchor - 2.0 * slack - 16.0 * ULP * (anchor.abs() + largest + 1e-3 * step);
-        let missed = large().fold(0.0, |most: f64, cell| {
-            let place = (cell.mean - cell.slack - offset) / step;
-            let below = place.round() - place;
-            if below < JUST_BELOW {
-                most.max(below)
-            } else {
-                most
-            }
-        });
-        let at_once = Self::at(filled(), offset, step, first)?;
-        if missed == 0.0 {
-            return Some(at_once);
-        }
-        let lowered = offset - missed * step * MORE - 4.0 * ULP * largest;
-        let lowered = Self::at(filled(), lowered, step, first)?;
-        let best = lowered.mean(step) > at_once.mean(step);
-        Some(if best { lowered } else { at_once })
-    }
-
-    /// The mean loss.
-    fn mean(&self, step: f64) -> f64 {
-        let points = self.points.iter();
-        points
-            .map(|(k, ln_p)| (*k as f64 * step + self.offset) * ln_p.exp())
-            .sum()
-    }
-
-    fn at<'a>(
-        cells: impl Iterator<Item = &'a Cell>,
-        offset: f64,
+    /// Of cells from the lowest losses up, on points from number `first` on, near `anchor` + k `step`, as tilting by
+    /// `theta` makes most of it. What would fall below the first point is left out. None where a mean is no number.
+    pub(super) fn new(
+        cells: &[Cell],
+        anchor: f64,
         step: f64,
         first: i64,
+        theta: f64,
     ) -> Option<Self> {
-        let mut points = Vec::new();
-        let mut ledger = Ledger {
-            credit: 0.0,
-            at: f64::INFINITY,
-            lowest: i64::MAX,
+        let at = |offset: f64| Grid {
+            step,
+            offset,
+            first,
         };
-        for cell in cells {
-            let mean = cell.mean - cell.slack;
-            let below = ((mean - offset) / step).floor();
-            if below.is_nan() || below.abs() >= 1e15 {
-                return None;
-            }
-            // No higher than anything that came before.
-            let below = (below as i64).min(ledger.lowest);
-            let part = ledger.place(cell.ln_p.exp(), mean, below, offset, step);
-            let mut put = |point: i64, part: f64| {
-                if part > 0.0 {
-                    ledger.lowest = ledger.lowest.min(point);
-                    if point >= first {
-                        points.push((point, cell.ln_p + part.ln()));
-                    }
-                }
+        let moment = |grid: Grid, points: &[(i64, f64)]| {
+            let tilted = |(k, ln_p): &(i64, f64)| {
+                let loss = grid.loss(*k);
+                (loss, ln_p + theta * loss)
             };
-            put(below + 1, part);
-            put(below, 1.0 - part);
-        }
+            let points: Vec<(f64, f64)> = points.iter().map(tilted).collect();
+            Cumulants::of(&points).log_moment
+        };
+        let tried = layouts(cells, anchor, step)
+            .into_iter()
+            .map(|(offset, split)| {
+                let grid = at(offset);
+                (grid, grouped(cells, grid, split))
+            });
+        let known = tried.filter_map(|(grid, points)| {
+            let points = points?;
+            Some((moment(grid, &points), grid.offset, points))
+        });
+        let (_, offset, points) = known.max_by(|a, b| a.0.total_cmp(&b.0))?;
         Some(Self { points, offset })
     }
 }
 
-/// What has been gained so far, from the largest loss down.
-struct Ledger {
-    /// Σ p (y' - y), times e^`at`.
-    credit: f64,
-    at: f64,
-    /// The lowest point that anything was put on.
-    lowest: i64,
+/// Where the grid may be, and where groups may begin. What is begun with can be at a point exactly, and only the group
+/// that is made last, at either end, may waste something: so the grid is tried as it was asked for, with all groups from
+/// the top, and with a point at the mean of the heaviest cell and at that of the lowest of any weight, with groups from
+/// there. All are a little lower, so that a mean which is at a point but for rounding isn't below it.
+fn layouts(cells: &[Cell], anchor: f64, step: f64) -> Vec<(f64, usize)> {
+    let large = || {
+        let all = cells.iter().enumerate();
+        all.filter(|(_, cell)| cell.ln_p > LARGE.ln())
+    };
+    let slack = large().fold(0.0, |most: f64, (_, cell)| most.max(cell.slack));
+    let largest = large().fold(0.0, |most: f64, (_, cell)| most.max(cell.mean.abs()));
+    let rounding = 16.0 * ULP * (anchor.abs() + largest + 1e-3 * step);
+    let heaviest = large().max_by(|a, b| a.1.ln_p.total_cmp(&b.1.ln_p));
+    let asked_for = anchor - 2.0 * slack - rounding;
+    let mut found = vec![(asked_for, cells.len())];
+    for (index, cell) in [heaviest, large().next()].into_iter().flatten() {
+        let nearest = ((cell.mean - anchor) / step).round() * step;
+        let offset = cell.mean - cell.slack - nearest - rounding;
+        for split in [cells.len(), index + 1] {
+            if !found.contains(&(offset, split)) {
+                found.push((offset, split));
+            }
+        }
+    }
+    found
 }
 
-impl Ledger {
-    /// The part of `mass`, whose loss is `mean`, that can go to the point above `below`; the rest goes there.
-    fn place(&mut self, mass: f64, mean: f64, below: i64, offset: f64, step: f64) -> f64 {
-        self.credit *= if self.at.is_finite() {
-            (mean - self.at).min(0.0).exp() * LESS
-        } else {
-            0.0
-        };
-        self.at = self.at.min(mean);
-        let point = |k: i64| k as f64 * step + offset;
-        // How far rounding may have moved a point.
-        let error = 4.0 * ULP * (offset.abs() + step * below.abs() as f64);
-        // y' - y at either point, times e^{mean}.
-        let price = -(mean - point(below + 1) - error).exp_m1() * MORE;
-        let gain = (mean - point(below) - error).exp_m1() * LESS;
-        let part = if below + 1 > self.lowest {
-            0.0
-        } else if price * mass <= self.credit {
-            1.0
-        } else {
-            (self.credit / (price * mass) * LESS).clamp(0.0, 1.0)
-        };
-        let paid = part * price.max(0.0) * mass * MORE;
-        self.credit = ((self.credit - paid) * LESS + (1.0 - part) * gain * mass).max(0.0);
-        if self.credit.is_nan() {
-            self.credit = 0.0;
+/// The groups of the cells before `split` from there down, and of the others from there up.
+fn grouped(cells: &[Cell], grid: Grid, split: usize) -> Option<Vec<(i64, f64)>> {
+    let (below, above) = cells.split_at_checked(split)?;
+    let filled = |cell: &&Cell| cell.ln_p > f64::NEG_INFINITY;
+    let mut points = Vec::new();
+    let mut groups = Groups::new(grid, Way::Down, &mut points);
+    for cell in below.iter().rev().filter(filled) {
+        groups.add(cell)?;
+    }
+    groups.finish();
+    let mut groups = Groups::new(grid, Way::Up, &mut points);
+    for cell in above.iter().filter(filled) {
+        groups.add(cell)?;
+    }
+    groups.finish();
+    Some(points)
+}
+
+/// Groups that are full, and the one that is being filled.
+struct Groups<'a> {
+    grid: Grid,
+    way: Way,
+    group: Option<Group>,
+    points: &'a mut Vec<(i64, f64)>,
+}
+
+/// A group that isn't full.
+struct Group {
+    /// Where it is to be once it is full, and where it may be if it never is.
+    full: i64,
+    if_not: i64,
+    mass: f64,
+    /// Σ mass (1 - Y/Y') so far: above zero on the way down, below it on the way up.
+    balance: f64,
+}
+
+impl<'a> Groups<'a> {
+    fn new(grid: Grid, way: Way, points: &'a mut Vec<(i64, f64)>) -> Self {
+        Self {
+            grid,
+            way,
+            group: None,
+            points,
         }
-        // More than can ever be spent helps nobody.
-        self.credit = self.credit.min(f64::MAX);
-        part
+    }
+
+    fn add(&mut self, cell: &Cell) -> Option<()> {
+        let mass = cell.ln_p.exp();
+        let loss = cell.mean - cell.slack;
+        let mut left = mass;
+        // What is left of a cell after one group was filled begins the next. Each turn either takes all, or fills a
+        // group that was begun by another cell.
+        while left > 0.0 {
+            let Some(group) = &mut self.group else {
+                let below = self.grid.at_or_below(loss)?;
+                let full = match self.way {
+                    Way::Down => below,
+                    Way::Up if loss - self.grid.loss(below) > AT_POINT * self.grid.step => {
+                        below + 1
+                    }
+                    Way::Up => below,
+                };
+                let balance = left * self.grid.excess(full, loss);
+                self.group = Some(Group {
+                    full,
+                    if_not: below,
+                    mass: left,
+                    balance,
+                });
+                return Some(());
+            };
+            let excess = self.grid.excess(group.full, loss);
+            let balance = group.balance + left * excess;
+            let fills = match self.way {
+                Way::Down => balance < 0.0,
+                Way::Up => balance >= 0.0,
+            };
+            if !fills {
+                // Rounding of the sum goes to the safe side.
+                group.balance = balance - ULP * 2.0 * balance.abs();
+                group.mass += left;
+                return Some(());
+            }
+            let part = (group.balance / -excess).abs();
+            let part = match self.way {
+                Way::Down => part * LESS,
+                Way::Up => part * MORE,
+            };
+            let part = if part < left { part } else { left };
+            let (point, ln_mass) = (group.full, (group.mass + part).ln());
+            self.group = None;
+            self.put(point, ln_mass);
+            left -= part;
+        }
+        Some(())
+    }
+
+    /// The last group needn't have become full.
+    fn finish(&mut self) {
+        if let Some(group) = self.group.take() {
+            self.put(group.if_not, group.mass.ln());
+        }
+    }
+
+    fn put(&mut self, point: i64, ln_mass: f64) {
+        if point >= self.grid.first {
+            self.points.push((point, ln_mass));
+        }
     }
 }
 
@@ -174,27 +281,45 @@ mod tests {
             })
             .collect();
         let total: f64 = means.iter().map(|(_, p)| p).sum();
-        let means: Vec<(f64, f64)> = means.iter().map(|(l, p)| (*l, p / total)).collect();
+        let mut means: Vec<(f64, f64)> = means.iter().map(|(l, p)| (*l, p / total)).collect();
+        means.sort_by(|a, b| a.0.total_cmp(&b.0));
         for step in [0.002, 0.01, 0.07] {
-            let placed = Placement::new(&cells(&means), 0.0, step, -1).unwrap();
-            let losses: Vec<(f64, f64)> = placed
-                .points
-                .iter()
-                .map(|(k, ln_p)| (*k as f64 * step + placed.offset, ln_p.exp()))
-                .collect();
-            for k in 1..400 {
-                let t = f64::from(k) / 390.0;
-                let (below, truth) = (potential(&losses, t), potential(&means, t));
-                assert!(below <= truth + 1e-15, "{step} {t}: {below} {truth}");
+            for split in [0, 77, 200] {
+                let grid = Grid {
+                    step,
+                    offset: 0.0,
+                    first: -1,
+                };
+                let points = grouped(&cells(&means), grid, split).unwrap();
+                let losses: Vec<(f64, f64)> = points
+                    .iter()
+                    .map(|(k, ln_p)| (grid.loss(*k), ln_p.exp()))
+                    .collect();
+                for k in 1..400 {
+                    let t = f64::from(k) / 390.0;
+                    let (below, truth) = (potential(&losses, t), potential(&means, t));
+                    assert!(below <= truth + 1e-14, "{step} {t}: {below} {truth}");
+                }
+                // E(Y) stays, but for the last group.
+                let y =
+                    |all: &[(f64, f64)]| -> f64 { all.iter().map(|(l, p)| p * (-l).exp()).sum() };
+                assert!(y(&losses) >= y(&means) - 1e-14, "{step} {split}");
+                assert!(y(&losses) < y(&means) + step, "{step} {split}");
             }
-            let mean = |all: &[(f64, f64)]| -> f64 { all.iter().map(|(l, p)| l * p).sum() };
-            assert!(mean(&losses) > mean(&means) - 0.1 * step, "{step}");
+            let placed = Placement::new(&cells(&means), 0.0, step, -1, 1.0).unwrap();
+            let points = placed.points.iter();
+            let mean: f64 = points
+                .map(|(k, ln_p)| (*k as f64 * step + placed.offset) * ln_p.exp())
+                .sum();
+            let truth: f64 = means.iter().map(|(l, p)| l * p).sum();
+            assert!(mean > truth - 0.1 * step && mean <= truth, "{step}");
         }
     }
 
     #[test]
     fn losses_beyond_the_range_of_exponentials_are_placed() {
-        let placed = Placement::new(&cells(&[(0.5, 0.5), (5e6 + 0.4, 0.5)]), 0.0, 1.0, 0).unwrap();
+        let placed =
+            Placement::new(&cells(&[(0.5, 0.5), (5e6 + 0.4, 0.5)]), 0.0, 1.0, 0, 1.0).unwrap();
         let points: Vec<i64> = placed.points.iter().map(|(point, _)| *point).collect();
         assert!(
             points.contains(&5_000_000) && points.contains(&0),

@@ -2,13 +2,13 @@
 
 use super::cell::{Component, Range};
 use super::compose::Sum;
+use super::ends::{lower, upper};
 use super::law::{Bound, Law, Layout, Parts, reach};
-use super::normal::ULP;
 use super::spacing::Spacing;
 use super::strays::Strays;
+use super::tilting::{LN_NEGLIGIBLE, Seen, cumulants, right_alias};
 use crate::accountant::pld::Interval;
-use crate::accountant::pld::contour::{Saddle, ln_chernoff};
-use crate::accountant::pld::tilted::Cumulants;
+use crate::accountant::pld::saddle::Saddle;
 
 /// A mechanism and how often it runs.
 pub(in crate::accountant::pld) type Run = (Vec<(f64, Component)>, u64);
@@ -18,9 +18,6 @@ const NARROW: f64 = 3e-4;
 
 /// The absolute width that is.
 const NARROW_ABSOLUTE: f64 = 3e-10;
-
-/// What is left out, and what repetitions add, as a part of δ: ln of it.
-const LN_NEGLIGIBLE: f64 = -17.0;
 
 /// ln of the probability that any loss is smaller than what grids reach down to.
 const LN_LOW: f64 = -16.0;
@@ -44,9 +41,12 @@ const SKETCH: f64 = 1024.0;
 /// A law whose losses are all but one is laid out as if they were so far apart.
 const LEAST_WIDTH: f64 = 1e-10;
 
-/// Grids that are tried, at most, and points of transforms on all of them together.
+/// Grids that are tried, at most.
 const MOST_GRIDS: u32 = 16;
-const MOST_WORK: f64 = 8e6;
+
+/// Points of transforms on all grids together: some tens of milliseconds, and half a second.
+pub(in crate::accountant::pld) const LITTLE_WORK: f64 = 1e6;
+pub(in crate::accountant::pld) const MUCH_WORK: f64 = 1.2e7;
 
 /// Grids that may say nothing, before no more are tried.
 const MOST_FAILURES: u32 = 2;
@@ -72,6 +72,8 @@ pub(in crate::accountant::pld) struct Question<'a> {
     pub(in crate::accountant::pld) ln_delta: f64,
     /// An epsilon below this needn't be known more closely.
     pub(in crate::accountant::pld) enough: f64,
+    /// Points of transforms, at most.
+    pub(in crate::accountant::pld) most_work: f64,
 }
 
 /// A certified interval for epsilon; [`Interval::UNKNOWN`] where nothing can be said.
@@ -98,7 +100,7 @@ pub(in crate::accountant::pld) fn epsilon(question: &Question<'_>) -> Interval {
             return found;
         };
         // So much for each point of this grid, and as much again where there are more.
-        if work + this.work * (next.size / plan.size) > MOST_WORK {
+        if work + this.work * (next.size / plan.size) > question.most_work {
             return found;
         }
         plan = next;
@@ -176,6 +178,7 @@ impl Plan {
             ln_rare: self.ln_rare,
             ln_low: self.ln_low,
             cut: self.cut,
+            theta: self.theta,
         }
     }
 
@@ -199,15 +202,12 @@ impl Plan {
             let saddle = Saddle::of(&cumulants, ln_delta)?;
             (saddle, saddle.epsilon.max(0.0))
         };
-        let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
-        let (theta, period) = tilt(
-            self.size,
-            &cumulants,
-            saddle.theta,
-            epsilon,
+        let seen = Seen {
+            size: self.size,
+            laws: &laws,
             ln_delta,
-            times,
-        )?;
+        };
+        let (theta, period) = seen.tilt(saddle.theta, epsilon)?;
         let step = aligned(runs, period / self.size);
         let moment = cumulants(theta)?.log_moment;
         // What one loss of this size has of δ, at most: it, and the others making up the rest.
@@ -332,90 +332,6 @@ impl Plan {
 /// Cuts that are tried, in epsilons.
 const MULTIPLES: [f64; 10] = [1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0];
 
-fn cumulants(laws: &[(Law, u64)], theta: f64) -> Option<Cumulants> {
-    let mut total = Cumulants::default();
-    for (law, count) in laws {
-        total.add(law.cumulants(theta), *count as f64);
-    }
-    let finite = total.log_moment.is_finite() && total.mean.is_finite();
-    finite.then_some(total)
-}
-
-/// Tilts beyond θ, as multiples of it, by which what lies far out is bounded.
-const FURTHER: [f64; 11] = [1.001, 1.003, 1.01, 1.03, 1.1, 1.3, 1.6, 2.0, 2.5, 3.5, 5.0];
-
-/// Tilts that are looked at, as parts of the saddle's.
-const LESS: [f64; 7] = [1.0, 0.85, 0.7, 0.55, 0.4, 0.3, 0.2];
-
-/// ln of the relative error of δ that transforms may make.
-const LN_DIGITS: f64 = -6.5;
-
-/// The tilt with which the shortest period serves, and that period. Near the saddle fewest digits are
-/// lost, but where large losses are rare the period would have to be long; and some digits can be spared.
-fn tilt(
-    size: f64,
-    cumulants: &dyn Fn(f64) -> Option<Cumulants>,
-    saddle: f64,
-    epsilon: f64,
-    ln_delta: f64,
-    times: f64,
-) -> Option<(f64, f64)> {
-    // The kernel's norm is about this times 10^-14, for every run and a little more.
-    let ln_error = (1e-14 * (3.0 + times) * (size / 100.0).sqrt()).ln();
-    let candidates = LESS.into_iter().filter_map(|part| {
-        let theta = part * saddle;
-        let lost = cumulants(theta)?.log_moment - theta * epsilon - ln_delta + ln_error;
-        let exact = part == 1.0 || lost < LN_DIGITS;
-        let period = period(cumulants, theta, epsilon, ln_delta)?;
-        exact.then_some((theta, period))
-    });
-    candidates.min_by(|a, b| a.1.total_cmp(&b.1))
-}
-
-/// The distance W of the repetitions with which they don't matter near `epsilon`.
-fn period(
-    cumulants: &dyn Fn(f64) -> Option<Cumulants>,
-    theta: f64,
-    epsilon: f64,
-    ln_delta: f64,
-) -> Option<f64> {
-    let left = (-ln_delta - LN_NEGLIGIBLE) / theta;
-    let right = FURTHER
-        .into_iter()
-        .filter_map(|factor| {
-            let further = factor * theta;
-            let ln = ln_chernoff(further) + cumulants(further)?.log_moment - further * epsilon;
-            Some((ln - ln_delta - LN_NEGLIGIBLE) / (further - theta))
-        })
-        .min_by(f64::total_cmp)?;
-    let period = left.max(right) * 1.05;
-    (period.is_finite() && period > 0.0).then_some(period)
-}
-
-/// (ln, θ₂) with which Σ_{m≥1} e^{θmW} δ(e + mW) <= e^{ln - θ₂e} for every e, best near `epsilon`.
-fn right_alias(
-    cumulants: &dyn Fn(f64) -> Option<Cumulants>,
-    theta: f64,
-    epsilon: f64,
-    period: f64,
-) -> (f64, f64) {
-    FURTHER
-        .into_iter()
-        .filter_map(|factor| {
-            let further = factor * theta;
-            let moment = cumulants(further)?.log_moment;
-            // ln of the geometric sum of e^{-(θ₂-θ)mW}, whose ratio itself may underflow.
-            let ln_ratio = -(further - theta) * period;
-            let ln_repeated = ln_ratio - (-ln_ratio.exp()).ln_1p();
-            // Raised for rounding of numbers of this size.
-            let ln = ln_chernoff(further) + moment + ln_repeated;
-            let ln = ln + 1e-6 + 64.0 * ULP * moment.abs();
-            (!ln.is_nan()).then_some((ln, further))
-        })
-        .min_by(|a, b| (a.0 - a.1 * epsilon).total_cmp(&(b.0 - b.1 * epsilon)))
-        .unwrap_or((f64::INFINITY, theta))
-}
-
 /// A step of at most `step` of which the distances between atoms are whole multiples, as nearly as
 /// can be had, the most frequent one exactly.
 fn aligned(runs: &[Run], step: f64) -> f64 {
@@ -440,80 +356,4 @@ fn aligned(runs: &[Run], step: f64) -> f64 {
         .filter(|candidate| *candidate > step / 1.5)
         .min_by(|a, b| missed(*a).total_cmp(&missed(*b)))
         .unwrap_or(first / least)
-}
-
-/// Times that a search moves further out before it gives up.
-const MOST_MOVES: i32 = 40;
-
-/// The least epsilon at which δ from above is surely within `delta`.
-fn upper(sum: &Sum, delta: f64, near: f64, unit: f64) -> Option<f64> {
-    let fits = |point: i64| sum.delta(point) <= delta;
-    // The last point at or below zero: an epsilon is at least 0.
-    let mut low = sum.point(0.0)?;
-    if fits(low) {
-        return Some(0.0);
-    }
-    let mut high = low;
-    let mut moves = 0;
-    while !fits(high) || high == low {
-        if moves > MOST_MOVES {
-            return None;
-        }
-        low = low.max(if fits(high) { low } else { high });
-        // From `near` up, in small steps at first: what falls back below epsilon is bounded near there.
-        let further = unit * 1e-3 * (f64::from(moves).exp2() - 1.0);
-        high = sum.point(near + further)?.max(low) + 1;
-        moves += 1;
-    }
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if fits(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    // Between points δ is linear in e^ε, so its bound is below the chord.
-    let (before, after) = (sum.delta(low), sum.delta(high));
-    let part = ((before - delta) / (before - after)).clamp(0.0, 1.0);
-    let epsilon = sum.loss(low) + (part * sum.step().exp_m1()).ln_1p() * (1.0 + 8.0 * ULP);
-    let epsilon = epsilon.min(sum.loss(high)) + sum.loss_error(high);
-    (!epsilon.is_nan()).then(|| epsilon.max(0.0))
-}
-
-/// The largest epsilon at which δ from below is surely above `delta`; 0 where there is none.
-fn lower(sum: &Sum, delta: f64, near: f64, unit: f64) -> Option<f64> {
-    let exceeds = |point: i64| sum.delta(point) > delta;
-    let start = sum.point(0.0)?;
-    // From a little below `near` down, as the bound is poor far from it.
-    let mut low = sum.point(near)?.max(start);
-    let mut moves = 0;
-    while !exceeds(low) {
-        if low == start || moves > MOST_MOVES {
-            return Some(0.0);
-        }
-        let further = near - unit * 1e-3 * f64::from(moves).exp2();
-        low = sum.point(further.max(0.0))?.max(start).min(low);
-        moves += 1;
-    }
-    let mut high = low + 1;
-    let mut leap = 1;
-    while exceeds(high) {
-        low = high;
-        high = high.checked_add(leap)?;
-        leap = leap.checked_mul(2)?;
-    }
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if exceeds(middle) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    let (before, after) = (sum.delta(low), sum.delta(high));
-    let part = ((before - delta) / (before - after)).clamp(0.0, 1.0);
-    let epsilon = sum.loss(low) + (part * sum.step().exp_m1()).ln_1p() * (1.0 - 8.0 * ULP);
-    let epsilon = epsilon - sum.loss_error(high);
-    (!epsilon.is_nan()).then(|| epsilon.max(0.0))
 }
