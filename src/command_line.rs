@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use umbel_proto::exit_code::ExitKind;
 
-use crate::commands::{account, audit, bench, evaluate, predict, simulate, verify};
+use crate::commands::{account, audit, bench, evaluate, predict, settings, simulate, verify};
 
 /// Federated learning with differential privacy: many sites fine-tune one text classifier
 /// together, and none of them shows its texts.
@@ -34,5 +34,6 @@ pub enum Command {
     Account(account::Account),
     Audit(audit::Audit),
     Verify(verify::Verify),
+    Settings(settings::Settings),
     Bench(bench::BenchCommand),
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use umbel::command_line::{Arguments, Command};
-use umbel::commands::{account, audit, bench, evaluate, predict, simulate, verify};
+use umbel::commands::{account, audit, bench, evaluate, predict, settings, simulate, verify};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Verify(command) => verify::run(&command),
+        Command::Settings(command) => settings::run(&command),
         Command::Bench(command) => bench::run(&command),
     };
     match outcome {

@@ -27,30 +27,31 @@ impl Default for LeastNoise {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SitePolicy {
-    /// The most that may ever be spent on this site's data, over all runs.
+    /// The most that may ever be spent on this data, over all runs in this ledger.
     #[schemars(schema_with = "schema::above_zero")]
     pub epsilon: BudgetEpsilon,
-    /// At this delta. A run must ask for the same or a smaller one.
+    /// At this delta. A run's delta must not be larger.
     #[schemars(schema_with = "schema::delta")]
     pub delta: Delta,
-    /// The weakest privacy unit that a run may use: `record` < `group` < `client`.
+    /// The weakest unit that a run may use: `record`, then `group`, then `client`.
     #[serde(default = "record")]
     #[schemars(schema_with = "schema::unit")]
     pub least_unit: PrivacyUnit,
-    /// The least noise multiplier that a run may have. It holds for all the noise on a round's
-    /// sum or, where sites add the noise, for this site's own. See [`LEAST_NOISE_MULTIPLIER`].
+    /// The least noise multiplier that a run may have. It holds for all the noise on a round's sum
+    /// or, where sites add the noise, for this site's own. With less than 0.3, a single round's
+    /// epsilon is above 19 at delta 1e-5, which promises nothing.
     #[serde(default)]
     pub least_noise_multiplier: LeastNoise,
     /// Whether the coordinator may be trusted with sums that hold no noise yet.
     #[serde(default = "yes")]
     pub allow_central_noise: bool,
-    /// Whether runs without any privacy may use this data.
+    /// Whether runs of unit `none` may use this data.
     #[serde(default)]
     pub allow_unprotected: bool,
-    /// Whether predictable (seeded) runs may use this data. They protect nobody.
+    /// Whether predictable (seeded) runs may use it. They protect nobody.
     #[serde(default)]
     pub allow_seeded: bool,
-    /// SHA-256 of every `model.safetensors` that may be trained here; empty for any.
+    /// SHA-256 of each `model.safetensors` that may be trained here. Left empty, any may.
     #[serde(default)]
     #[schemars(schema_with = "schema::digests")]
     pub base_models: Vec<BlobDigest>,

@@ -20,6 +20,7 @@ pub mod method;
 pub mod name;
 pub mod plan;
 pub mod schema;
+pub mod settings;
 pub mod spending;
 pub mod unprotected;
 pub mod wire;

@@ -140,7 +140,8 @@ impl From<LoraTargets> for Vec<LoraTarget> {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
-    /// Columns of A and rows of B.
+    /// Columns of A and rows of B: an adapted layer computes x W + b + (alpha / rank) x A B, with W
+    /// and b frozen.
     pub rank: LoraRank,
     /// The adapters' output is multiplied by alpha / rank.
     pub alpha: LoraAlpha,
@@ -148,9 +149,11 @@ pub struct LoraConfig {
     /// `output`, or `all`.
     #[schemars(with = "Vec<String>")]
     pub targets: LoraTargets,
-    /// Train B alone, and leave A as it was drawn (FFA-LoRA).
+    /// Train B alone, and leave A as it was drawn (FFA-LoRA). This halves the traffic, makes
+    /// averages of clients' adapters exact, and noise isn't multiplied by noise.
     pub freeze_a: bool,
-    /// Draws A: public, so that every client starts from the same. Default: `run.seed`, else 0.
+    /// Draws A, which starts uniform between ±1/√inputs; B starts at zero. The seed is public:
+    /// every client starts from the same A. Left out: `run.seed`, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }

@@ -87,16 +87,17 @@ impl Method {
 pub struct LocalOptimisation {
     /// Which optimiser takes the steps: `sgd` or `adam-w`.
     pub optimiser: LocalOptimiser,
-    /// Steps in a round.
+    /// Local steps in a round.
     pub steps: LocalSteps,
-    /// Rows of a step. Where sites add noise, the divisor: the public expected batch.
+    /// Rows of a step. With the unit `record` or `group`, the public number that a step's noised
+    /// sum is divided by.
     pub batch: LocalBatch,
-    /// Learning rate.
+    /// Learning rate of the local steps.
     pub learning_rate: LearningRate,
-    /// Decoupled weight decay (`adam-w`) or L2 (`sgd`).
+    /// Weight decay: decoupled for `adam-w`, L2 for `sgd`.
     #[serde(default)]
     pub weight_decay: WeightDecay,
-    /// Momentum of `sgd`.
+    /// Momentum, for `sgd` only.
     #[serde(default)]
     pub momentum: Momentum,
 }

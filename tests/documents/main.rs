@@ -9,5 +9,6 @@ mod output;
 mod pages;
 mod paths;
 mod reference;
+mod settings;
 mod shell;
 mod summary;

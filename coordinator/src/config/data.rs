@@ -10,22 +10,25 @@ use super::{ConfigError, require};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSection {
-    /// Column with the text.
+    /// The column with the text. Over the network it is that of the evaluation files; each site
+    /// names its own.
     pub text: String,
-    /// Column with the label.
+    /// The column with the label, likewise.
     pub label: String,
-    /// Column that names the group (a patient, an author), for the unit `group`.
+    /// The column that names the group (a patient, an author), for the unit `group`. Over the
+    /// network, each site names its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Texts in that column that are ids just as they are written, though they read like a
-    /// missing value ("Null" is a surname) or like another id. Over the network, sites list
-    /// their own.
+    /// Texts in that column that are ids exactly as written, though they look like a missing value
+    /// ("Null" is a surname) or like another id. Over the network, each site lists its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub real_ids: Vec<String>,
-    /// The label set, in order. A simulation may leave it out and take the union of its
-    /// files; over the network it must be given, since sites must not reveal theirs.
+    /// The label set, in the order of the model's outputs. A simulation may leave it out and takes
+    /// the sorted union of its files' labels. Over the network it is needed, since sites must not
+    /// reveal theirs.
     pub labels: Vec<String>,
-    /// Normalise white space and drop empty and duplicate rows before training.
+    /// Normalise white space and drop empty and duplicate rows, at the sites and in evaluation
+    /// files.
     pub clean: bool,
 }
 

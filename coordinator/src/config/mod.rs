@@ -30,6 +30,7 @@ pub use training::{ExpectedBatch, TrainingSection};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use umbel_proto::settings::{self, Section};
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +60,16 @@ pub struct RunConfig {
     pub serve: Option<ServeSection>,
     /// The clients.
     pub clients: Vec<ClientSection>,
+}
+
+/// The schema of a run's configuration, for editors.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(RunConfig)
+}
+
+/// The settings of a run.
+pub fn settings() -> Vec<Section> {
+    settings::sections(&schema())
 }
 
 impl RunConfig {

@@ -15,16 +15,20 @@ use super::{ConfigError, refuse};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSection {
-    /// Folder of a pretrained encoder in Hugging Face layout.
+    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa or CamemBERT) in Hugging Face
+    /// layout: `config.json`, `model.safetensors`, `tokenizer.json`. A model that Umbel trained
+    /// needs its certificate, either in the folder as `umbel_certificate.json` or in its run's
+    /// folder as `certificate.json`.
     pub base: PathBuf,
-    /// Trainable set: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters
-    /// and the head), `bias` (all biases and the head) or `head`.
+    /// What is trained: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters),
+    /// `bias` (every bias, also those of layer normalisations but not their scales: BitFit) or
+    /// `head` (the last layer, and the pooler if there is one). Every set trains the head.
     #[serde(default)]
     pub train: TrainableKind,
     /// The adapters of the set `lora`. Left out, they have the defaults of their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraConfig>,
-    /// Pooling: `cls`, `mean` or `pooler`.
+    /// How a text becomes one vector: `cls`, `mean` or `pooler`.
     #[serde(default)]
     pub pooling: Pooling,
     /// Tokens of each text that are read, special tokens included.

@@ -20,12 +20,12 @@ bounded! {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FederationSection {
-    /// Clients that a round needs at least; below it the round is repeated, then the run
-    /// fails. 0 stands for all of them. With a client sampling rate below 1 there is no minimum.
+    /// Clients that must have joined, and updates that a round needs; 0 means all. With the unit
+    /// `client` and a sampling rate below 1, rounds have no minimum.
     pub minimum: usize,
-    /// How often a round is repeated that too few clients completed.
+    /// How often a round with too few updates is tried.
     pub attempts: Attempts,
-    /// How long the coordinator waits for clients to join, in seconds.
+    /// How long to wait for clients to join, in seconds.
     pub gather_seconds: u64,
     /// How long a round may take, in seconds.
     pub round_seconds: u64,
@@ -35,9 +35,10 @@ pub struct FederationSection {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSection {
-    /// Evaluate after the first round, after every so many, and at the end; 0: at the end only.
+    /// Evaluate after the first round, after every so many rounds, and at the end, each time while
+    /// the next round trains; 0 means only at the end.
     pub every: u32,
-    /// Rows used for these; the end uses all. 0 stands for all.
+    /// About how many rows, evenly spread, the evaluations before the end use; 0 means all.
     pub rows: usize,
     /// Labelled files that count as public: what is computed on them is published.
     pub files: Vec<EvaluationFile>,
@@ -57,9 +58,10 @@ pub struct EvaluationFile {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServeSection {
-    /// Address and port.
+    /// Address and port on which clients are awaited.
     pub listen: String,
-    /// `false` serves without TLS, which is only allowed on a loopback address.
+    /// `false` serves without TLS, so that anybody may be any client. That is only allowed on a
+    /// loopback address.
     #[serde(default = "yes")]
     pub tls: bool,
     /// The coordinator's certificate (PEM).
@@ -79,10 +81,10 @@ pub struct ServeSection {
 pub struct ClientSection {
     /// The client's name.
     pub name: ClientId,
-    /// Its table, for a simulation.
+    /// Its table. Needed in a simulation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// SHA-256 of its certificate, for a run over the network.
+    /// SHA-256 of its certificate (DER), in lower-case hexadecimal. Needed with TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest")]
     pub fingerprint: Option<BlobDigest>,

@@ -21,58 +21,70 @@ use super::{ConfigError, refuse, require};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrivacySection {
-    /// What is protected: `record`, `group`, `client` or `none`.
+    /// What is protected: `record` (one row), `group` (all rows of one person, say), `client` (all
+    /// that one site holds) or `none`.
     #[schemars(schema_with = "schema::unit")]
     pub unit: PrivacyUnit,
-    /// Who adds the noise: `central` (the coordinator) or `local` (each site).
+    /// Who adds the noise: `central` (the coordinator, which is trusted with sums) or `local` (each
+    /// site; nobody is trusted).
     #[serde(default = "central")]
     #[schemars(schema_with = "schema::placement")]
     pub noise: NoisePlacement,
-    /// The neighbourhood that epsilon speaks of.
+    /// The neighbourhood that epsilon speaks of: `add-or-remove`, `replace-one` (twice the
+    /// sensitivity) or `zero-out`.
     #[serde(default = "add_or_remove")]
     #[schemars(schema_with = "schema::adjacency")]
     pub adjacency: Adjacency,
-    /// The budget's epsilon. Needed unless the unit is `none`.
+    /// The budget's epsilon. The run ends before a round that would exceed it. Needed unless the
+    /// unit is `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::above_zero")]
     pub epsilon: Option<BudgetEpsilon>,
-    /// The budget's delta: the probability with which the guarantee may fail, well below one
-    /// over the number of units. Needed unless the unit is `none`.
+    /// The budget's delta: the probability with which the guarantee may fail, well below one over
+    /// the number of units. Needed unless the unit is `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::delta")]
     pub delta: Option<Delta>,
-    /// L2 norm to which one unit's contribution is clipped. Needed unless the unit is `none`.
+    /// L2 norm to which one unit's contribution is clipped, 1e-6 to 1e6. Needed unless the unit is
+    /// `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::above_zero")]
     pub clipping_norm: Option<ClippingNorm>,
-    /// How a unit's gradient is clipped: `flat` or `automatic`.
+    /// How a unit's gradient is brought to the clipping norm C. `flat` scales by min(1, C/norm).
+    /// `automatic` scales by C/(norm + 0.01), so that every unit counts about the same, and C
+    /// matters only through the learning rate; it needs the unit `record` or `group`.
     #[serde(default)]
     pub clipping: ClippingRule,
-    /// `[privacy.adaptive_clipping]`: lets the norm to which gradients are clipped follow a
-    /// quantile of their norms.
+    /// Lets the norm to which gradients are clipped follow a quantile of their norms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive_clipping: Option<AdaptiveClippingTerms>,
-    /// Poisson sampling rate of units (of clients for the unit `client`).
+    /// The probability with which each unit takes part in a round (Poisson). Units are drawn at the
+    /// sites; with the unit `client`, the coordinator draws clients.
     #[serde(default = "all")]
     #[schemars(schema_with = "schema::rate")]
     pub sampling_rate: SamplingRate,
-    /// Noise multiplier. Left out, it is calibrated so that all rounds fit the budget.
+    /// The noise's standard deviation over the clipping norm, 0.01 to 10,000. Left out, it is the
+    /// least noise with which all rounds fit the budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::above_zero")]
     pub noise_multiplier: Option<NoiseMultiplier>,
     /// Whether the noise multiplier, given or calibrated, may be below 0.3. So little noise
-    /// promises next to nothing, and each site has to allow it, too.
+    /// promises next to nothing: each site has to allow it, too (`policy.least_noise_multiplier`),
+    /// and the report's headline is red.
     #[serde(default)]
     pub allow_weak_noise: bool,
-    /// Rows of one group that take part, at most.
+    /// For the unit `group`: rows of one group that take part, at most (the first ones). Left out,
+    /// all do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_per_group: Option<NonZeroUsize>,
-    /// The data that the budget belongs to; spending adds up over all runs on it. Default:
-    /// the run's name.
+    /// The data that the budget belongs to. Spending adds up over all runs with the same name in
+    /// one ledger, so keep it from run to run. Left out, it is the run's name, in a ledger that
+    /// knows no other. If the base model comes from a run on a data set of another name, and both
+    /// names were given, that run's spending isn't counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_set: Option<String>,
-    /// The ledger file. Default for the coordinator: `ledger.jsonl` beside the
-    /// configuration. A simulation keeps one in each run's folder unless this is given.
+    /// The coordinator's ledger. Left out: `ledger.jsonl`, beside the configuration for `serve`, in
+    /// the run's folder for a simulation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<PathBuf>,
 }

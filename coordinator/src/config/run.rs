@@ -11,19 +11,21 @@ use umbel_proto::plan::Rounds;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunSection {
-    /// Name of the run: part of its folder's name and of every ledger entry.
+    /// The run's name: part of the run folder's name and of every ledger entry. 1 to 64 letters,
+    /// digits, `.`, `_` or `-`.
     pub name: RunName,
     /// Rounds to train.
     pub rounds: Rounds,
-    /// Folder in which the run's own folder is made. Default `runs`, where the command is run.
+    /// Folder in which the run's own folder is made, relative to where the command is run.
     #[serde(default = "default_out")]
     pub out: PathBuf,
-    /// The file of the key that signs the run's certificate; made if there is none.
-    /// Default for the coordinator: `signing.key` beside the configuration; for a
-    /// simulation: in the folder of runs.
+    /// The key that signs certificates. It is made if there is none, only its owner can read it,
+    /// and its public half is beside it as `.pub`. Left out: `signing.key`, beside the
+    /// configuration for `serve`, in `run.out` for a simulation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<PathBuf>,
-    /// Makes the whole run predictable, for tests and simulations. Protects nobody.
+    /// Makes the whole run predictable, noise included, for tests and simulations. It then protects
+    /// nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }

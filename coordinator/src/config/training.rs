@@ -23,18 +23,19 @@ pub struct TrainingSection {
     /// `gradients` (one server step on the summed gradients) or `deltas` (local steps first).
     #[schemars(schema_with = "schema::summed")]
     pub method: Summed,
-    /// The public number by which a sum of gradients is divided: what the sampling rate is
+    /// The public number that a sum of gradients is divided by: the units that the sampling rate is
     /// expected to draw over all sites. Needed for `gradients`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_batch: Option<ExpectedBatch>,
-    /// Rows that pass through the model at a time.
+    /// Rows that pass through the model at a time. It changes memory and speed, and results in the
+    /// last bits only.
     #[serde(default)]
     pub micro_batch: MicroBatch,
-    /// Public cap on a site's units, and so on what it adds up in one round: a site with more
+    /// Public cap on a site's units, and so on what it adds up in one round. A site with more
     /// refuses the run.
     #[serde(default)]
     pub max_units: MaxUnits,
-    /// Local steps, for `deltas`.
+    /// The local steps of `deltas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalOptimisation>,
 }
