@@ -4,9 +4,10 @@ use std::path::Path;
 
 use crate::pages::{Page, repository};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "client/README.md",
     "coordinator/README.md",
     "model/README.md",
