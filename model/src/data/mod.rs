@@ -11,7 +11,6 @@
 
 mod clean;
 mod csv;
-mod data_set;
 mod dataset;
 mod error;
 mod group_ids;
@@ -25,7 +24,6 @@ mod schema;
 mod table;
 
 pub use clean::{CleaningReport, clean};
-pub use data_set::data_set_key;
 pub use dataset::LabelledTexts;
 pub use error::{DataError, Place};
 pub use group_ids::GroupColumn;
