@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 /// Memory that nobody uses at the moment; shared by all models of the process.
+///
+/// Locked to take or give one vector; what it holds may be another site's sum, so whoever takes one
+/// overwrites it whole.
 static IDLE: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
 
 /// `len` zeros, in memory that was given back if there is some of that length.

@@ -114,6 +114,7 @@ impl Attention {
         let mut weights = workspace.take(self.weights(spans));
         let scale = self.scale();
         for (span, column, place) in self.places(spans) {
+            // No score needs a mask: rows aren't padded, so a row's scores are of its own tokens.
             let scores = &mut weights[place];
             multiply(
                 MatrixMut::new(scores, span.outputs.len(), span.tokens.len()),
@@ -165,6 +166,8 @@ impl Attention {
                 None => &attended.weights[place.clone()],
             };
             let used = Matrix::new(used, outputs, tokens);
+            // Written, not added: each row's part of a head is its own, so that `g_qkv` needn't be
+            // cleared first, but for what `clear_unasked` sees to.
             let g_values = self.part_mut(g_qkv, &span.tokens, 2, column);
             multiply(g_values, 1.0, used.transposed(), g);
             let scores = &mut g_scores[..outputs * tokens];
@@ -192,7 +195,8 @@ impl Attention {
         workspace.give(g_scores);
     }
 
-    /// Queries that nobody asked have a gradient of zero.
+    /// Queries that nobody asked have a gradient of zero. The buffer may hold an earlier tile's
+    /// numbers there, and the sums of biases read all of it.
     fn clear_unasked(self, spans: &[Span], g_qkv: &mut [f32]) {
         for span in spans {
             for token in span.queries().end..span.tokens.end {
@@ -220,6 +224,7 @@ fn softmax(scores: &mut [f32], length: usize) {
         #[inline(always)]
         || {
             for row in scores.chunks_mut(length.max(1)) {
+                // Less the largest score, so that no exponential overflows; a NaN stays one.
                 let top = maximum(row);
                 let share = 1.0 / exponentials(row, top);
                 for x in row.iter_mut() {

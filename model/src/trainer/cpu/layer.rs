@@ -70,6 +70,7 @@ impl LayerPass<'_> {
     ) -> (Vec<f32>, LayerRecord) {
         let n = self.packed.count(Places::Tokens);
         let m = self.packed.count(self.outputs);
+        // One product for queries, keys and values: a wider one is faster than three.
         let (mut qkv, qkv_record) = layer.qkv.forward(&input, n, workspace);
         add_to_rows(&mut qkv, &layer.qkv.bias);
         let spans = self.spans();
@@ -147,9 +148,11 @@ impl LayerPass<'_> {
         let m = self.packed.count(self.outputs);
         let units = self.packed.units_in(self.outputs);
         let normalised = &record.output_norm.normalised;
+        // Norms and biases first: the pass back turns `g` into the gradient below them, in place.
         vectors.add_norm(&layer.output_norm, &g, normalised, units);
         let norm = layer.output_norm.view();
         norm.backward(&mut g, normalised, &record.output_norm.inverse);
+        // What went around the layer was not dropped out, so it is copied before the mask.
         let mut g_middle = copy(&g, workspace);
         if let Some(mask) = &record.output_mask {
             multiply_each(&mut g, mask);
@@ -160,6 +163,7 @@ impl LayerPass<'_> {
         let own = &mut record.output;
         layer.output.backward(g, m, into, own, workspace);
         own.give_unneeded(&layer.output, workspace);
+        // The slope was found with the value, when the argument was at hand.
         let slope = &record.slope;
         widely(
             #[inline(always)]

@@ -65,6 +65,7 @@ impl Norm<'_> {
     #[inline(always)]
     fn normalise(&self, x: &mut [f32]) -> f32 {
         let width = x.len() as f32;
+        // In two passes: in one, Σx² - (Σx)² would cancel where the mean is far from zero.
         let mean = sum(x) / width;
         for x in x.iter_mut() {
             *x -= mean;

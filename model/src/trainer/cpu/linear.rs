@@ -105,6 +105,7 @@ impl HostLinear {
         n: usize,
         workspace: &mut Workspace,
     ) -> (Vec<f32>, LinearRecord) {
+        // Without the bias: whoever takes the product adds it in the pass that reads it anyway.
         let mut y = workspace.take(n * self.outputs);
         let x = Matrix::new(x, n, self.inputs);
         multiply(
@@ -159,6 +160,8 @@ impl HostLinear {
                 record.scaled_gb.push(Vec::new());
                 continue;
             };
+            // The scale belongs to both of an adapter's gradients. It is put in once, here and in
+            // `scaled_xa`, where there are `rank` numbers a token and not `outputs`.
             let columns = part.columns.len();
             let mut gb = workspace.take(n * adapter.rank);
             multiply(
@@ -218,6 +221,8 @@ impl HostLinear {
             let offset = part.weight_offset?;
             Some((offset, part.columns.clone()))
         });
+        // Queries, keys and values have one X: side by side their norms take one Gram matrix of it,
+        // and not three.
         let places: Vec<_> = weights.collect();
         if let [(_, first), .., (_, last)] | [(_, first @ last)] = places.as_slice() {
             taps.push(MatrixTap {

@@ -59,6 +59,7 @@ impl HostWeights {
             let pass = self.layer_pass(index, packed);
             let (next, record) = pass.forward(layer, hidden, masks, workspace);
             hidden = next;
+            // Below the lowest trained layer nobody goes back: its memory serves the next layer.
             if index < lowest {
                 record.give(workspace);
                 layers.push(None);

@@ -57,6 +57,8 @@ impl MatrixTap<'_> {
                 continue;
             }
             let tokens = unit.len();
+            // By shape alone, never by time or values: the same unit is always measured in the same
+            // way, so that its norm has the same bits in every run.
             if cost.ghost(tokens, p, d) <= cost.direct(tokens, p, d) {
                 square.add(&ghost_square(
                     self.x_vectors(unit),
@@ -72,6 +74,7 @@ impl MatrixTap<'_> {
                     self.x_of(unit).transposed(),
                     self.g_of(unit),
                 );
+                // No diagonal and no magnitude: what is multiplied out can't cancel unnoticed.
                 square.sum += sum_of_squares(&gradient);
                 workspace.give(gradient);
             }
@@ -79,7 +82,8 @@ impl MatrixTap<'_> {
     }
 }
 
-/// Σ xᵢ², added up in double precision over every few thousand.
+/// Σ xᵢ², added up in double precision over every few thousand: a gradient has millions of numbers,
+/// and in single precision alone their squares' rounding errors would reach the clipping slack.
 pub(super) fn sum_of_squares(x: &[f32]) -> f64 {
     let chunks = x.chunks(4096).map(|chunk| {
         f64::from(widely(

@@ -104,6 +104,8 @@ impl Tile<'_> {
                 factors,
             });
         }
+        // Every trained tensor has to be in the norm: one that is summed but not measured would
+        // be clipped too little. `sum` asserts the other half, that all of them are summed.
         let mut squares = squares_beside_matrices(passed, packed, embedding);
         if multiplied_out::pays(weights, passed, packed) {
             let clipping = self.clipping;
@@ -114,6 +116,8 @@ impl Tile<'_> {
                 tap.add_squares(packed.units_in(places), &mut squares, workspace);
             }
         }
+        // A tile with one unsound norm isn't summed at all: its units pass again, the unsound ones
+        // alone, so that no other unit's sum depends on theirs.
         let found: Vec<Option<f64>> = squares.iter().map(Square::norm).collect();
         let unsound: Vec<usize> = (0..found.len()).filter(|u| found[*u].is_none()).collect();
         if !unsound.is_empty() {
@@ -176,6 +180,8 @@ fn sum(
     factors: &[f64],
     workspace: &mut Workspace,
 ) -> Vec<f32> {
+    // Xᵀ diag(c) G: scaling G before the product gives the clipped sum of all units at the price of
+    // the plain one (book-keeping; Bu et al. 2023, §3).
     let factors: Vec<f32> = factors.iter().map(|factor| *factor as f32).collect();
     if factors.iter().any(|factor| *factor != 1.0) {
         passed.scale(weights, |values, width, places| {

@@ -34,7 +34,7 @@ pub(super) fn sum(work: &Work<'_>, weights: Arc<HostWeights>, rng: &mut dyn Rng)
     for unit in large {
         summing.add_multiplied_out(unit);
     }
-    Workspace::lay_down(summing.workspaces);
+    Workspace::give_back(summing.workspaces);
     if work.clipping == Clipping::None {
         summing.total.norms.clear();
     }
@@ -103,6 +103,8 @@ impl Summing<'_> {
                 dropout: self.seed(),
             })
             .collect();
+        // Tiles finish in any order, and are added in the order in which they were cut: sums of
+        // floats depend on it, and a run must have the same bits on any number of threads.
         let weights = &self.weights;
         let results: Vec<TileResult> = tiles
             .into_par_iter()

@@ -5,6 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// What nobody uses at the moment. All models of a process share it: of many clients that are
 /// simulated, those that train at a time need buffers, and the others none.
+///
+/// Locked to take and to give back a handful of vectors, never while anything is computed. A thread
+/// that panicked can't have left it half done, so a poisoned lock is as good as another.
 static IDLE: Mutex<Vec<Workspace>> = Mutex::new(Vec::new());
 
 /// Buffers that nobody uses at the moment.
@@ -24,7 +27,7 @@ impl Workspace {
     }
 
     /// Gives workspaces back, for others to borrow.
-    pub(crate) fn lay_down(workspaces: Vec<Self>) {
+    pub(crate) fn give_back(workspaces: Vec<Self>) {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         idle.extend(workspaces);
     }

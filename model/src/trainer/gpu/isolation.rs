@@ -4,7 +4,7 @@
 //! out. In single precision the others' gradients may then change in their last bits, for which the
 //! clipping norm leaves room; in half precision their last bits are too many. So there every unit
 //! has a place of its own size in a micro-batch of one shape, and each shape's first use is tried
-//! with two companies: a device whose operations look at more than a row's own numbers is refused.
+//! with other units beside one and with none: a device whose operations look at more than a row's own numbers is refused.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +18,7 @@ use crate::trainer::work::Example;
 /// Shapes that a device passed the trial with.
 #[derive(Debug, Default)]
 pub(crate) struct Isolation {
+    /// Locked to look up and to note, not while a trial runs: two threads may try one shape twice.
     passed: Mutex<HashSet<(Shape, ComputePrecision)>>,
 }
 
@@ -48,8 +49,8 @@ impl Isolation {
         let alone = MicroBatch::run(setting, examples, &alone, None)?.ingredients(shape.units - 1);
         if !same_bits(&together, &alone) {
             return Err(ModelError::Device(format!(
-                "this device computes other gradients in {precision} for the same row in other \
-                 company, which no clipping norm bounds; leave the precision at f32"
+                "in {precision} this device computes another gradient for the same row when other \
+                 rows are beside it, which no clipping norm bounds; leave the precision at f32"
             )));
         }
         // Numbers that overflowed are alike whatever happened to them: the next unit is tried.
@@ -76,7 +77,7 @@ mod tests {
     use crate::{DeviceChoice, Pooling, TrainableSet};
 
     #[test]
-    fn a_units_gradient_has_the_same_bits_in_any_company_and_place() {
+    fn a_units_gradient_has_the_same_bits_whatever_is_beside_it_and_in_any_place() {
         let gpu = DeviceChoice::Gpu(None);
         let model = match tiny_on(&gpu, options(Pooling::Mean, TrainableSet::Full)) {
             Ok(model) => model,

@@ -69,6 +69,8 @@ impl<'a> MicroBatch<'a> {
             Some(scale) => loss.mul_scalar(scale),
             None => loss,
         };
+        // The loss is a sum over rows that don't see each other, so one pass back yields every row's
+        // own ∂L/∂(output) at each probe.
         let mut gradients = scaled.backward();
         let mut parts = Vec::new();
         let mut embedding = None;

@@ -194,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn with_room_for_all_a_units_shape_is_the_same_in_any_company(
+        fn with_room_for_all_a_units_shape_is_the_same_whoever_else_was_drawn(
             lengths in prop::collection::vec(1..=support::POSITIONS, 1..40), rows in 1usize..9,
         ) {
             let shapes = |count: usize| {

@@ -73,6 +73,7 @@ impl Summing<'_> {
             isolation.check(setting, work.examples, &members)?;
         }
         let batch = MicroBatch::run(setting, work.examples, &members, self.dropout())?;
+        // Reading the norms waits for the device: once a batch, before the factors are known.
         let norms = batch.norms();
         if norms.iter().all(Option::is_some) {
             let norms: Vec<f64> = norms.into_iter().flatten().collect();
