@@ -134,7 +134,7 @@ fn a_checkpoint_that_python_made_opens_as_the_classifier_that_it_is() {
         let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
         let opened = Classifier::open(&folder, &device).expect("a classifier");
         let row = &expected.texts[0];
-        let scores = logits(&opened, &[row.ids.clone()], 1).expect("logits");
+        let scores = logits(&opened, std::slice::from_ref(&row.ids), 1).expect("logits");
         for (x, y) in scores[0].iter().zip(&row.logits) {
             assert!((x - y).abs() <= 1e-4, "{}: {x}, {y}", folder.display());
         }
