@@ -2,8 +2,8 @@
 
 use umbel_client::participate::ClientError;
 use umbel_coordinator::config::ConfigError;
-use umbel_coordinator::prepare::PrepareError;
-use umbel_coordinator::run_report::RunReport;
+use umbel_coordinator::report::run_report::RunReport;
+use umbel_coordinator::run::prepare::PrepareError;
 use umbel_model::ModelError;
 use umbel_model::data::DataError;
 use umbel_proto::exit_code::ExitKind;

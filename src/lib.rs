@@ -2,7 +2,8 @@
 //!
 //! This is the facade: the parts live in crates of their own and are named here, and
 //! [`simulation`] runs a whole federation in one process, from the same code that runs it
-//! over a network. [`bench`] measures how fast a machine trains.
+//! over a network. [`mod@bench`] measures how fast a machine trains. [`commands`] are those of the binary `umbel`, whose
+//! [`command_line`] stands here so that tests can read it.
 //!
 //! | crate | what it owns |
 //! |---|---|
@@ -15,8 +16,13 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod command_line;
+pub mod commands;
 pub mod failure;
 pub mod simulation;
+
+// The commands name this crate as any other user of it does.
+extern crate self as umbel;
 
 pub use umbel_client as client;
 pub use umbel_coordinator as coordinator;

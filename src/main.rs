@@ -2,42 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-mod commands;
-
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use umbel_proto::exit_code::ExitKind;
-
-use commands::{account, audit, bench, evaluate, predict, simulate, verify};
-
-/// Federated learning with differential privacy: many sites fine-tune one text classifier
-/// together, and none of them shows its texts.
-///
-/// `simulate` runs a whole federation in this process, to choose settings before any site
-/// is asked. The binaries umbel-coordinator and umbel-client run the same federation over
-/// a network.
-#[derive(Parser)]
-#[command(version, after_help = ExitKind::help())]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    /// Say more on standard error; twice for everything. (RUST_LOG is heeded, too.)
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
-    verbose: u8,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Simulate(simulate::Simulate),
-    Evaluate(evaluate::Evaluate),
-    Predict(predict::Predict),
-    Account(account::Account),
-    Audit(audit::Audit),
-    Verify(verify::Verify),
-    Bench(bench::BenchCommand),
-}
+use umbel::command_line::{Arguments, Command};
+use umbel::commands::{account, audit, bench, evaluate, predict, settings, simulate, verify};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -49,6 +19,7 @@ fn main() -> ExitCode {
         Command::Account(command) => account::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Verify(command) => verify::run(&command),
+        Command::Settings(command) => settings::run(&command),
         Command::Bench(command) => bench::run(&command),
     };
     match outcome {

@@ -4,7 +4,7 @@
 //! else is what runs between buildings: the same engine, driver, sites and ledgers.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -13,14 +13,16 @@ use umbel_client::participate::{ClientError, participate};
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::InProcess;
-use umbel_coordinator::clock::{Clock, SystemClock};
-use umbel_coordinator::conduct::{Conduct, Naming, Opened, Sites, conduct};
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
-use umbel_coordinator::hall::Hall;
-use umbel_coordinator::prepare::{prepare, schema_of};
-use umbel_coordinator::recorder::Metric;
-use umbel_coordinator::run_folder::RunFolder;
-use umbel_coordinator::run_report::RunReport;
+use umbel_coordinator::lobby::Lobby;
+use umbel_coordinator::observe::recorder::Metric;
+use umbel_coordinator::report::run_report::RunReport;
+use umbel_coordinator::run::clock::{Clock, SystemClock};
+use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites, conduct};
+use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
+use umbel_coordinator::run::prepare::{prepare, schema_of};
+use umbel_coordinator::store::Spool;
+use umbel_coordinator::store::run_folder::RunFolder;
 use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_privacy::certificate::key_file;
@@ -43,6 +45,8 @@ pub struct SimulationOptions {
     /// Bytes of memory that the clients that train at a time may take together; no limit if
     /// `None`.
     pub memory: Option<u64>,
+    /// The folder of a run that was cut off, to go on with it.
+    pub resume: Option<PathBuf>,
     /// Whether a ledger that is kept over runs may get a data set that it doesn't know yet.
     pub new_data_set: bool,
 }
@@ -80,43 +84,64 @@ pub fn simulate(
     options.precision.check(&options.device.resolve()?.0)?;
     let mut prepared = prepare(config, labels, &options.device)?;
     prepared.device = options.precision.of_device(prepared.device);
-    let mut folder = RunFolder::create(&config.run.out, &config.run.name, clock.unix_seconds())
-        .map_err(|e| Failure::new(ExitKind::RunFailed, e))?;
+    let run = (config, &prepared.plan);
+    let place = match &options.resume {
+        Some(folder) => Unfinished::in_folder(folder, run, Spool::Elsewhere)
+            .and_then(|found| Ok((found.folder().to_owned(), Some(found)))),
+        None => {
+            let name = config.run.name.as_str();
+            let made = RunFolder::create(&config.run.out, name, clock.unix_seconds());
+            made.map(|folder| (folder.path().to_owned(), None))
+                .map_err(PlaceError::from)
+        }
+    };
+    let (folder, unfinished) = place.map_err(not_there)?;
     watch(SimulationProgress::Ready {
-        folder: folder.path().to_owned(),
+        folder: folder.clone(),
         device: prepared.device.clone(),
         noise_multiplier: prepared
             .plan
-            .is_private()
-            .then_some(prepared.plan.privacy.noise_multiplier),
+            .protection
+            .map(|promise| promise.noise_multiplier.get()),
     });
     let sites = sites(config, options, &folder)?;
     let signing_key = config.run.signing_key.clone();
     let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(key_file::DEFAULT_NAME));
     let ledger = config.privacy.ledger.clone();
-    let ledger = ledger.unwrap_or_else(|| folder.path().join("ledger.jsonl"));
+    let ledger = ledger.unwrap_or_else(|| folder.join("ledger.jsonl"));
     let opened = Opened::new(
         (config, &prepared),
         ledger,
         &signing_key,
         (Sites::New, Naming::new(options.new_data_set)),
+        unfinished.as_ref(),
     )
     .map_err(|e| Failure::new(e.exit_kind(), e))?;
-    join_all(&prepared.hall, config)?;
-    let hall = Arc::clone(&prepared.hall);
+    let place = match unfinished {
+        Some(unfinished) => Place::again(unfinished),
+        None => Place::make_in(
+            &folder,
+            run,
+            Spool::Elsewhere,
+            (&opened, clock.unix_seconds()),
+        ),
+    };
+    let place = place.map_err(not_there)?;
+    join_all(&prepared.lobby, config)?;
+    let lobby = Arc::clone(&prepared.lobby);
     thread::scope(|scope| {
         let (failed, failures) = mpsc::channel();
         for settings in sites {
-            let hall: Arc<dyn Federation> = hall.clone();
+            let lobby: Arc<dyn Federation> = lobby.clone();
             let failed = failed.clone();
-            scope.spawn(move || run_client(settings, hall, &failed));
+            scope.spawn(move || run_client(settings, lobby, &failed));
         }
         drop(failed);
         let report = conduct(
             Conduct {
                 config,
                 prepared,
-                folder: &mut folder,
+                place,
                 clock: &clock,
                 opened,
                 connections: vec![
@@ -126,7 +151,11 @@ pub fn simulate(
             },
             &mut |metric| watch(SimulationProgress::Round(metric)),
         )
-        .map_err(|e| Failure::new(e.exit_kind(), e));
+        .map_err(|e| Failure::new(e.exit_kind(), e))
+        .and_then(|conducted| match conducted {
+            Conducted::Ended(report) => Ok(*report),
+            Conducted::Paused { .. } => Err(Failure::internal("nobody stopped this simulation")),
+        });
         // A client's own error says more than the run's "too few clients".
         let first = failures.try_recv().ok();
         match (report, first) {
@@ -139,13 +168,21 @@ pub fn simulate(
     })
 }
 
+fn not_there(error: PlaceError) -> Failure {
+    let kind = match error.is_configuration() {
+        true => ExitKind::Configuration,
+        false => ExitKind::RunFailed,
+    };
+    Failure::new(kind, error)
+}
+
 fn run_client(
     settings: SiteSettings,
-    hall: Arc<dyn Federation>,
+    lobby: Arc<dyn Federation>,
     failed: &mpsc::Sender<(ClientId, ClientError)>,
 ) {
     let name = settings.name.clone();
-    let mut transport = InProcess::new(name.clone(), hall);
+    let mut transport = InProcess::new(name.clone(), lobby);
     if let Err(error) = participate(&mut transport, settings, &mut |_| {}) {
         tracing::error!(client = %name, "{error}");
         // The receiver is gone only when the simulation has ended.
@@ -155,7 +192,7 @@ fn run_client(
 
 /// Everybody joins before anybody works, so that a client that fails at once is missed by a
 /// round rather than waited for.
-fn join_all(hall: &Hall, config: &RunConfig) -> Result<(), Failure> {
+fn join_all(lobby: &Lobby, config: &RunConfig) -> Result<(), Failure> {
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: concat!("umbel ", env!("CARGO_PKG_VERSION")).into(),
@@ -163,7 +200,8 @@ fn join_all(hall: &Hall, config: &RunConfig) -> Result<(), Failure> {
         ledger: LedgerPoint::START,
     };
     for client in &config.clients {
-        hall.join(&client.name, &hello)
+        lobby
+            .join(&client.name, &hello)
             .map_err(|e| Failure::new(ExitKind::Configuration, e))?;
     }
     Ok(())
@@ -205,7 +243,7 @@ fn data_of(client: &ClientSection) -> Result<&std::path::Path, Failure> {
 fn sites(
     config: &RunConfig,
     options: &SimulationOptions,
-    folder: &RunFolder,
+    folder: &Path,
 ) -> Result<Vec<SiteSettings>, Failure> {
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let slots = options.parallel.unwrap_or_else(cores).get();
@@ -213,7 +251,7 @@ fn sites(
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);
     let site = |client: &ClientSection| {
-        let own = folder.path().join("sites").join(client.name.as_str());
+        let own = folder.join("sites").join(client.name.as_str());
         std::fs::create_dir_all(&own)
             .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
         Ok(SiteSettings {
@@ -234,7 +272,9 @@ fn sites(
             compute: Arc::clone(&compute),
             unix_seconds: || SystemClock::new().unix_seconds(),
             // Nobody outlives the run, so neither need its key.
-            signing_key: key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
+            signing_key: Arc::new(
+                key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
+            ),
         })
     };
     config.clients.iter().map(site).collect()

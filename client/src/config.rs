@@ -1,22 +1,26 @@
 //! The configuration of a site, `client.toml`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use umbel_model::data::TableSchema;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelError};
 use umbel_proto::message::ClientId;
+use umbel_proto::settings::{self, Section};
 
 use crate::policy::SitePolicy;
 
 /// A site's configuration. Unknown keys are refused; paths are relative to the file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientConfig {
     /// The name under which the coordinator knows this site.
     pub name: ClientId,
-    /// `https://host:port`.
+    /// Where the coordinator is: `https://host:port` (`http://` on one machine, without `[tls]`).
+    /// This site dials out; nothing needs to reach it.
     pub coordinator: String,
     /// Certificates. Left out, the site speaks without TLS, which only works on one machine.
     pub tls: Option<TlsSection>,
@@ -30,7 +34,7 @@ pub struct ClientConfig {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSection {
     /// The authority that signed the coordinator's certificate (PEM).
@@ -44,10 +48,10 @@ pub struct TlsSection {
 }
 
 /// `[data]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
-    /// CSV, JSON Lines or Parquet.
+    /// This site's table, as CSV, JSON Lines or Parquet. It never leaves the site.
     pub path: PathBuf,
     /// Column with the text.
     #[serde(default = "text")]
@@ -57,11 +61,11 @@ pub struct DataSection {
     pub label: String,
     /// Column that names the group, for the unit `group`.
     pub group: Option<String>,
-    /// Texts in that column that are ids just as they are written, though they read like a
-    /// missing value ("Null" is a surname) or like another id.
+    /// Texts in that column that are ids exactly as written, though they look like a missing value
+    /// ("Null" is a surname) or like another id.
     #[serde(default)]
     pub real_ids: Vec<String>,
-    /// This site's label set; left out, the run's is taken.
+    /// This site's label set. If it is given, the run's must be the same.
     #[serde(default)]
     pub labels: Vec<String>,
 }
@@ -81,46 +85,101 @@ pub struct PolicySection {
     pub rules: SitePolicy,
 }
 
+/// The keys of `[policy]` that aren't rules.
+#[derive(Deserialize, JsonSchema)]
+struct PolicyFiles {
+    /// Where this site records what was spent.
+    #[serde(default = "ledger")]
+    ledger: PathBuf,
+    /// The key with which this site signs what it was told and did. It is made if there is none,
+    /// only its owner can read it, and its public half is beside it as `.pub`.
+    #[serde(default = "signing_key")]
+    signing_key: PathBuf,
+    /// This data's name in the ledger; needed. Keep it when the file changes. A name that is new
+    /// to a ledger with others is refused unless the client is started with `--new-data-set`.
+    data_set: Option<String>,
+}
+
+fn ledger() -> PathBuf {
+    "ledger.jsonl".into()
+}
+fn signing_key() -> PathBuf {
+    "site.key".into()
+}
+
 /// Serde's own flattening would pass over unknown keys, and a mistyped rule must never be
 /// passed over: so the keys that aren't rules are taken out, and the rest are the rules.
 impl TryFrom<toml::Table> for PolicySection {
     type Error = String;
 
     fn try_from(mut section: toml::Table) -> Result<Self, String> {
-        let mut text = |key: &str| match section.remove(key) {
-            None => Ok(None),
-            Some(toml::Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("policy.{key} is {other}, but must be a text")),
-        };
-        let ledger = text("ledger")?.unwrap_or_else(|| "ledger.jsonl".into());
-        let signing_key = text("signing_key")?.unwrap_or_else(|| "site.key".into());
-        let data_set = text("data_set")?.ok_or(
+        let mut files = toml::Table::new();
+        for key in ["ledger", "signing_key", "data_set"] {
+            if let Some(value) = section.remove(key) {
+                files.insert(key.to_owned(), value);
+            }
+        }
+        let told = |e: toml::de::Error| format!("[policy]: {}", e.message());
+        let files: PolicyFiles = files.try_into().map_err(told)?;
+        let data_set = files.data_set.ok_or(
             "policy.data_set is missing: give this site's data a name, under which all that is \
              spent on it adds up in the ledger. Keep the name when the file changes; a ledger that \
              was begun without one has the table's file name",
         )?;
-        let rules: Result<SitePolicy, toml::de::Error> = section.try_into();
         Ok(Self {
-            ledger: ledger.into(),
-            signing_key: signing_key.into(),
+            ledger: files.ledger,
+            signing_key: files.signing_key,
             data_set,
-            rules: rules.map_err(|e| format!("[policy]: {}", e.message()))?,
+            rules: section.try_into().map_err(told)?,
         })
     }
 }
 
+impl JsonSchema for PolicySection {
+    fn schema_name() -> Cow<'static, str> {
+        "PolicySection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut whole = SitePolicy::json_schema(generator);
+        let files = PolicyFiles::json_schema(generator);
+        let keys = files.get("properties").and_then(|keys| keys.as_object());
+        if let Some(all) = whole
+            .get_mut("properties")
+            .and_then(|all| all.as_object_mut())
+        {
+            all.extend(keys.cloned().unwrap_or_default());
+        }
+        whole
+    }
+}
+
+/// The schema of a site's configuration.
+pub fn schema() -> Schema {
+    schemars::schema_for!(ClientConfig)
+}
+
+/// The settings of a site.
+pub fn settings() -> Vec<Section> {
+    settings::sections(&schema())
+}
+
 /// `[device]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSection {
     /// `auto`, `cpu`, `gpu` or `gpu:N`.
     #[serde(default = "auto")]
     pub device: String,
-    /// `f32`; or on a GPU that computes in it, and with the units `client` and `none`, `f16` or
-    /// `bf16`.
+    /// The format in which training multiplies the encoder's matrices: `f32`, or `f16` or `bf16` on
+    /// a GPU that computes in it, with the units `client` and `none`.
     #[serde(default = "single")]
     pub precision: String,
-    /// Memory that training may take, such as `"4GB"` or `"512MiB"`; no limit if left out.
+    /// Memory that training may take, such as `"4GB"`: weights, sums, and what a pass through the
+    /// model keeps. With less memory, fewer rows pass at a time. If not even one row fits, the site
+    /// refuses and says how much would do. On a GPU this is an estimate. Left out, there is no
+    /// limit.
+    #[schemars(with = "Option<String>")]
     pub memory: Option<ByteSize>,
 }
 
@@ -183,10 +242,10 @@ impl ClientConfig {
             path: path.to_owned(),
             reason,
         };
-        let mut config: Self = toml::from_str(&content).map_err(|e| invalid(e.to_string()))?;
+        let mut config: Self = toml::from_str(&content)
+            .map_err(|e| invalid(settings::explained(&e.to_string(), &settings())))?;
         config.device().map_err(invalid)?;
         config.precision().map_err(invalid)?;
-        config.policy.rules.check().map_err(invalid)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = |path: &mut PathBuf| *path = folder.join(&*path);
         at(&mut config.data.path);
@@ -255,15 +314,17 @@ mod tests {
         assert_eq!(config.policy.ledger, PathBuf::from("mine.jsonl"));
         assert!(!config.policy.rules.allow_central_noise);
         assert_eq!(config.policy.data_set, "visits");
-        assert_eq!(config.policy.rules.least_noise_multiplier, 0.3);
+        assert_eq!(config.policy.rules.least_noise_multiplier.get(), 0.3);
     }
 
     #[test]
     fn a_least_noise_that_is_no_number_is_refused() {
         for wrong in ["-0.1", "nan", "inf"] {
-            let config = read(&format!("least_noise_multiplier = {wrong}")).expect("a float");
-            let error = config.policy.rules.check().expect_err(wrong);
-            assert!(error.contains("policy.least_noise_multiplier"), "{error}");
+            let error = read(&format!("least_noise_multiplier = {wrong}")).expect_err(wrong);
+            assert!(
+                error.to_string().contains("least_noise_multiplier"),
+                "{error}"
+            );
         }
     }
 

@@ -10,9 +10,12 @@
 //! | [`site_ledger`] | the site's budget, enforced by the site |
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
+//! | [`signals`] | being asked to stop |
+//! | [`command_line`] | what `umbel-client` can be asked to do |
 
 #![forbid(unsafe_code)]
 
+pub mod command_line;
 pub mod compute;
 pub mod config;
 mod draws;
@@ -21,6 +24,7 @@ pub mod outbox;
 pub mod participate;
 pub mod policy;
 pub mod rounds;
+pub mod signals;
 pub mod site;
 pub mod site_ledger;
 mod training;

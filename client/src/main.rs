@@ -3,69 +3,26 @@
 #![forbid(unsafe_code)]
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+use umbel_client::command_line::{Arguments, Command, Key, Run};
 use umbel_client::compute::ComputeSlots;
 use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
 use umbel_client::participate::{ClientError, Progress, participate};
+use umbel_client::signals::on_stop;
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_client::transport::Transport as _;
 use umbel_privacy::certificate::key_file;
+use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
-
-/// A data site of a federated run: trains on its own table and sends nothing but what its
-/// own ledger has paid for.
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = ExitKind::help()
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Run(Run),
-    Key(Key),
-}
-
-/// Print the public half of the key with which this site signs
-///
-/// Makes the key where there is none. Tell the digits to whoever verifies runs, by a way that
-/// the coordinator doesn't control: `umbel verify RUN_DIR --site NAME=DIGITS`.
-#[derive(Args)]
-struct Key {
-    /// The site's configuration (client.toml).
-    config: PathBuf,
-}
-
-/// Take part in a run until it ends
-///
-/// Dials out to the coordinator; nothing needs to reach this machine. May be started again
-/// at any time: the ledger remembers what was spent, and an update that was paid for is sent
-/// again as it is.
-#[derive(Args)]
-struct Run {
-    /// The site's configuration (client.toml).
-    config: PathBuf,
-    /// `policy.data_set` is other data than any that the ledger knows, so that its spending
-    /// begins at 0. Not needed for a new ledger.
-    #[arg(long)]
-    new_data_set: bool,
-    /// Write logs as JSON, one object a line.
-    #[arg(long)]
-    log_json: bool,
-}
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -106,6 +63,10 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
     let public_key = signing_key.public_key();
     tracing::info!(%public_key, "the key with which this site signs what it was told and did");
     let mut transport = connect(&config).map_err(failed)?;
+    let goodbye = connect(&config).map_err(failed)?;
+    if let Err(error) = on_stop(move || leave(goodbye)) {
+        tracing::warn!("signals can't be heeded: {error}");
+    }
     let settings = SiteSettings {
         name: config.name.clone(),
         table: config.data.path.clone(),
@@ -123,7 +84,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         memory: config.device.memory.map(|size| size.as_u64()),
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds,
-        signing_key,
+        signing_key: Arc::new(signing_key),
     };
     let bar = progress_bar();
     let ending = participate(&mut transport, settings, &mut |progress| {
@@ -144,6 +105,14 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         }
         Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
     }
+}
+
+/// Tells the coordinator not to wait, and ends. Like any other end, it can come at any time:
+/// what was paid for is kept, and sent when this client is started again.
+fn leave(mut goodbye: GrpcTransport) {
+    tracing::info!("asked to stop; leaving the run, which this client can be started again for");
+    goodbye.leave(Departure::Shutdown);
+    std::process::exit(ExitKind::Success.code().into());
 }
 
 fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
@@ -190,6 +159,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
             bar.set_position(u64::from(*round));
             tracing::debug!(round, "update handed in");
         }
+        Progress::Rejoined => tracing::info!("joined the run again"),
         Progress::Refused { round, reason } => {
             tracing::warn!(round, reason, "the coordinator refused the update");
         }

@@ -64,9 +64,9 @@ pub(crate) struct Answer {
 pub enum OutboxError {
     /// It isn't what was written.
     #[error(
-        "outbox {}: {reason}; what this run was given isn't known any more, so nothing is sent: \
+        "outbox {}: {reason}; nobody knows any more what this run was given, so nothing is sent; \
          put the file back, or have the run started again under another run.name, which is \
-         charged anew",
+         charged again",
         path.display()
     )]
     Damaged {

@@ -21,9 +21,9 @@ pub enum RoundRefusal {
     },
     /// A later round was answered already.
     #[error(
-        "the coordinator asked for round {round} after round {last}; this site paid for each round \
-         of the plan once, and answers them in their order; nothing was sent. A run that is begun \
-         again needs another run.name, and is paid for anew"
+        "the coordinator asked for round {round} after round {last}; this site paid for each \
+         round of the plan once, and answers them in their order; nothing was sent. To start the \
+         run again, give it another run.name; it is then paid for again"
     )]
     OutOfOrder {
         /// The round.
@@ -33,9 +33,9 @@ pub enum RoundRefusal {
     },
     /// The round was answered, and not from these parameters.
     #[error(
-        "the coordinator asked for round {round} again, from other parameters; this site paid for \
-         one update of each round; nothing was sent. A run that is begun again needs another \
-         run.name, and is paid for anew"
+        "the coordinator asked for round {round} again, from other parameters; this site paid \
+         for one update of each round; nothing was sent. To start the run again, give it another \
+         run.name; it is then paid for again"
     )]
     OtherParameters {
         /// The round.
@@ -43,9 +43,9 @@ pub enum RoundRefusal {
     },
     /// The round was answered, and the answer is gone.
     #[error(
-        "the coordinator asked for round {round} again after the run had ended; this site paid for \
-         one update of each round, and it isn't kept any more; nothing was sent. A run that is \
-         begun again needs another run.name, and is paid for anew"
+        "the coordinator asked for round {round} again after the run had ended; this site paid \
+         for one update of each round, and it isn't kept any more; nothing was sent. To start \
+         the run again, give it another run.name; it is then paid for again"
     )]
     AnsweredAlready {
         /// The round.
@@ -68,8 +68,8 @@ pub enum RoundRefusal {
     /// The ledger has the plan's entry, and the outbox beside it is gone.
     #[error(
         "this site's ledger has paid for this run's plan, but the outbox beside it is gone, so \
-         that nobody knows which rounds were answered; put the folder back, or have the run \
-         started again under another run.name, which is paid for anew"
+         nobody knows which rounds were answered; put the folder back, or have the run started \
+         again under another run.name, which is paid for again"
     )]
     AnswersLost,
 }

@@ -3,13 +3,14 @@
 //! What leaves a site is what [`Site::train`] returns, and nothing else: no count, no
 //! loss, no error message.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
 use umbel_model::{
-    Classifier, ClassifierOptions, ComputePrecision, DeviceChoice, Example, LoraConfig,
-    LoraTargets, ModelError, ModelFiles, PhysicalBatch, TrainableSet, tokenise,
+    Classifier, ComputePrecision, DeviceChoice, Example, ModelError, ModelFiles, PhysicalBatch,
+    tokenise,
 };
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
@@ -17,9 +18,9 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::mechanism::MechanismError;
 use umbel_proto::message::{BlobDigest, ClientId};
-use umbel_proto::plan::{LoraPlan, Plan};
+use umbel_proto::plan::mechanism::StartError;
+use umbel_proto::plan::{AgreedPlan, Plan};
 
 use crate::compute::ComputeSlots;
 use crate::policy::SitePolicy;
@@ -28,6 +29,7 @@ use crate::training;
 use crate::unprotected::UnprotectedMark;
 
 /// Where a site finds things, and its rules.
+#[derive(Clone)]
 pub struct SiteSettings {
     /// The site's name.
     pub name: ClientId,
@@ -52,15 +54,7 @@ pub struct SiteSettings {
     /// Seconds since 1970, for ledger entries.
     pub unix_seconds: fn() -> u64,
     /// The key with which the site signs what it was told and did.
-    pub signing_key: SigningKey,
-}
-
-impl SiteSettings {
-    /// The rules that hold for a plan.
-    pub(crate) fn policy_for(&self, plan: &Plan) -> SitePolicy {
-        let simulated = || SitePolicy::of_simulation(plan);
-        self.policy.clone().unwrap_or_else(simulated)
-    }
+    pub signing_key: Arc<SigningKey>,
 }
 
 /// Why a site can't go on.
@@ -72,9 +66,9 @@ pub enum SiteError {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The plan's numbers.
+    /// What a round begins with.
     #[error(transparent)]
-    Mechanism(#[from] MechanismError),
+    Start(#[from] StartError),
     /// The ledger, or the budget that it holds.
     #[error(transparent)]
     Ledger(#[from] SiteLedgerError),
@@ -89,7 +83,7 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
-    /// The site's own steps, or what it would send, are no finite numbers any more.
+    /// The site's own steps, or what it would send, aren't finite numbers any more.
     #[error(
         "round {round}: training at this site diverged: its numbers aren't finite, or too large to \
          be sent; nothing was sent, and what the round cost stays charged. Ask for a lower learning rate \
@@ -112,7 +106,7 @@ impl SiteError {
             Self::Data(_) => ExitKind::Data,
             Self::Model(_) => ExitKind::Model,
             Self::Ledger(error) => error.exit_kind(),
-            Self::Mechanism(_) | Self::Plan(_) => ExitKind::Configuration,
+            Self::Start(_) | Self::Plan(_) => ExitKind::Configuration,
             Self::Diverged { .. } => ExitKind::Diverged,
             Self::Update { .. } | Self::Randomness(_) => ExitKind::Internal,
         }
@@ -138,15 +132,13 @@ pub struct OpenRound {
 /// A site that has accepted a plan and read its data.
 pub struct Site {
     pub(crate) name: ClientId,
-    pub(crate) plan: Plan,
+    pub(crate) plan: AgreedPlan,
     pub(crate) model: Classifier,
     pub(crate) examples: Vec<Example>,
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
     pub(crate) ledger: SiteLedger,
-    /// Digest of the plan's bytes, as they were received.
-    digest: BlobDigest,
-    signing_key: SigningKey,
+    signing_key: Arc<SigningKey>,
     /// The mark of a run without protection.
     mark: UnprotectedMark,
     unix_seconds: fn() -> u64,
@@ -156,29 +148,28 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the site's data and the base model, and opens the ledger. `digest` is that of
-    /// the plan's bytes as they were received.
+    /// Reads the site's data and the base model, and opens the ledger.
     ///
     /// # Errors
     /// [`SiteError`] says what can't be read or doesn't fit.
     pub fn open(
         settings: SiteSettings,
-        plan: Plan,
-        digest: BlobDigest,
+        plan: AgreedPlan,
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
-        let policy = settings.policy_for(&plan);
         let model = open_model(&settings, &plan, files)?;
-        let mut batch = PhysicalBatch::of_rows(plan.local.micro_batch);
+        let mut batch = PhysicalBatch::of_rows(plan.local.micro_batch.get());
         if let Some(memory) = settings.memory {
             batch = batch.within(memory, &model)?;
         }
         let texts = read_texts(&settings, &plan)?;
-        let units = match plan.privacy.unit {
-            PrivacyUnit::Group => texts.rows_by_group(plan.privacy.rows_per_group)?,
+        let units = match &plan.protection {
+            Some(protection) if protection.unit == PrivacyUnit::Group => {
+                texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
+            }
             _ => texts.rows_by_record(),
         };
-        if units.len() as u64 > plan.local.max_units {
+        if units.len() as u64 > plan.local.max_units.get() {
             return Err(SiteError::Plan(format!(
                 "this site has more units than the run's training.max_units, {}; the run must \
                  raise it, or the site offer a smaller table",
@@ -186,11 +177,11 @@ impl Site {
             )));
         }
         let examples = tokenise(&texts, &model)?;
-        let mark = UnprotectedMark::open(&settings.ledger, (&plan, digest))?;
+        let mark = UnprotectedMark::open(&settings.ledger, &plan)?;
         let ledger = SiteLedger::open(
             settings.ledger,
-            &policy,
-            (&plan, digest),
+            settings.policy.as_ref(),
+            &plan,
             settings.unix_seconds,
         )?;
         Ok(Self {
@@ -200,7 +191,6 @@ impl Site {
             examples,
             units,
             ledger,
-            digest,
             signing_key: settings.signing_key,
             mark,
             unix_seconds: settings.unix_seconds,
@@ -247,7 +237,7 @@ impl Site {
     /// # Errors
     /// [`SiteError::Plan`] if it can't be written, which isn't known to happen.
     pub fn countersign(&self, coordinator: CoordinatorSeen) -> Result<Countersignature, SiteError> {
-        let plan = Sha256Digest::from(*self.digest.as_bytes());
+        let plan = Sha256Digest::from(*self.plan.digest().as_bytes());
         let entries = match self.ledger.entries() {
             Some(entries) => entries,
             None => self.mark.entries(),
@@ -256,7 +246,7 @@ impl Site {
         let before = &entries[..first.unwrap_or(entries.len())];
         let statement = SiteStatement {
             client: self.name.to_string(),
-            run: self.plan.run.clone(),
+            run: self.plan.run.to_string(),
             plan_sha256: plan,
             coordinator,
             ledger_before: LedgerPoint::after(before),
@@ -295,7 +285,7 @@ fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, Sit
         tracing::info!(site = %settings.name, "{report}");
         table = cleaned;
     }
-    let labels = LabelSet::new(plan.classifier.labels.clone())?;
+    let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
     Ok(LabelledTexts::from_table(&table, &labels)?)
 }
 
@@ -315,14 +305,7 @@ fn open_model(
     let (device, device_name) = settings.device.resolve()?;
     let device_name = settings.precision.of_device(device_name);
     tracing::info!(site = %settings.name, device = device_name, "training device");
-    let wrong = |e: ModelError| SiteError::Plan(e.to_string());
-    let options = ClassifierOptions {
-        labels: plan.classifier.labels.clone(),
-        pooling: plan.classifier.pooling.parse().map_err(wrong)?,
-        max_tokens: plan.classifier.max_tokens,
-        dropout: plan.classifier.dropout,
-        train: trainable_set(plan).map_err(wrong)?,
-    };
+    let options = plan.classifier.options.clone();
     // A fresh head needs no randomness here: the first round's parameters replace it.
     let model = Classifier::load_without_head(&files, options, &device)?;
     let model = model.computing_in(settings.precision)?;
@@ -338,16 +321,6 @@ fn open_model(
         )));
     }
     Ok(model)
-}
-
-/// Which parameters a plan trains.
-fn trainable_set(plan: &Plan) -> Result<TrainableSet, ModelError> {
-    let adapters = |lora: &LoraPlan| {
-        let targets = LoraTargets::parse(&lora.targets)?;
-        LoraConfig::new(lora.rank, lora.alpha, targets, lora.freeze_a, lora.seed)
-    };
-    let lora = plan.classifier.lora.as_ref().map(adapters).transpose()?;
-    TrainableSet::named(&plan.classifier.train, lora)
 }
 
 fn read_parameters(bytes: &[u8]) -> Result<Vec<f32>, SiteError> {

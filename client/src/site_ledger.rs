@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use umbel_privacy::budget::Budget;
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerEntry, LedgerError, Spent};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 use umbel_proto::spending::{Spending, SpendingError};
 
 use crate::outbox::{Outbox, OutboxError, Owner};
@@ -110,27 +111,29 @@ enum Charge {
 
 impl SiteLedger {
     /// Opens the ledger file, holds it against the site's budget, and accepts the plan: where
-    /// the site can't see in which rounds it could be drawn, it pays for all of them now. The
-    /// plan comes with the digest of its bytes as they were received, which the entries name.
+    /// the site can't see in which rounds it could be drawn, it pays for all of them now. A
+    /// site without a policy of its own, in a simulation, has the run's budget.
     ///
     /// # Errors
     /// [`SiteLedgerError`] where the file can't be used or the budget doesn't allow the plan.
     pub fn open(
         place: LedgerPlace,
-        policy: &SitePolicy,
-        (plan, digest): (&Plan, BlobDigest),
+        policy: Option<&SitePolicy>,
+        plan: &AgreedPlan,
         unix_seconds: fn() -> u64,
     ) -> Result<Self, SiteLedgerError> {
-        let account = if plan.is_private() {
-            let mut account = Account::open(place, policy, (plan, digest), unix_seconds)?;
-            account.accept()?;
-            Some(account)
-        } else {
-            None
+        let account = match &plan.protection {
+            Some(protection) => {
+                let budget = policy.map_or(protection.budget, SitePolicy::budget);
+                let mut account = Account::open(place, budget, plan, unix_seconds)?;
+                account.accept()?;
+                Some(account)
+            }
+            None => None,
         };
         Ok(Self {
             account,
-            rounds: plan.rounds,
+            rounds: plan.rounds.get(),
             unrecorded: (0, None),
         })
     }
@@ -234,27 +237,25 @@ impl SiteLedger {
 impl Account {
     fn open(
         place: LedgerPlace,
-        policy: &SitePolicy,
-        (plan, digest): (&Plan, BlobDigest),
+        budget: Budget,
+        plan: &AgreedPlan,
         unix_seconds: fn() -> u64,
     ) -> Result<Self, SiteLedgerError> {
         let ledger = open_ledger(&place)?;
         let owner = Owner {
-            run: plan.run.clone(),
-            plan: digest,
+            run: plan.run.to_string(),
+            plan: plan.digest(),
             data_set: place.data_set.clone(),
         };
         let outbox = Outbox::open(&place.path, &owner, place.taken_up_again)?;
-        let budget = (policy.epsilon, policy.delta);
-        let spending =
-            Spending::open(ledger, place.data_set, budget, plan, digest).map_err(Box::new)?;
+        let spending = Spending::open(ledger, place.data_set, budget, plan).map_err(Box::new)?;
         Ok(Self {
             spending,
             outbox,
             owner,
             charge: if plan.is_paid_ahead() {
                 Charge::Ahead {
-                    sampling_rate: plan.privacy.sampling_rate,
+                    sampling_rate: plan.sampling_rate.get(),
                 }
             } else {
                 Charge::EachUpdate(u64::from(plan.events_per_round()))

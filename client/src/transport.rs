@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
 
@@ -48,9 +49,9 @@ pub trait Transport: Send {
         signed: &Countersignature,
     ) -> Result<Option<LedgerPoint>, TransportError>;
 
-    /// Tells the coordinator not to wait for this client any more. Best effort: no answer
-    /// is needed.
-    fn leave(&mut self);
+    /// Tells the coordinator not to wait for this client any more, and why by class. Best
+    /// effort: no answer is needed.
+    fn leave(&mut self, why: Departure);
 }
 
 /// Why a call to the coordinator failed for good.
@@ -78,6 +79,20 @@ pub enum TransportError {
         /// What, and what to do.
         reason: String,
     },
+}
+
+impl TransportError {
+    /// Whether the coordinator doesn't know the client, or what it asks for, (any more): it was
+    /// started again, perhaps, and is to be joined again.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                kind: RefusalKind::Missing,
+                ..
+            }
+        )
+    }
 }
 
 impl From<Refusal> for TransportError {
@@ -136,7 +151,7 @@ impl Transport for InProcess {
         Ok(self.coordinator.countersign(&self.client, signed.clone())?)
     }
 
-    fn leave(&mut self) {
-        self.coordinator.leave(&self.client);
+    fn leave(&mut self, why: Departure) {
+        self.coordinator.leave(&self.client, why);
     }
 }

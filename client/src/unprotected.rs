@@ -1,8 +1,7 @@
 //! The mark that a run without protection leaves in the site's own ledger.
 
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerEntry, LedgerError};
-use umbel_proto::message::BlobDigest;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 use umbel_proto::spending::SpendingError;
 use umbel_proto::unprotected::Marked;
 
@@ -24,7 +23,6 @@ pub(crate) enum UnprotectedMark {
 pub(crate) struct Due {
     ledger: Ledger<FileLedgerStorage>,
     data_set: String,
-    digest: BlobDigest,
 }
 
 impl UnprotectedMark {
@@ -32,10 +30,7 @@ impl UnprotectedMark {
     ///
     /// # Errors
     /// [`SiteLedgerError`] where the file can't be used.
-    pub(crate) fn open(
-        place: &LedgerPlace,
-        (plan, digest): (&Plan, BlobDigest),
-    ) -> Result<Self, SiteLedgerError> {
+    pub(crate) fn open(place: &LedgerPlace, plan: &AgreedPlan) -> Result<Self, SiteLedgerError> {
         if plan.is_private() {
             return Ok(Self::NotNeeded);
         }
@@ -43,7 +38,6 @@ impl UnprotectedMark {
         Ok(Self::Due(Box::new(Due {
             ledger,
             data_set: place.data_set.clone(),
-            digest,
         })))
     }
 
@@ -60,19 +54,19 @@ impl UnprotectedMark {
     ///
     /// # Errors
     /// [`SiteLedgerError`] where it can't be written; then nothing may be trained.
-    pub(crate) fn make(&mut self, plan: &Plan, unix_time: u64) -> Result<(), SiteLedgerError> {
+    pub(crate) fn make(
+        &mut self,
+        plan: &AgreedPlan,
+        unix_time: u64,
+    ) -> Result<(), SiteLedgerError> {
         match std::mem::replace(self, Self::Failed) {
             Self::Failed => {
                 let unknown = SpendingError::Ledger(LedgerError::UnknownEnd);
                 return Err(SiteLedgerError::Spending(Box::new(unknown)));
             }
             Self::Due(due) => {
-                let Due {
-                    ledger,
-                    data_set,
-                    digest,
-                } = *due;
-                let marked = Marked::write(ledger, data_set, (plan, digest), unix_time)
+                let Due { ledger, data_set } = *due;
+                let marked = Marked::write(ledger, data_set, plan, unix_time)
                     .map_err(|e| SiteLedgerError::Spending(Box::new(e.into())))?;
                 *self = Self::Made(marked);
             }

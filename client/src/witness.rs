@@ -179,7 +179,7 @@ impl Witness {
 fn shown(bytes: &[u8], point: &LedgerPoint) -> Result<Vec<LedgerEntry>, WitnessError> {
     let chain = chain::verify(bytes).map_err(|e| WitnessError::Shown(e.to_string()))?;
     if LedgerPoint::after(&chain.entries) != *point {
-        let why = "its last entry is another than the one it told".to_owned();
+        let why = "its last entry isn't the one that it reported".to_owned();
         return Err(WitnessError::Shown(why));
     }
     Ok(chain.entries)

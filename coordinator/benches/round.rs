@@ -10,22 +10,22 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use umbel_coordinator::accumulator::UpdateRules;
-use umbel_coordinator::clock::SystemClock;
+use umbel_coordinator::aggregate::UpdateRules;
+use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
-use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Engine, Event, RoundSettings};
-use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
-use umbel_coordinator::witness::WitnessTerms;
-use umbel_privacy::combination::Summed;
+use umbel_coordinator::run::clock::SystemClock;
+use umbel_coordinator::run::place::begun;
+use umbel_coordinator::run::{Driven, Driver, Health, Observer, Outcome, RoundSummary};
+use umbel_coordinator::store::{Change, MemoryStore, RunStore};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
     BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
 };
-use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::{AgreedPlan, Plan};
 
 fn main() {
     divan::main();
@@ -80,14 +80,14 @@ fn engine(bencher: Bencher<'_, '_>, count: usize) {
 /// Calls from one thread after the other, through all that a call takes: hash, checks, locks,
 /// and the sum. Lock time is less than this.
 #[divan::bench(args = CLIENTS, sample_count = 20, sample_size = 1)]
-fn hall(bencher: Bencher<'_, '_>, count: usize) {
+fn lobby(bencher: Bencher<'_, '_>, count: usize) {
     let clients = clients(count);
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| OpenRound::of(&clients))
         .bench_local_values(|round| {
             for (client, update) in round.updates {
-                let receipt = round.hall.submit(&client, update);
+                let receipt = round.lobby.submit(&client, update);
                 debug_assert_eq!(receipt, Receipt::Accepted);
             }
             Ended(Some(round.driving))
@@ -96,7 +96,7 @@ fn hall(bencher: Bencher<'_, '_>, count: usize) {
 
 /// A run at the beginning of its only round.
 struct OpenRound {
-    hall: Arc<Hall>,
+    lobby: Arc<Lobby>,
     driving: JoinHandle<Outcome>,
     updates: Vec<(ClientId, Update)>,
 }
@@ -121,15 +121,15 @@ impl OpenRound {
     fn of(clients: &[ClientId]) -> Self {
         let plan = plan();
         let offer = Offer {
-            plan: plan.to_json(),
-            labels: plan.classifier.labels.clone(),
+            plan: plan.bytes().to_vec(),
+            labels: plan.classifier.options.labels.clone(),
             files: Vec::new(),
         };
-        let width = plan.coordinate_width().expect("a width");
-        let rules = UpdateRules::of(&plan).expect("a sound plan");
-        let hall = Arc::new(Hall::new(offer, rules, settings(clients)));
+        let width = plan.coordinate_width();
+        let rules = UpdateRules::of(&plan);
+        let lobby = Arc::new(Lobby::new(offer, rules, settings(clients)));
         let sent = plan.clone();
-        let driving = drive(plan, clients, Arc::clone(&hall));
+        let driving = drive(plan, clients, Arc::clone(&lobby));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "bench".into(),
@@ -137,11 +137,11 @@ impl OpenRound {
             ledger: LedgerPoint::START,
         };
         let ledger = (Arc::from([]), LedgerPoint::START);
-        hall.open(WitnessTerms::new(&sent, [7; 32].into(), ledger, None));
+        lobby.open(WitnessTerms::new(&sent, [7; 32].into(), ledger, None));
         for client in clients {
-            hall.join(client, &hello).expect("a known client");
+            lobby.join(client, &hello).expect("a known client");
         }
-        let task = hall.next_task(&clients[0], Duration::from_secs(60));
+        let task = lobby.next_task(&clients[0], Duration::from_secs(60));
         assert!(matches!(task, Ok(Some(Task::Train { round: 1, .. }))));
         let update = |(i, client): (usize, &ClientId)| {
             let vector = LatticeVector::from_values(vec![i as i64; PARAMETERS]);
@@ -149,14 +149,14 @@ impl OpenRound {
             (client.clone(), Update { round: 1, values })
         };
         Self {
-            hall,
+            lobby,
             driving,
             updates: clients.iter().enumerate().map(update).collect(),
         }
     }
 }
 
-fn drive(plan: Plan, clients: &[ClientId], hall: Arc<Hall>) -> JoinHandle<Outcome> {
+fn drive(plan: AgreedPlan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandle<Outcome> {
     let section = |client| format!("[[clients]]\nname = '{client}'\n");
     let sections: String = clients.iter().map(section).collect();
     let text = [CONFIGURATION, &sections].concat();
@@ -164,19 +164,18 @@ fn drive(plan: Plan, clients: &[ClientId], hall: Arc<Hall>) -> JoinHandle<Outcom
     std::thread::spawn(move || {
         let clock = SystemClock::new();
         let parameters = vec![0.0; PARAMETERS];
-        let driver = Driver::new(plan, config, hall, None, parameters, &clock).expect("a driver");
-        let outcome = driver.drive(&mut Nobody, &mut Nobody);
-        outcome.expect("an ending")
+        let store = Arc::new(MemoryStore::default());
+        let begun = begun(&config, &plan, LedgerPoint::START, 0);
+        store.commit(Change::Begun(begun)).expect("a new store");
+        let driver = Driver::new(plan, config, lobby, None, parameters, (&clock, store));
+        match driver.expect("a driver").drive(&mut Nobody) {
+            Ok(Driven::Over(outcome)) => *outcome,
+            other => panic!("{other:?}"),
+        }
     })
 }
 
 struct Nobody;
-
-impl RoundStore for Nobody {
-    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 impl Observer for Nobody {
     fn round_done(&mut self, _: &RoundSummary) -> Health {
@@ -201,45 +200,16 @@ optimiser = 'sgd'
 learning_rate = 0.1
 ";
 
-fn plan() -> Plan {
-    Plan {
-        run: "bench".into(),
-        rounds: 1,
-        summed: Summed::Gradients,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::None,
-            placement: NoisePlacement::Central,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon: 8.0,
-            delta: 1e-5,
-            noise_multiplier: 0.0,
-            allow_weak_noise: false,
-            sampling_rate: 1.0,
-            clipping_norm: 1.0,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights: BlobDigest::of(b"weights"),
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 8,
-            dropout: 0.0,
-            parameters: PARAMETERS,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 1,
-            max_units: 4,
-            clean: false,
-            optimisation: None,
-        },
-        seed: None,
-    }
+/// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
+const EXAMPLE: &[u8] = include_bytes!("../../proto/plan.example.json");
+
+/// One round in which nobody is protected.
+fn plan() -> AgreedPlan {
+    let example = Plan::from_json(EXAMPLE).expect("a plan");
+    let changed = example.changed(|plan| {
+        plan.rounds = 1.try_into().expect("a round");
+        plan.protection = None;
+        plan.classifier.parameters = PARAMETERS;
+    });
+    changed.expect("a plan").into()
 }

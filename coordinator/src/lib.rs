@@ -4,46 +4,30 @@
 //! |---|---|
 //! | [`config`] | the run's configuration, and the plan that follows from it |
 //! | [`round`] | the round engine: a pure state machine |
-//! | [`hall`] | where clients' calls meet the engine |
-//! | [`run`] | the driver: ledger, noise, optimiser, in that order; scores in the background |
+//! | [`lobby`] | where clients' calls meet the engine |
+//! | [`aggregate`] | what an update must be, and the sum |
+//! | [`run`] | from a configuration to a report: preparation, driver, service |
 //! | [`strategy`] | what the server makes of a round's mean, one file a strategy |
-//! | [`accumulator`] | what an update must be |
-//! | [`evaluation`] | accuracy and loss on public files |
-//! | [`run_folder`] | what a run leaves on disk |
-//! | [`latest_round`] | a round's result on disk, before anybody gets it |
-//! | [`recorder`], [`conduct`](mod@conduct) | metrics, evaluation and report of a run, around its driver |
+//! | [`store`] | what a run keeps on disk |
+//! | [`observe`] | scores and metrics, beside the run's path |
 //! | [`report`] | the report for people |
-//! | [`certify`] | the run's signed certificate |
-//! | [`witness`] | what coordinator and sites show each other of their ledgers, and sign |
-//! | [`verify`](mod@verify) | checking a run's folder against its certificate |
-//! | [`prepare`] | from a configuration file to a run ready to be driven |
+//! | [`certificate`] | the run's certificate: made, countersigned, checked |
 //! | [`grpc`] | the service, for runs over the network |
-//! | [`serve`](mod@serve) | a run over the network |
 //! | [`init`] | certificates and configurations for a new federation |
+//! | [`command_line`] | what `umbel-coordinator` can be asked to do |
 
 #![forbid(unsafe_code)]
 
-pub mod accumulator;
-pub mod base_model;
-mod books;
-pub mod certify;
-pub mod clock;
-pub mod conduct;
+pub mod aggregate;
+pub mod certificate;
+pub mod command_line;
 pub mod config;
-pub mod evaluation;
 pub mod grpc;
-pub mod hall;
 pub mod init;
-pub mod latest_round;
-pub mod prepare;
-pub mod recorder;
+pub mod lobby;
+pub mod observe;
 pub mod report;
 pub mod round;
 pub mod run;
-pub mod run_folder;
-pub mod run_report;
-mod schedule;
-pub mod serve;
+pub mod store;
 pub mod strategy;
-pub mod verify;
-pub mod witness;

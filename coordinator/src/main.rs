@@ -2,89 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use umbel_coordinator::init::{CoordinatorAddress, InitError, InitOptions, init};
-use umbel_coordinator::serve::{ServeOptions, serve};
-use umbel_model::DeviceChoice;
+use umbel_coordinator::command_line::{Arguments, Command, Init, Serve};
+use umbel_coordinator::init::{InitError, InitOptions, init};
+use umbel_coordinator::run::conduct::Conducted;
+use umbel_coordinator::run::place::Beginning;
+use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::ClientId;
-
-/// The coordinator of a federated run: sums what sites send, adds the noise, keeps the
-/// ledger.
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = ExitKind::help()
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    /// Write logs as JSON, one object a line.
-    #[arg(long, global = true)]
-    log_json: bool,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Serve(Serve),
-    Init(Init),
-}
-
-/// Conduct a run over the network
-///
-/// Waits for clients, trains, and leaves a run folder, as `umbel simulate` does. Ends when
-/// the run ends.
-#[derive(Args)]
-struct Serve {
-    /// The run's configuration (coordinator.toml).
-    config: PathBuf,
-    /// Override a key of the configuration, e.g. run.rounds=20. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// `privacy.data_set` is other data than any that the ledger knows, so that its spending
-    /// begins at 0. Not needed for a new ledger.
-    #[arg(long)]
-    new_data_set: bool,
-    /// Where to evaluate: auto, cpu, gpu or gpu:N.
-    #[arg(long, default_value = "cpu")]
-    device: DeviceChoice,
-    /// End with one JSON object on standard output instead of a table.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Make certificates and example configurations for a new federation
-///
-/// Writes a new folder with an authority, a certificate for the coordinator and one for
-/// each site, and a configuration for each of them. Nothing is ever overwritten.
-#[derive(Args)]
-#[command(after_help = "\
-Example:
-  umbel-coordinator init federation --site berlin --site oslo --address https://umbel.example.org:7700")]
-struct Init {
-    /// The folder to make.
-    folder: PathBuf,
-    /// A site's name. Repeat it for each site.
-    #[arg(long = "site", value_name = "NAME", required = true)]
-    sites: Vec<ClientId>,
-    /// How sites reach the coordinator.
-    #[arg(long, default_value = "https://localhost:7700")]
-    address: CoordinatorAddress,
-    /// Another host name or IP address of the coordinator. May be repeated.
-    #[arg(long = "also", value_name = "NAME")]
-    other_names: Vec<String>,
-    /// For how many days the certificates are good.
-    #[arg(long, default_value_t = 365)]
-    days: u32,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -120,10 +48,29 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
         config: command.config.clone(),
         overrides: command.overrides.clone(),
         seed: command.seed,
+        beginning: match command.new {
+            true => Beginning::Anew,
+            false => Beginning::GoOn,
+        },
         new_data_set: command.new_data_set,
         device: command.device.clone(),
     };
-    let report = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let conducted = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let report = match conducted {
+        Conducted::Ended(report) => report,
+        Conducted::Paused {
+            folder,
+            rounds,
+            planned,
+        } => {
+            eprintln!(
+                "stopped after round {rounds} of {planned}; start the same command again to go on \
+                 in {}",
+                folder.display()
+            );
+            return Ok(ExitKind::Success);
+        }
+    };
     if command.json {
         println!("{}", report.as_json());
     } else {

@@ -9,7 +9,6 @@ use umbel_privacy::certificate::{
 use umbel_privacy::ledger::chain;
 use umbel_privacy::{Accountant, MechanismEvent, PldAccountant, Sha256Digest};
 use umbel_proto::plan::Plan;
-use umbel_proto::terms::TermsError;
 
 use super::effort::{is_mild, mechanisms};
 use super::folder::{self, Folder};
@@ -107,9 +106,8 @@ fn is_examined(certificate: &Certificate, folder: &Folder) {
 
 /// What follows from a plan's bytes, as `umbel verify` derives it.
 fn terms(plan: &[u8]) -> Result<Terms, String> {
-    let plan = Plan::from_json(plan).map_err(TermsError::from);
-    let terms = plan.and_then(|plan| plan.terms());
-    terms.map_err(|why| why.to_string())
+    let plan = Plan::from_json(plan).map_err(|why| why.to_string())?;
+    Ok(plan.terms())
 }
 
 fn files(folder: &Folder) -> Vec<FoundFile> {

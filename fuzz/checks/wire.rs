@@ -6,11 +6,11 @@ use std::fmt::{Debug, Display};
 
 use umbel_privacy::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::chunk::{BlobAssembler, CHUNK_BYTES, chunks};
-use umbel_proto::convert::{BlobWish, UpdateAnnouncement};
 use umbel_proto::message::{
     BlobDigest, ClientId, Ending, Hello, ModelFile, Receipt, Task, Welcome,
 };
+use umbel_proto::wire::chunk::{BlobAssembler, CHUNK_BYTES, chunks};
+use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement};
 use umbel_proto::wire::{self, Message};
 
 /// Reads the rest as what the first byte says.

@@ -1,5 +1,8 @@
 //! Runs made by the code itself: a plan, what it leaves in a ledger, and the certificate of that.
 
+use std::num::NonZeroUsize;
+
+use umbel_privacy::budget::Budget;
 use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::FORMAT_VERSION;
 use umbel_privacy::certificate::{
@@ -7,14 +10,11 @@ use umbel_privacy::certificate::{
     LedgerStatement, Participant, Promise, RunStatement, SignedCertificate, SigningKey,
     SiteStatement, lineage,
 };
-use umbel_privacy::combination::Summed;
 use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerPoint, MemoryLedgerStorage, chain};
 use umbel_privacy::{Adjacency, MechanismEvent, NoisePlacement, PrivacyUnit, Sha256Digest};
-use umbel_proto::message::BlobDigest;
-use umbel_proto::plan::{
-    AdaptiveClippingPlan, BasePlan, ClassifierPlan, ClippingRule, LocalOptimisation,
-    LocalOptimiser, LocalPlan, LoraPlan, Plan, PrivacyPlan,
-};
+use umbel_proto::classifier::TrainableSet;
+use umbel_proto::method::{ClippingRule, Method};
+use umbel_proto::plan::{AdaptiveClippingTerms, AgreedPlan, Plan, Protection, WrittenPlan};
 use umbel_proto::spending::Spending;
 use umbel_proto::unprotected::Marked;
 
@@ -28,150 +28,84 @@ pub fn key() -> SigningKey {
 
 /// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
 pub fn plan() -> Plan {
-    Plan {
-        run: "fuzzed".into(),
-        rounds: 3,
-        summed: Summed::Gradients,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::Record,
-            placement: NoisePlacement::Central,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon: 8.0,
-            delta: 1e-5,
-            noise_multiplier: 1.3,
-            allow_weak_noise: false,
-            sampling_rate: 0.1,
-            clipping_norm: 0.5,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights: BlobDigest::of(b"weights"),
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 64,
-            dropout: 0.0,
-            parameters: 258,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 16,
-            max_units: 4096,
-            clean: false,
-            optimisation: None,
-        },
-        seed: None,
-    }
+    Plan::from_json(include_bytes!("../../proto/plan.example.json")).expect("it is a plan")
 }
 
 /// One plan of every kind that there is, by name.
 pub fn plans() -> Vec<(&'static str, Plan)> {
-    let changed = |change: &dyn Fn(&mut Plan)| {
-        let mut plan = plan();
-        change(&mut plan);
-        plan
+    let changed = |change: &dyn Fn(&mut WrittenPlan)| plan().changed(change).expect("it is a plan");
+    let promise = |change: &dyn Fn(&mut Protection, &mut Method)| {
+        changed(&|plan| {
+            let promise = plan.protection.as_mut().expect("the example promises");
+            change(promise, &mut plan.method);
+        })
     };
-    let local_steps = LocalOptimisation {
-        optimiser: LocalOptimiser::AdamW,
-        steps: 4,
-        batch: 32,
-        learning_rate: 1e-3,
-        weight_decay: 0.01,
-        momentum: 0.0,
-    };
-    let deltas = |plan: &mut Plan| {
-        plan.summed = Summed::Deltas;
-        plan.local.optimisation = Some(local_steps.clone());
-    };
+    let local = r#"{"optimiser": "adam-w", "steps": 4, "batch": 32, "learning_rate": 1e-3,
+        "weight_decay": 0.01}"#;
+    let deltas = Method::Deltas(serde_json::from_str(local).expect("they are steps"));
+    let adapters = r#"{"rank": 4, "alpha": 8, "targets": ["query"], "freeze_a": true, "seed": 7}"#;
     vec![
         ("record-central", plan()),
         (
             "group-adaptive-lora",
             changed(&|plan| {
-                plan.privacy.unit = PrivacyUnit::Group;
-                plan.privacy.rows_per_group = Some(8);
-                plan.privacy.adaptive_clipping = Some(AdaptiveClippingPlan {
-                    quantile: 0.5,
-                    learning_rate: 0.2,
-                    expected_units: 200.0,
-                });
-                plan.classifier.train = "lora".into();
-                plan.classifier.lora = Some(LoraPlan {
-                    rank: 4,
-                    alpha: 8.0,
-                    targets: vec!["query".into()],
-                    freeze_a: true,
-                    seed: 7,
-                });
+                let promise = plan.protection.as_mut().expect("the example promises");
+                promise.unit = PrivacyUnit::Group;
+                promise.rows_per_group = NonZeroUsize::new(8);
+                promise.adaptive_clipping = Some(AdaptiveClippingTerms::default());
+                plan.classifier.options.train =
+                    TrainableSet::Lora(serde_json::from_str(adapters).expect("they are adapters"));
             }),
         ),
         (
             "record-local-automatic",
-            changed(&|plan| {
-                plan.privacy.placement = NoisePlacement::Local;
-                plan.privacy.clipping = ClippingRule::Automatic;
-                plan.privacy.adjacency = Adjacency::ZeroOut;
+            promise(&|promise, _| {
+                promise.placement = NoisePlacement::Local;
+                promise.clipping = ClippingRule::Automatic;
+                promise.adjacency = Adjacency::ZeroOut;
             }),
         ),
         (
             "record-local-deltas",
-            changed(&|plan| {
-                plan.privacy.placement = NoisePlacement::Local;
-                deltas(plan);
+            promise(&|promise, method| {
+                promise.placement = NoisePlacement::Local;
+                *method = deltas;
             }),
         ),
         (
             "client-central",
-            changed(&|plan| {
-                plan.privacy.unit = PrivacyUnit::Client;
-                plan.privacy.adjacency = Adjacency::ReplaceOne;
-                plan.privacy.sampling_rate = 0.05;
-                deltas(plan);
+            promise(&|promise, method| {
+                promise.unit = PrivacyUnit::Client;
+                promise.adjacency = Adjacency::ReplaceOne;
+                *method = deltas;
             }),
         ),
         (
             "client-local-weak",
-            changed(&|plan| {
-                plan.privacy.unit = PrivacyUnit::Client;
-                plan.privacy.placement = NoisePlacement::Local;
-                plan.privacy.noise_multiplier = 0.2;
-                plan.privacy.allow_weak_noise = true;
-                plan.privacy.epsilon = 200.0;
-                deltas(plan);
+            promise(&|promise, method| {
+                promise.unit = PrivacyUnit::Client;
+                promise.placement = NoisePlacement::Local;
+                promise.noise_multiplier = 0.2.try_into().expect("it is a multiplier");
+                promise.allow_weak_noise = true;
+                promise.budget = Budget::new(200.0, 1e-5).expect("it is a budget");
+                *method = deltas;
             }),
         ),
         ("seeded", changed(&|plan| plan.seed = Some(1))),
-        (
-            "none",
-            changed(&|plan| {
-                plan.privacy.unit = PrivacyUnit::None;
-                plan.privacy.noise_multiplier = 0.0;
-            }),
-        ),
+        ("none", changed(&|plan| plan.protection = None)),
     ]
 }
 
 /// The ledger in which a run of this plan spent, after `earlier`; None where nothing can be spent.
 pub fn ledger(plan: &[u8], earlier: &[u8]) -> Option<Vec<u8>> {
-    let read = Plan::from_json(plan).ok()?;
+    let read = AgreedPlan::from_bytes(plan).ok()?;
     let ledger = Ledger::open(MemoryLedgerStorage::with_bytes(earlier.to_vec())).ok()?;
-    let (budget, digest) = (
-        (read.privacy.epsilon, read.privacy.delta),
-        BlobDigest::of(plan),
-    );
-    if !read.is_private() {
-        let plan = (&read, digest);
-        let mut marked = Marked::write(ledger, "visits".into(), plan, 1_700_000_000).ok()?;
+    let Some(promise) = read.protection else {
+        let mut marked = Marked::write(ledger, "visits".into(), &read, 1_700_000_000).ok()?;
         return Some(marked.snapshot().ok()?.bytes);
-    }
-    let mut spending = Spending::open(ledger, "visits".into(), budget, &read, digest).ok()?;
-    for round in 1..=read.rounds.min(3) {
+    };
+    let mut spending = Spending::open(ledger, "visits".into(), promise.budget, &read).ok()?;
+    for round in 1..=read.rounds.get().min(3) {
         spending
             .spend(round, read.events_per_round().into(), 1_700_000_000)
             .ok()?;
@@ -189,7 +123,7 @@ pub fn certificate(
     files: Vec<FileStatement>,
 ) -> Option<Certificate> {
     let read = Plan::from_json(plan).ok()?;
-    let terms = read.terms().ok()?;
+    let terms = read.terms();
     let entries = chain::verify(ledger).ok()?.entries;
     let own = entries.get(usize::try_from(first).ok()?..)?;
     let data_set = own.first().map_or("visits", |entry| &entry.data_set);
@@ -221,7 +155,7 @@ pub fn certificate(
             terms.seeded,
         )?),
     };
-    let by_client = read.privacy.unit != PrivacyUnit::Client;
+    let by_client = !read.hides_clients();
     Some(Certificate {
         version: FORMAT_VERSION,
         run: RunStatement {
@@ -271,7 +205,7 @@ fn countersignature(plan: &[u8]) -> Countersignature {
 
 /// The run's name, as its plan has it.
 fn terms_of(plan: &[u8]) -> String {
-    Plan::from_json(plan).map_or(String::new(), |plan| plan.run)
+    Plan::from_json(plan).map_or(String::new(), |plan| plan.run.to_string())
 }
 
 fn guarantee(

@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use umbel_model::families::{Activation, BERT, Positions, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling,
-    TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, PhysicalBatch,
+    Pooling, TrainableSet, gradient_sum,
 };
 
 fn main() {
@@ -45,8 +45,8 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
     let options = ClassifierOptions {
         labels: ["negative", "positive"].map(str::to_owned).to_vec(),
         pooling: Pooling::Mean,
-        max_tokens: TOKENS,
-        dropout: 0.0,
+        max_tokens: TOKENS.try_into().expect("a length"),
+        dropout: Dropout::NONE,
         train: TrainableSet::Encoder,
     };
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use rand::Rng;
+use umbel_proto::classifier::ClassifierOptions;
 
 use crate::checkpoint::ModelFiles;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
-use crate::model::{ClassifierOptions, Model};
+use crate::model::Model;
 use crate::trainer::{self, Trainer};
 
 /// A [`Model`] and the trainer of its device. Whatever is read of the model is read through it.

@@ -7,6 +7,7 @@ use burn::tensor::{Device, FloatDType};
 
 use crate::device::{is_cpu, name_of};
 use crate::error::ModelError;
+use umbel_privacy::word::UnknownWord;
 
 /// The format of the operands of a linear layer's products, forward and back. Weights,
 /// everything between the products, per-unit norms and clipped sums are in single precision
@@ -91,11 +92,12 @@ impl FromStr for ComputePrecision {
     fn from_str(word: &str) -> Result<Self, ModelError> {
         let all = [Self::F32, Self::F16, Self::Bf16];
         let named = all.into_iter().find(|precision| precision.name() == word);
-        named.ok_or_else(|| ModelError::UnknownWord {
-            what: "precision",
-            found: word.to_owned(),
-            expected: "f32, f16, bf16",
-        })
+        let unknown = || UnknownWord {
+            given: word.to_owned(),
+            what: "a precision",
+            choices: "f32, f16, bf16",
+        };
+        Ok(named.ok_or_else(unknown)?)
     }
 }
 

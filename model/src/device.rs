@@ -6,6 +6,7 @@ use std::str::FromStr;
 use burn::tensor::{Device, DeviceType};
 
 use crate::error::ModelError;
+use umbel_privacy::word::UnknownWord;
 
 /// A user's wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +24,10 @@ impl FromStr for DeviceChoice {
     type Err = ModelError;
 
     fn from_str(word: &str) -> Result<Self, ModelError> {
-        let unknown = || ModelError::UnknownWord {
-            what: "device",
-            found: word.to_owned(),
-            expected: "auto, cpu, gpu, gpu:N",
+        let unknown = || UnknownWord {
+            given: word.to_owned(),
+            what: "a device",
+            choices: "auto, cpu, gpu, gpu:N",
         };
         match word {
             "auto" => Ok(Self::Auto),

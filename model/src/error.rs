@@ -1,6 +1,7 @@
 //! What can go wrong with a model: every message names the file or tensor and what to do.
 
 use std::path::{Path, PathBuf};
+use umbel_privacy::word::UnknownWord;
 
 /// Why a model can't be read, built, run or saved.
 #[derive(Debug, thiserror::Error)]
@@ -87,15 +88,8 @@ pub enum ModelError {
         found: usize,
     },
     /// A word that names nothing.
-    #[error("{what} `{found}` isn't one of {expected}")]
-    UnknownWord {
-        /// What it should name.
-        what: &'static str,
-        /// What was given.
-        found: String,
-        /// What it may be.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Word(#[from] UnknownWord),
     /// Adapters that can't be.
     #[error("LoRA: {0}")]
     Lora(String),

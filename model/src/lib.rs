@@ -6,7 +6,7 @@
 //! | [`Classifier`] | a [`Model`] (network, tokeniser and labels, on a device) and its trainer |
 //! | [`families`] | which encoders there are, and how their files are read |
 //! | [`ModelFiles`] | Hugging Face folders, in and out |
-//! | [`TrainableSet`], [`LoraConfig`] | which parameters are trained |
+//! | [`ClassifierOptions`], [`TrainableSet`], [`LoraConfig`] | what is made of an encoder and which parameters are trained: a plan's own words, from `umbel-proto` |
 //! | [`gradient_sum`] | sums of clipped per-unit gradients |
 //! | [`Optimiser`], [`optimiser`] | steps over flat parameters |
 //! | [`data`], [`metrics`] | labelled tables, and how good predictions are |
@@ -40,10 +40,11 @@ pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
-pub use lora::{LoraConfig, LoraTarget, LoraTargets};
-pub use model::{ClassifierOptions, Model};
-pub use optimiser::{Optimiser, OptimiserConfig};
-pub use parameters::{LayoutEntry, ParameterLayout, Part, Pooling, Role, TrainableSet};
+pub use model::Model;
+pub use optimiser::Optimiser;
+pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};
 pub use tokenizer::Tokenizer;
 pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};
 pub use training::gradient_sum;
+pub use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
+pub use umbel_proto::lora::{LoraConfig, LoraTarget, LoraTargets};

@@ -1,97 +1,7 @@
 //! Which parameters are trained, and in which order they travel.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::error::ModelError;
-use crate::lora::LoraConfig;
-
-/// How the hidden states become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooling {
-    /// The first token's state.
-    Cls,
-    /// The mean of all tokens' states, padding left out.
-    Mean,
-    /// BERT's own: a dense layer and tanh on the first token's state.
-    Pooler,
-}
-
-/// Which parameters are trained.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum TrainableSet {
-    /// All of them.
-    Full,
-    /// All but the embeddings and their layer normalisation.
-    Encoder,
-    /// Low-rank adapters beside frozen layers, and the whole head.
-    Lora(LoraConfig),
-    /// Every bias, those of layer normalisations (β, not γ) among them, and the whole head
-    /// (BitFit; Ben Zaken et al. 2022).
-    Bias,
-    /// The classifier's last layer, and the pooler where one is used.
-    Head,
-}
-
-impl Pooling {
-    /// Whether it reads the first token's last state and no other, so that none else is needed.
-    pub fn reads_first_alone(self) -> bool {
-        match self {
-            Self::Mean => false,
-            Self::Cls | Self::Pooler => true,
-        }
-    }
-}
-
-macro_rules! words {
-    ($type:ident, $what:literal, $expected:literal, $($variant:ident = $word:literal),+) => {
-        impl FromStr for $type {
-            type Err = ModelError;
-
-            fn from_str(word: &str) -> Result<Self, ModelError> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(ModelError::UnknownWord {
-                        what: $what,
-                        found: word.to_owned(),
-                        expected: $expected,
-                    }),
-                }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $(Self::$variant => $word,)+ })
-            }
-        }
-    };
-}
-
-words!(
-    Pooling,
-    "pooling",
-    "cls, mean, pooler",
-    Cls = "cls",
-    Mean = "mean",
-    Pooler = "pooler"
-);
-
-impl fmt::Display for TrainableSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Full => "full",
-            Self::Encoder => "encoder",
-            Self::Lora(_) => "lora",
-            Self::Bias => "bias",
-            Self::Head => "head",
-        })
-    }
-}
+use umbel_proto::classifier::TrainableSet;
 
 /// The part of a model that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,62 +31,18 @@ pub enum Role {
     AdapterB,
 }
 
-impl TrainableSet {
-    /// The set of this name; `lora` are the adapters of the set `lora`.
-    ///
-    /// # Errors
-    /// [`ModelError::UnknownWord`], and [`ModelError::Lora`] where adapters are given for
-    /// another set, or none for `lora`.
-    pub fn named(word: &str, lora: Option<LoraConfig>) -> Result<Self, ModelError> {
-        let set = match (word, lora) {
-            ("lora", Some(lora)) => return Ok(Self::Lora(lora)),
-            ("lora", None) => {
-                return Err(ModelError::Lora(
-                    "the trainable set `lora` needs adapters: rank, alpha and targets".into(),
-                ));
-            }
-            ("full", _) => Self::Full,
-            ("encoder", _) => Self::Encoder,
-            ("bias", _) => Self::Bias,
-            ("head", _) => Self::Head,
-            _ => {
-                return Err(ModelError::UnknownWord {
-                    what: "trainable set",
-                    found: word.to_owned(),
-                    expected: "full, encoder, lora, bias, head",
-                });
-            }
-        };
-        match lora {
-            None => Ok(set),
-            Some(_) => Err(ModelError::Lora(format!(
-                "adapters are given, but the trainable set is `{set}`; take them away, or train \
-                 `lora`"
-            ))),
-        }
-    }
-
-    /// Whether tensors of this role are trained in this part of the model.
-    pub fn trains(self, part: Part, role: Role) -> bool {
-        match self {
-            Self::Full => true,
-            Self::Encoder => part != Part::Embeddings,
-            Self::Lora(lora) => match role {
-                Role::AdapterA => !lora.freeze_a(),
-                Role::AdapterB => true,
-                _ => part == Part::Head,
-            },
-            Self::Bias => role == Role::Bias || part == Part::Head,
-            Self::Head => part == Part::Head,
-        }
-    }
-
-    /// The adapters, where there are any.
-    pub fn lora(self) -> Option<LoraConfig> {
-        match self {
-            Self::Lora(lora) => Some(lora),
-            _ => None,
-        }
+/// Whether tensors of this role are trained in this part of the model.
+pub(crate) fn trains(set: TrainableSet, part: Part, role: Role) -> bool {
+    match set {
+        TrainableSet::Full => true,
+        TrainableSet::Encoder => part != Part::Embeddings,
+        TrainableSet::Lora(lora) => match role {
+            Role::AdapterA => !lora.freeze_a,
+            Role::AdapterB => true,
+            _ => part == Part::Head,
+        },
+        TrainableSet::Bias => role == Role::Bias || part == Part::Head,
+        TrainableSet::Head => part == Part::Head,
     }
 }
 

@@ -61,7 +61,7 @@ fn trainable(folder: &Path, max_tokens: usize, device: &DeviceChoice) -> Option<
         }
     };
     let options = ClassifierOptions {
-        max_tokens,
+        max_tokens: max_tokens.try_into().expect("a length"),
         ..options(Pooling::Pooler, TrainableSet::Full)
     };
     let files = ModelFiles::read(folder).expect("the files");
@@ -310,7 +310,7 @@ fn a_roberta_head_is_read_with_the_pooling_that_it_was_trained_with() {
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
     for (pooling, has_head) in [(Pooling::Pooler, true), (Pooling::Mean, false)] {
         let options = ClassifierOptions {
-            max_tokens: 40,
+            max_tokens: 40.try_into().expect("a length"),
             ..options(pooling, TrainableSet::Head)
         };
         let model = Classifier::load_without_head(&files, options, &device).expect("a model");

@@ -69,7 +69,7 @@ fn compare(name: &str, train: TrainableSet, longest: usize) {
         Err(reason) => return println!("skipped: {reason}"),
     };
     let options = ClassifierOptions {
-        max_tokens: longest,
+        max_tokens: longest.try_into().expect("a length"),
         ..options(Pooling::Mean, train)
     };
     let mut rng = ChaCha12Rng::seed_from_u64(0);

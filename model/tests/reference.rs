@@ -7,8 +7,8 @@ use rand_chacha::ChaCha12Rng;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
-    Pooling, TrainableSet, gradient_sum, last_hidden_state,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, ModelFiles,
+    PhysicalBatch, Pooling, TrainableSet, gradient_sum, last_hidden_state,
 };
 
 const MINILM: &str = "all-minilm-l6-v2";
@@ -67,8 +67,8 @@ fn load(folder: &std::path::Path, device: &DeviceChoice) -> Result<Classifier, S
     let options = ClassifierOptions {
         labels: ["a", "b", "c"].map(str::to_owned).to_vec(),
         pooling: Pooling::Mean,
-        max_tokens: 512,
-        dropout: 0.0,
+        max_tokens: 512.try_into().expect("a length"),
+        dropout: Dropout::NONE,
         train: TrainableSet::Full,
     };
     let mut rng = ChaCha12Rng::seed_from_u64(0);

@@ -8,11 +8,47 @@ use serde::{Deserialize, Serialize};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, InvalidDelta};
 
+/// An epsilon that may be spent: finite and above 0.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct BudgetEpsilon(f64);
+
+impl BudgetEpsilon {
+    /// Epsilon as a float.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for BudgetEpsilon {
+    type Error = InvalidBudget;
+
+    fn try_from(epsilon: f64) -> Result<Self, InvalidBudget> {
+        if epsilon.is_finite() && epsilon > 0.0 {
+            Ok(Self(epsilon))
+        } else {
+            Err(InvalidBudget::Epsilon(epsilon))
+        }
+    }
+}
+
+impl From<BudgetEpsilon> for f64 {
+    fn from(epsilon: BudgetEpsilon) -> f64 {
+        epsilon.0
+    }
+}
+
+impl fmt::Display for BudgetEpsilon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The most that may be spent on one data set: epsilon at a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenBudget", into = "WrittenBudget")]
 pub struct Budget {
-    epsilon: f64,
+    epsilon: BudgetEpsilon,
     delta: Delta,
 }
 
@@ -40,18 +76,18 @@ impl Budget {
     /// # Errors
     /// [`InvalidBudget`] outside those ranges.
     pub fn new(epsilon: f64, delta: f64) -> Result<Self, InvalidBudget> {
-        if !(epsilon.is_finite() && epsilon > 0.0) {
-            return Err(InvalidBudget::Epsilon(epsilon));
-        }
-        Ok(Self {
-            epsilon,
-            delta: Delta::try_from(delta)?,
-        })
+        let epsilon = BudgetEpsilon::try_from(epsilon)?;
+        Ok(Self::of(epsilon, Delta::try_from(delta)?))
+    }
+
+    /// The same of numbers that are known to be in their ranges.
+    pub fn of(epsilon: BudgetEpsilon, delta: Delta) -> Self {
+        Self { epsilon, delta }
     }
 
     /// The largest epsilon allowed.
     pub fn epsilon(&self) -> f64 {
-        self.epsilon
+        self.epsilon.get()
     }
 
     /// The delta that it is taken at.
@@ -77,7 +113,7 @@ impl TryFrom<WrittenBudget> for Budget {
 impl From<Budget> for WrittenBudget {
     fn from(budget: Budget) -> Self {
         Self {
-            epsilon: budget.epsilon,
+            epsilon: budget.epsilon.get(),
             delta: budget.delta.get(),
         }
     }
@@ -140,7 +176,7 @@ impl BudgetGate {
         let mut trial = accountant.clone();
         trial.compose(next, 1)?;
         let next_epsilon = trial.epsilon(budget.delta);
-        if next_epsilon.get() <= budget.epsilon {
+        if next_epsilon.get() <= budget.epsilon() {
             Ok(Permit {
                 epsilon_after: next_epsilon,
             })

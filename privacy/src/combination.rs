@@ -8,12 +8,10 @@
 //! | client | deltas | central or local | the run ledger |
 //! | none | either | (ignored) | nobody |
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::unit::{NoisePlacement, PrivacyUnit};
+use crate::words;
 
 /// What the clients' updates are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,31 +23,8 @@ pub enum Summed {
     Deltas,
 }
 
-impl fmt::Display for Summed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Summed::Gradients => "gradients",
-            Summed::Deltas => "deltas",
-        })
-    }
-}
-
-impl FromStr for Summed {
-    type Err = UnknownSummed;
-
-    fn from_str(word: &str) -> Result<Self, UnknownSummed> {
-        match word {
-            "gradients" => Ok(Summed::Gradients),
-            "deltas" => Ok(Summed::Deltas),
-            _ => Err(UnknownSummed(word.into())),
-        }
-    }
-}
-
-/// A word that names nothing that clients can send.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" isn't something clients send; write one of gradients, deltas")]
-pub struct UnknownSummed(String);
+words!(Summed, "something clients send", "gradients, deltas",
+    Summed::Gradients => "gradients", Summed::Deltas => "deltas");
 
 /// A combination that would hold no guarantee. The message says why, and what to
 /// use instead.

@@ -44,6 +44,7 @@ pub mod private_rng;
 pub mod release;
 pub mod rounded_gaussian;
 pub mod unit;
+pub mod word;
 
 pub use accountant::event::{MechanismEvent, NoiseMultiplier};
 pub use accountant::{Accountant, Delta, Epsilon, PldAccountant, RdpAccountant};

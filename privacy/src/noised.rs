@@ -66,8 +66,8 @@ impl<T> Noised<T> {
     /// Has `keep` store it, and only then lets it be published.
     ///
     /// # Errors
-    /// Whatever `keep` fails with. The value is lost then, and redoing it means spending
-    /// again.
+    /// Whatever `keep` fails with. The value is lost then. Once the ledger was opened again, its
+    /// entry can be taken up if nothing was stored ([`crate::Ledger::take_up`]).
     pub fn store<E>(self, keep: impl FnOnce(&T) -> Result<(), E>) -> Result<Released<T>, E> {
         keep(&self.value)?;
         Ok(self.release())

@@ -4,10 +4,9 @@
 //!
 //! All three are written in kebab-case in configurations, ledgers and reports.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+
+use crate::words;
 
 /// What one neighbouring data set may add or remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,40 +44,12 @@ pub enum Adjacency {
     ZeroOut,
 }
 
-/// A word that isn't one of the choices of its key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{given}\" isn't a {what}; write one of {choices}")]
-pub struct UnknownWord {
-    given: String,
-    what: &'static str,
-    choices: &'static str,
-}
-
-macro_rules! words {
-    ($type:ty, $what:literal, $choices:literal, $($variant:path => $word:literal),+) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $($variant => $word),+ })
-            }
-        }
-        impl FromStr for $type {
-            type Err = UnknownWord;
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
-                match word {
-                    $($word => Ok($variant),)+
-                    _ => Err(UnknownWord { given: word.into(), what: $what, choices: $choices }),
-                }
-            }
-        }
-    };
-}
-
-words!(PrivacyUnit, "privacy unit", "record, group, client, none",
+words!(PrivacyUnit, "a privacy unit", "record, group, client, none",
     PrivacyUnit::Record => "record", PrivacyUnit::Group => "group",
     PrivacyUnit::Client => "client", PrivacyUnit::None => "none");
-words!(NoisePlacement, "noise placement", "central, local",
+words!(NoisePlacement, "a noise placement", "central, local",
     NoisePlacement::Central => "central", NoisePlacement::Local => "local");
-words!(Adjacency, "adjacency", "add-or-remove, replace-one, zero-out",
+words!(Adjacency, "an adjacency", "add-or-remove, replace-one, zero-out",
     Adjacency::AddOrRemove => "add-or-remove", Adjacency::ReplaceOne => "replace-one",
     Adjacency::ZeroOut => "zero-out");
 

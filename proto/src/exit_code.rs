@@ -1,4 +1,4 @@
-//! The exit codes of every Umbel command: one list, which `--help` and the README show.
+//! The exit codes of every Umbel command: one list, which `--help` and the book show.
 
 /// How a command ended, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_every_code() {
-        let readme = include_str!("../../README.md");
+    fn the_reference_has_every_code() {
+        let page = include_str!("../../docs/src/reference/exit-codes.md");
         for kind in ExitKind::ALL {
             let row = format!("\n| {} | ", kind.code());
-            assert!(readme.contains(&row), "{kind:?}");
+            assert!(page.contains(&row), "{kind:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 
+use crate::departure::Departure;
 use crate::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
 
 /// What a coordinator offers to a client whose name the transport has established.
@@ -56,9 +57,9 @@ pub trait Federation: Send + Sync {
         signed: Countersignature,
     ) -> Result<Option<LedgerPoint>, Refusal>;
 
-    /// The client can't go on, so nobody need wait for it. It doesn't say why: an error
-    /// message may quote a row, and stays at the site. A client that left may join again.
-    fn leave(&self, client: &ClientId);
+    /// The client can't go on, so nobody need wait for it. It says why by class at most: an
+    /// error message may quote a row, and stays at the site. A client that left may join again.
+    fn leave(&self, client: &ClientId, why: Departure);
 }
 
 /// Why a coordinator won't serve a call.
@@ -78,6 +79,10 @@ pub enum RefusalKind {
     Foreign,
     /// The client and the run don't fit together (FAILED_PRECONDITION).
     Mismatch,
-    /// There is no such thing (NOT_FOUND).
+    /// There is no such thing, or this coordinator doesn't know the client: it should join again
+    /// (NOT_FOUND).
     Missing,
+    /// The coordinator stops for a while: the client should wait for it and join again
+    /// (UNAVAILABLE).
+    Away,
 }

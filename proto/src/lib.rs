@@ -1,22 +1,26 @@
-//! What coordinator and clients say to each other.
+//! The language of a run: what coordinator, clients and models say to each other, without a
+//! tensor library.
 //!
-//! Read from the top: [`plan`] is what a run asks of its sites, [`message`] the few
-//! things that travel, [`federation`] the calls by which they travel, whatever
-//! carries them: gRPC between buildings, a function call in a simulation. [`wire`]
-//! has the generated protobuf types and [`convert`] their checked conversions;
-//! [`chunk`] cuts blobs for the wire and puts them together again. [`mechanism`] and [`terms`]
-//! are what a plan means in the arithmetic of privacy, and what must follow from it.
+//! Read from the top: [`plan`] is what a run asks of its sites; [`classifier`], [`lora`] and
+//! [`method`] are its words; [`message`] has the few things that travel, [`federation`] the calls
+//! by which they travel, whatever carries them: gRPC between buildings, a function call in a
+//! simulation. [`spending`] is a budget as a plan spends it. [`wire`] has the generated protobuf
+//! types, their checked conversions, and the chunks in which blobs are sent.
 
 #![forbid(unsafe_code)]
 
-pub mod chunk;
-pub mod convert;
+pub mod bounded;
+pub mod classifier;
+pub mod departure;
 pub mod exit_code;
 pub mod federation;
-pub mod mechanism;
+pub mod lora;
 pub mod message;
+pub mod method;
+pub mod name;
 pub mod plan;
+pub mod schema;
+pub mod settings;
 pub mod spending;
-pub mod terms;
 pub mod unprotected;
 pub mod wire;

@@ -8,62 +8,10 @@ use sha2::{Digest as _, Sha256};
 use umbel_privacy::certificate::PublicKey;
 use umbel_privacy::ledger::LedgerPoint;
 
+pub use crate::name::ClientId;
+
 /// The version of the protocol that this crate speaks. Both sides must agree exactly.
-pub const PROTOCOL_VERSION: u32 = 2;
-
-/// The name under which a coordinator knows a client: its certificate maps to it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ClientId(String);
-
-/// A client's name that can't be one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "client name {0:?} must be 1 to 64 characters, each a letter, a digit, `.`, `_` or `-`, \
-     and must not begin with `.` or `-`; rename the client in the configuration"
-)]
-pub struct InvalidClientId(String);
-
-impl ClientId {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for ClientId {
-    type Error = InvalidClientId;
-
-    fn try_from(name: String) -> Result<Self, InvalidClientId> {
-        // Client names become file names, so they are kept to what is safe in one.
-        let ordinary = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        if name.len() > 64 || !begins_well || !name.chars().all(ordinary) {
-            return Err(InvalidClientId(name));
-        }
-        Ok(Self(name))
-    }
-}
-
-impl FromStr for ClientId {
-    type Err = InvalidClientId;
-
-    fn from_str(name: &str) -> Result<Self, InvalidClientId> {
-        Self::try_from(name.to_owned())
-    }
-}
-
-impl From<ClientId> for String {
-    fn from(id: ClientId) -> String {
-        id.0
-    }
-}
-
-impl fmt::Display for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The SHA-256 of a blob: the name by which models and parameters are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,16 +5,15 @@
 
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
-use umbel_privacy::accountant::{Accountant, Delta, InvalidDelta, PldAccountant};
-use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError, InvalidBudget};
+use umbel_privacy::accountant::{Accountant, PldAccountant};
+use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError};
 use umbel_privacy::filter::{FilterExhausted, FilterOrder, RenyiFilter};
 use umbel_privacy::ledger::{
-    EntryDraft, Ledger, LedgerEntry, LedgerError, LedgerStorage, Spent, UnprotectedUse,
+    EntryDraft, EntryHash, Ledger, LedgerEntry, LedgerError, LedgerStorage, ResultJournal, Spent,
+    TakeUpError, UnprotectedUse, UnreleasedEntry,
 };
 
-use crate::mechanism::{Mechanism, MechanismError};
-use crate::message::BlobDigest;
-use crate::plan::Plan;
+use crate::plan::{AgreedPlan, Mechanism, Protection};
 
 /// A ledger, the budget that it is held against, and the plan that spends.
 pub struct Spending<S> {
@@ -23,9 +22,7 @@ pub struct Spending<S> {
     budget: Budget,
     /// Everything spent on the data set so far.
     accountant: PldAccountant,
-    plan: Plan,
-    /// Of the plan's bytes as they travelled.
-    digest: BlobDigest,
+    plan: AgreedPlan,
     mechanism: Mechanism,
     /// Entries of the ledger when it was opened.
     earlier: usize,
@@ -62,22 +59,19 @@ pub enum SpendingError {
     /// There is no sound figure for it.
     #[error(transparent)]
     Gate(GateError),
-    /// Not a budget.
-    #[error(transparent)]
-    Budget(#[from] InvalidBudget),
-    /// The plan's delta isn't one.
-    #[error(transparent)]
-    Delta(#[from] InvalidDelta),
-    /// The plan's numbers make no mechanism.
-    #[error(transparent)]
-    Mechanism(#[from] MechanismError),
     /// An earlier run used the data set without protection.
     #[error(
-        "{0}: what that run may have revealed of its rows can't be taken back, so that no later \
-         run protects them, and this one is refused; train on rows that were never used so, \
+        "{0}: what that run may have revealed of its rows can't be taken back, so no later run \
+         can protect them, and this one is refused; train on rows that were never used that way, \
          under a data set name of their own"
     )]
     UsedUnprotected(Box<UnprotectedUse>),
+    /// Other entries stand between those of a run that is to be taken up again.
+    #[error(
+        "another run wrote into this ledger since the run began that is to be gone on with, so that \
+         no certificate could tell their entries apart; begin anew with --new, which is charged anew"
+    )]
+    OthersSince,
     /// The plan has no privacy, so there is nothing to spend.
     #[error("a plan of unit none spends nothing and has no ledger")]
     NoPrivacy,
@@ -91,23 +85,21 @@ impl SpendingError {
 }
 
 impl<S: LedgerStorage> Spending<S> {
-    /// Holds `ledger`'s entries for `data_set`, of whatever run, against a budget of
-    /// `epsilon` at `delta`. `digest` is that of the plan's very bytes, which every entry
-    /// names.
+    /// Holds `ledger`'s entries for `data_set`, of whatever run, against a budget.
     ///
     /// # Errors
-    /// [`SpendingError`] for numbers that are none, and where earlier spending doesn't add up
+    /// [`SpendingError`] where earlier spending doesn't add up
     /// with this plan's.
     pub fn open(
         ledger: Ledger<S>,
         data_set: String,
-        (epsilon, delta): (f64, f64),
-        plan: &Plan,
-        digest: BlobDigest,
+        budget: Budget,
+        plan: &AgreedPlan,
     ) -> Result<Self, SpendingError> {
-        let mechanism = plan.mechanism()?.ok_or(SpendingError::NoPrivacy)?;
-        let budget = Budget::new(epsilon, delta)?;
-        let (unit, adjacency) = (plan.privacy.unit, plan.privacy.adjacency);
+        let mechanism = plan.mechanism().ok_or(SpendingError::NoPrivacy)?.clone();
+        let Protection {
+            unit, adjacency, ..
+        } = mechanism.protection;
         let accountant = if plan.seed.is_some() {
             ledger.rehearsal_accountant_for(&data_set, unit, adjacency)?
         } else if let Some(found) = ledger.unprotected_use(&data_set) {
@@ -123,7 +115,6 @@ impl<S: LedgerStorage> Spending<S> {
             data_set,
             accountant,
             plan: plan.clone(),
-            digest,
             mechanism,
             earlier,
             filter: RenyiFilter::new(&budget, order),
@@ -224,13 +215,13 @@ impl<S: LedgerStorage> Spending<S> {
         }
         self.check(self.plan.draws())?;
         let event = self.whole_plan();
-        self.write(event, (1, Some(self.plan.rounds)), 0, unix_time)?;
+        self.write(event, (1, Some(self.plan.rounds.get())), 0, unix_time)?;
         Ok(())
     }
 
     /// Whether the ledger has an entry for all rounds of this very plan in this very run.
     pub fn is_paid_ahead(&self) -> bool {
-        let (last, event) = (Some(u64::from(self.plan.rounds)), self.whole_plan());
+        let (last, event) = (Some(u64::from(self.plan.rounds.get())), self.whole_plan());
         self.own_entries()
             .any(|entry| entry.last_round == last && entry.round == 1 && entry.event == event)
     }
@@ -257,7 +248,7 @@ impl<S: LedgerStorage> Spending<S> {
     }
 
     fn plan_digest(&self) -> Sha256Digest {
-        Sha256Digest::from(*self.digest.as_bytes())
+        Sha256Digest::from(*self.plan.digest().as_bytes())
     }
 
     fn write(
@@ -267,22 +258,22 @@ impl<S: LedgerStorage> Spending<S> {
         attempt: u64,
         unix_time: u64,
     ) -> Result<Spent, SpendingError> {
-        let privacy = &self.plan.privacy;
+        let protection = self.mechanism.protection;
         let spent = self.ledger.spend(EntryDraft {
             data_set: self.data_set.clone(),
-            run_id: self.plan.run.clone(),
+            run_id: self.plan.run.to_string(),
             round: u64::from(round),
             last_round: last_round.map(u64::from),
             attempt,
             filter_order: Some(self.filter.order()),
             plan: Some(self.plan_digest()),
-            unit: privacy.unit,
-            adjacency: privacy.adjacency,
-            placement: privacy.placement,
+            unit: protection.unit,
+            adjacency: protection.adjacency,
+            placement: protection.placement,
             event: event.clone(),
             clipping_norm: self.mechanism.clipping_norm,
             lattice_step: self.mechanism.step,
-            delta: Delta::try_from(privacy.delta)?,
+            delta: protection.budget.delta(),
             unix_time,
             seeded: self.plan.seed.is_some(),
         })?;
@@ -301,6 +292,56 @@ impl<S: LedgerStorage> Spending<S> {
     /// the budget is, which the filter between runs holds.
     pub fn spans_runs(&self) -> bool {
         self.others
+    }
+
+    /// Makes the token of the entry again that this run wrote for `round` when the ledger stood
+    /// at `head`, if it is the ledger's last and nothing was released for it.
+    ///
+    /// # Errors
+    /// [`TakeUpError`] says which of that isn't so.
+    pub fn take_up(
+        &mut self,
+        round: u32,
+        head: EntryHash,
+        journal: &dyn ResultJournal,
+    ) -> Result<Spent, TakeUpError> {
+        let claim = UnreleasedEntry {
+            previous_hash: head,
+            data_set: self.data_set.clone(),
+            run_id: self.plan.run.to_string(),
+            round: u64::from(round),
+            plan: self.plan_digest(),
+        };
+        self.ledger.take_up(&claim, journal)
+    }
+
+    /// Goes on with a run that began when the ledger had so many entries.
+    ///
+    /// # Errors
+    /// [`SpendingError::OthersSince`] if another run wrote into it since.
+    pub fn since(mut self, earlier: usize) -> Result<Self, SpendingError> {
+        let own = self.own_entries().filter(|e| e.index >= earlier as u64);
+        if own.count() != self.ledger.entries().len().saturating_sub(earlier) {
+            return Err(SpendingError::OthersSince);
+        }
+        self.earlier = earlier;
+        Ok(self)
+    }
+
+    /// Draws of the plan's noise that this run's entries pay for.
+    pub fn paid_draws(&self) -> u64 {
+        let own = self.ledger.entries().iter().skip(self.earlier);
+        let draws = own.map(|entry| match &entry.event {
+            event if *event == self.mechanism.event => 1,
+            MechanismEvent::SelfComposed { count, .. } => *count,
+            _ => 1,
+        });
+        draws.fold(0, u64::saturating_add)
+    }
+
+    /// The hash of the ledger's last entry.
+    pub fn head_hash(&self) -> EntryHash {
+        self.ledger.head()
     }
 
     /// The ledger's entries, whatever data they are about.

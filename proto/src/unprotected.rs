@@ -2,9 +2,9 @@
 
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerError, LedgerStorage, UnprotectedDraft};
+use umbel_privacy::unit::{Adjacency, NoisePlacement};
 
-use crate::message::BlobDigest;
-use crate::plan::Plan;
+use crate::plan::AgreedPlan;
 use crate::spending::LedgerSnapshot;
 
 /// A ledger in which a run of unit none is marked. Holding it keeps the file locked, so that
@@ -16,24 +16,24 @@ pub struct Marked<S> {
 }
 
 impl<S: LedgerStorage> Marked<S> {
-    /// Writes and syncs the mark: `data_set` is about to be used without protection. `digest`
-    /// is that of the plan's very bytes.
+    /// Writes and syncs the mark: `data_set` is about to be used without protection.
     ///
     /// # Errors
     /// [`LedgerError`] where it can't be written; then nothing may be trained.
     pub fn write(
         mut ledger: Ledger<S>,
         data_set: String,
-        (plan, digest): (&Plan, BlobDigest),
+        plan: &AgreedPlan,
         unix_time: u64,
     ) -> Result<Self, LedgerError> {
         let earlier = ledger.entries().len();
         ledger.mark_unprotected(UnprotectedDraft {
             data_set: data_set.clone(),
-            run_id: plan.run.clone(),
-            plan: Sha256Digest::from(*digest.as_bytes()),
-            adjacency: plan.privacy.adjacency,
-            placement: plan.privacy.placement,
+            run_id: plan.run.to_string(),
+            plan: Sha256Digest::from(*plan.digest().as_bytes()),
+            // Nothing is promised, so these say nothing.
+            adjacency: Adjacency::AddOrRemove,
+            placement: NoisePlacement::Central,
             unix_time,
             seeded: plan.seed.is_some(),
         })?;
@@ -42,6 +42,30 @@ impl<S: LedgerStorage> Marked<S> {
             data_set,
             earlier,
         })
+    }
+
+    /// Goes on with a run whose mark was written when the ledger had `earlier` entries.
+    ///
+    /// # Errors
+    /// The ledger, where the mark isn't what was written last: then it has to be made.
+    pub fn find(
+        ledger: Ledger<S>,
+        data_set: String,
+        plan: &AgreedPlan,
+        earlier: usize,
+    ) -> Result<Self, Ledger<S>> {
+        let plan_digest = Some(Sha256Digest::from(*plan.digest().as_bytes()));
+        let is_mark = |entry: &LedgerEntry| {
+            entry.data_set == data_set && entry.run_id == plan.run && entry.plan == plan_digest
+        };
+        match ledger.entries().get(earlier..) {
+            Some([mark]) if is_mark(mark) => Ok(Self {
+                ledger,
+                data_set,
+                earlier,
+            }),
+            _ => Err(ledger),
+        }
     }
 
     /// The ledger's entries, the mark among them.

@@ -2,8 +2,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use umbel_proto::chunk::{BlobAssembler, CHUNK_BYTES, ChunkError, chunks};
 use umbel_proto::message::BlobDigest;
+use umbel_proto::wire::chunk::{BlobAssembler, CHUNK_BYTES, ChunkError, chunks};
 
 fn blob(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|i| (i * 31 + i / 257) as u8).collect()

@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use prost::Message as _;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::convert::{BlobWish, UpdateAnnouncement, WireError};
 use umbel_proto::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome,
 };
 use umbel_proto::wire;
+use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement, WireError};
 
 fn any_digest() -> impl Strategy<Value = BlobDigest> {
     any::<[u8; 32]>().prop_map(BlobDigest::from)

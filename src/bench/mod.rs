@@ -17,9 +17,11 @@ use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
 use umbel_model::families::{Activation, BERT, Positions, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, ComputePrecision, Example, GradientSum, LoraConfig,
-    LoraTargets, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, ComputePrecision, Dropout, Example, GradientSum,
+    LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet,
+    gradient_sum,
 };
+use umbel_proto::classifier::TrainableKind;
 
 pub use device_peak::peak_gflops;
 pub use memory::peak_memory_mb;
@@ -142,13 +144,11 @@ pub fn named_size(name: &str) -> Option<TransformerSpec> {
 /// The trainable set of this name; adapters are of rank 8, on queries and values.
 ///
 /// # Errors
-/// [`ModelError::UnknownWord`].
+/// [`ModelError::Word`].
 pub fn named_set(name: &str) -> Result<TrainableSet, ModelError> {
-    let lora = || {
-        let targets = LoraTargets::parse(&["query", "value"])?;
-        LoraConfig::new(8, 16.0, targets, false, 1)
-    };
-    TrainableSet::named(name, (name == "lora").then(lora).transpose()?)
+    let kind: TrainableKind = name.parse()?;
+    let lora = (kind == TrainableKind::Lora).then(LoraConfig::default);
+    kind.with(lora).map_err(|e| ModelError::Lora(e.to_string()))
 }
 
 /// A word-piece tokeniser with next to no words: examples are random token ids.
@@ -167,8 +167,9 @@ impl Bench {
         let options = ClassifierOptions {
             labels: ["negative", "positive"].map(str::to_owned).to_vec(),
             pooling: self.pooling,
-            max_tokens: self.tokens,
-            dropout: 0.0,
+            max_tokens: MaxTokens::try_from(self.tokens)
+                .map_err(|e| ModelError::Config(e.to_string()))?,
+            dropout: Dropout::NONE,
             train: set,
         };
         let rng = &mut ChaCha12Rng::seed_from_u64(1);

@@ -45,9 +45,9 @@ pub fn operations(
         TrainableSet::Full => forward + back + weights,
         TrainableSet::Encoder => forward + back - lowest + weights,
         TrainableSet::Lora(lora) => {
-            let pairs = lora.targets().iter().count() as f64;
+            let pairs = lora.targets.iter().count() as f64;
             // Queries and values, as this command adapts.
-            let adapters = 2.0 * tokens * lora.rank() as f64 * 2.0 * hidden * pairs * layers;
+            let adapters = 2.0 * tokens * lora.rank.get() as f64 * 2.0 * hidden * pairs * layers;
             forward + back - lowest + 3.0 * adapters
         }
         TrainableSet::Bias => forward + back,

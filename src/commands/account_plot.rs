@@ -30,7 +30,7 @@ pub struct PlotQuestion {
     /// The probability with which the guarantee may fail.
     #[arg(long)]
     delta: f64,
-    /// The file that is written; standard output where there is none.
+    /// The file to write; standard output if left out.
     #[arg(long)]
     out: Option<PathBuf>,
 }

@@ -41,8 +41,8 @@ use super::print_json;
 /// A bound from one run is never tight, and stays below about ln(canaries / 3). The output says
 /// which bound a right mechanism is expected to give, and whether halved noise would be
 /// noticed. Where it wouldn't, audit more canaries, or fewer rounds with more noise: the code
-/// is the same. For the unit client there is an estimate besides (Andrew et al. 2023), which
-/// proves nothing, and decides nothing.
+/// is the same. For the unit client there is also an estimate (Andrew et al. 2023), which proves
+/// nothing and decides nothing.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -92,7 +92,7 @@ pub struct Audit {
     /// The probability with which the lower bound holds, 0.75 to below 1.
     #[arg(long, default_value_t = 0.95)]
     confidence: f64,
-    /// Make the audit repeatable. Canaries are nobody, so that this endangers nobody.
+    /// Make the audit repeatable. Canaries are nobody, so this endangers nobody.
     #[arg(long)]
     seed: Option<u64>,
     /// Print one JSON object, and show no progress bar.
@@ -156,8 +156,9 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
     refuse_no_privacy(config.privacy.unit)?;
     // Of the model, the mechanism needs nothing but the number of parameters, and that is as
     // many as there are canaries.
+    let labels = vec!["in".into(), "out".into()];
     let facts = ModelFacts {
-        labels: vec!["in".into(), "out".into()],
+        options: config.model.options(labels, None)?,
         parameters: command.canaries,
         layout: BlobDigest::of(b"canaries"),
         base: BasePlan {
@@ -165,24 +166,27 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
             certificate: None,
         },
     };
-    let plan = config::plan(&config, &facts)?;
+    let plan = config::plan(&config, facts)?;
+    let promise = plan
+        .protection
+        .ok_or_else(|| wrong("the plan promises nothing"))?;
     let mechanism = AuditedMechanism {
-        noise_multiplier: sigma(plan.total_noise_multiplier())?,
-        sampling_rate: rate(plan.accounted_sampling_rate())?,
+        noise_multiplier: promise.noise_multiplier,
+        sampling_rate: plan.accounted_sampling_rate(),
         rounds: plan.draws(),
-        clipping_norm: norm(plan.privacy.clipping_norm)?,
-        unit: plan.privacy.unit,
-        placement: plan.privacy.placement,
-        adjacency: plan.privacy.adjacency,
+        clipping_norm: promise.clipping_norm,
+        unit: promise.unit,
+        placement: promise.placement,
+        adjacency: promise.adjacency,
     };
     let divisor = divisor(&config, command.canaries, mechanism.sampling_rate);
-    let settings = settings(command, mechanism, plan.privacy.delta)?;
+    let settings = settings(command, mechanism, promise.budget.delta().get())?;
     Ok(Subject { settings, divisor })
 }
 
 /// The public divisor of a configuration: canaries stand in for the units that it expects.
 fn divisor(config: &RunConfig, canaries: usize, rate: SamplingRate) -> f64 {
-    let expected = config.training.expected_batch;
+    let expected = config.training.expected_batch.map(|batch| batch.get());
     expected.unwrap_or_else(|| AuditSettings::public_divisor(canaries, rate))
 }
 

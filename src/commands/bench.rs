@@ -45,8 +45,8 @@ pub struct BenchCommand {
     /// Tokens of every example.
     #[arg(long, default_value = "64")]
     tokens: NonZero<usize>,
-    /// How an example becomes one vector: mean, cls or pooler. With the latter two the last layer
-    /// goes no further than keys and values with tokens that nobody reads.
+    /// How an example becomes one vector: mean, cls or pooler. With cls and pooler, the last layer
+    /// computes only keys and values for tokens that nobody reads.
     #[arg(long, default_value = "mean")]
     pooling: Pooling,
     /// What is trained: full, encoder, lora, bias, head. Several with commas.

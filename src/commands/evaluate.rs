@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::config::EvaluationFile;
-use umbel_coordinator::evaluation::{EvaluationError, PublicData, Scores};
+use umbel_coordinator::observe::evaluation::{EvaluationError, PublicData, Scores};
 use umbel_model::data::{LabelSet, TableSchema};
 use umbel_model::{Classifier, DeviceChoice};
 use umbel_proto::exit_code::ExitKind;

@@ -9,6 +9,7 @@ mod audit_report;
 pub mod bench;
 pub mod evaluate;
 pub mod predict;
+pub mod settings;
 pub mod simulate;
 pub mod verify;
 

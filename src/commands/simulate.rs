@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use umbel::failure::Failure;
 use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
 use umbel_coordinator::config;
-use umbel_coordinator::recorder::Metric;
-use umbel_coordinator::run_report::RunReport;
+use umbel_coordinator::observe::recorder::Metric;
+use umbel_coordinator::report::run_report::RunReport;
 use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_proto::exit_code::ExitKind;
 
@@ -27,7 +27,8 @@ use super::print_json;
 Examples:
   umbel simulate examples/sentiment/run.toml
   umbel simulate run.toml --set privacy.epsilon=3 --seed 7
-  umbel simulate run.toml --set run.rounds=20 --json | jq .accuracy")]
+  umbel simulate run.toml --set run.rounds=20 --json | jq .accuracy
+  umbel simulate run.toml --resume runs/demo-20260131-101500")]
 pub struct Simulate {
     /// The run's configuration (TOML).
     config: PathBuf,
@@ -40,8 +41,8 @@ pub struct Simulate {
     /// Where to train: auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
-    /// In what training multiplies matrices there: f32; or on a GPU that computes in it, and with
-    /// the units client and none, f16 or bf16.
+    /// The format in which training multiplies matrices there: f32, or f16 or bf16 on a GPU that
+    /// computes in it.
     #[arg(long, default_value_t)]
     precision: ComputePrecision,
     /// Clients that train at a time [default: one a core].
@@ -51,8 +52,11 @@ pub struct Simulate {
     /// fewer rows pass through the model at once. The models of the others come on top.
     #[arg(long, value_name = "SIZE")]
     memory: Option<ByteSize>,
-    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so that its spending
-    /// begins at 0.
+    /// Go on with a run that was cut off, in its folder, by the same configuration and seed.
+    #[arg(long, value_name = "RUN_DIR")]
+    resume: Option<PathBuf>,
+    /// `privacy.data_set` is other data than any that `privacy.ledger` knows, so its spending begins
+    /// at 0.
     #[arg(long)]
     new_data_set: bool,
     /// Folder in which the run's folder is made [default: run.out].
@@ -74,9 +78,10 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
         precision: command.precision,
         parallel: command.parallel,
         memory: command.memory.map(|size| size.as_u64()),
+        resume: command.resume.clone(),
         new_data_set: command.new_data_set,
     };
-    let mut watcher = Watcher::new(loaded.config.run.rounds, command.json);
+    let mut watcher = Watcher::new(loaded.config.run.rounds.get(), command.json);
     let report = simulate(&loaded.config, &options, &mut |progress| {
         watcher.show(&progress);
     });

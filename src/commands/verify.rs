@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
-use umbel_coordinator::verify::{Known, VerifyError, verify};
+use umbel_coordinator::certificate::verify::{Known, VerifyError, verify};
 use umbel_privacy::certificate::examine::{BETWEEN_RUNS, EXPOSED};
 use umbel_privacy::certificate::{Certificate, Check, Examination, Guarantee, PublicKey};
 use umbel_proto::exit_code::ExitKind;
@@ -16,11 +16,10 @@ use super::print_json;
 /// Verify the folder of a run against its certificate
 ///
 /// Reads the signed certificate, the ledger, the plan and every released file. Derives from the
-/// plan what the ledger's entries and the certificate must say, computes epsilon again, with
-/// that of the runs which the base model descends from, and says what holds. What sites signed is
-/// held against it, too. A use of the data
-/// set without protection is said first. It trusts nothing but the keys that you give. Ends with
-/// exit code 10 if anything fails.
+/// plan what the ledger's entries and the certificate must say, computes epsilon again (with that
+/// of the runs which the base model descends from), compares what the sites signed, and says what
+/// holds. A use of the data set without protection comes first. Trusts nothing but the keys that
+/// you give. Ends with exit code 10 if anything fails.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -32,15 +31,15 @@ pub struct Verify {
     /// The run's folder.
     run: PathBuf,
     /// The signer's public key: its 64 digits, or a file that holds them (signing.pub).
-    /// Without it, it is shown that nothing was changed, not who signed.
+    /// Without it, you learn that nothing was changed, but not who signed.
     #[arg(long, value_name = "FILE|HEX")]
     key: Option<String>,
-    /// The ledger that the run was recorded in: it must go on where the run ended.
+    /// The ledger that the run was recorded in: it must continue where the run ended.
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
     /// A site's public key, which the site itself has told you: 64 digits, or a file that holds
-    /// them (site.pub). May be given for each site; one that signed with another key, or nothing,
-    /// fails.
+    /// them (site.pub). May be given for each site. A site that signed with another key, or not at
+    /// all, fails.
     #[arg(long = "site", value_name = "NAME=FILE|HEX")]
     sites: Vec<String>,
     /// Print one JSON object.

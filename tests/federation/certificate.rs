@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use umbel::coordinator::verify::{Known, verify};
+use umbel::coordinator::certificate::verify::{Known, verify};
 use umbel::privacy::certificate::{Examination, Outcome};
 use umbel::privacy::ledger::FileLedgerStorage;
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use umbel::coordinator::verify::{Known, verify};
+use umbel::coordinator::certificate::verify::{Known, verify};
 use umbel::privacy::certificate::key_file::load_or_make;
 use umbel::privacy::certificate::{Certificate, Examination, Outcome, SignedCertificate};
 use umbel::privacy::ledger::{LedgerEntry, MemoryLedgerStorage, chain};

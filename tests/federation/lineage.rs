@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use umbel::coordinator::verify::{Known, verify};
+use umbel::coordinator::certificate::verify::{Known, verify};
 use umbel::privacy::accountant::{Accountant, PldAccountant};
 use umbel::privacy::certificate::{Certificate, Guarantee, Outcome};
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::workbench::{PRIVATE_GRADIENTS, SITES, Workbench};
 
@@ -81,6 +83,129 @@ fn federation(bench: &Workbench, port: u16) -> PathBuf {
         fs::write(folder.join(format!("sites/{site}/client.toml")), text).expect("a file");
     }
     configuration
+}
+
+/// Starts the coordinator; what it says goes into a file, so that nobody has to read it.
+fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> Child {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(bench.path().join("coordinator.log"))
+        .expect("a log");
+    Command::new(binary("umbel-coordinator"))
+        .arg("serve")
+        .arg(configuration)
+        .args(["--seed", "11", "--json"])
+        .args(more)
+        .env_remove("RUST_LOG")
+        .current_dir(bench.path())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("the coordinator starts")
+}
+
+/// Waits until the coordinator has done so many rounds.
+fn wait_for_round(bench: &Workbench, round: usize) {
+    let begun = Instant::now();
+    loop {
+        let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();
+        if log.matches("round done").count() >= round {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "{log}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits for the coordinator's end, and returns its report.
+fn report(bench: &Workbench, coordinator: Child) -> serde_json::Value {
+    let output = coordinator.wait_with_output().expect("it ends");
+    let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();
+    assert!(output.status.success(), "{log}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {log}"))
+}
+
+const EIGHT: [&str; 2] = ["--set", "run.rounds=8"];
+
+/// The run of eight rounds was the simulation's, and every ledger has one charge a round.
+fn check_eight_rounds(bench: &Workbench, served: &serde_json::Value, clients: Processes) {
+    let mut clients = clients;
+    for client in clients.0.drain(..) {
+        let output = client.wait_with_output().expect("the client ends");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+    }
+    assert_eq!(served["rounds"], 8);
+    let simulated = bench.configuration("network", PRIVATE_GRADIENTS, &SITES);
+    let more = [&["--seed", "11"][..], &EIGHT].concat();
+    let simulated = bench.simulate(&simulated, &more);
+    assert_eq!(served["epsilon"], simulated["epsilon"]);
+    assert_eq!(served["participation"], simulated["participation"]);
+    assert_eq!(bench.weights(served), bench.weights(&simulated));
+    let of_coordinator = "federation/coordinator/ledger.jsonl".to_owned();
+    let of_sites = SITES.map(|site| format!("federation/sites/{site}/ledger.jsonl"));
+    for ledger in of_sites.iter().chain([&of_coordinator]) {
+        let text = fs::read_to_string(bench.path().join(ledger)).expect("a ledger");
+        let round = |line: &str| {
+            let entry: serde_json::Value = serde_json::from_str(line).expect("an entry");
+            entry["round"].as_u64().expect("a round")
+        };
+        let rounds: Vec<u64> = text.lines().map(round).collect();
+        assert_eq!(rounds, [1, 2, 3, 4, 5, 6, 7, 8], "{ledger}");
+    }
+    let folder = bench
+        .path()
+        .join(served["run_dir"].as_str().expect("a folder"));
+    let metrics = fs::read_to_string(folder.join("metrics.jsonl")).expect("metrics");
+    assert_eq!(metrics.lines().count(), 8);
+    assert!(
+        !folder.join("journal").exists(),
+        "nothing is left to go on with"
+    );
+    verified(bench, served);
+}
+
+#[test]
+fn a_coordinator_that_is_killed_goes_on_and_the_sites_come_back() {
+    let bench = Workbench::new(12);
+    let configuration = federation(&bench, free_port());
+    let mut first = start_coordinator(&bench, &configuration, &EIGHT);
+    let clients = start_clients(&bench);
+    // SIGKILL, in the middle of round 3.
+    wait_for_round(&bench, 2);
+    first.kill().expect("it runs");
+    first.wait().expect("it ends");
+    let second = start_coordinator(&bench, &configuration, &EIGHT);
+    let served = report(&bench, second);
+    check_eight_rounds(&bench, &served, clients);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_coordinator_that_is_asked_to_stop_ends_well_and_goes_on_later() {
+    let bench = Workbench::new(12);
+    let configuration = federation(&bench, free_port());
+    let first = start_coordinator(&bench, &configuration, &EIGHT);
+    let clients = start_clients(&bench);
+    wait_for_round(&bench, 2);
+    let asked = Command::new("kill")
+        .args(["-TERM", &first.id().to_string()])
+        .status();
+    assert!(asked.expect("kill starts").success());
+    let output = first.wait_with_output().expect("it ends");
+    let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert!(log.contains("start the same command again"), "{log}");
+    // Another plan is refused; nothing of the run is touched.
+    let other = start_coordinator(&bench, &configuration, &["--set", "run.rounds=9"]);
+    let output = other.wait_with_output().expect("it ends");
+    let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();
+    assert_eq!(output.status.code(), Some(2), "{log}");
+    assert!(log.contains("has an unfinished run by plan"), "{log}");
+    let second = start_coordinator(&bench, &configuration, &EIGHT);
+    let served = report(&bench, second);
+    check_eight_rounds(&bench, &served, clients);
 }
 
 fn start_clients(bench: &Workbench) -> Processes {

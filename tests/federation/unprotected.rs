@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use umbel::coordinator::verify::{Known, verify};
+use umbel::coordinator::certificate::verify::{Known, verify};
 use umbel::privacy::certificate::Outcome;
 use umbel::privacy::ledger::chain;
 use umbel::privacy::{MechanismEvent, PrivacyUnit};

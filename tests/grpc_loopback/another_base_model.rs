@@ -11,56 +11,19 @@ use umbel_client::site_ledger::LedgerPlace;
 use umbel_model::ComputePrecision;
 use umbel_model::data::TableSchema;
 use umbel_privacy::certificate::key_file;
-use umbel_privacy::combination::Summed;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ModelFile};
-use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::plan::Plan;
 
 use crate::coordinator::{Call, Coordinator, Script, certificates, north, security};
 
 /// A plan that says that it trains from these weights.
 fn plan_from(weights: BlobDigest) -> Plan {
-    Plan {
-        run: "lie".into(),
-        rounds: 1,
-        summed: Summed::Gradients,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::Record,
-            placement: NoisePlacement::Central,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon: 8.0,
-            delta: 1e-5,
-            noise_multiplier: 2.0,
-            allow_weak_noise: false,
-            sampling_rate: 1.0,
-            clipping_norm: 1.0,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights,
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 8,
-            dropout: 0.0,
-            parameters: 3,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 1,
-            max_units: 4,
-            clean: false,
-            optimisation: None,
-        },
-        seed: None,
-    }
+    let example = include_bytes!("../../proto/plan.example.json");
+    let example = Plan::from_json(example).unwrap();
+    example
+        .changed(|plan| plan.classifier.base.weights = weights)
+        .unwrap()
 }
 
 fn settings(folder: &Path) -> SiteSettings {
@@ -86,7 +49,7 @@ fn settings(folder: &Path) -> SiteSettings {
         memory: None,
         compute: Arc::new(ComputeSlots::new(1)),
         unix_seconds: || 1_700_000_000,
-        signing_key: key_file::new_key().unwrap(),
+        signing_key: Arc::new(key_file::new_key().unwrap()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use umbel_client::grpc::GrpcTransport;
 use umbel_client::transport::{Transport, TransportError};
+use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, Receipt, Update};
 
 use crate::coordinator::{
@@ -99,5 +100,5 @@ fn patience_with_a_coordinator_that_stays_away_ends() {
         other => panic!("{other}"),
     }
     // Saying goodbye to nobody is no error.
-    client.leave();
+    client.leave(Departure::Unsaid);
 }

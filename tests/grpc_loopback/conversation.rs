@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbel_client::grpc::{ClientIdentity, ConnectionSettings, GrpcTransport};
 use umbel_client::transport::Transport;
 use umbel_coordinator::grpc::Security;
+use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, ClientId, Ending, ModelFile, Receipt, Task, Update};
 
 use crate::coordinator::{Call, Coordinator, Script, blob, certificates, hello, north, security};
@@ -49,7 +50,7 @@ fn a_client_joins_trains_and_ends_and_every_byte_is_counted_on_both_sides() {
     assert_eq!(client.submit(&update).unwrap(), Receipt::Accepted);
     assert_eq!(client.submit(&update).unwrap(), Receipt::Duplicate);
     assert_eq!(client.next_task().unwrap(), finished);
-    client.leave();
+    client.leave(Departure::Budget);
 
     let name: ClientId = "north".parse().unwrap();
     let submitted = Call::Submit(name.clone(), update);
@@ -62,7 +63,7 @@ fn a_client_joins_trains_and_ends_and_every_byte_is_counted_on_both_sides() {
         submitted.clone(),
         submitted,
         Call::NextTask(name.clone()),
-        Call::Leave(name),
+        Call::Leave(name, Departure::Budget),
     ];
     assert!(script.calls() == expected);
     let traffic = client.traffic();

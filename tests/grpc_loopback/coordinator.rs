@@ -16,6 +16,7 @@ use umbel_coordinator::grpc::{
 use umbel_coordinator::init::{InitOptions, InitReport, init};
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
     BlobDigest, ClientId, CoordinatorLedger, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
@@ -52,7 +53,7 @@ pub(crate) enum Call {
     Blob(BlobDigest),
     Submit(ClientId, Update),
     Countersign(Box<Countersignature>),
-    Leave(ClientId),
+    Leave(ClientId, Departure),
 }
 
 impl Script {
@@ -133,8 +134,8 @@ impl Federation for Script {
         receipt
     }
 
-    fn leave(&self, client: &ClientId) {
-        self.note(Call::Leave(client.clone()));
+    fn leave(&self, client: &ClientId, why: Departure) {
+        self.note(Call::Leave(client.clone(), why));
     }
 }
 

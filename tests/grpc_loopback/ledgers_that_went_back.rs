@@ -93,7 +93,7 @@ fn a_site_signs_what_it_was_told_and_did() {
     assert_eq!(statement.client, "north");
     assert_eq!(
         *statement.plan_sha256.as_bytes(),
-        *offered.digest().as_bytes()
+        *offered.plan.digest().as_bytes()
     );
     assert_eq!(
         statement.coordinator.ledger,

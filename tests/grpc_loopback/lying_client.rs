@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use umbel_client::grpc::{ClientIdentity, ConnectionSettings, GrpcTransport};
 use umbel_client::transport::Transport;
-use umbel_coordinator::serve::{ServeOptions, serve};
+use umbel_coordinator::run::conduct::Conducted;
+use umbel_coordinator::run::place::Beginning;
+use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::{Ending, Task};
 
@@ -26,13 +28,17 @@ fn polling_for_tasks_costs_nothing_and_each_attempt_counts_once() {
          [serve]\nlisten = \"127.0.0.1:{port}\"\ntls = false\n"
     );
     let options = ServeOptions {
+        beginning: Beginning::GoOn,
         new_data_set: false,
         config: bench.configuration("polled", 3, &sections),
         overrides: Vec::new(),
         seed: None,
         device: "cpu".parse().unwrap(),
     };
-    let serving = thread::spawn(move || serve(&options));
+    let serving = thread::spawn(move || match serve(&options) {
+        Ok(Conducted::Ended(report)) => report,
+        other => panic!("{other:?}"),
+    });
     let mut settings = ConnectionSettings::new(
         format!("http://127.0.0.1:{port}"),
         ClientIdentity::Name(north()),
@@ -54,7 +60,7 @@ fn polling_for_tasks_costs_nothing_and_each_attempt_counts_once() {
     };
     assert!(matches!(ending, Ending::Failed { .. }), "{ending:?}");
     assert!(polls > 20, "{polls}");
-    serving.join().unwrap().unwrap();
+    serving.join().unwrap();
 
     let ledger = fs::read(bench.path("ledger.jsonl")).unwrap();
     let entries = chain::verify(&ledger).unwrap().entries;

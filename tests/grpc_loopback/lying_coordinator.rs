@@ -43,7 +43,7 @@ fn a_plan_with_next_to_no_noise_is_refused_by_the_sites_policy() {
 
     // Where the policy allows it, the budget doesn't: one round alone costs 1,453.
     let mut careless = bench.site(3.0);
-    careless.policy.as_mut().unwrap().least_noise_multiplier = 0.0;
+    careless.policy.as_mut().unwrap().least_noise_multiplier = 0.0.try_into().unwrap();
     let (ending, got) = bench.play(careless, &offered, &[(1, 1)]);
     let refused = ending.unwrap_err();
     assert!(refused.starts_with("this site's ledger: "), "{refused}");
@@ -54,11 +54,13 @@ fn a_plan_with_next_to_no_noise_is_refused_by_the_sites_policy() {
 fn a_plan_that_hides_its_weak_noise_is_no_plan() {
     let bench = Bench::new();
     let mut offered = bench.offered("weak", 3, LOCAL);
-    offered.plan.privacy.noise_multiplier = 0.02;
+    let mut sent: serde_json::Value = serde_json::from_slice(&offered.sent).unwrap();
+    sent["protection"]["noise_multiplier"] = 0.02.into();
+    offered.sent = serde_json::to_vec(&sent).unwrap();
     let (ending, got) = bench.play(bench.site(3.0), &offered, &[(1, 1)]);
     let refused = ending.unwrap_err();
     assert!(
-        refused.contains("noise_multiplier is 0.02, below 0.3"),
+        refused.contains("the noise multiplier is 0.02, below 0.3"),
         "{refused}"
     );
     assert!(got.is_empty() && bench.entries().is_empty());
@@ -82,8 +84,7 @@ fn a_site_that_is_never_drawn_has_paid_for_all_rounds_and_keeps_it_so() {
         .play(bench.site(20.0), &offered.named("another"), &[])
         .0
         .unwrap();
-    let mut longer = offered.clone();
-    longer.plan.rounds = 30;
+    let longer = offered.changed(|plan| plan.rounds = 30.try_into().unwrap());
     bench.play(bench.site(20.0), &longer, &[]).0.unwrap();
     let paid = bench.entries().into_iter().map(|entry| draws(&entry.event));
     assert_eq!(paid.collect::<Vec<_>>(), [20, 20, 30]);
@@ -215,8 +216,7 @@ fn other_parameters_for_one_round_are_another_attempt_where_each_update_is_paid_
 
 /// A site that was asked for round 1, trains, and goes no further.
 fn trains_and_stops(bench: &Bench, offered: &Offered) -> Result<Vec<u8>, SiteError> {
-    let (plan, digest) = (offered.plan.clone(), offered.digest());
-    let mut site = Site::open(bench.site(6.0), plan, digest, &offered.files())?;
+    let mut site = Site::open(bench.site(6.0), offered.plan.clone(), &offered.files())?;
     let parameters = offered.parameters(1);
     match site.asked(1, BlobDigest::of(&parameters))? {
         Owed::Kept(update) => Ok(update),

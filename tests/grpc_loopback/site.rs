@@ -9,12 +9,12 @@ use std::sync::Arc;
 use umbel_client::compute::ComputeSlots;
 use umbel_client::grpc::{ClientIdentity, ConnectionSettings, GrpcTransport};
 use umbel_client::participate::{ClientError, participate};
-use umbel_client::policy::SitePolicy;
+use umbel_client::policy::{LeastNoise, SitePolicy};
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_coordinator::config;
 use umbel_coordinator::grpc::Security;
-use umbel_coordinator::prepare::{prepare, schema_of};
+use umbel_coordinator::run::prepare::{prepare, schema_of};
 use umbel_model::data::LabelSet;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelFiles};
 use umbel_privacy::certificate::key_file;
@@ -22,7 +22,7 @@ use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::{BlobDigest, ClientId, Ending, ModelFile, Task};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::{AgreedPlan, WrittenPlan};
 
 use crate::coordinator::{Call, Coordinator, Script};
 
@@ -37,7 +37,9 @@ pub(crate) type Updates = Vec<(u32, Vec<u8>)>;
 /// A run as it is offered.
 #[derive(Clone)]
 pub(crate) struct Offered {
-    pub(crate) plan: Plan,
+    pub(crate) plan: AgreedPlan,
+    /// The plan as it is sent, which a lying coordinator may have changed.
+    pub(crate) sent: Vec<u8>,
     files: Vec<(ModelFile, Arc<[u8]>)>,
 }
 
@@ -96,6 +98,7 @@ impl Bench {
             (described, Arc::from(content))
         };
         Offered {
+            sent: plan.bytes().to_vec(),
             plan,
             files: files.named().into_iter().map(file).collect(),
         }
@@ -111,10 +114,10 @@ impl Bench {
             schema: schema_of(&config),
             labels: Vec::new(),
             policy: Some(SitePolicy {
-                epsilon,
-                delta: 1e-5,
+                epsilon: epsilon.try_into().unwrap(),
+                delta: 1e-5.try_into().unwrap(),
                 least_unit: PrivacyUnit::Record,
-                least_noise_multiplier: 0.3,
+                least_noise_multiplier: LeastNoise::default(),
                 allow_central_noise: true,
                 allow_unprotected: false,
                 allow_seeded: false,
@@ -131,7 +134,7 @@ impl Bench {
             memory: None,
             compute: Arc::new(ComputeSlots::new(1)),
             unix_seconds: || 1_700_000_000,
-            signing_key: key_file::new_key().unwrap(),
+            signing_key: Arc::new(key_file::new_key().unwrap()),
         }
     }
 
@@ -187,14 +190,17 @@ pub(crate) fn got(script: &Script) -> Updates {
 impl Offered {
     /// The same run under another name.
     pub(crate) fn named(&self, name: &str) -> Self {
-        let mut other = self.clone();
-        other.plan.run = name.into();
-        other
+        self.changed(|plan| plan.run = name.parse().unwrap())
     }
 
-    /// The digest of the plan as it travels.
-    pub(crate) fn digest(&self) -> BlobDigest {
-        BlobDigest::of(&self.plan.to_json())
+    /// A run by another plan.
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut WrittenPlan)) -> Self {
+        let plan = AgreedPlan::from(self.plan.changed(change).unwrap());
+        Self {
+            sent: plan.bytes().to_vec(),
+            plan,
+            files: self.files.clone(),
+        }
     }
 
     /// Name and content of the model's files.
@@ -217,7 +223,7 @@ impl Offered {
     /// this number; then the run is over.
     pub(crate) fn script(&self, asked: &[(u32, u8)]) -> Script {
         let mut script = Script {
-            plan: self.plan.to_json(),
+            plan: self.sent.clone(),
             files: self.files.iter().map(|(file, _)| file.clone()).collect(),
             update_bytes: 1 << 30,
             ..Script::default()

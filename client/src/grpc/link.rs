@@ -12,11 +12,12 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::chunk::{BlobAssembler, chunks};
-use umbel_proto::convert::{BlobWish, UpdateAnnouncement, countersign_request};
+use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
 use umbel_proto::wire;
 use umbel_proto::wire::Message;
+use umbel_proto::wire::chunk::{BlobAssembler, chunks};
+use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement, countersign_request};
 use umbel_proto::wire::federation_client::FederationClient;
 use umbel_proto::wire::update_chunk::Part;
 
@@ -214,8 +215,8 @@ impl Link {
     }
 
     /// Says goodbye; whether it arrives doesn't matter.
-    pub(super) async fn leave(&self) {
-        let request = self.request(wire::LeaveRequest {});
+    pub(super) async fn leave(&self, why: Departure) {
+        let request = self.request(wire::LeaveRequest::from(why));
         let _ = self
             .answer(self.calls.clone().leave(request), GOODBYE)
             .await;

@@ -22,9 +22,10 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::chunk::BlobAssembler;
-use umbel_proto::convert::UpdateAnnouncement;
+use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::wire::chunk::BlobAssembler;
+use umbel_proto::wire::convert::UpdateAnnouncement;
 
 use crate::transport::{Transport, TransportError};
 use link::Link;
@@ -164,9 +165,9 @@ impl Transport for GrpcTransport {
         self.persist_by(&self.parting, async || self.link.countersign(signed).await)
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, why: Departure) {
         if let Some(runtime) = &self.runtime {
-            runtime.block_on(self.link.leave());
+            runtime.block_on(self.link.leave(why));
         }
     }
 }

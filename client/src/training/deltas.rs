@@ -4,14 +4,14 @@
 //! clipped and, under local noise, noised. For `record` and `group` each step is one of
 //! DP-SGD, so that the difference is post-processing of noised sums.
 
-use umbel_model::{Clipping, Optimiser, OptimiserConfig, gradient_sum};
+use umbel_model::{Clipping, Optimiser, gradient_sum};
 use umbel_privacy::clip::{ClipError, RawUpdate};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::Mechanism;
-use umbel_proto::plan::{LocalOptimisation, LocalOptimiser};
+use umbel_proto::method::LocalOptimisation;
+use umbel_proto::plan::mechanism::Mechanism;
 
 use super::{Adaptive, plain_batch, sampled_gradient_sum, take_up, to_lattice, unusable};
 use crate::site::{Site, SiteError};
@@ -21,23 +21,17 @@ pub(super) fn update(
     site: &mut Site,
     round: u32,
     start: &[f32],
-    adaptive: Adaptive,
+    (local, adaptive): (&LocalOptimisation, Adaptive),
 ) -> Result<LatticeVector, SiteError> {
-    let local = site
-        .plan
-        .local
-        .optimisation
-        .clone()
-        .ok_or_else(|| SiteError::Plan("`deltas` without local steps".into()))?;
-    let mechanism = site.plan.mechanism()?;
-    match (mechanism, site.plan.privacy.unit) {
+    let mechanism = site.plan.mechanism().cloned();
+    match (mechanism, site.plan.unit()) {
         (Some(m), PrivacyUnit::Record | PrivacyUnit::Group) => {
-            private_steps(site, round, start, &local, &m)
+            private_steps(site, round, start, local, &m)
         }
-        (Some(m), _) => whole_client(site, round, start, &local, (&m, adaptive)),
+        (Some(m), _) => whole_client(site, round, start, local, (&m, adaptive)),
         (None, _) => {
-            let delta = plain_steps(site, round, start, &local)?;
-            to_lattice(round, &widen(&delta), site.plan.submitted_step()?)
+            let delta = plain_steps(site, round, start, local)?;
+            to_lattice(round, &widen(&delta), site.plan.submitted_step())
         }
     }
 }
@@ -55,7 +49,7 @@ fn private_steps(
     let mut dropout = site.randomness(round, "dropout")?;
     let mut noise = site.randomness(round, "noise")?;
     let mut parameters = start.to_vec();
-    let mut optimiser = Optimiser::new(optimiser_of(local), parameters.len());
+    let mut optimiser = Optimiser::new(*local, parameters.len());
     // One entry for all steps of the round, before the first; each step uses up its share.
     let spent = site.ledger.spend(round)?;
     for step in spent.into_iter().flat_map(Spent::into_steps) {
@@ -65,12 +59,12 @@ fn private_steps(
         found.recycle();
         let released =
             release(sum, &mechanism.noise, step, &mut noise).map_err(|e| unusable(round, e))?;
-        let gradient = mean(&released.to_f64(mechanism.step), local.batch);
-        optimiser.step(&mut parameters, &gradient, local.learning_rate);
+        let gradient = mean(&released.to_f64(mechanism.step), local.batch.get());
+        optimiser.step(&mut parameters, &gradient);
         take_up(site, round, &parameters)?;
     }
     let delta = difference(&parameters, start);
-    to_lattice(round, &widen(&delta), site.plan.submitted_step()?)
+    to_lattice(round, &widen(&delta), site.plan.submitted_step())
 }
 
 /// The unit is the whole client: plain steps, then one clipped difference.
@@ -90,7 +84,7 @@ fn whole_client(
     let vector = clipped
         .quantize(mechanism.step)
         .map_err(|e| unusable(round, e))?;
-    let (NoisePlacement::Local, Some(spent)) = (site.plan.privacy.placement, spent) else {
+    let (NoisePlacement::Local, Some(spent)) = (mechanism.protection.placement, spent) else {
         return Ok(vector);
     };
     let mut noise = site.randomness(round, "noise")?;
@@ -124,9 +118,9 @@ fn plain_steps(
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     let mut parameters = start.to_vec();
-    let mut optimiser = Optimiser::new(optimiser_of(local), parameters.len());
-    for _ in 0..local.steps {
-        let batch = plain_batch(site.examples.len(), local.batch, &mut sampling);
+    let mut optimiser = Optimiser::new(*local, parameters.len());
+    for _ in 0..local.steps.get() {
+        let batch = plain_batch(site.examples.len(), local.batch.get(), &mut sampling);
         let sum = gradient_sum(
             &site.model,
             &site.examples,
@@ -137,25 +131,10 @@ fn plain_steps(
         )?;
         let gradient = mean(&sum.sum, batch.len());
         sum.recycle();
-        optimiser.step(&mut parameters, &gradient, local.learning_rate);
+        optimiser.step(&mut parameters, &gradient);
         take_up(site, round, &parameters)?;
     }
     Ok(difference(&parameters, start))
-}
-
-fn optimiser_of(local: &LocalOptimisation) -> OptimiserConfig {
-    match local.optimiser {
-        LocalOptimiser::Sgd => OptimiserConfig::Sgd {
-            momentum: local.momentum,
-            weight_decay: local.weight_decay,
-        },
-        LocalOptimiser::AdamW => OptimiserConfig::Adam {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: local.weight_decay,
-        },
-    }
 }
 
 fn mean(sum: &[f64], count: usize) -> Vec<f64> {

@@ -3,7 +3,6 @@
 use umbel_model::GradientSum;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::release::release;
-use umbel_privacy::unit::NoisePlacement;
 
 use super::{Adaptive, sampled_gradient_sum, to_lattice, unusable};
 use crate::site::{Site, SiteError};
@@ -14,8 +13,8 @@ pub(super) fn update(
     round: u32,
     adaptive: Adaptive,
 ) -> Result<LatticeVector, SiteError> {
-    let mechanism = site.plan.mechanism()?;
-    let step = site.plan.submitted_step()?;
+    let mechanism = site.plan.mechanism().cloned();
+    let step = site.plan.submitted_step();
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     // Spend first: whatever happens below, what may leave this site is on record.
@@ -25,8 +24,8 @@ pub(super) fn update(
     let found = contribution(sum, adaptive);
     let sum = to_lattice(round, &found.sum, step)?;
     found.recycle();
-    match (mechanism, spent, site.plan.privacy.placement) {
-        (Some(m), Some(spent), NoisePlacement::Local) => {
+    match (mechanism, spent) {
+        (Some(m), Some(spent)) if site.plan.has_local_noise() => {
             let mut rng = site.randomness(round, "noise")?;
             let released =
                 release(sum, &m.noise, spent, &mut rng).map_err(|e| unusable(round, e))?;

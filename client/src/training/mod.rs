@@ -7,25 +7,24 @@ mod gradients;
 use rand::RngExt;
 use umbel_model::{Clipping, GradientSum, ModelError, gradient_sum};
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
-use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::{LatticeError, LatticeStep, LatticeVector};
-use umbel_privacy::poisson::{SamplingRate, poisson_sample};
+use umbel_privacy::poisson::poisson_sample;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_proto::mechanism::Mechanism;
-use umbel_proto::plan::ClippingRule;
+use umbel_proto::method::{ClippingRule, Method};
+use umbel_proto::plan::mechanism::Mechanism;
 
 use crate::site::{Site, SiteError};
 
 /// Trains, charges the site's ledger, and encodes what may be sent.
 pub(crate) fn train(site: &mut Site, round: u32, start: &[f32]) -> Result<Vec<u8>, SiteError> {
     let (parameters, threshold) = site.plan.start_of_round(start)?;
-    let adaptive = site.plan.adaptive_clipping()?.zip(threshold);
+    let adaptive = site.plan.adaptive_clipping().copied().zip(threshold);
     site.model.set_parameters(parameters)?;
-    let update = match site.plan.summed {
-        Summed::Gradients => gradients::update(site, round, adaptive)?,
-        Summed::Deltas => deltas::update(site, round, parameters, adaptive)?,
+    let update = match site.plan.method {
+        Method::Gradients => gradients::update(site, round, adaptive)?,
+        Method::Deltas(local) => deltas::update(site, round, parameters, (&local, adaptive))?,
     };
-    let width = site.plan.coordinate_width()?;
+    let width = site.plan.coordinate_width();
     update.encode(width).map_err(|e| unusable(round, e))
 }
 
@@ -41,19 +40,18 @@ fn sampled_gradient_sum(
     adaptive: Adaptive,
     (sampling, dropout): (&mut NoiseSource, &mut NoiseSource),
 ) -> Result<GradientSum, SiteError> {
-    let rate = SamplingRate::try_from(site.plan.privacy.sampling_rate)
-        .map_err(|e| SiteError::Plan(e.to_string()))?;
-    let drawn: Vec<Vec<usize>> = poisson_sample(site.units.len(), rate, sampling)
-        .into_iter()
-        .map(|unit| site.units[unit].clone())
-        .collect();
-    let clipping = match (mechanism, site.plan.privacy.clipping) {
-        (None, _) => Clipping::None,
-        (Some(_), ClippingRule::Flat) if let Some((_, threshold)) = adaptive => {
+    let drawn: Vec<Vec<usize>> =
+        poisson_sample(site.units.len(), site.plan.sampling_rate, sampling)
+            .into_iter()
+            .map(|unit| site.units[unit].clone())
+            .collect();
+    let clipping = match mechanism.map(|m| (m.protection.clipping, m.clipping_norm)) {
+        None => Clipping::None,
+        Some((ClippingRule::Flat, _)) if let Some((_, threshold)) = adaptive => {
             Clipping::Flat(threshold)
         }
-        (Some(m), ClippingRule::Flat) => Clipping::Flat(m.clipping_norm.with_slack()),
-        (Some(m), ClippingRule::Automatic) => Clipping::Automatic(m.clipping_norm.with_slack()),
+        Some((ClippingRule::Flat, norm)) => Clipping::Flat(norm.with_slack()),
+        Some((ClippingRule::Automatic, norm)) => Clipping::Automatic(norm.with_slack()),
     };
     Ok(gradient_sum(
         &site.model,

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RunConfig, check};
+use umbel_proto::settings;
+
+use super::RunConfig;
 
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +84,11 @@ pub fn load(
     }
     // Without overrides the text itself is parsed again, for errors that show line and column.
     let mut config: RunConfig = if overrides.is_empty() {
-        toml::from_str(&text).map_err(|e| invalid(e.to_string()))?
+        toml::from_str(&text).map_err(|e| invalid(told(&e)))?
     } else {
         table
             .try_into()
-            .map_err(|e: toml::de::Error| invalid(e.to_string()))?
+            .map_err(|e: toml::de::Error| invalid(told(&e)))?
     };
     if seed.is_some() {
         config.run.seed = seed;
@@ -96,8 +98,13 @@ pub fn load(
         _ => PathBuf::from("."),
     };
     resolve(&mut config, &folder);
-    check::check(&config)?;
+    config.check()?;
     Ok(LoadedConfig { config, folder })
+}
+
+/// What is wrong, with the key that was meant where there is no such key.
+fn told(error: &toml::de::Error) -> String {
+    settings::explained(&error.to_string(), &super::settings())
 }
 
 /// Makes every path of the file relative to the working folder rather than to the file.
@@ -157,6 +164,8 @@ fn drop_promise(table: &mut toml::Table) {
         privacy.remove("epsilon");
         privacy.remove("noise_multiplier");
         privacy.remove("rows_per_group");
+        privacy.remove("clipping");
+        privacy.remove("adaptive_clipping");
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use umbel_proto::chunk::chunks;
 use umbel_proto::wire::BlobChunk;
+use umbel_proto::wire::chunk::chunks;
 
 use super::TrafficMeter;
 

@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use umbel_privacy::certificate::Countersignature;
-use umbel_proto::convert::BlobWish;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{ClientId, Hello, Receipt};
 use umbel_proto::wire;
+use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::federation_server::Federation as FederationCalls;
 
 use super::TrafficMeter;
@@ -109,6 +110,7 @@ fn refused(refusal: Refusal) -> Status {
         RefusalKind::Foreign => Status::permission_denied(refusal.reason),
         RefusalKind::Mismatch => Status::failed_precondition(refusal.reason),
         RefusalKind::Missing => Status::not_found(refusal.reason),
+        RefusalKind::Away => Status::unavailable(refusal.reason),
     }
 }
 
@@ -221,8 +223,9 @@ impl FederationCalls for FederationService {
         &self,
         request: Request<wire::LeaveRequest>,
     ) -> Result<Response<wire::LeaveReply>, Status> {
-        let (client, _) = self.open(request)?;
-        self.blocking(move |federation| federation.leave(&client))
+        let (client, message) = self.open(request)?;
+        let why = Departure::from(message);
+        self.blocking(move |federation| federation.leave(&client, why))
             .await?;
         Ok(self.answer(wire::LeaveReply {}))
     }

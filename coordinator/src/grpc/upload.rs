@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
-use umbel_proto::chunk::{BlobAssembler, ChunkError};
-use umbel_proto::convert::UpdateAnnouncement;
 use umbel_proto::message::{ClientId, Update};
 use umbel_proto::wire::UpdateChunk;
+use umbel_proto::wire::chunk::{BlobAssembler, ChunkError};
+use umbel_proto::wire::convert::UpdateAnnouncement;
 use umbel_proto::wire::update_chunk::Part;
 
 use super::TrafficMeter;
@@ -176,7 +176,7 @@ mod tests {
         let upload = runtime.block_on(receive(stream, 5, STALL, &TrafficMeter::default()));
         let reason = refusal(upload);
         assert!(
-            reason.contains("6 bytes are announced, but 5 is the most"),
+            reason.contains("6 bytes are announced, but at most 5 are accepted"),
             "{reason}"
         );
     }

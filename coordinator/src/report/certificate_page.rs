@@ -9,7 +9,7 @@ use super::layout::{number, parameters, section, table};
 use super::page;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
-use crate::run_folder::readable_time;
+use crate::store::run_folder::readable_time;
 
 /// The whole document.
 pub(super) fn document(certificate: &Certificate, run: &RunSummary) -> String {
@@ -71,7 +71,7 @@ fn spent(certificate: &Certificate) -> Html {
         true => {
             "Several runs used these rows. What holds over all of them is the budget, which the \
              filter between runs keeps; the first figure says how much of it is spent so far, as \
-             far as this coordinator's ledger knows, and is no guarantee by itself."
+             far as this coordinator's ledger knows. That figure alone is no guarantee."
         }
         false => {
             "The first figure is the one that counts: this run is the only one on these rows \
@@ -148,7 +148,7 @@ fn mechanism_rows(guarantee: &Guarantee) -> [(&'static str, String); 6] {
         (
             "randomness",
             if guarantee.seeded {
-                "a seed: predictable, so that nobody is protected"
+                "a seed: predictable, so nobody is protected"
             } else {
                 "the operating system"
             }
@@ -183,7 +183,7 @@ fn participation(certificate: &Certificate) -> Html {
         ("signed what it was told, with key", false),
     ];
     let caption = "Every configured client. Compare each key with the one that the site itself \
-                   tells: umbel verify . --site NAME=KEY does.";
+                   gives you: umbel verify . --site NAME=KEY does that.";
     section(HEADING, table(caption, &heads, rows.collect()))
 }
 

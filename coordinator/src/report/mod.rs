@@ -11,6 +11,7 @@ mod html;
 mod layout;
 mod page;
 mod protection;
+pub mod run_report;
 mod run_summary;
 mod sections;
 mod svg;

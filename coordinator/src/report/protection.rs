@@ -1,7 +1,7 @@
 //! What a run protects, from whom, and what it doesn't: in sentences for everybody.
 
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::LEAST_NOISE_MULTIPLIER;
+use umbel_proto::plan::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
 use super::run_summary::{PrivacySummary, RunSummary};
@@ -138,7 +138,7 @@ fn headline(privacy: &PrivacySummary, unit: &Unit) -> String {
         }
         _ if has_weak_noise(privacy) => format!(
             "Next to no protection: the noise multiplier is {}, below {LEAST_NOISE_MULTIPLIER}, \
-             where a guarantee says nothing worth knowing.",
+             where a guarantee says next to nothing.",
             privacy
                 .noise_multiplier
                 .map_or(figures::NONE.into(), figures::parameter),
@@ -216,16 +216,16 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
     };
     let several = match privacy.spans_runs {
         true => format!(
-            " That is the budget over all runs on these rows, which is what holds. {} is spent of \
-             it so far, which is no guarantee by itself.",
+            " That is the budget over all runs on these rows, and the budget is what holds. {} \
+             of it is spent so far; that figure alone is no guarantee.",
             figures::epsilon(epsilon)
         ),
         false => String::new(),
     };
     format!(
-        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). So whatever they \
-         see was at most {} as likely {comparison}, but for a chance of about {delta}. Smaller is \
-         stronger.{several}",
+        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). So whatever \
+         they see was at most {} as likely {comparison}, except with a probability of about \
+         {delta}. Smaller is stronger.{several}",
         figures::epsilon(guaranteed),
         unit.one,
         privacy.adjacency,

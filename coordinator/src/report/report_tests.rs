@@ -127,8 +127,8 @@ fn the_first_lines_say_what_is_protected_and_what_is_not() {
         and so what it says. What is protected Against whom: anyone who sees every model that this \
         run released, whatever else they know. How well: epsilon 7.99 at delta 1e-5, for one row \
         added or removed (add-or-remove). So whatever they see was at most 2,925 times as likely \
-        with it as without it, but for a chance of about 1e-5. Smaller is stronger. What is not \
-        protected Against the coordinator: it sees each site&#39;s sum before the noise is added";
+        with it as without it, except with a probability of about 1e-5. Smaller is stronger. What \
+        is not protected Against the coordinator: it sees each site&#39;s sum before the noise is added";
     assert!(text.starts_with(expected), "{text}");
 }
 
@@ -167,7 +167,7 @@ fn of_several_runs_the_budget_is_what_holds_and_not_what_is_spent() {
     let text = words(&render(&second));
     assert!(text.contains("How well: epsilon 8.00"), "{text}");
     assert!(
-        text.contains("2.50 is spent of it so far, which is no guarantee"),
+        text.contains("2.50 of it is spent so far; that figure alone is no guarantee"),
         "{text}"
     );
     second.privacy.seeded = true;

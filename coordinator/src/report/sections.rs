@@ -95,7 +95,7 @@ fn epsilon_note(run: &RunSummary) -> String {
     let budget = run.privacy.epsilon_budget.map(figures::parameter);
     let budget = budget.map_or(String::new(), |budget| format!("of {budget}, "));
     let several = match run.privacy.spans_runs {
-        true => ", spent by several runs: no guarantee, which only the budget is",
+        true => ", spent by several runs: only the budget is a guarantee",
         false => "",
     };
     format!("{budget}{}{several}", run.privacy.adjacency)
@@ -276,7 +276,7 @@ pub(super) fn clients(run: &RunSummary) -> Html {
     if run.privacy.unit == PrivacyUnit::Client {
         let hidden = Html::element(
             "p",
-            "Who took part, and how often, is what this run hides, so that it isn't said here.",
+            "Who took part, and how often, is what this run hides, so it isn't shown here.",
         );
         return section("Who took part", [hidden, connections.collect()]);
     }

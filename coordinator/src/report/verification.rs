@@ -85,7 +85,7 @@ fn independent_accountant(run: &RunSummary) -> Option<Html> {
         p.accounted_sampling_rate
     );
     Some(Html::from([
-        Html::text("So it does with an accountant of other makers, Google's "),
+        Html::text("Another accountant computes it, too: Google's "),
         Html::element("code", "dp_accounting"),
         Html::text(" for Python:"),
         Html::element("pre", Html::element("code", code)),

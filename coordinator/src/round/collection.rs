@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use umbel_proto::message::{BlobDigest, ClientId};
 
 use super::event::{Participation, RefusedUpdate};
+use super::taken_up::OpenRound;
 
 /// A cohort and its updates so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +25,13 @@ pub struct Collection {
 struct Member {
     here: bool,
     update: Option<BlobDigest>,
+    /// Whether the round was closed without this member, before the run was taken up again.
+    shut_out: bool,
 }
 
 impl Member {
     fn is_awaited(&self) -> bool {
-        self.here && self.update.is_none()
+        self.here && self.update.is_none() && !self.shut_out
     }
 }
 
@@ -38,11 +41,35 @@ impl Collection {
         let member = |client: ClientId| {
             let here = present.contains(&client);
             let update = None;
-            (client, Member { here, update })
+            let shut_out = false;
+            let member = Member {
+                here,
+                update,
+                shut_out,
+            };
+            (client, member)
         };
-        let members: BTreeMap<_, _> = cohort.into_iter().map(member).collect();
+        Self::counted(cohort.into_iter().map(member).collect())
+    }
+
+    /// An attempt as it stood when the run was cut off. Whoever was here is expected back.
+    pub(super) fn taken_up(attempt: &OpenRound, present: &BTreeSet<ClientId>) -> Self {
+        let member = |client: &ClientId| {
+            let closed = attempt.closed.as_ref();
+            let member = Member {
+                // The updates that it was closed with are needed, whoever is here.
+                here: closed.is_some() || present.contains(client),
+                update: attempt.given.get(client).copied(),
+                shut_out: closed.is_some_and(|set| !set.contains(client)),
+            };
+            (client.clone(), member)
+        };
+        Self::counted(attempt.cohort.iter().map(member).collect())
+    }
+
+    fn counted(members: BTreeMap<ClientId, Member>) -> Self {
         Self {
-            given: 0,
+            given: members.values().filter(|m| m.update.is_some()).count(),
             awaited: members.values().filter(|m| m.is_awaited()).count(),
             members,
         }
@@ -61,7 +88,7 @@ impl Collection {
     /// Whether this client is in the cohort and hasn't given its update.
     pub fn lacks(&self, client: &ClientId) -> bool {
         let member = self.members.get(client);
-        member.is_some_and(|member| member.update.is_none())
+        member.is_some_and(|member| member.update.is_none() && !member.shut_out)
     }
 
     /// `Ok(true)` for an update that would be new, `Ok(false)` for one that was given already.
@@ -71,6 +98,9 @@ impl Collection {
         digest: &BlobDigest,
     ) -> Result<bool, RefusedUpdate> {
         let member = self.members.get(client).ok_or(RefusedUpdate::NotInCohort)?;
+        if member.shut_out {
+            return Err(RefusedUpdate::NotInCohort);
+        }
         match &member.update {
             None => Ok(true),
             Some(earlier) if earlier == digest => Ok(false),

@@ -7,6 +7,7 @@ use umbel_proto::message::{BlobDigest, ClientId, Ending};
 use super::collection::Collection;
 use super::event::{Action, Event, RefusedUpdate};
 use super::phase::Phase;
+use super::taken_up::{OpenRound, Stood};
 
 /// What a run demands of its rounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,53 @@ impl Engine {
             phase: Phase::Gathering,
             done: 0,
         }
+    }
+
+    /// A run that was cut off, and what is to be done first.
+    pub fn take_up(settings: RoundSettings, stood: Stood) -> (Self, Vec<Action>) {
+        let mut engine = Self::new(settings);
+        let known = |client: &ClientId| engine.settings.clients.contains(client);
+        engine.present = stood.present.into_iter().filter(known).collect();
+        engine.done = stood.done;
+        let actions = match stood.open {
+            Some(open) => engine.reopen(open),
+            // The driver looks at the last result once more before anybody hears of the end.
+            None if stood.done > 0 && stood.done >= engine.settings.rounds => {
+                engine.done = stood.done - 1;
+                engine.phase = Phase::Releasing { round: stood.done };
+                Vec::new()
+            }
+            None if stood.done > 0 => engine.ask_gate(stood.done + 1, 0),
+            None => {
+                engine.present.clear();
+                Vec::new()
+            }
+        };
+        (engine, actions)
+    }
+
+    /// Goes on with an attempt at a round, or with closing it.
+    fn reopen(&mut self, mut open: OpenRound) -> Vec<Action> {
+        open.cohort
+            .retain(|client| self.settings.clients.contains(client));
+        let again = Action::Open {
+            round: open.round,
+            attempt: open.attempt,
+            cohort: open.cohort.iter().cloned().collect(),
+        };
+        self.phase = Phase::Collecting {
+            round: open.round,
+            attempt: open.attempt,
+            collection: Collection::taken_up(&open, &self.present),
+        };
+        let mut actions = vec![again];
+        actions.extend(self.close_if_settled());
+        actions
+    }
+
+    /// What the run demands.
+    pub fn settings(&self) -> &RoundSettings {
+        &self.settings
     }
 
     /// Where the run stands.
@@ -180,6 +228,7 @@ impl Engine {
         let cohort: BTreeSet<ClientId> = drawn.into_iter().filter(known).collect();
         let open = Action::Open {
             round,
+            attempt,
             cohort: cohort.iter().cloned().collect(),
         };
         self.phase = Phase::Collecting {

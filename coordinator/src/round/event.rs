@@ -61,6 +61,8 @@ pub enum Action {
     Open {
         /// The round.
         round: u32,
+        /// Tries before this one.
+        attempt: u32,
         /// Who is to train.
         cohort: Vec<ClientId>,
     },

@@ -18,8 +18,10 @@ mod collection;
 mod engine;
 mod event;
 mod phase;
+mod taken_up;
 
 pub use collection::Collection;
 pub use engine::{Engine, RoundSettings};
 pub use event::{Action, Event, Participation, RefusedUpdate};
 pub use phase::Phase;
+pub use taken_up::{OpenRound, Stood};

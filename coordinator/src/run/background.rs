@@ -7,7 +7,7 @@ use std::thread::Scope;
 
 use super::observer::{Health, Observer};
 use super::summary::RoundSummary;
-use crate::hall::Hall;
+use crate::lobby::Lobby;
 
 /// An observer at work, seen from the driver.
 pub(super) struct Background {
@@ -29,7 +29,7 @@ impl Background {
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         observer: &'scope mut dyn Observer,
-        hall: Arc<Hall>,
+        lobby: Arc<Lobby>,
     ) -> Self {
         let (rounds, shown) = mpsc::channel::<RoundSummary>();
         let (found, verdicts) = mpsc::channel();
@@ -41,7 +41,7 @@ impl Background {
                     return;
                 }
                 // It may wait for clients' updates, which nobody needs if this one diverged.
-                hall.nudge();
+                lobby.nudge();
             }
         });
         Self {

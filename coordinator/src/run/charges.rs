@@ -1,17 +1,21 @@
 //! What a run costs: asked at the gate, paid before a round is released, on record at the end.
 
-use umbel_privacy::ledger::{FileLedgerStorage, Spent};
-use umbel_privacy::unit::NoisePlacement;
+use umbel_privacy::ledger::{EntryHash, LedgerStorage, Spent};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
 use super::RunError;
+use crate::store::{Results, RunStore};
+
+/// A ledger of whatever kind.
+pub type AnyLedgerStorage = Box<dyn LedgerStorage + Send>;
 
 /// The run's ledger, and what this run has paid.
 pub(super) struct Charges {
     /// `None` without privacy: then nothing costs anything.
-    ledger: Option<Spending<FileLedgerStorage>>,
-    placement: NoisePlacement,
+    ledger: Option<Spending<AnyLedgerStorage>>,
+    /// Whether sites add the noise, and pay as they are asked.
+    local_noise: bool,
     events_per_round: u32,
     /// Rounds' worth of noise that this run's entries pay for.
     paid_rounds: u32,
@@ -25,18 +29,22 @@ impl Charges {
     /// to be written into.
     pub(super) fn of(
         plan: &Plan,
-        ledger: Option<Spending<FileLedgerStorage>>,
+        ledger: Option<Spending<AnyLedgerStorage>>,
     ) -> Result<Self, RunError> {
         if plan.is_private() != ledger.is_some() {
             return Err(RunError::Privacy(
                 "a run with privacy needs a ledger, and one without must not have any".into(),
             ));
         }
+        let events_per_round = plan.events_per_round();
+        let paid = ledger.as_ref().map_or(0, Spending::paid_draws);
+        let paid = paid / u64::from(events_per_round.max(1));
         Ok(Self {
             ledger,
-            placement: plan.privacy.placement,
-            events_per_round: plan.events_per_round(),
-            paid_rounds: 0,
+            local_noise: plan.has_local_noise(),
+            events_per_round,
+            // What a run that is taken up again paid before.
+            paid_rounds: u32::try_from(paid).unwrap_or(u32::MAX),
         })
     }
 
@@ -68,12 +76,41 @@ impl Charges {
         let Some(ledger) = &mut self.ledger else {
             return Ok(None);
         };
-        let spent = match self.placement {
-            NoisePlacement::Central => ledger.spend(round, count, now)?,
-            NoisePlacement::Local => ledger.record(round, count, now)?,
+        let spent = if self.local_noise {
+            ledger.record(round, count, now)?
+        } else {
+            ledger.spend(round, count, now)?
         };
         self.paid_rounds = self.paid_rounds.saturating_add(rounds);
         Ok(Some(spent))
+    }
+
+    /// The token of a closed round that was cut off before its result was stored: of its entry
+    /// if the ledger has one already, else of one that is written now. `head` is where the
+    /// ledger stood when the round was closed.
+    pub(super) fn pay_again(
+        &mut self,
+        round: u32,
+        asked: u32,
+        now: u64,
+        (head, store): (Option<EntryHash>, &dyn RunStore),
+    ) -> Result<Option<Spent>, RunError> {
+        let (Some(ledger), Some(head)) = (&mut self.ledger, head) else {
+            return Ok(self.pay(round, asked, now)?);
+        };
+        if ledger.head_hash() == head {
+            return Ok(self.pay(round, asked, now)?);
+        }
+        tracing::info!(
+            round,
+            "its ledger entry is taken up: nothing was released for it"
+        );
+        Ok(Some(ledger.take_up(round, head, &Results(store))?))
+    }
+
+    /// Hash of the ledger's last entry.
+    pub(super) fn head_hash(&self) -> Option<EntryHash> {
+        self.ledger.as_ref().map(Spending::head_hash)
     }
 
     /// Records what sites spent in a round that came to nothing.
@@ -83,7 +120,9 @@ impl Charges {
         if let Some(ledger) = self.ledger.as_mut().filter(|_| rounds > 0) {
             match ledger.record(round, count, now) {
                 Ok(_) => self.paid_rounds = self.paid_rounds.saturating_add(rounds),
-                Err(e) => tracing::error!("what sites spent in vain can't be recorded: {e}"),
+                Err(e) => tracing::error!(
+                    "what sites spent on a round that came to nothing can't be recorded: {e}"
+                ),
             }
         }
     }
@@ -92,9 +131,10 @@ impl Charges {
     /// tried again costs it again. The run's figure is that of the site that spent most: the
     /// one that was asked most often. This is by how much the entries are behind it.
     fn unpaid(&self, asked: u32) -> u32 {
-        match self.placement {
-            NoisePlacement::Central => 0,
-            NoisePlacement::Local => asked.saturating_sub(self.paid_rounds),
+        if self.local_noise {
+            asked.saturating_sub(self.paid_rounds)
+        } else {
+            0
         }
     }
 

@@ -1,8 +1,7 @@
 //! Who is asked to train in a round.
 
-use umbel_privacy::poisson::{SamplingRate, poisson_sample};
+use umbel_privacy::poisson::poisson_sample;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::ClientId;
 use umbel_proto::plan::Plan;
 
@@ -10,7 +9,7 @@ use super::RunError;
 
 /// Whether cohorts are a Poisson draw of clients: only where the client is the unit.
 pub fn samples_clients(plan: &Plan) -> bool {
-    plan.privacy.unit == PrivacyUnit::Client && plan.privacy.sampling_rate < 1.0
+    plan.hides_clients() && !plan.sampling_rate.is_all()
 }
 
 /// Everybody, or a Poisson draw of them where the client is the unit.
@@ -23,10 +22,8 @@ pub(super) fn draw(
     if !samples_clients(plan) {
         return Ok(clients);
     }
-    let rate = SamplingRate::try_from(plan.privacy.sampling_rate)
-        .map_err(|e| RunError::Privacy(e.to_string()))?;
     let mut rng = randomness(plan, &format!("cohort/{round}/{attempt}"))?;
-    let drawn = poisson_sample(clients.len(), rate, &mut rng);
+    let drawn = poisson_sample(clients.len(), plan.sampling_rate, &mut rng);
     Ok(drawn.into_iter().map(|i| clients[i].clone()).collect())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::run::clock::Clock;
 
 /// A moment of the run's clock, or none.
 pub(super) struct Deadline<'a> {

@@ -2,43 +2,53 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use umbel_privacy::lattice::LatticeVector;
-use umbel_privacy::ledger::{FileLedgerStorage, Spent};
+use umbel_privacy::ledger::Spent;
 use umbel_privacy::noised::{NoPrivacy, Noised};
 use umbel_privacy::release::add_noise;
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
-use umbel_proto::mechanism::Mechanism;
-use umbel_proto::message::{ClientId, Ending};
-use umbel_proto::plan::Plan;
+use umbel_privacy::unit::NoisePlacement;
+use umbel_proto::message::{BlobDigest, ClientId, Ending};
+use umbel_proto::plan::AgreedPlan;
+use umbel_proto::plan::mechanism::Mechanism;
 use umbel_proto::spending::Spending;
 
 use super::RunError;
 use super::background::{Background, Verdict};
-use super::charges::Charges;
+use super::charges::{AnyLedgerStorage, Charges};
 use super::cohort;
 use super::deadline::Deadline;
 use super::kept::Kept;
-use super::observer::{Health, Observer, RoundStore};
+use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
-use super::summary::{Outcome, RoundSummary};
-use crate::clock::Clock;
+use super::summary::{Driven, Outcome, RoundSummary};
 use crate::config::RunConfig;
-use crate::hall::Hall;
+use crate::lobby::{Halt, Lobby};
 use crate::round::{Action, Event, Participation};
+use crate::run::clock::Clock;
+use crate::store::{Change, Checkpoint, OpenAttempt, RoundClosed, RoundOpened, RunStore, Told};
 
 /// Drives one run.
 pub struct Driver<'a> {
-    plan: Plan,
-    config: RunConfig,
-    hall: Arc<Hall>,
-    clock: &'a dyn Clock,
-    deadline: Deadline<'a>,
-    mechanism: Option<Mechanism>,
-    charges: Charges,
+    pub(super) plan: AgreedPlan,
+    pub(super) config: RunConfig,
+    pub(super) lobby: Arc<Lobby>,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) deadline: Deadline<'a>,
+    pub(super) mechanism: Option<Mechanism>,
+    pub(super) charges: Charges,
     paid: Option<PaidRound>,
-    model: ServerModel,
-    kept: Kept,
+    pub(super) model: ServerModel,
+    pub(super) kept: Kept,
+    pub(super) store: Arc<dyn RunStore>,
+    /// The attempt that was open when the run was cut off, until its round is released or it is
+    /// tried again.
+    pub(super) cut_off: Option<OpenAttempt>,
+    /// The attempt that is open.
+    pub(super) attempt: u32,
+    /// How long earlier processes drove this run.
+    pub(super) before: Duration,
 }
 
 /// A round between its payment and its release.
@@ -55,61 +65,74 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`RunError`] where plan, ledger and parameters don't fit together.
     pub fn new(
-        plan: Plan,
+        plan: AgreedPlan,
         config: RunConfig,
-        hall: Arc<Hall>,
-        ledger: Option<Spending<FileLedgerStorage>>,
+        lobby: Arc<Lobby>,
+        ledger: Option<Spending<AnyLedgerStorage>>,
         parameters: Vec<f32>,
-        clock: &'a dyn Clock,
+        (clock, store): (&'a dyn Clock, Arc<dyn RunStore>),
     ) -> Result<Self, RunError> {
+        lobby.keep_in(Arc::clone(&store));
         Ok(Self {
             model: ServerModel::new(&plan, &config, parameters)?,
-            mechanism: plan.mechanism()?,
+            mechanism: plan.mechanism().cloned(),
             charges: Charges::of(&plan, ledger)?,
             paid: None,
             kept: Kept::default(),
             deadline: Deadline::none(clock),
             plan,
             config,
-            hall,
+            lobby,
             clock,
+            store,
+            cut_off: None,
+            attempt: 0,
+            before: Duration::ZERO,
         })
     }
 
-    /// Runs to the end, whatever the end is. Results go into `store` before they are
-    /// published; `observer` looks at them afterwards, in a thread of its own.
+    /// Runs to the end, whatever the end is, from where the store says that the run stands.
+    /// Results are stored before they are published; `observer` looks at them afterwards, in a
+    /// thread of its own.
     ///
     /// # Errors
-    /// [`RunError`] only where the accounting itself fails; an exhausted budget, missing
-    /// clients or a full disk are endings.
-    pub fn drive(
-        self,
-        store: &mut dyn RoundStore,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, RunError> {
-        let hall = Arc::clone(&self.hall);
-        let outcome = thread::scope(|scope| {
-            let background = Background::start(scope, observer, Arc::clone(&hall));
-            self.run_to_end(store, background)
+    /// [`RunError`] where the accounting fails, and where what has to be durable can't be
+    /// stored; then the run can be gone on with. An exhausted budget and missing clients are
+    /// endings.
+    pub fn drive(mut self, observer: &mut dyn Observer) -> Result<Driven, RunError> {
+        let lobby = Arc::clone(&self.lobby);
+        let driven = self.take_up(observer).and_then(|last| {
+            thread::scope(|scope| {
+                let mut background = Background::start(scope, observer, Arc::clone(&lobby));
+                if let Some(last) = last {
+                    self.kept.published(&last);
+                    background.show(last);
+                }
+                self.run_to_end(background)
+            })
         });
-        if let Err(error) = &outcome {
+        match &driven {
+            Ok(_) => {}
+            Err(error) if error.is_storage() => lobby.halt(Halt::Store(error.to_string())),
             // Clients that wait for a task must not wait for ever.
-            hall.tell(Event::Broken(error.to_string()));
+            Err(error) => lobby.tell(Event::Broken(error.to_string())),
         }
-        outcome
+        driven
     }
 
-    fn run_to_end(
-        mut self,
-        store: &mut dyn RoundStore,
-        mut background: Background,
-    ) -> Result<Outcome, RunError> {
+    fn run_to_end(mut self, mut background: Background) -> Result<Driven, RunError> {
         self.deadline.set(self.config.federation.gather_seconds);
+        self.finish_last_release(&mut background);
         loop {
+            if let Some(halt) = self.lobby.halted()
+                && self.may_stop(&halt)
+            {
+                return self.stop(halt, &mut background);
+            }
             if let Some(verdict) = background.poll() {
                 self.heed(verdict);
             }
-            let Some(action) = self.hall.next_action(self.deadline.wait()) else {
+            let Some(action) = self.lobby.next_action(self.deadline.wait()) else {
                 self.check_deadline();
                 continue;
             };
@@ -119,21 +142,22 @@ impl<'a> Driver<'a> {
                     let clients = self.config.clients.iter();
                     let clients: Vec<ClientId> = clients.map(|c| c.name.clone()).collect();
                     let cohort = cohort::draw(&self.plan, clients, round, attempt)?;
-                    self.hall.tell(Event::CohortDrawn(cohort));
+                    self.lobby.tell(Event::CohortDrawn(cohort));
                 }
-                Action::Open { .. } => {
-                    self.deadline.set(self.config.federation.round_seconds);
-                    self.hall.offer_round(self.model.encoded());
-                }
+                Action::Open {
+                    round,
+                    attempt,
+                    cohort,
+                } => self.open(round, attempt, cohort)?,
                 Action::Count(_) => {}
-                Action::RecordSpend { round } => self.pay(round, &mut background),
+                Action::RecordSpend { round } => self.pay(round, &mut background)?,
                 Action::Release {
                     round,
                     participation,
-                } => self.release(round, participation, store, &mut background)?,
+                } => self.release(round, participation, &mut background)?,
                 Action::Finish(ending) => {
                     self.settle(&mut background);
-                    return Ok(self.outcome(ending));
+                    return Ok(Driven::Over(Box::new(self.outcome(ending))));
                 }
             }
         }
@@ -141,7 +165,7 @@ impl<'a> Driver<'a> {
 
     fn check_deadline(&mut self) {
         if self.deadline.has_passed() {
-            self.hall.tell(if self.hall.is_gathering() {
+            self.lobby.tell(if self.lobby.is_gathering() {
                 Event::GatheringOver
             } else {
                 Event::DeadlinePassed
@@ -158,13 +182,13 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn end_diverged(&self, round: u32) {
+    pub(super) fn end_diverged(&self, round: u32) {
         tracing::error!("{}", Ending::divergence(round));
-        self.hall.tell(Event::Diverged { round });
+        self.lobby.tell(Event::Diverged { round });
     }
 
     /// Waits until the last round's scores are known; says whether all is well.
-    fn settle(&mut self, background: &mut Background) -> bool {
+    pub(super) fn settle(&mut self, background: &mut Background) -> bool {
         if let Some(verdict) = background.wait() {
             self.heed(verdict);
         }
@@ -172,34 +196,90 @@ impl<'a> Driver<'a> {
     }
 
     fn ask_gate(&mut self, background: &mut Background) -> Result<(), RunError> {
-        if self.charges.allow_a_round(self.hall.most_asked())? {
-            self.hall.tell(Event::RoundPermitted);
+        if self.charges.allow_a_round(self.lobby.most_asked())? {
+            self.lobby.tell(Event::RoundPermitted);
         } else if self.settle(background) {
-            self.hall.tell(Event::BudgetExhausted);
+            self.lobby.tell(Event::BudgetExhausted);
         }
+        Ok(())
+    }
+
+    /// Journals an attempt, and offers the round to its cohort.
+    fn open(&mut self, round: u32, attempt: u32, cohort: Vec<ClientId>) -> Result<(), RunError> {
+        let seconds = self.config.federation.round_seconds;
+        let encoded = self.model.encoded();
+        let parameters = BlobDigest::of(&encoded);
+        self.attempt = attempt;
+        let again = self.cut_off.take_if(|cut_off| {
+            let opened = &cut_off.opened;
+            (opened.round, opened.attempt) == (round, attempt)
+        });
+        if let Some(again) = again {
+            self.check_start(&again, parameters)?;
+            self.cut_off = Some(again);
+        } else {
+            self.store.commit(Change::Opened(RoundOpened {
+                round,
+                attempt,
+                cohort,
+                present: self.lobby.present(),
+                parameters,
+                deadline: self.clock.unix_seconds().saturating_add(seconds),
+            }))?;
+        }
+        self.deadline.set(seconds);
+        self.lobby.offer_round(encoded);
         Ok(())
     }
 
     /// Writes the round's entry, once it is certain that the round has a sum, and that it
     /// didn't begin with a model that is beyond help.
-    fn pay(&mut self, round: u32, background: &mut Background) {
+    fn pay(&mut self, round: u32, background: &mut Background) -> Result<(), RunError> {
         self.deadline.clear();
         if !self.settle(background) {
             // The engine knows, and this action was queued before.
-            return;
+            return Ok(());
         }
-        let sum = match self.hall.take_sum() {
+        let sum = match self.lobby.take_sum() {
             Ok(sum) => sum,
-            Err(lost) => return self.hall.tell(Event::Broken(lost.to_string())),
-        };
-        let (asked, now) = (self.hall.most_asked(), self.clock.unix_seconds());
-        match self.charges.pay(round, asked, now) {
-            Ok(spent) => {
-                self.paid = Some(PaidRound { sum, spent });
-                self.hall.tell(Event::SpendRecorded);
+            Err(lost) => {
+                self.lobby.tell(Event::Broken(lost.to_string()));
+                return Ok(());
             }
-            Err(e) => self.hall.tell(Event::Broken(e.to_string())),
+        };
+        let spent = match self.close_and_pay(round) {
+            Err(RunError::Spending(why)) if why.is_exhausted() => {
+                self.lobby.tell(Event::Broken(why.to_string()));
+                return Ok(());
+            }
+            spent => spent?,
+        };
+        if let Some(spent) = &spent {
+            self.store.commit(Change::Spent(spent.hash()))?;
         }
+        self.paid = Some(PaidRound { sum, spent });
+        self.lobby.tell(Event::SpendRecorded);
+        Ok(())
+    }
+
+    /// Journals what the round was closed with, and pays for it; if both, or only the first, was
+    /// done before the run was cut off, that stands.
+    fn close_and_pay(&mut self, round: u32) -> Result<Option<Spent>, RunError> {
+        let (asked, now) = (self.lobby.most_asked(), self.clock.unix_seconds());
+        let set = self.lobby.closed_set(round, self.attempt);
+        let before = self.cut_off.take().filter(|c| c.opened.round == round);
+        if let Some(closed) = before.and_then(|cut_off| cut_off.closed) {
+            self.check_set(&closed, &set.updates)?;
+            let place = (closed.ledger_head, &*self.store);
+            return self.charges.pay_again(round, asked, now, place);
+        }
+        self.store.commit(Change::Closed(RoundClosed {
+            round,
+            updates: set.updates,
+            asked: set.asked,
+            ledger_head: self.charges.head_hash(),
+        }))?;
+        Ok(self.charges.pay(round, asked, now)?)
     }
 
     /// Noise, step, store, publish. The result is scored after that.
@@ -207,19 +287,16 @@ impl<'a> Driver<'a> {
         &mut self,
         round: u32,
         participation: Participation,
-        store: &mut dyn RoundStore,
         background: &mut Background,
     ) -> Result<(), RunError> {
         let noised = self.noised_sum(round)?;
-        self.hall.note_missing(&participation.missing);
+        self.lobby.note_missing(&participation.missing);
         let noised = noised.post_process(|sum| self.step(round, &sum, participation));
-        let summary = match noised.store(|summary| store.store(summary)) {
-            Ok(released) => released.into_value(),
-            Err(reason) => {
-                self.hall.tell(Event::Broken(reason));
-                return Ok(());
-            }
-        };
+        let released = noised.store(|(_, checkpoint)| {
+            let stored = self.store.commit(Change::Released(checkpoint));
+            stored.map_err(RunError::from)
+        })?;
+        let (summary, _) = released.into_value();
         self.kept.published(&summary);
         background.show(summary);
         if self.kept.diverged().is_some() {
@@ -228,10 +305,10 @@ impl<'a> Driver<'a> {
         }
         // Nothing trains while the last round is scored, and clients are to hear how the run
         // really ended. If it diverged, the engine knows by now.
-        if round == self.plan.rounds {
+        if round == self.plan.rounds.get() {
             self.settle(background);
         }
-        self.hall.tell(Event::Released);
+        self.lobby.tell(Event::Released);
         Ok(())
     }
 
@@ -243,7 +320,7 @@ impl<'a> Driver<'a> {
             return Ok(Noised::unnoised(sum, NoPrivacy));
         };
         let spent = spent.ok_or_else(unpaid)?;
-        match self.plan.privacy.placement {
+        match mechanism.protection.placement {
             NoisePlacement::Local => Ok(Noised::by_clients(sum, spent)),
             NoisePlacement::Central => {
                 let mut rng = cohort::randomness(&self.plan, &format!("noise/{round}"))?;
@@ -258,22 +335,41 @@ impl<'a> Driver<'a> {
         round: u32,
         sum: &LatticeVector,
         participation: Participation,
-    ) -> RoundSummary {
+    ) -> (RoundSummary, Checkpoint) {
         let stepped = self.model.step(round, sum);
-        RoundSummary {
+        let summary = RoundSummary {
             round,
             epsilon: self.charges.epsilon(),
-            participation: (self.plan.privacy.unit != PrivacyUnit::Client).then_some(participation),
+            participation: self.published(participation),
             parameters: stepped.parameters,
             learning_rate: stepped.learning_rate,
             adaptive: stepped.adaptive,
             ledger_head: self.charges.head(),
-            at: self.clock.elapsed(),
-        }
+            at: self.clock.elapsed().saturating_add(self.before),
+        };
+        let checkpoint = Checkpoint {
+            round,
+            parameters: Arc::clone(&summary.parameters),
+            optimiser: self.model.optimiser(),
+            threshold: self.model.threshold(),
+            entry: self.charges.head_hash(),
+            told: Told {
+                epsilon: summary.epsilon,
+                learning_rate: summary.learning_rate,
+                unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
+                seconds: summary.at.as_secs_f64(),
+            },
+        };
+        (summary, checkpoint)
+    }
+
+    /// What may be said of who took part: nothing where the client is the unit.
+    pub(super) fn published(&self, participation: Participation) -> Option<Participation> {
+        (!self.plan.hides_clients()).then_some(participation)
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {
-        let (rounds, asked) = (self.hall.rounds_done(), self.hall.most_asked());
+        let (rounds, asked) = (self.lobby.rounds_done(), self.lobby.most_asked());
         let now = self.clock.unix_seconds();
         self.charges.record_unpaid(rounds + 1, asked, now);
         // Where the run ended for another reason while its last model was looked at.

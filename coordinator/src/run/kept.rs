@@ -17,6 +17,19 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// What a run had that is taken up again.
+    pub(super) fn before(sound: Option<Model>) -> Self {
+        Self {
+            sound,
+            ..Self::default()
+        }
+    }
+
+    /// A round was found to have diverged before the run was taken up again.
+    pub(super) fn had_diverged(&mut self, round: u32) {
+        self.diverged = Some(round);
+    }
+
     /// A round's parameters are out. Finite ones may be kept, once they are judged.
     pub(super) fn published(&mut self, summary: &RoundSummary) {
         if summary.is_finite() {

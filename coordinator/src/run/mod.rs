@@ -1,6 +1,15 @@
-//! The driver of a run: carries out what the round engine asks for.
+//! A run from its configuration to its report.
 //!
-//! One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Hall`](crate::hall::Hall).
+//! | module | what it is for |
+//! |---|---|
+//! | [`prepare`](mod@prepare) | from a configuration to a run ready to be driven |
+//! | `books` | the coordinator's ledger at the beginning of a run |
+//! | [`conduct`](mod@conduct) | a run from its first round to its report, around the driver |
+//! | [`place`] | a run's folder, new or of a run that was cut off |
+//! | [`serve`](mod@serve) | a run over the network |
+//! | [`clock`] | time, handed in |
+//!
+//! The rest is the driver, which carries out what the round engine asks for. One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Lobby`](crate::lobby::Lobby).
 //! The order of a round's last act is fixed: ledger entry written and synced, then noise drawn,
 //! then the optimiser's step, then the result stored and offered.
 //!
@@ -10,22 +19,33 @@
 //! ends the run at no further cost, and a seeded run is the same however fast it is scored.
 
 mod background;
+mod books;
 mod charges;
+pub mod clock;
 mod cohort;
+pub mod conduct;
 mod deadline;
 mod driver;
 mod kept;
 mod observer;
+pub mod place;
+pub mod prepare;
+pub mod serve;
 mod server_model;
 mod summary;
+mod take_up;
 
+pub use charges::AnyLedgerStorage;
 pub use cohort::samples_clients;
 pub use driver::Driver;
-pub use observer::{Health, Observer, RoundStore};
-pub use summary::{Adapted, Outcome, RoundSummary};
+pub use observer::{Health, Observer};
+pub use summary::{Adapted, Driven, Outcome, RoundSummary};
 
-use umbel_proto::mechanism::MechanismError;
+use umbel_privacy::ledger::{LedgerError, TakeUpError};
 use umbel_proto::spending::SpendingError;
+
+use crate::store::StoreError;
+use crate::strategy::ForeignState;
 
 /// Why a run can't be driven at all.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +53,21 @@ pub enum RunError {
     /// The ledger.
     #[error(transparent)]
     Spending(#[from] SpendingError),
-    /// The plan.
-    #[error(transparent)]
-    Mechanism(#[from] MechanismError),
     /// A number that privacy arithmetic refuses.
     #[error("{0}")]
     Privacy(String),
+    /// What has to be durable can't be stored. Nothing is lost: the run can be gone on with.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored state of the server's optimiser is another's.
+    #[error(transparent)]
+    Optimiser(#[from] ForeignState),
+    /// The entry of the round that was cut off can't be taken up.
+    #[error(transparent)]
+    TakeUp(#[from] TakeUpError),
+    /// The run can't be gone on with as it is stored.
+    #[error("{0}")]
+    Stored(String),
     /// The number of initial parameters isn't the plan's.
     #[error("{found} initial parameters, but the plan says {expected}")]
     Parameters {
@@ -47,4 +76,18 @@ pub enum RunError {
         /// How many there should be.
         expected: usize,
     },
+}
+
+impl RunError {
+    /// Whether the run can be gone on with once the disk is well again: nothing is wrong with
+    /// the run itself.
+    pub fn is_storage(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::TakeUp(_) | Self::Stored(_) => true,
+            Self::Spending(SpendingError::Ledger(error)) => {
+                matches!(error, LedgerError::Storage { .. } | LedgerError::UnknownEnd)
+            }
+            _ => false,
+        }
+    }
 }

@@ -1,16 +1,6 @@
-//! Who gets to see a round's result: one before it is published, one after.
+//! Who looks at a round's result once it is out.
 
 use super::summary::RoundSummary;
-
-/// Where results go before anybody sees them.
-pub trait RoundStore {
-    /// Stores a round's result so that it survives a crash. Nobody has seen it yet, and if
-    /// it can't be stored, nobody will: an error ends the run.
-    ///
-    /// # Errors
-    /// A sentence saying what can't be done (the disk is full, say).
-    fn store(&mut self, summary: &RoundSummary) -> Result<(), String>;
-}
 
 /// Who looks at results once they are out: evaluations, metrics, progress bars.
 ///
@@ -20,6 +10,12 @@ pub trait RoundStore {
 pub trait Observer: Send {
     /// A round's result is stored and out. Says whether it is worth training on.
     fn round_done(&mut self, summary: &RoundSummary) -> Health;
+
+    /// What it found in a round before the run was taken up again; `None` if that isn't known
+    /// any more, so that it has to look again.
+    fn found(&self, _round: u32) -> Option<Health> {
+        None
+    }
 }
 
 /// What became of the model in a round.

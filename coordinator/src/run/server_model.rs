@@ -8,11 +8,11 @@ use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 use umbel_proto::plan::Plan;
 
 use super::RunError;
-use super::cohort::samples_clients;
 use super::summary::Adapted;
 use crate::config::{RunConfig, ServerSection};
-use crate::schedule::learning_rate;
-use crate::strategy::Strategy;
+use crate::store::Checkpoint;
+use crate::strategy::schedule::learning_rate;
+use crate::strategy::{State, Strategy};
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {
@@ -22,6 +22,7 @@ pub(super) struct ServerModel {
     rounds: u32,
     summed: Summed,
     lattice: LatticeStep,
+    /// The public constant that a sum is divided by: never a count of who came.
     divisor: f64,
     /// The rule of adaptive clipping and the threshold that clients are told.
     adaptive: Option<(AdaptiveClipping, f32)>,
@@ -46,18 +47,49 @@ impl ServerModel {
                 expected: plan.classifier.parameters,
             });
         }
-        let adaptive = plan.adaptive_clipping()?;
+        let adaptive = plan.adaptive_clipping().copied();
         let server = &config.server;
         Ok(Self {
             strategy: server.optimiser.make(server.given(), parameters.len()),
             parameters,
             schedule: server.clone(),
-            rounds: plan.rounds,
-            summed: plan.summed,
-            lattice: plan.submitted_step()?,
-            divisor: divisor(plan, config),
+            rounds: plan.rounds.get(),
+            summed: plan.summed(),
+            lattice: plan.submitted_step(),
+            divisor: plan.divisor.get(),
             adaptive: adaptive.map(|rule| (rule, rule.first_threshold() as f32)),
         })
+    }
+
+    /// Goes on from a round's result.
+    pub(super) fn restore(&mut self, stored: &Checkpoint) -> Result<(), RunError> {
+        if stored.parameters.len() != self.parameters.len() {
+            return Err(RunError::Parameters {
+                found: stored.parameters.len(),
+                expected: self.parameters.len(),
+            });
+        }
+        self.parameters = stored.parameters.to_vec();
+        self.strategy.restore(stored.optimiser.clone())?;
+        match (&mut self.adaptive, stored.threshold) {
+            (Some((_, threshold)), Some(stored)) => *threshold = stored,
+            (None, None) => {}
+            _ => {
+                let reason = "the stored result and the plan disagree on adaptive clipping";
+                return Err(RunError::Privacy(reason.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the server's optimiser remembers.
+    pub(super) fn optimiser(&self) -> State {
+        self.strategy.state()
+    }
+
+    /// The threshold that clients are told next, with adaptive clipping.
+    pub(super) fn threshold(&self) -> Option<f32> {
+        self.adaptive.as_ref().map(|(_, threshold)| *threshold)
     }
 
     /// What a round begins with, as clients get it.
@@ -104,15 +136,5 @@ impl ServerModel {
             unclipped,
             threshold: f64::from(*threshold),
         })
-    }
-}
-
-/// The public constant that a sum is divided by: never a count of who came.
-fn divisor(plan: &Plan, config: &RunConfig) -> f64 {
-    let clients = config.clients.len() as f64;
-    match plan.summed {
-        Summed::Gradients => config.training.expected_batch.unwrap_or(1.0),
-        Summed::Deltas if samples_clients(plan) => clients * plan.privacy.sampling_rate,
-        Summed::Deltas => clients,
     }
 }

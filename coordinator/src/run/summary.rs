@@ -47,6 +47,18 @@ pub struct Adapted {
     pub threshold: f64,
 }
 
+/// What became of a run that was driven.
+#[derive(Clone, Debug)]
+pub enum Driven {
+    /// It is over.
+    Over(Box<Outcome>),
+    /// It stopped after so many rounds, and can be gone on with.
+    Paused {
+        /// Rounds whose result is out.
+        rounds: u32,
+    },
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -225,3 +225,9 @@ pub fn deserialize<'de, D: Deserializer<'de>>(
     let name = String::deserialize(deserializer)?;
     named(&name).map_err(serde::de::Error::custom)
 }
+
+/// The schema of a strategy's name.
+pub fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let names: Vec<&str> = ALL.iter().map(|kind| kind.name).collect();
+    schemars::json_schema!({ "type": "string", "enum": names })
+}

@@ -11,8 +11,11 @@ mod fed_avg;
 mod fed_avg_m;
 mod fed_yogi;
 mod kind;
+pub(crate) mod schedule;
 
-pub use kind::{Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize};
+pub use kind::{
+    Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize, schema,
+};
 
 /// The strategies that there are, by the names that `server.optimiser` may have.
 pub const ALL: &[&StrategyKind] = &[

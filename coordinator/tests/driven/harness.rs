@@ -5,74 +5,84 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use umbel_coordinator::accumulator::UpdateRules;
-use umbel_coordinator::clock::Clock;
+use umbel_coordinator::aggregate::UpdateRules;
+use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
-use umbel_coordinator::hall::{Hall, Offer};
+use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::RoundSettings;
-use umbel_coordinator::run::{Driver, Health, Observer, Outcome, RoundStore, RoundSummary};
-use umbel_coordinator::witness::WitnessTerms;
+use umbel_coordinator::run::clock::Clock;
+use umbel_coordinator::run::place::begun;
+use umbel_coordinator::run::{
+    AnyLedgerStorage, Driven, Driver, Health, Observer, Outcome, RoundSummary,
+};
+use umbel_coordinator::store::{Change, MemoryStore, RunStore};
+use umbel_privacy::budget::Budget;
 use umbel_privacy::certificate::SigningKey;
-use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
+use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::NoisePlacement;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{
-    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
-};
-use umbel_proto::plan::{BasePlan, ClassifierPlan, ClippingRule, LocalPlan, Plan, PrivacyPlan};
+use umbel_proto::message::{ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::plan::{AgreedPlan, Plan, WrittenPlan};
 use umbel_proto::spending::Spending;
 
 pub const PARAMETERS: usize = 3;
 const CLIENTS: [&str; 2] = ["a", "b"];
 
-/// Two clients with a gradient each: their rows are protected by their own noise.
-pub fn plan(epsilon: f64, rounds: u32) -> Plan {
-    Plan {
-        run: "test".into(),
-        rounds,
-        summed: Summed::Gradients,
-        privacy: PrivacyPlan {
-            unit: PrivacyUnit::Record,
-            placement: NoisePlacement::Local,
-            adjacency: Adjacency::AddOrRemove,
-            epsilon,
-            delta: 1e-5,
-            noise_multiplier: 2.0,
-            allow_weak_noise: false,
-            sampling_rate: 1.0,
-            clipping_norm: 1.0,
-            clipping: ClippingRule::Flat,
-            adaptive_clipping: None,
-            rows_per_group: None,
-        },
-        classifier: ClassifierPlan {
-            base: BasePlan {
-                weights: BlobDigest::of(b"weights"),
-                certificate: None,
-            },
-            labels: vec!["no".into(), "yes".into()],
-            train: "head".into(),
-            lora: None,
-            pooling: "mean".into(),
-            max_tokens: 8,
-            dropout: 0.0,
-            parameters: PARAMETERS,
-            layout: BlobDigest::of(b"layout"),
-        },
-        local: LocalPlan {
-            micro_batch: 1,
-            max_units: 4,
-            clean: false,
-            optimisation: None,
-        },
-        seed: Some(1),
-    }
+/// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
+const EXAMPLE: &[u8] = include_bytes!("../../../proto/plan.example.json");
+
+/// The example, changed.
+fn plan_with(change: impl FnOnce(&mut WrittenPlan)) -> AgreedPlan {
+    let example = Plan::from_json(EXAMPLE).expect("a plan");
+    let changed = example.changed(|plan| {
+        plan.classifier.parameters = PARAMETERS;
+        plan.sampling_rate = SamplingRate::ALL;
+        plan.divisor = number(10.0);
+        plan.seed = Some(1);
+        change(plan);
+    });
+    changed.expect("a plan").into()
 }
 
-const CONFIGURATION: &str = "
+/// A number that is in the range of what it stands for.
+pub fn number<N, T>(number: N) -> T
+where
+    T: TryFrom<N>,
+    T::Error: std::fmt::Debug,
+{
+    T::try_from(number).expect("in its range")
+}
+
+/// Two clients with a gradient each: their rows are protected by noise of this placement.
+pub fn plan_placed(placement: NoisePlacement, epsilon: f64, rounds: u32) -> AgreedPlan {
+    plan_with(|plan| {
+        plan.rounds = number(rounds);
+        let promise = plan.protection.as_mut().expect("the example promises");
+        promise.placement = placement;
+        promise.budget = Budget::new(epsilon, 1e-5).expect("a budget");
+        promise.noise_multiplier = number(2.0);
+        promise.clipping_norm = number(1.0);
+    })
+}
+
+/// The same, with the clients' own noise.
+pub fn plan(epsilon: f64, rounds: u32) -> AgreedPlan {
+    plan_placed(NoisePlacement::Local, epsilon, rounds)
+}
+
+/// One round in which nobody is protected.
+pub fn unprotected() -> AgreedPlan {
+    plan_with(|plan| {
+        plan.rounds = number(1);
+        plan.protection = None;
+    })
+}
+
+pub const CONFIGURATION: &str = "
 [run]
 name = 'test'
 rounds = 1
@@ -97,7 +107,7 @@ name = 'b'
 
 /// A clock that moves when it is told to.
 #[derive(Default)]
-struct HandClock(AtomicU64);
+pub struct HandClock(AtomicU64);
 
 impl Clock for HandClock {
     fn elapsed(&self) -> Duration {
@@ -112,25 +122,19 @@ impl Clock for HandClock {
 /// Keeps nothing, and finds everything sound.
 pub struct Nobody;
 
-impl RoundStore for Nobody {
-    fn store(&mut self, _: &RoundSummary) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 impl Observer for Nobody {
     fn round_done(&mut self, _: &RoundSummary) -> Health {
         Health::Sound
     }
 }
 
-fn client(name: &str) -> ClientId {
+pub fn client(name: &str) -> ClientId {
     name.parse().expect("a valid name")
 }
 
 /// The two clients' side of a run.
 pub struct Clients<'a> {
-    hall: &'a Hall,
+    lobby: &'a Lobby,
     clock: &'a HandClock,
     /// Bytes of a coordinate.
     width: usize,
@@ -140,7 +144,7 @@ impl Clients<'_> {
     /// Waits until this client is given something to do.
     fn task(&self, name: &str) -> Task {
         loop {
-            let task = self.hall.next_task(&client(name), Duration::from_secs(5));
+            let task = self.lobby.next_task(&client(name), Duration::from_secs(5));
             if let Some(task) = task.expect("a client of the run") {
                 return task;
             }
@@ -158,7 +162,7 @@ impl Clients<'_> {
     /// Is given nothing to do for a while.
     pub fn has_nothing_to_do(&self, name: &str) {
         let task = self
-            .hall
+            .lobby
             .next_task(&client(name), Duration::from_millis(300));
         assert_eq!(task.expect("a client of the run"), None);
     }
@@ -185,7 +189,7 @@ impl Clients<'_> {
     pub fn submits(&self, name: &str, round: u32, coordinates: [i64; PARAMETERS]) {
         let vector = LatticeVector::from_values(coordinates.into());
         let values = vector.encode(self.width).expect("it fits");
-        let receipt = self.hall.submit(&client(name), Update { round, values });
+        let receipt = self.lobby.submit(&client(name), Update { round, values });
         assert_eq!(receipt, Receipt::Accepted);
     }
 
@@ -205,7 +209,7 @@ impl Clients<'_> {
 
     /// Can't go on.
     pub fn leaves(&self, name: &str) {
-        self.hall.leave(&client(name));
+        self.lobby.leave(&client(name), Departure::Unsaid);
     }
 
     /// Both are asked, and answer.
@@ -223,7 +227,7 @@ impl Clients<'_> {
 pub struct Setting {
     /// A name of its own for each test.
     pub test: &'static str,
-    pub plan: Plan,
+    pub plan: AgreedPlan,
     /// Updates that a round needs.
     pub minimum: usize,
     pub attempts: u32,
@@ -252,40 +256,43 @@ pub fn run_watched(
         minimum,
         attempts,
     } = setting;
-    let rules = UpdateRules::of(&plan).expect("a sound plan");
-    let width = plan.coordinate_width().expect("a width");
+    let rules = UpdateRules::of(&plan);
+    let width = plan.coordinate_width();
     let offer = Offer {
-        plan: plan.to_json(),
-        labels: plan.classifier.labels.clone(),
+        plan: plan.bytes().to_vec(),
+        labels: plan.classifier.options.labels.clone(),
         files: Vec::new(),
     };
     let settings = RoundSettings {
-        rounds: plan.rounds,
+        rounds: plan.rounds.get(),
         clients: CLIENTS.map(client).into(),
         minimum,
         sampled: false,
         attempts,
     };
-    let hall = Arc::new(Hall::new(offer, rules, settings));
+    let lobby = Arc::new(Lobby::new(offer, rules, settings));
     let sent = plan.clone();
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
     let mut config: RunConfig = toml::from_str(CONFIGURATION).expect("a configuration");
-    config.server.learning_rate = learning_rate;
+    config.server.learning_rate = number(learning_rate);
+    let store = Arc::new(MemoryStore::default());
+    let begun = begun(&config, &plan, LedgerPoint::START, 0);
+    store.commit(Change::Begun(begun)).expect("a new store");
     let driver = Driver::new(
         plan,
         config,
-        Arc::clone(&hall),
+        Arc::clone(&lobby),
         spending,
         vec![0.0; PARAMETERS],
-        &clock,
+        (&clock, store),
     )
     .expect("a driver");
     let key = SigningKey::generate(&mut NoiseSource::seeded(1, "coordinator")).expect("a key");
     let ledger = (Arc::from([]), LedgerPoint::START);
-    hall.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
+    lobby.open(WitnessTerms::new(&sent, key.public_key(), ledger, None));
     std::thread::scope(|scope| {
-        let driving = scope.spawn(move || driver.drive(&mut Nobody, observer));
+        let driving = scope.spawn(move || driver.drive(observer));
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             software: "test".into(),
@@ -293,27 +300,30 @@ pub fn run_watched(
             ledger: LedgerPoint::START,
         };
         for name in CLIENTS {
-            hall.join(&client(name), &hello).expect("a known client");
+            lobby.join(&client(name), &hello).expect("a known client");
         }
         clients(&Clients {
-            hall: &hall,
+            lobby: &lobby,
             clock: &clock,
             width,
         });
-        // Whoever still waits for a client now waits in vain.
+        // Whoever still waits for a client now waits for nothing.
         while !driving.is_finished() {
             clock.0.fetch_add(61, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(20));
         }
-        driving.join().expect("no panic").expect("an ending")
+        match driving.join().expect("no panic") {
+            Ok(Driven::Over(outcome)) => *outcome,
+            other => panic!("{other:?}"),
+        }
     })
 }
 
-fn spending(test: &str, plan: &Plan) -> Spending<FileLedgerStorage> {
+fn spending(test: &str, plan: &AgreedPlan) -> Spending<AnyLedgerStorage> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("driven-{test}.jsonl"));
     let _ = std::fs::remove_file(&path);
-    let ledger = Ledger::open(FileLedgerStorage::open(&path).expect("a file")).expect("a ledger");
-    let budget = (plan.privacy.epsilon, plan.privacy.delta);
-    let digest = BlobDigest::of(&plan.to_json());
-    Spending::open(ledger, "data".into(), budget, plan, digest).expect("a sound plan")
+    let storage: AnyLedgerStorage = Box::new(FileLedgerStorage::open(&path).expect("a file"));
+    let ledger = Ledger::open(storage).expect("a ledger");
+    let budget = plan.protection.expect("a promise").budget;
+    Spending::open(ledger, "data".into(), budget, plan).expect("a sound plan")
 }

@@ -2,6 +2,8 @@
 
 mod divergence;
 mod harness;
+mod killed;
+mod machine;
 mod public_divisor;
 mod repeated_rounds;
 mod scores;

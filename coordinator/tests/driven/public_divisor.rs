@@ -3,17 +3,15 @@
 
 use std::sync::Arc;
 
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::Ending;
 
-use crate::harness::{Clients, PARAMETERS, Setting, plan, run};
+use crate::harness::{Clients, PARAMETERS, Setting, run, unprotected};
 
 const STEPS: [i64; PARAMETERS] = [1 << 30, -(1 << 29), 7];
 
 /// The parameters after one round without noise.
 fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Arc<[f32]> {
-    let mut plan = plan(8.0, 1);
-    plan.privacy.unit = PrivacyUnit::None;
+    let plan = unprotected();
     let setting = Setting {
         test,
         plan,
@@ -31,9 +29,7 @@ fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Arc<[f32]> {
 #[test]
 fn a_sum_is_divided_by_the_expected_batch_and_not_by_who_came() {
     // Plain gradient descent at rate 0.1 on a sum divided by 10.
-    let mut plan = plan(8.0, 1);
-    plan.privacy.unit = PrivacyUnit::None;
-    let step = plan.submitted_step().expect("a step").get();
+    let step = unprotected().submitted_step().get();
     let expected: Vec<f32> = STEPS
         .iter()
         .map(|&steps| (-0.1 * (steps as f64 * step / 10.0)) as f32)

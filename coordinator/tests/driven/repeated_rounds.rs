@@ -4,14 +4,14 @@
 use umbel_coordinator::run::Outcome;
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::Ending;
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::AgreedPlan;
 
 use crate::harness::{self, Clients, PARAMETERS, Setting, plan};
 
 /// Runs a plan in which every update is needed; returns the outcome and the entries' draws.
 fn run(
     test: &'static str,
-    plan: Plan,
+    plan: AgreedPlan,
     attempts: u32,
     clients: fn(&Clients<'_>),
 ) -> (Outcome, Vec<u64>) {

@@ -10,7 +10,7 @@ use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::message::Ending;
 
-use crate::harness::{Clients, Setting, plan, run_watched};
+use crate::harness::{Clients, Setting, plan, plan_placed, run_watched};
 
 /// An observer that finds what the test tells it to, and not before.
 struct Waiting {
@@ -32,8 +32,7 @@ fn run(
     rounds: u32,
     clients: impl FnOnce(&Clients<'_>, &Sender<Health>),
 ) -> (Outcome, Vec<u32>) {
-    let mut plan = plan(8.0, rounds);
-    plan.privacy.placement = NoisePlacement::Central;
+    let plan = plan_placed(NoisePlacement::Central, 8.0, rounds);
     let setting = Setting {
         test,
         plan,

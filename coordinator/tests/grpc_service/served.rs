@@ -10,6 +10,7 @@ use tonic::transport::Channel;
 use umbel_coordinator::grpc::{Security, ServiceLimits, TrafficMeter, bind, serve};
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
     BlobDigest, ClientId, CoordinatorLedger, Hello, Receipt, Task, Update, Welcome,
@@ -102,7 +103,7 @@ impl Federation for Mock {
         self.note(format!("{client} is refused: {reason}"));
     }
 
-    fn leave(&self, client: &ClientId) {
+    fn leave(&self, client: &ClientId, _: Departure) {
         self.note(format!("{client} leaves"));
     }
 }

@@ -88,6 +88,7 @@ fn a_round_goes_from_cohort_to_spending_to_release_to_the_next_gate() {
     let cohort = clients(&two);
     let open = Action::Open {
         round: 1,
+        attempt: 0,
         cohort: cohort.clone(),
     };
     assert_eq!(actions, [open]);
@@ -295,6 +296,7 @@ fn an_empty_poisson_cohort_is_a_noise_only_round() {
     let (_, actions) = after(sampled, events);
     let open = Action::Open {
         round: 1,
+        attempt: 0,
         cohort: vec![],
     };
     assert_eq!(actions, [open, Action::RecordSpend { round: 1 }]);

@@ -108,6 +108,7 @@ impl Reference {
                 self.at = At::Collecting;
                 let open = Action::Open {
                     round: self.round,
+                    attempt: self.attempt,
                     cohort: self.cohort.clone(),
                 };
                 return [vec![open], self.close_if_in_vain()].concat();

@@ -9,11 +9,11 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
-use umbel_proto::convert::{BlobWish, UpdateAnnouncement};
 use umbel_proto::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
     Welcome,
 };
+use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement};
 use umbel_proto::wire::{self, Message};
 
 fn main() {

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::write::{NamedFile, NamedWeight, Precision, Saving, pretty, weights};
 use crate::error::ModelError;
 use crate::families::Family;
-use crate::lora::{LoraConfig, LoraTarget};
-use crate::parameters::Pooling;
+use crate::lora::adapted_layer;
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::{LoraConfig, LoraTarget};
 
 impl Saving<'_> {
     /// The files of a PEFT adapter for sequence classification. `base` is where Python finds
@@ -39,8 +40,8 @@ fn adapter_config(lora: &LoraConfig, base: &str, family: &dyn Family, pooling: P
         "peft_type": "LORA",
         "task_type": "SEQ_CLS",
         "base_model_name_or_path": base,
-        "r": lora.rank(),
-        "lora_alpha": number(lora.alpha()),
+        "r": lora.rank.get(),
+        "lora_alpha": number(lora.alpha.get()),
         "lora_dropout": 0.0,
         "target_modules": target_modules(lora, family),
         "modules_to_save": family.head(pooling),
@@ -56,7 +57,7 @@ fn adapter_config(lora: &LoraConfig, base: &str, family: &dyn Family, pooling: P
 /// PEFT takes a list as ends of names, and a string as a regular expression for whole names.
 /// The ends of the three dense layers aren't told apart by a list.
 fn target_modules(lora: &LoraConfig, family: &dyn Family) -> Value {
-    let targets: Vec<LoraTarget> = lora.targets().iter().collect();
+    let targets: Vec<LoraTarget> = lora.targets.iter().collect();
     let projection =
         |t: &LoraTarget| matches!(t, LoraTarget::Query | LoraTarget::Key | LoraTarget::Value);
     if targets.iter().all(projection) {
@@ -65,7 +66,7 @@ fn target_modules(lora: &LoraConfig, family: &dyn Family) -> Value {
     }
     let names: Vec<String> = targets
         .iter()
-        .map(|target| target.layer().replace('.', r"\."))
+        .map(|target| adapted_layer(*target).replace('.', r"\."))
         .collect();
     let prefix = family.prefix();
     json!(format!(

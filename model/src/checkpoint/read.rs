@@ -7,7 +7,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Network, Weight};
-use crate::parameters::{Part, Pooling};
+use crate::parameters::Part;
+use umbel_proto::classifier::Pooling;
 
 /// Which of a head's tensors a file held, in the right shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

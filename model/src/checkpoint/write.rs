@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::read::transposed;
 use crate::error::ModelError;
 use crate::families::{Family, TransformerSpec};
-use crate::parameters::Pooling;
+use umbel_proto::classifier::Pooling;
 
 /// How weights are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,9 @@ impl SavedModel {
             return Err(refuse("id2label must number the labels 0, 1, 2 and so on"));
         }
         let pooling = match config.get("umbel_pooling").and_then(Value::as_str) {
-            Some(word) => word.parse()?,
+            Some(word) => word
+                .parse()
+                .map_err(|e| ModelError::Config(format!("umbel_pooling: {e}")))?,
             None => Pooling::Pooler,
         };
         let number = |key: &str| config.get(key).and_then(Value::as_u64);

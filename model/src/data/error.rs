@@ -206,8 +206,8 @@ pub enum DataError {
     },
     /// A group that is a number as a tool writes it that may have rounded it.
     #[error(
-        "{place}: \"{column}\" is {id}, a number that may have been rounded, so that several \
-         people have it; write ids out in full, in a column of text",
+        "{place}: \"{column}\" is {id}, a number that may have been rounded, so several people \
+         may have it; write ids out in full, in a column of text",
         id = quoted(.id)
     )]
     RoundedGroup {

@@ -19,7 +19,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
-use crate::parameters::Pooling;
+use umbel_proto::classifier::Pooling;
 
 /// Every family that is supported, by its line. A file without `model_type` is of the first:
 /// the oldest checkpoints have none.

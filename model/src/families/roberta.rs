@@ -9,7 +9,7 @@
 
 use super::{ConfigKeys, Family, Positions, TransformerSpec};
 use crate::error::ModelError;
-use crate::parameters::Pooling;
+use umbel_proto::classifier::Pooling;
 
 /// The family itself.
 pub const ROBERTA: &dyn Family = &Roberta {

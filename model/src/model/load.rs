@@ -5,14 +5,15 @@ use std::path::Path;
 use burn::tensor::Device;
 use rand::{Rng, RngExt};
 use serde_json::Value;
+use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, TrainableSet};
 
-use super::{ClassifierOptions, Model, Stamp};
+use super::{Model, Stamp};
 use crate::checkpoint::{HeadFound, ModelFiles, SavedModel, load_weights, missing};
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Network, Weight};
-use crate::parameters::{ParameterLayout, Part, TrainableSet};
+use crate::parameters::{ParameterLayout, Part, trains};
 use crate::tokenizer::Tokenizer;
 
 impl Model {
@@ -67,8 +68,9 @@ impl Model {
         let options = ClassifierOptions {
             labels: saved.labels,
             pooling: saved.pooling,
-            max_tokens: saved.max_tokens,
-            dropout: 0.0,
+            max_tokens: MaxTokens::try_from(saved.max_tokens)
+                .map_err(|e| ModelError::Config(e.to_string()))?,
+            dropout: Dropout::NONE,
             train: TrainableSet::Head,
         };
         let (model, found) = Self::assemble(&spec, &files, options, device)?;
@@ -91,7 +93,8 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let spec = &spec.clone().checked()?;
-        let tokenizer = Tokenizer::from_json(tokenizer_json, options.max_tokens, spec.vocab_size)?;
+        let tokenizer =
+            Tokenizer::from_json(tokenizer_json, options.max_tokens.get(), spec.vocab_size)?;
         let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
         if let Some(lora) = options.train.lora() {
             network.adapt(&lora);
@@ -130,15 +133,15 @@ impl Model {
                 files.weights.len()
             )));
         }
-        let max_tokens = options.max_tokens.min(spec.max_tokens());
+        let max_tokens = options.max_tokens.get().min(spec.max_tokens());
         let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, spec.vocab_size)?;
         let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
         let found = load_weights(&mut network, &files.weights, device)?;
         if let Some(lora) = options.train.lora() {
-            if lora.rank() > spec.hidden_size {
+            if lora.rank.get() > spec.hidden_size {
                 return Err(ModelError::Lora(format!(
                     "rank is {}, more than this model's hidden size {}; choose a smaller one",
-                    lora.rank(),
+                    lora.rank.get(),
                     spec.hidden_size
                 )));
             }
@@ -158,7 +161,7 @@ impl Model {
     ) -> Self {
         let mut trained = Vec::new();
         let Ok(()) = network.visit(&mut |name, (part, role), weight| {
-            if options.train.trains(part, role) {
+            if trains(options.train, part, role) {
                 trained.push((name.to_owned(), weight.shape()));
             }
             Ok::<(), std::convert::Infallible>(())

@@ -8,28 +8,14 @@ mod stamp;
 pub(crate) use stamp::Stamp;
 
 use burn::tensor::Device;
+use umbel_proto::classifier::ClassifierOptions;
 
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Batch, Network};
-use crate::parameters::{ParameterLayout, Pooling, TrainableSet};
+use crate::parameters::{ParameterLayout, trains};
 use crate::tokenizer::Tokenizer;
-
-/// What turns a pretrained encoder into a classifier.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClassifierOptions {
-    /// The labels, in the order of the outputs.
-    pub labels: Vec<String>,
-    /// How hidden states become one vector.
-    pub pooling: Pooling,
-    /// Tokens of a text that are read, special tokens included.
-    pub max_tokens: usize,
-    /// Dropout rate in training.
-    pub dropout: f64,
-    /// Which parameters are trained.
-    pub train: TrainableSet,
-}
 
 /// A text classifier's weights, tokeniser and labels.
 #[derive(Clone, Debug)]
@@ -102,7 +88,7 @@ impl Model {
         let set = self.options.train;
         // Clones share the tensors' memory.
         let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
-            if set.trains(part, role) {
+            if trains(set, part, role) {
                 flat.extend(weight.host_values());
             }
             Ok::<(), std::convert::Infallible>(())
@@ -131,7 +117,7 @@ impl Model {
         let device = self.device.clone();
         let mut rest = parameters;
         let Ok(()) = self.network.visit(&mut |_, (part, role), weight| {
-            if set.trains(part, role) {
+            if trains(set, part, role) {
                 let (values, after) = rest.split_at(weight.shape().iter().product());
                 rest = after;
                 weight.put(values.to_vec(), &device);

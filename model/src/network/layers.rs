@@ -3,8 +3,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::weight::Weight;
-use crate::lora::LoraConfig;
+use crate::lora::initial_a;
 use crate::parameters::{Part, Role};
+use umbel_proto::lora::LoraConfig;
 
 /// What a visitor is called with.
 pub(super) type See<'a, E> = dyn FnMut(&str, (Part, Role), Weight<'_>) -> Result<(), E> + 'a;
@@ -52,11 +53,11 @@ impl Linear {
     pub(super) fn adapt(&mut self, lora: &LoraConfig) {
         let device = self.weight.device();
         let [input, output] = self.weight.dims();
-        let a = lora.initial_a(&self.name, input);
-        let shape = [input, lora.rank()];
+        let a = initial_a(lora, &self.name, input);
+        let shape = [input, lora.rank.get()];
         self.adapter = Some(Adapter {
             a: Tensor::from_data(TensorData::new(a, shape), &device),
-            b: Tensor::zeros([lora.rank(), output], &device),
+            b: Tensor::zeros([lora.rank.get(), output], &device),
             scale: lora.scale(),
         });
     }

@@ -19,8 +19,10 @@ use burn::tensor::{Device, Tensor, activation, module};
 use layers::See;
 
 use crate::families::{Activation, TransformerSpec};
-use crate::lora::{LoraConfig, LoraTarget};
-use crate::parameters::{Part, Pooling, Role};
+use crate::lora::adapted_layer;
+use crate::parameters::{Part, Role};
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::{LoraConfig, LoraTarget};
 
 /// Embeddings of words, positions and segments, and their normalisation.
 #[derive(Clone, Debug)]
@@ -109,7 +111,7 @@ impl Network {
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
             let named = |target: LoraTarget, input, output| {
-                linear(name(target.layer()), Part::Encoder, input, output)
+                linear(name(adapted_layer(target)), Part::Encoder, input, output)
             };
             let square = |target| named(target, hidden, hidden);
             let middle = spec.intermediate_size;
@@ -183,7 +185,7 @@ impl Network {
     /// Gives every layer that `lora` names an adapter at its start, which changes no output.
     pub(crate) fn adapt(&mut self, lora: &LoraConfig) {
         for layer in &mut self.layers {
-            for target in lora.targets().iter() {
+            for target in lora.targets.iter() {
                 layer.target(target).adapt(lora);
             }
         }

@@ -9,7 +9,8 @@ use rand::{Rng, RngExt};
 
 use super::layers::{Adapter, LayerNorm, Linear};
 use crate::compute_precision::ComputePrecision;
-use crate::parameters::{Part, Role, TrainableSet};
+use crate::parameters::{Part, Role, trains};
+use umbel_proto::classifier::TrainableSet;
 
 /// What a trained layer's gradient is made of, beside ∂L/∂(output).
 pub(crate) enum Kept {
@@ -195,7 +196,7 @@ impl<'a> Tape<'a> {
     }
 
     fn trains(&self, part: Part, role: Role) -> bool {
-        self.set.is_some_and(|set| set.trains(part, role))
+        self.set.is_some_and(|set| trains(set, part, role))
     }
 
     fn tap(&mut self, name: &str, y: Tensor<3>, kept: Kept) -> Tensor<3> {

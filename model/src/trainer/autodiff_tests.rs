@@ -60,7 +60,7 @@ impl<'a> Plain<'a> {
             Some(a) => {
                 let lora = self.model.options().train.lora().expect("adapters");
                 let b = self.matrix(&format!("{name}.lora_B.weight"));
-                let scale = lora.alpha() / lora.rank() as f64;
+                let scale = lora.alpha.get() / lora.rank.get() as f64;
                 y + x.matmul(a.clone()).matmul(b).mul_scalar(scale)
             }
             None => y,

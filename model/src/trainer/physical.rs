@@ -59,7 +59,7 @@ impl PhysicalBatch {
     /// [`ModelError::Memory`] if one row of the greatest length doesn't fit, with what it needs.
     pub fn within(self, memory: u64, model: &Model) -> Result<Self, ModelError> {
         let needs = Needs::of(model);
-        let longest = model.options().max_tokens.max(1);
+        let longest = model.options().max_tokens.get();
         let most = if is_cpu(model.device()) {
             current_num_threads().max(1)
         } else {
@@ -136,7 +136,12 @@ impl Needs {
         Self {
             fixed: PROGRAM + copies * SINGLE * weights(model.spec()) + SUMMED * trained,
             tile: 2 * SINGLE * trained,
-            token: SINGLE * kept(model.spec(), options.max_tokens, options.dropout > 0.0),
+            token: SINGLE
+                * kept(
+                    model.spec(),
+                    options.max_tokens.get(),
+                    options.dropout.get() > 0.0,
+                ),
         }
     }
 
@@ -181,7 +186,7 @@ fn kept(spec: &TransformerSpec, longest: usize, dropout: bool) -> u64 {
 mod tests {
     use super::super::support;
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn model() -> crate::Classifier {
         support::tiny(support::options(Pooling::Mean, TrainableSet::Full))

@@ -173,7 +173,7 @@ fn a_number_that_a_spreadsheet_has_rounded_is_nobodys_id() {
     assert_eq!(
         refusal(&["123", "1.23457E+11"]),
         "row 2 of a.csv: \"patient\" is \"1.23457E+11\", a number that may have been rounded, so \
-         that several people have it; write ids out in full, in a column of text"
+         several people may have it; write ids out in full, in a column of text"
     );
 }
 

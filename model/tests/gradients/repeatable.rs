@@ -20,7 +20,7 @@ fn larger(dropout: f64) -> Classifier {
         ..support::config()
     };
     let options = ClassifierOptions {
-        dropout,
+        dropout: dropout.try_into().expect("a rate"),
         ..options(Pooling::Mean, TrainableSet::Full)
     };
     let mut rng = ChaCha12Rng::seed_from_u64(3);

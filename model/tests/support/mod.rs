@@ -6,7 +6,8 @@ use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use umbel_model::families::{BERT, Family, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, LoraConfig, LoraTargets, Pooling, TrainableSet,
+    Classifier, ClassifierOptions, DeviceChoice, Dropout, LoraConfig, LoraTargets, Pooling,
+    TrainableSet,
 };
 
 pub const VOCABULARY: usize = 50;
@@ -38,8 +39,8 @@ pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
     ClassifierOptions {
         labels: ["bad", "good", "mixed"].map(str::to_owned).to_vec(),
         pooling,
-        max_tokens: POSITIONS,
-        dropout: 0.0,
+        max_tokens: POSITIONS.try_into().expect("a length"),
+        dropout: Dropout::NONE,
         train,
     }
 }
@@ -69,7 +70,13 @@ pub fn tiny_of(
 /// The trainable set `lora` with these targets.
 pub fn lora(targets: &[&str], freeze_a: bool) -> TrainableSet {
     let targets = LoraTargets::parse(targets).expect("targets");
-    TrainableSet::Lora(LoraConfig::new(3, 6.0, targets, freeze_a, 11).expect("adapters"))
+    TrainableSet::Lora(LoraConfig {
+        rank: 3.try_into().expect("a rank"),
+        alpha: 6.0.try_into().expect("an alpha"),
+        targets,
+        freeze_a,
+        seed: Some(11),
+    })
 }
 
 /// WordPiece over single letters, a few words and a comma.

@@ -56,7 +56,7 @@ pub struct Countersignature {
     pub statement: SiteStatement,
     /// The site's key.
     pub public_key: PublicKey,
-    /// Its signature under [`DOMAIN`] and the statement as compact JSON, fields in their order.
+    /// Its signature under the domain of these statements and the statement as compact JSON, fields in their order.
     pub signature: Signature,
 }
 

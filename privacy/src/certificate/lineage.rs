@@ -99,7 +99,7 @@ pub enum InvalidLineage {
     /// An ancestor protected nobody.
     #[error(
         "the base model was released by run {run}, which protected nobody on data set \
-         \"{data_set}\", so that no finite epsilon holds for what is trained from it on the same \
+         \"{data_set}\", so no finite epsilon holds for what is trained from it on the same \
          rows; start from another base model, or, if the two runs' rows have nothing in common, \
          name the data set of each in privacy.data_set"
     )]

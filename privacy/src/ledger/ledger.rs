@@ -20,7 +20,13 @@ pub struct Ledger<S> {
     /// A write failed: what is stored is no longer known.
     unknown_end: bool,
     repaired: Option<u64>,
+    /// Whether anything was written, or a token made, since it was opened. What the last entry
+    /// paid for may then be under way.
+    touched: bool,
 }
+
+/// The ledger was written to since it was opened, or can't be trusted any more.
+pub(super) struct Touched;
 
 /// Why a ledger can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +44,7 @@ pub enum LedgerError {
     Damaged(#[from] ChainError),
     /// An earlier write failed.
     #[error(
-        "an earlier write to this ledger failed, so that its end isn't known; open it again before \
+        "an earlier write to this ledger failed, so its end isn't known; open it again before \
          spending more"
     )]
     UnknownEnd,
@@ -110,6 +116,7 @@ impl<S: LedgerStorage> Ledger<S> {
             entries,
             unknown_end: false,
             repaired,
+            touched: false,
         })
     }
 
@@ -148,6 +155,7 @@ impl<S: LedgerStorage> Ledger<S> {
     }
 
     fn append(&mut self, entry: LedgerEntry, line: &str) -> Result<(), LedgerError> {
+        self.touched = true;
         if let Err(source) = write_line(&mut self.storage, line) {
             self.unknown_end = true;
             return Err(LedgerError::Storage {
@@ -215,6 +223,19 @@ impl<S> Ledger<S> {
         self.entries
             .last()
             .map_or(EntryHash::START, |entry| entry.hash)
+    }
+
+    /// The last entry, if nothing was written since the ledger was opened.
+    pub(super) fn last_untouched(&self) -> Result<Option<&LedgerEntry>, Touched> {
+        if self.touched || self.unknown_end {
+            return Err(Touched);
+        }
+        Ok(self.entries.last())
+    }
+
+    /// Notes that the last entry's token was made again.
+    pub(super) fn note_token(&mut self) {
+        self.touched = true;
     }
 
     /// How many bytes of an interrupted entry were cut off when the ledger was opened.

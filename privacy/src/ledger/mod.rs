@@ -7,6 +7,9 @@
 //! recorded spending is never below the true one. Where the lines are kept is behind
 //! [`store::LedgerStorage`]; [`mod@file`] keeps them on a disk.
 //!
+//! After a crash between an entry and its result, [`Ledger::take_up`] makes the entry's token
+//! again.
+//!
 //! Uses without protection are entries, too ([`unprotected`]).
 //!
 //! The chain shows that no line was changed, taken out or put in between. Lines cut off
@@ -23,6 +26,7 @@ pub mod point;
 pub mod seen;
 mod spent;
 pub mod store;
+pub mod take_up;
 pub mod unprotected;
 
 pub use entry::{EntryDraft, EntryHash, LedgerEntry};
@@ -32,4 +36,5 @@ pub use point::{Discontinuity, LedgerPoint};
 pub use seen::{SeenError, SeenLedgers};
 pub use spent::{Spent, SpentSteps};
 pub use store::{LedgerStorage, MemoryLedgerStorage};
+pub use take_up::{ResultJournal, TakeUpError, UnreleasedEntry};
 pub use unprotected::{Exposure, UnprotectedDraft, UnprotectedUse};

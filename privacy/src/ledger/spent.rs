@@ -4,8 +4,8 @@ use crate::accountant::event::MechanismEvent;
 use crate::ledger::entry::{EntryHash, LedgerEntry};
 use crate::rounded_gaussian::least_standard_deviation;
 
-/// That an event is in a ledger, written and synced. Made by [`crate::Ledger::spend`]
-/// alone, used up by [`crate::release()`], and neither copied nor cloned: one entry, one
+/// That an event is in a ledger, written and synced. Made by [`crate::Ledger::spend`], and
+/// after a crash by [`crate::Ledger::take_up`], alone; used up by [`crate::release()`], and neither copied nor cloned: one entry, one
 /// drawing of noise.
 #[derive(Debug)]
 pub struct Spent {

@@ -34,6 +34,24 @@ pub trait LedgerStorage {
     fn truncate_to(&mut self, len: u64) -> io::Result<()>;
 }
 
+impl<S: LedgerStorage + ?Sized> LedgerStorage for Box<S> {
+    fn read_all(&mut self) -> io::Result<Vec<u8>> {
+        (**self).read_all()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (**self).append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        (**self).sync()
+    }
+
+    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
+        (**self).truncate_to(len)
+    }
+}
+
 /// A ledger in memory, for tests and for what-if calculations: it is gone with the
 /// process.
 #[derive(Clone, Debug, Default)]

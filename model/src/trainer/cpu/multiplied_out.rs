@@ -117,11 +117,11 @@ pub(super) fn sum(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
     use crate::trainer::cpu::dropout::Masks;
     use crate::trainer::cpu::tile::{Tile, TileResult};
     use crate::trainer::support;
     use crate::trainer::work::Example;
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn examples() -> Vec<Example> {
         let lengths = [10, 2, 7, 4, 9];

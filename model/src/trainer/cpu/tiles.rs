@@ -34,7 +34,7 @@ pub(super) fn sum(work: &Work<'_>, weights: Arc<HostWeights>, rng: &mut dyn Rng)
     for unit in large {
         summing.add_multiplied_out(unit);
     }
-    Workspace::give_back(summing.workspaces);
+    Workspace::put_back(summing.workspaces);
     if work.clipping == Clipping::None {
         summing.total.norms.clear();
     }
@@ -141,7 +141,7 @@ impl Summing<'_> {
     }
 
     fn seed(&mut self) -> (f64, u64) {
-        let rate = self.work.model.options().dropout;
+        let rate = self.work.model.options().dropout.get();
         let seed = if rate > 0.0 { self.rng.next_u64() } else { 0 };
         (rate, seed)
     }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
 use crate::families::{Activation, Positions};
-use crate::lora::LoraTarget;
+use crate::lora::adapted_layer;
 use crate::model::Model;
-use crate::parameters::{ParameterLayout, Pooling, Role};
+use crate::parameters::{ParameterLayout, Role};
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::LoraTarget;
 
 /// All of a classifier's weights.
 pub(crate) struct HostWeights {
@@ -184,7 +186,7 @@ impl Reader<'_> {
 
     fn layer(&mut self, index: usize) -> HostLayer {
         let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
-        let named = |target: LoraTarget| name(target.layer());
+        let named = |target: LoraTarget| name(adapted_layer(target));
         HostLayer {
             qkv: self.linear(&[
                 named(LoraTarget::Query),

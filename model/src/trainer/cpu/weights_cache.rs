@@ -44,8 +44,8 @@ impl std::fmt::Debug for WeightsCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
     use crate::trainer::support;
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     #[test]
     fn a_model_that_was_changed_has_other_weights_and_a_clone_that_was_not_the_same() {

@@ -27,7 +27,7 @@ impl Workspace {
     }
 
     /// Gives workspaces back, for others to borrow.
-    pub(crate) fn give_back(workspaces: Vec<Self>) {
+    pub(crate) fn put_back(workspaces: Vec<Self>) {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         idle.extend(workspaces);
     }

@@ -54,7 +54,7 @@ pub(super) struct Plan {
 /// How many units a micro-batch has room for where fewer are left than would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// For the next power of two: little is computed in vain.
+    /// For the next power of two: little computation is wasted.
     ForThese,
     /// For as many as ever: the shape is the same whoever else was drawn.
     ForAll,
@@ -99,7 +99,7 @@ impl Work<'_> {
     /// A unit's rows, and the tokens of each, padded; `None` for no rows.
     fn padded(&self, members: &[usize]) -> Option<(usize, usize)> {
         let longest = members.iter().map(|row| self.length(*row)).max()?;
-        let usual = self.model.options().max_tokens;
+        let usual = self.model.options().max_tokens.get();
         // A bucket never exceeds what memory was counted for, nor the model's positions.
         let most = match longest <= usual {
             true => usual,
@@ -123,8 +123,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parameters::{Pooling, TrainableSet};
     use crate::trainer::{Clipping, Example, PhysicalBatch, support};
+    use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn examples(lengths: &[usize]) -> Vec<Example> {
         let example = |length: &usize| Example {

@@ -126,7 +126,7 @@ impl Summing<'_> {
     }
 
     fn dropout(&mut self) -> Option<Dropout<'_>> {
-        let rate = self.work.model.options().dropout;
+        let rate = self.work.model.options().dropout.get();
         (rate > 0.0).then_some(Dropout {
             rate,
             rng: &mut *self.rng,

@@ -1,7 +1,7 @@
 //! Privacy-loss distributions: epsilon as a certified interval.
 //!
-//! Where the integrand falls fast, [`contour`] gives ten digits in well under a
-//! millisecond. Everywhere else [`grid`] composes losses on a grid that bound the
+//! Where the integrand falls fast, `contour` gives ten digits in well under a
+//! millisecond. Everywhere else `grid` composes losses on a grid that bound the
 //! mechanism's from above and from below. Either is a proof, not an estimate: the truth
 //! lies between the two ends (`privacy/proofs/contour.md`, `privacy/proofs/grid.md`).
 

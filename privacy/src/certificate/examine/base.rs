@@ -34,7 +34,7 @@ fn known(
                 stated.weights
             ))
         } else {
-            Err("the certificate names none of the base model's, and yet there is one".into())
+            Err("the certificate names no certificate of the base model, but there is one".into())
         };
     };
     let bytes = base.ok_or_else(|| {

@@ -161,8 +161,8 @@ fn conclusion(
     Check::open(
         COUNTERSIGNED,
         format!(
-            "{says}; but whether the keys are theirs isn't shown for {}: give each with --site \
-             NAME=KEY, as the site itself tells it",
+            "{says}; but nothing here shows whose keys these are ({}): give each with --site \
+             NAME=KEY, as the site itself tells you",
             unknown.join(", ")
         ),
     )

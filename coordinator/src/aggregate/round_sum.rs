@@ -1,0 +1,139 @@
+//! The sum of one attempt at a round, under a lock of its own.
+//!
+//! Adding a long vector takes a while, and must not stop other clients' calls, so it can't
+//! happen under the lobby's lock. What keeps sum and count together is the order of the locks:
+//!
+//! 1. take the sum's lock;
+//! 2. while holding it, take the lobby's lock for a moment, in which the engine counts the
+//!    update or refuses it;
+//! 3. add the vector, and only then give the sum's lock back.
+//!
+//! So nobody who gets the sum's lock can find an update that counts and isn't in the sum: the
+//! engine may close the round between the steps 2 and 3, but the driver gets the sum by its
+//! lock, and waits there. If step 3 fails or panics, the sum is lost rather than released
+//! without that update, and the run ends before the round is paid for. Never take the sum's lock while holding the lobby's.
+
+use std::sync::{Mutex, MutexGuard};
+
+use umbel_privacy::lattice::{LatticeError, LatticeVector};
+
+use super::UpdateRules;
+
+/// The sum of an attempt's updates.
+pub(crate) struct RoundSum {
+    /// `None` once the driver has taken it.
+    vector: Mutex<Option<LatticeVector>>,
+    /// Whether updates that keep to the rules might still overflow their sum.
+    may_overflow: bool,
+}
+
+/// A sum that can't be used: adding an update to it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an update couldn't be added, so the round's sum is lost; the coordinator's log says more")]
+pub(crate) struct LostSum;
+
+impl RoundSum {
+    /// A sum of nothing, to which each of so many clients may add an update once.
+    pub(crate) fn empty(rules: &UpdateRules, clients: usize) -> Self {
+        Self {
+            vector: Mutex::new(Some(rules.empty_sum())),
+            may_overflow: rules.may_overflow(clients),
+        }
+    }
+
+    /// Waits until nobody else adds. `None` in it means that the sum was taken.
+    ///
+    /// # Errors
+    /// [`LostSum`]
+    pub(crate) fn lock(&self) -> Result<OpenSum<'_>, LostSum> {
+        Ok(OpenSum {
+            vector: self.vector.lock().map_err(|_| LostSum)?,
+            may_overflow: self.may_overflow,
+        })
+    }
+
+    /// Takes the sum away; whoever comes later finds none.
+    ///
+    /// # Errors
+    /// [`LostSum`], also where it was taken before.
+    pub(crate) fn take(&self) -> Result<LatticeVector, LostSum> {
+        self.lock()?.vector.take().ok_or(LostSum)
+    }
+}
+
+/// The sum, while nobody else can add to it.
+pub(crate) struct OpenSum<'a> {
+    vector: MutexGuard<'a, Option<LatticeVector>>,
+    may_overflow: bool,
+}
+
+impl OpenSum<'_> {
+    /// Whether the sum was taken already.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.vector.is_none()
+    }
+
+    /// Whether this vector can be added, asked before it counts.
+    ///
+    /// # Errors
+    /// [`LatticeError`] says at which coordinate it can't.
+    pub(crate) fn check(&self, added: &LatticeVector) -> Result<(), LatticeError> {
+        let Some(sum) = self.vector.as_ref().filter(|_| self.may_overflow) else {
+            return Ok(());
+        };
+        let mut pairs = sum.values().iter().zip(added.values());
+        match pairs.position(|(own, &added)| own.checked_add(added).is_none()) {
+            Some(index) => Err(LatticeError::SumOverflow { index }),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a vector that was checked, and gives the lock back.
+    ///
+    /// # Errors
+    /// [`LostSum`] where it can't be added in spite of the check. It counts already, so that
+    /// the sum is thrown away rather than used without it.
+    pub(crate) fn add(mut self, added: &LatticeVector) -> Result<(), LostSum> {
+        let sum = self.vector.as_mut().ok_or(LostSum)?;
+        if let Err(error) = sum.checked_add_assign(added) {
+            tracing::error!("an update that counts can't be added: {error}");
+            *self.vector = None;
+            return Err(LostSum);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(may_overflow: bool) -> RoundSum {
+        RoundSum {
+            vector: Mutex::new(Some(LatticeVector::from_values(vec![i64::MAX - 1, 0]))),
+            may_overflow,
+        }
+    }
+
+    #[test]
+    fn what_would_overflow_is_refused_before_it_counts() {
+        let sum = sum(true);
+        let two = LatticeVector::from_values(vec![2, 0]);
+        let refused = sum.lock().unwrap().check(&two);
+        assert_eq!(refused, Err(LatticeError::SumOverflow { index: 0 }));
+        let one = LatticeVector::from_values(vec![1, 5]);
+        assert_eq!(sum.lock().unwrap().check(&one), Ok(()));
+        sum.lock().unwrap().add(&one).unwrap();
+        assert_eq!(sum.take().unwrap().values(), [i64::MAX, 5]);
+        assert!(sum.lock().unwrap().is_taken());
+        assert_eq!(sum.take(), Err(LostSum));
+    }
+
+    #[test]
+    fn a_sum_that_lacks_an_update_which_counts_is_never_taken() {
+        let sum = sum(false);
+        let two = LatticeVector::from_values(vec![2, 0]);
+        assert_eq!(sum.lock().unwrap().add(&two), Err(LostSum));
+        assert_eq!(sum.take(), Err(LostSum));
+    }
+}

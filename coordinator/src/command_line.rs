@@ -1,0 +1,92 @@
+//! The command line of `umbel-coordinator`, in the library so that tests can hold documents
+//! against it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use umbel_model::DeviceChoice;
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::ClientId;
+
+use crate::init::CoordinatorAddress;
+
+/// The coordinator of a federated run: sums what sites send, adds the noise, keeps the
+/// ledger.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = ExitKind::help()
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Write logs as JSON, one object a line.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+}
+
+#[derive(Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "clap would show them in place of each command's own"
+)]
+pub enum Command {
+    Serve(Serve),
+    Init(Init),
+}
+
+/// Conduct a run over the network
+///
+/// Waits for clients, trains, and leaves a run folder, as `umbel simulate` does. Ends when
+/// the run ends. The same command goes on with a run that was cut off, from where it stood.
+/// On SIGTERM or SIGINT it finishes the result in hand and stops; a second one ends it at once.
+#[derive(Args)]
+pub struct Serve {
+    /// The run's configuration (coordinator.toml).
+    pub config: PathBuf,
+    /// Override a key of the configuration, e.g. run.rounds=20. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Begin a new run even if one of this name was cut off. What that one cost stays charged.
+    #[arg(long)]
+    pub new: bool,
+    /// `privacy.data_set` is other data than any that the ledger knows, so its spending
+    /// begins at 0. Not needed for a new ledger.
+    #[arg(long)]
+    pub new_data_set: bool,
+    /// Where to evaluate: auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// End with one JSON object on standard output instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Make certificates and example configurations for a new federation
+///
+/// Writes a new folder with an authority, a certificate for the coordinator and one for
+/// each site, and a configuration for each of them. Nothing is ever overwritten.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  umbel-coordinator init federation --site berlin --site oslo --address https://umbel.example.org:7700")]
+pub struct Init {
+    /// The folder to make.
+    pub folder: PathBuf,
+    /// A site's name. Repeat it for each site.
+    #[arg(long = "site", value_name = "NAME", required = true)]
+    pub sites: Vec<ClientId>,
+    /// How sites reach the coordinator.
+    #[arg(long, default_value = "https://localhost:7700")]
+    pub address: CoordinatorAddress,
+    /// Another host name or IP address of the coordinator. May be repeated.
+    #[arg(long = "also", value_name = "NAME")]
+    pub other_names: Vec<String>,
+    /// For how many days the certificates are good.
+    #[arg(long, default_value_t = 365)]
+    pub days: u32,
+}

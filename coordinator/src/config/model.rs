@@ -1,0 +1,74 @@
+//! `[model]`: which model is fine-tuned, and which of its parameters.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use umbel_proto::classifier::{
+    ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableKind, TrainableSet,
+};
+use umbel_proto::lora::LoraConfig;
+
+use super::{ConfigError, refuse};
+
+/// `[model]`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa or CamemBERT) in Hugging Face
+    /// layout: `config.json`, `model.safetensors`, `tokenizer.json`. A model that Umbel trained
+    /// needs its certificate, either in the folder as `umbel_certificate.json` or in its run's
+    /// folder as `certificate.json`.
+    pub base: PathBuf,
+    /// What is trained: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters),
+    /// `bias` (every bias, also those of layer normalisations but not their scales: BitFit) or
+    /// `head` (the last layer, and the pooler if there is one). Every set trains the head.
+    #[serde(default)]
+    pub train: TrainableKind,
+    /// The adapters of the set `lora`. Left out, they have the defaults of their keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+    /// How a text becomes one vector: `cls`, `mean` or `pooler`.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// Tokens of each text that are read, special tokens included.
+    #[serde(default)]
+    pub max_tokens: MaxTokens,
+    /// Dropout rate in training. Under noise there is little to overfit.
+    #[serde(default)]
+    pub dropout: Dropout,
+}
+
+impl ModelSection {
+    /// Which parameters are trained. Adapters whose seed isn't given start from the run's.
+    ///
+    /// # Errors
+    /// [`ConfigError::Check`] naming the key.
+    pub fn trainable_set(&self, run_seed: Option<u64>) -> Result<TrainableSet, ConfigError> {
+        let lora = match (self.train, self.lora) {
+            (TrainableKind::Lora, lora) => Some(lora.unwrap_or_default().seeded_by(run_seed)),
+            (_, lora) => lora,
+        };
+        self.train
+            .with(lora)
+            .map_err(|e| refuse("model.lora", e.to_string()))
+    }
+
+    /// What is made of the base model.
+    ///
+    /// # Errors
+    /// [`ConfigError::Check`] naming the key.
+    pub fn options(
+        &self,
+        labels: Vec<String>,
+        run_seed: Option<u64>,
+    ) -> Result<ClassifierOptions, ConfigError> {
+        Ok(ClassifierOptions {
+            labels,
+            pooling: self.pooling,
+            max_tokens: self.max_tokens,
+            dropout: self.dropout,
+            train: self.trainable_set(run_seed)?,
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! Who takes part and who listens: `[federation]`, `[evaluation]`, `[serve]`, `[[clients]]`.
+
+use std::collections::BTreeSet;
+use std::ops::Bound::Included;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use umbel_proto::message::{BlobDigest, ClientId};
+use umbel_proto::{bounded, schema};
+
+use super::{ConfigError, RunConfig, require};
+
+bounded! {
+    /// How often a round may be tried.
+    Attempts(u32): "attempts", Included(1), Included(100);
+}
+
+/// `[federation]`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FederationSection {
+    /// Clients that must have joined, and updates that a round needs; 0 means all. With the unit
+    /// `client` and a sampling rate below 1, rounds have no minimum.
+    pub minimum: usize,
+    /// How often a round with too few updates is tried.
+    pub attempts: Attempts,
+    /// How long to wait for clients to join, in seconds.
+    pub gather_seconds: u64,
+    /// How long a round may take, in seconds.
+    pub round_seconds: u64,
+}
+
+/// `[evaluation]`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSection {
+    /// Evaluate after the first round, after every so many rounds, and at the end, each time while
+    /// the next round trains; 0 means only at the end.
+    pub every: u32,
+    /// About how many rows, evenly spread, the evaluations before the end use; 0 means all.
+    pub rows: usize,
+    /// Labelled files that count as public: what is computed on them is published.
+    pub files: Vec<EvaluationFile>,
+}
+
+/// `[[evaluation.files]]`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationFile {
+    /// Name in tables.
+    pub name: String,
+    /// CSV, JSON Lines or Parquet.
+    pub path: PathBuf,
+}
+
+/// `[serve]`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServeSection {
+    /// Address and port on which clients are awaited.
+    pub listen: String,
+    /// `false` serves without TLS, so that anybody may be any client. That is only allowed on a
+    /// loopback address.
+    #[serde(default = "yes")]
+    pub tls: bool,
+    /// The coordinator's certificate (PEM).
+    #[serde(default = "default_certificate")]
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    #[serde(default = "default_key")]
+    pub key: PathBuf,
+    /// The authority that signed the clients' certificates (PEM).
+    #[serde(default = "default_ca")]
+    pub ca: PathBuf,
+}
+
+/// `[[clients]]`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSection {
+    /// The client's name.
+    pub name: ClientId,
+    /// Its table. Needed in a simulation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// SHA-256 of its certificate (DER), in lower-case hexadecimal. Needed with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::digest")]
+    pub fingerprint: Option<BlobDigest>,
+}
+
+impl Default for FederationSection {
+    fn default() -> Self {
+        Self {
+            minimum: 0,
+            attempts: Attempts(2),
+            gather_seconds: 600,
+            round_seconds: 600,
+        }
+    }
+}
+
+impl Default for EvaluationSection {
+    fn default() -> Self {
+        Self {
+            every: 10,
+            rows: 0,
+            files: Vec::new(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+fn default_certificate() -> PathBuf {
+    "server.pem".into()
+}
+fn default_key() -> PathBuf {
+    "server.key".into()
+}
+fn default_ca() -> PathBuf {
+    "ca.pem".into()
+}
+
+pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
+    let names: BTreeSet<&ClientId> = config.clients.iter().map(|c| &c.name).collect();
+    require(!names.is_empty(), "clients", "name at least one client")?;
+    require(
+        names.len() == config.clients.len(),
+        "clients",
+        "two clients have one name",
+    )?;
+    require(
+        config.federation.minimum <= names.len(),
+        "federation.minimum",
+        "is more than there are clients",
+    )?;
+    let files: BTreeSet<&String> = config.evaluation.files.iter().map(|f| &f.name).collect();
+    require(
+        files.len() == config.evaluation.files.len(),
+        "evaluation.files",
+        "two files have one name",
+    )
+}

@@ -1,0 +1,225 @@
+//! What the lobby's lock guards.
+//!
+//! All that happens under it is short: look-ups, counters, and the engine's transitions.
+//! Nothing here reads an update's numbers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use umbel_proto::federation::{Refusal, RefusalKind};
+use umbel_proto::message::{BlobDigest, ClientId, Task};
+
+use super::attendance::{Attendance, Traffic};
+use crate::aggregate::{RoundSum, UpdateRules};
+use crate::round::{Action, Engine, Event, Phase, RoundSettings, Stood};
+
+/// Why a run stops, to be gone on with by another process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// The operator said so.
+    Shutdown,
+    /// What has to be durable can't be stored.
+    Store(String),
+}
+
+/// The state of a run, as clients and driver meet it.
+pub(super) struct State {
+    pub(super) engine: Engine,
+    /// The open attempt's sum; the last one's until there is another.
+    pub(super) sum: Option<Arc<RoundSum>>,
+    /// The open round's starting parameters, once the driver has offered them.
+    pub(super) parameters: Option<(BlobDigest, Arc<[u8]>)>,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) traffic: Traffic,
+    /// The updates that are in the open attempt's sum.
+    pub(super) counted: BTreeMap<ClientId, BlobDigest>,
+    /// Why the run is to stop and be gone on with later, if it is.
+    pub(super) halted: Option<Halt>,
+    /// Whether the driver is to look up although there is no action.
+    pub(super) nudged: bool,
+    /// Whether clients that wait for a task may find one now.
+    pub(super) tasks_changed: bool,
+    seats: BTreeMap<ClientId, Seat>,
+    rules: Arc<UpdateRules>,
+}
+
+/// What is kept for a client of the run.
+#[derive(Default)]
+struct Seat {
+    attendance: Attendance,
+    /// The last attempt at a round that it was given.
+    given: Option<Attempt>,
+    /// Whether it knows that the run is over.
+    told: bool,
+    /// Whether it joined since this process began.
+    joined: bool,
+}
+
+/// One attempt at one round: a client trains for it once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Attempt {
+    round: u32,
+    attempt: u32,
+}
+
+impl State {
+    pub(super) fn new(settings: RoundSettings, rules: Arc<UpdateRules>) -> Self {
+        let seat = |client: &ClientId| (client.clone(), Seat::default());
+        Self {
+            seats: settings.clients.iter().map(seat).collect(),
+            engine: Engine::new(settings),
+            sum: None,
+            parameters: None,
+            actions: VecDeque::new(),
+            traffic: Traffic::default(),
+            counted: BTreeMap::new(),
+            halted: None,
+            nudged: false,
+            tasks_changed: false,
+            rules,
+        }
+    }
+
+    /// Tells the engine, and queues what it asks for.
+    pub(super) fn handle(&mut self, event: Event) {
+        for action in self.engine.handle(event) {
+            match action {
+                // Whoever submits it adds the update.
+                Action::Count(_) => continue,
+                Action::Open { .. } => {
+                    // Nothing of an earlier round or attempt may count in this one.
+                    let sum = RoundSum::empty(&self.rules, self.seats.len());
+                    self.sum = Some(Arc::new(sum));
+                    self.counted.clear();
+                    self.parameters = None;
+                }
+                Action::Finish(_) => self.tasks_changed = true,
+                _ => {}
+            }
+            self.actions.push_back(action);
+        }
+    }
+
+    /// Goes on from where the run stood, with the sum of the attempt that was open.
+    pub(super) fn take_up(
+        &mut self,
+        stood: Stood,
+        sum: Option<RoundSum>,
+        counted: BTreeMap<ClientId, BlobDigest>,
+    ) {
+        let (engine, actions) = Engine::take_up(self.engine.settings().clone(), stood);
+        self.engine = engine;
+        self.sum = sum.map(Arc::new);
+        self.counted = counted;
+        self.actions = actions.into();
+        self.tasks_changed = true;
+    }
+
+    /// Notes that a client was given the task of an attempt before the run was cut off;
+    /// `counted`: that its attendance says so already.
+    pub(super) fn note_asked_before(
+        &mut self,
+        client: &ClientId,
+        (round, attempt): (u32, u32),
+        counted: bool,
+    ) {
+        if let Some(seat) = self.seats.get_mut(client) {
+            seat.given = Some(Attempt { round, attempt });
+            seat.attendance.asked = seat.attendance.asked.saturating_add(u32::from(!counted));
+        }
+    }
+
+    /// Who was given the task of this attempt.
+    pub(super) fn asked_in(&self, round: u32, attempt: u32) -> Vec<ClientId> {
+        let task = Some(Attempt { round, attempt });
+        let seats = self.seats.iter().filter(|(_, seat)| seat.given == task);
+        seats.map(|(client, _)| client.clone()).collect()
+    }
+
+    /// The attendance of a client of this run.
+    pub(super) fn known(&mut self, client: &ClientId) -> Result<&mut Attendance, Refusal> {
+        match self.seats.get_mut(client) {
+            Some(seat) => Ok(&mut seat.attendance),
+            None => Err(Refusal {
+                kind: RefusalKind::Foreign,
+                reason: format!(
+                    "`{client}` isn't a client of this run; add it under [[clients]] in the \
+                     coordinator's configuration"
+                ),
+            }),
+        }
+    }
+
+    /// Who took part in what so far.
+    pub(super) fn attendance(&self) -> impl Iterator<Item = (&ClientId, &Attendance)> {
+        self.seats
+            .iter()
+            .map(|(client, seat)| (client, &seat.attendance))
+    }
+
+    /// Notes that a client has its task of the open attempt. Asking for it again changes
+    /// nothing: an attempt is one update, and a poll is none.
+    pub(super) fn note_given(&mut self, client: &ClientId) {
+        let Phase::Collecting { round, attempt, .. } = *self.engine.phase() else {
+            return;
+        };
+        let task = Some(Attempt { round, attempt });
+        if let Some(seat) = self.seats.get_mut(client)
+            && seat.given != task
+        {
+            seat.given = task;
+            seat.attendance.asked = seat.attendance.asked.saturating_add(1);
+        }
+    }
+
+    /// Notes that a client joined.
+    pub(super) fn note_joined(&mut self, client: &ClientId) {
+        if let Some(seat) = self.seats.get_mut(client) {
+            seat.joined = true;
+        }
+    }
+
+    /// Whether a client joined since this process began.
+    pub(super) fn has_joined(&self, client: &ClientId) -> bool {
+        self.seats.get(client).is_some_and(|seat| seat.joined)
+    }
+
+    /// Notes that a client knows that the run is over.
+    pub(super) fn note_told(&mut self, client: &ClientId) {
+        if let Some(seat) = self.seats.get_mut(client) {
+            seat.told = true;
+        }
+    }
+
+    /// Whether a client knows that the run is over.
+    pub(super) fn was_told(&self, client: &ClientId) -> bool {
+        self.seats.get(client).is_some_and(|seat| seat.told)
+    }
+
+    /// Whether this process stops before the run is over.
+    pub(super) fn is_going_away(&self) -> bool {
+        self.halted.is_some() && !matches!(self.engine.phase(), Phase::Done(_))
+    }
+
+    /// What a client is to do now.
+    pub(super) fn task_for(&self, client: &ClientId) -> Option<Task> {
+        match self.engine.phase() {
+            Phase::Done(ending) => Some(Task::Finished(ending.clone())),
+            Phase::Collecting {
+                round, collection, ..
+            } if collection.lacks(client) => {
+                let (parameters, _) = self.parameters.as_ref()?;
+                Some(Task::Train {
+                    round: *round,
+                    parameters: *parameters,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether this is the sum of the attempt that the engine is at.
+    pub(super) fn is_open(&self, sum: &Arc<RoundSum>) -> bool {
+        self.sum.as_ref().is_some_and(|open| Arc::ptr_eq(open, sum))
+    }
+}

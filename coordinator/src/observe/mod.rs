@@ -1,0 +1,10 @@
+//! Looking at a run from outside its path: none of this is waited for while clients wait, and
+//! none of it can stop a run.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`evaluation`] | accuracy and loss on public files |
+//! | [`recorder`] | a line of metrics for each round |
+
+pub mod evaluation;
+pub mod recorder;

@@ -1,0 +1,275 @@
+//! Follows a run: evaluates it on public data, writes its metrics, and tells who watches.
+//!
+//! None of that is on a round's path. The [`Scorer`] works in the run's background thread, and
+//! [`write_metrics`] in another, so that neither a long evaluation nor a slow disk keeps
+//! clients waiting.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use umbel_model::{Classifier, ModelError, check_scores};
+
+use crate::config::EvaluationSection;
+use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::run::{Health, Observer, RoundSummary};
+use crate::store::run_folder::{RunFolder, RunFolderError};
+
+/// One line of `metrics.jsonl`: nothing in it comes from private rows but through the
+/// released model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The round, from 1.
+    pub round: u32,
+    /// Epsilon spent on the data set so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Mean cross-entropy on public data, where it was evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Accuracy there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Macro-F1 there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// Learning rate of the round's step.
+    pub learning_rate: f64,
+    /// The noisy share of units that weren't clipped, with adaptive clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unclipped: Option<f64>,
+    /// The next round's clipping threshold, with adaptive clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipping_threshold: Option<f64>,
+    /// Clients whose updates count; `None` where the client is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<usize>,
+    /// Clients that missed the round; `None` where the client is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<String>>,
+    /// Whether the model's numbers stopped being finite in this round, which is the last then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
+    /// Seconds from the beginning of the run until the round's result was there.
+    pub seconds: f64,
+}
+
+/// Called with each round's line of metrics.
+pub type Watch<'a> = &'a mut (dyn FnMut(&Metric) + Send);
+
+/// The observer of a run: looks at each round's model, and makes the round's line.
+pub struct Scorer<'a> {
+    settings: &'a EvaluationSection,
+    rounds: u32,
+    public: &'a PublicData,
+    classifier: &'a mut Classifier,
+    began: Duration,
+    lines: Sender<Metric>,
+    metrics: Vec<Metric>,
+    /// The evaluation on all public rows after the last planned round.
+    last: Option<Evaluation>,
+}
+
+impl<'a> Scorer<'a> {
+    /// A scorer of a run of so many `rounds` that evaluates `classifier` on `public` and sends
+    /// what it finds to `lines`. The run `began` at this time of its clock.
+    pub fn new(
+        settings: &'a EvaluationSection,
+        rounds: u32,
+        public: &'a PublicData,
+        classifier: &'a mut Classifier,
+        began: Duration,
+        lines: Sender<Metric>,
+    ) -> Self {
+        Self {
+            settings,
+            rounds,
+            public,
+            classifier,
+            began,
+            lines,
+            metrics: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Goes on after these lines, which an earlier process wrote.
+    #[must_use]
+    pub fn after(mut self, earlier: Vec<Metric>) -> Self {
+        self.metrics = earlier;
+        self
+    }
+
+    /// All metrics so far, and the evaluation on all public rows after the last planned round,
+    /// if the run came that far.
+    pub fn into_metrics(self) -> (Vec<Metric>, Option<Evaluation>) {
+        (self.metrics, self.last)
+    }
+
+    /// Looks at a round's model: at its numbers always, at its scores on public rows every so
+    /// many rounds, and on all of them after the last. All of that is post-processing of what
+    /// is released, and costs no privacy. A device that fails is no fault of the model's, which
+    /// goes without scores then.
+    fn examine(&mut self, summary: &RoundSummary) -> (Health, Option<Evaluation>) {
+        if !summary.is_finite() {
+            return (Health::Diverged, None);
+        }
+        let round = summary.round;
+        match catch_unwind(AssertUnwindSafe(|| self.evaluate(summary))) {
+            Ok(Ok(evaluation)) => return (Health::Sound, evaluation),
+            Ok(Err(ModelError::Scores)) => return (Health::Diverged, None),
+            Ok(Err(error)) => tracing::error!(round, "the model can't be evaluated: {error}"),
+            Err(_) => tracing::error!(round, "the model can't be evaluated: that panicked"),
+        }
+        (Health::Sound, None)
+    }
+
+    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, ModelError> {
+        let (every, round) = (self.settings.every, summary.round);
+        self.classifier.set_parameters(&summary.parameters)?;
+        if self.public.is_empty() {
+            check_scores(self.classifier)?;
+            return Ok(None);
+        }
+        if round == self.rounds {
+            self.last = Some(self.public.evaluate(self.classifier, 0)?);
+            return Ok(self.last.clone());
+        }
+        if every > 0 && (round.is_multiple_of(every) || round == 1) {
+            let rows = self.settings.rows;
+            return self.public.evaluate(self.classifier, rows).map(Some);
+        }
+        check_scores(self.classifier)?;
+        Ok(None)
+    }
+}
+
+impl Observer for Scorer<'_> {
+    fn round_done(&mut self, summary: &RoundSummary) -> Health {
+        let (health, evaluation) = self.examine(summary);
+        let scores = evaluation.map(|e| e.overall);
+        let participation = summary.participation.as_ref();
+        let metric = Metric {
+            round: summary.round,
+            epsilon: summary.epsilon,
+            loss: scores.as_ref().map(|s| s.loss),
+            accuracy: scores.as_ref().map(|s| s.accuracy),
+            macro_f1: scores.as_ref().map(|s| s.macro_f1),
+            learning_rate: summary.learning_rate,
+            unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
+            clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
+            clients: participation.map(|participation| participation.counted.len()),
+            missing: participation.map(|participation| {
+                let missing = participation.missing.iter();
+                missing.map(ToString::to_string).collect()
+            }),
+            diverged: health == Health::Diverged,
+            seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
+        };
+        // If the writer is gone, the whole file is written at the end.
+        let _ = self.lines.send(metric.clone());
+        self.metrics.push(metric);
+        health
+    }
+
+    fn found(&self, round: u32) -> Option<Health> {
+        let line = self.metrics.iter().rfind(|metric| metric.round == round)?;
+        Some(match line.diverged {
+            true => Health::Diverged,
+            false => Health::Sound,
+        })
+    }
+}
+
+/// Writes each line into the folder's `metrics.jsonl` as it comes, and shows it to `watch`,
+/// until no more can come.
+///
+/// # Errors
+/// [`RunFolderError`] of the first line that couldn't be written. None is written after it, so
+/// that the file never has a gap; `watch` sees all of them.
+pub fn write_metrics(
+    folder: &RunFolder,
+    lines: Receiver<Metric>,
+    watch: Watch<'_>,
+) -> Result<(), RunFolderError> {
+    let mut written = Ok(());
+    for metric in lines {
+        if written.is_ok() {
+            written = folder.metric(&metric);
+            if let Err(error) = &written {
+                tracing::error!("{error}");
+            }
+        }
+        watch(&metric);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn metric(round: u32) -> Metric {
+        Metric {
+            round,
+            epsilon: None,
+            loss: None,
+            accuracy: None,
+            macro_f1: None,
+            learning_rate: 0.1,
+            unclipped: None,
+            clipping_threshold: None,
+            clients: None,
+            missing: None,
+            diverged: false,
+            seconds: 0.0,
+        }
+    }
+
+    /// Writes the lines of three rounds: what came of it, and the rounds that were shown.
+    fn write(folder: &RunFolder) -> (Result<(), RunFolderError>, Vec<u32>) {
+        let (sent, lines) = mpsc::channel();
+        for round in 1..=3 {
+            sent.send(metric(round)).unwrap();
+        }
+        drop(sent);
+        let mut shown = Vec::new();
+        let written = write_metrics(folder, lines, &mut |metric| shown.push(metric.round));
+        (written, shown)
+    }
+
+    fn rounds_in_file(folder: &RunFolder) -> Vec<u64> {
+        let text = fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+        let parse = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let lines = text.lines().map(parse);
+        lines.map(|line| line["round"].as_u64().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_round_has_its_line_in_order() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(out.path(), "test", 0).unwrap();
+        let (written, shown) = write(&folder);
+        written.unwrap();
+        assert_eq!(shown, [1, 2, 3]);
+        assert_eq!(rounds_in_file(&folder), [1, 2, 3]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_hides_no_round_and_its_lines_can_be_written_later() {
+        let out = tempfile::tempdir().unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let folder = RunFolder::with_metrics(out.path().to_owned(), full);
+        let (written, shown) = write(&folder);
+        assert!(written.unwrap_err().to_string().contains("metrics.jsonl"));
+        assert_eq!(shown, [1, 2, 3]);
+        let metrics: Vec<Metric> = (1..=3).map(metric).collect();
+        folder.rewrite_metrics(&metrics).unwrap();
+        assert_eq!(rounds_in_file(&folder), [1, 2, 3]);
+    }
+}

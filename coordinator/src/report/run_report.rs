@@ -1,0 +1,436 @@
+//! What a run ends with: the numbers behind the report, the closing table and the JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use umbel_privacy::unit::{Adjacency, NoisePlacement};
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::{ClientId, Ending};
+use umbel_proto::plan::Plan;
+
+use crate::config::RunConfig;
+use crate::lobby::{Attendance, Traffic};
+use crate::observe::evaluation::{Evaluation, Scores};
+use crate::observe::recorder::Metric;
+use crate::report::{
+    self, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results, RunSummary, Statement,
+    TrainingSummary,
+};
+use crate::run::Outcome;
+
+/// All that is known at the end of a run.
+pub(crate) struct Facts<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) plan: &'a Plan,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) evaluation: Option<&'a Evaluation>,
+    pub(crate) metrics: &'a [Metric],
+    pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
+    pub(crate) traffic: Traffic,
+    pub(crate) device: String,
+    pub(crate) connections: Vec<String>,
+    pub(crate) started: String,
+    pub(crate) finished: String,
+    pub(crate) seconds: f64,
+    pub(crate) model_hash: Option<String>,
+    pub(crate) signing_key: String,
+}
+
+/// A run that has ended, and where its folder is.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    summary: RunSummary,
+    folder: PathBuf,
+}
+
+impl RunReport {
+    pub(crate) fn new(summary: RunSummary, folder: PathBuf) -> Self {
+        Self { summary, folder }
+    }
+
+    /// All that the report tells.
+    pub fn summary(&self) -> &RunSummary {
+        &self.summary
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the run couldn't go on before its last round, for want of clients or of space.
+    pub fn failed(&self) -> bool {
+        matches!(self.summary.ending, report::Ending::Failed { .. })
+    }
+
+    /// The exit code that tells the ending.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self.summary.ending {
+            report::Ending::Complete => ExitKind::Success,
+            report::Ending::BudgetExhausted => ExitKind::BudgetExhausted,
+            report::Ending::Failed { .. } => ExitKind::RunFailed,
+            report::Ending::Diverged { .. } => ExitKind::Diverged,
+        }
+    }
+
+    /// One object for machines.
+    pub fn as_json(&self) -> Value {
+        let run = &self.summary;
+        let overall = run.results.as_ref().map(|results| &results.overall);
+        let files: serde_json::Map<String, Value> = run
+            .results
+            .iter()
+            .flat_map(|results| &results.files)
+            .map(|file| (file.name.clone(), json!(file.scores)))
+            .collect();
+        let (ending, reason) = match &run.ending {
+            report::Ending::Complete => ("complete", None),
+            report::Ending::BudgetExhausted => ("budget-exhausted", None),
+            report::Ending::Failed { reason } => ("failed", Some(reason.clone())),
+            // A run that diverged failed, for whoever asks no more than that.
+            report::Ending::Diverged { round, .. } => ("failed", Some(Ending::divergence(*round))),
+        };
+        let diverged = match run.ending {
+            report::Ending::Diverged { round, .. } => Some(round),
+            _ => None,
+        };
+        json!({
+            "accuracy": overall.map(|scores| scores.accuracy),
+            "macro_f1": overall.map(|scores| scores.macro_f1),
+            "loss": overall.map(|scores| scores.loss),
+            "examples": overall.map(|scores| scores.examples),
+            "files": files,
+            "epsilon": run.privacy.epsilon_spent,
+            "epsilon_guaranteed": run.privacy.epsilon_guaranteed(),
+            "epsilon_budget": run.privacy.epsilon_budget,
+            "delta": run.privacy.delta,
+            "unit": run.privacy.unit,
+            "adjacency": run.privacy.adjacency,
+            "noise": run.privacy.placement,
+            "noise_multiplier": run.privacy.noise_multiplier,
+            "sampling_rate": run.privacy.sampling_rate,
+            "clipping_norm": run.privacy.clipping_norm,
+            "seeded": run.privacy.seeded,
+            "rounds": run.training.rounds_done,
+            "rounds_planned": run.training.rounds_planned,
+            "clients": run.traffic.as_ref().map(|_| run.clients.len()),
+            "participation": run.traffic.as_ref().map(|_| &run.clients),
+            "bytes_up": run.traffic.as_ref().map(|traffic| traffic.bytes_up),
+            "bytes_down": run.traffic.as_ref().map(|traffic| traffic.bytes_down),
+            "seconds": run.seconds,
+            "device": run.training.device,
+            "ending": ending,
+            "reason": reason,
+            "diverged_in_round": diverged,
+            "ledger_head": run.ledger_head,
+            "model_sha256": run.model_hash,
+            "public_key": run.signing_key,
+            "run_dir": self.folder,
+        })
+    }
+
+    /// The closing table for people.
+    pub fn table(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = self.write_table(&mut text);
+        text
+    }
+
+    fn write_table(&self, out: &mut String) -> std::fmt::Result {
+        let run = &self.summary;
+        for line in Statement::of_run(run).lines() {
+            writeln!(out, "{line}")?;
+        }
+        match &run.ending {
+            report::Ending::Complete => {}
+            report::Ending::BudgetExhausted => writeln!(
+                out,
+                "\nPrivacy budget exhausted: the run stopped before a round that would have \
+                 cost more than is left. {}",
+                match run.training.rounds_done {
+                    0 => "No round was done, so there is no model.",
+                    _ => "The last model is kept.",
+                }
+            )?,
+            report::Ending::Failed { reason } => writeln!(out, "\nThe run failed: {reason}.")?,
+            report::Ending::Diverged { round, kept } => writeln!(
+                out,
+                "\nThe run failed: {}. {}",
+                Ending::divergence(*round),
+                report::Ending::kept(*kept)
+            )?,
+        }
+        if let Some(results) = &run.results {
+            writeln!(
+                out,
+                "\n{:<16}{:>9}{:>9}{:>9}{:>10}",
+                "", "accuracy", "macro-F1", "loss", "rows"
+            )?;
+            let overall = NamedScores {
+                name: "overall".into(),
+                scores: results.overall,
+            };
+            for file in std::iter::once(&overall).chain(&results.files) {
+                let s = &file.scores;
+                let (name, rows) = (&file.name, s.examples);
+                writeln!(
+                    out,
+                    "{name:<16}{:>9.4}{:>9.4}{:>9.4}{rows:>10}",
+                    s.accuracy, s.macro_f1, s.loss
+                )?;
+            }
+        }
+        writeln!(out)?;
+        for (name, value) in self.rows() {
+            writeln!(out, "{name:<16}{value}")?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let run = &self.summary;
+        let privacy = &run.privacy;
+        let mut rows = Vec::new();
+        if let (Some(spent), Some(budget), Some(delta)) =
+            (privacy.epsilon_spent, privacy.epsilon_budget, privacy.delta)
+        {
+            let (unit, adjacency) = (privacy.unit, privacy.adjacency);
+            let several = match privacy.spans_runs {
+                true => format!(
+                    " spent by several runs on these rows; the guarantee is the budget, {budget}"
+                ),
+                false => String::new(),
+            };
+            rows.push(("epsilon", format!("{spent:.4} of {budget}{several}")));
+            rows.push(("delta", format!("{delta:e}")));
+            rows.push(("unit", format!("{unit}, adjacency {adjacency}")));
+        } else {
+            rows.push(("epsilon", "none: nobody is protected".into()));
+        }
+        let done = run.training.rounds_done;
+        rows.push((
+            "rounds",
+            format!("{done} of {}", run.training.rounds_planned),
+        ));
+        for client in &run.clients {
+            let mut line = format!("{}: {} rounds", client.name, client.rounds_taken_part);
+            if client.refused_updates > 0 {
+                line += &format!(", {} updates refused", client.refused_updates);
+            }
+            if let Some(reason) = &client.left_out_reason {
+                line += &format!(", {reason}");
+            }
+            rows.push(("client", line));
+        }
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        if let Some(traffic) = &run.traffic {
+            let (up, down) = (megabytes(traffic.bytes_up), megabytes(traffic.bytes_down));
+            rows.push(("moved", format!("{up:.1} MB up, {down:.1} MB down")));
+        }
+        rows.push((
+            "time",
+            format!("{:.1} s on {}", run.seconds, run.training.device),
+        ));
+        rows.push(("run folder", self.folder.display().to_string()));
+        rows
+    }
+}
+
+/// Puts the facts into the report's form.
+///
+/// Where the client is the unit, who took part, how often, and how much was sent is what the noise
+/// hides, so that none of it gets in.
+pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
+    let hides_clients = facts.plan.hides_clients();
+    RunSummary {
+        name: facts.config.run.name.to_string(),
+        software: concat!("Umbel ", env!("CARGO_PKG_VERSION")).into(),
+        started: facts.started.clone(),
+        finished: facts.finished.clone(),
+        seconds: facts.seconds,
+        ending: match &facts.outcome.ending {
+            Ending::Complete => report::Ending::Complete,
+            Ending::BudgetExhausted { .. } => report::Ending::BudgetExhausted,
+            Ending::Failed { reason } => report::Ending::Failed {
+                reason: reason.clone(),
+            },
+            Ending::Diverged { round } => report::Ending::Diverged {
+                round: *round,
+                kept: facts.outcome.kept.as_ref().map(|(round, _)| *round),
+            },
+        },
+        privacy: privacy_summary(facts),
+        training: training_summary(facts),
+        connections: facts.connections.clone(),
+        clients: facts
+            .attendance
+            .iter()
+            .filter(|_| !hides_clients)
+            .map(|(client, attendance)| client_summary(client, attendance))
+            .collect(),
+        traffic: (!hides_clients).then_some(report::Traffic {
+            bytes_up: facts.traffic.up,
+            bytes_down: facts.traffic.down,
+        }),
+        results: facts.evaluation.map(results),
+        curve: curve(facts),
+        ledger_head: facts.outcome.ledger_head.clone(),
+        model_hash: facts.model_hash.clone(),
+        // Where there is no model, there is no certificate that a key could have signed.
+        signing_key: facts
+            .outcome
+            .kept
+            .is_some()
+            .then(|| facts.signing_key.clone()),
+        account_command: account_command(facts),
+    }
+}
+
+fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
+    let promise = facts.plan.protection;
+    PrivacySummary {
+        unit: facts.plan.unit(),
+        // Of a run that promises nothing these say nothing.
+        adjacency: promise.map_or(Adjacency::AddOrRemove, |p| p.adjacency),
+        placement: promise.map_or(NoisePlacement::Central, |p| p.placement),
+        rows_per_group: promise
+            .and_then(|p| p.rows_per_group)
+            .map(NonZeroUsize::get),
+        epsilon_budget: promise.map(|p| p.budget.epsilon()),
+        delta: promise.map(|p| p.budget.delta().get()),
+        noise_multiplier: promise.map(|p| p.noise_multiplier.get()),
+        clipping_norm: promise.map(|p| p.clipping_norm.get()),
+        group_column: facts.config.data.group.clone(),
+        epsilon_spent: facts.outcome.epsilon,
+        spans_runs: facts.outcome.spans_runs,
+        sampling_rate: facts.plan.sampling_rate.get(),
+        accounted_sampling_rate: facts.plan.accounted_sampling_rate().get(),
+        draws_per_round: facts.plan.events_per_round(),
+        draws: facts.outcome.draws,
+        clipping_threshold: facts
+            .metrics
+            .last()
+            .and_then(|last| last.clipping_threshold),
+        seeded: facts.plan.seed.is_some(),
+    }
+}
+
+fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
+    let server = &facts.config.server;
+    let options = &facts.plan.classifier.options;
+    let optimiser = server.optimiser.title;
+    let mut settings = vec![
+        ("server optimiser".to_owned(), optimiser.to_owned()),
+        ("learning rate".into(), server.learning_rate.to_string()),
+        ("pooling".into(), options.pooling.to_string()),
+        ("tokens".into(), options.max_tokens.to_string()),
+    ];
+    if let Some(lora) = options.train.lora() {
+        let frozen = if lora.freeze_a { ", A frozen" } else { "" };
+        let targets: Vec<String> = lora.targets.iter().map(|t| t.to_string()).collect();
+        let text = format!(
+            "rank {}, alpha {}, {}{frozen}",
+            lora.rank,
+            lora.alpha,
+            targets.join(", ")
+        );
+        settings.push(("adapters".into(), text));
+    }
+    if let Some(promise) = &facts.plan.protection {
+        settings.push(("clipping".into(), promise.clipping.to_string()));
+    }
+    match facts.plan.local_steps() {
+        None => settings.push(("expected batch".into(), facts.plan.divisor.to_string())),
+        Some(local) => {
+            let text = format!("{} of {} rows", local.steps, local.batch);
+            settings.push(("local steps".into(), text));
+        }
+    }
+    TrainingSummary {
+        summed: facts.plan.summed(),
+        rounds_done: facts.outcome.rounds,
+        rounds_planned: facts.plan.rounds.get(),
+        base_model: facts.config.model.base.display().to_string(),
+        trainable: options.train.to_string(),
+        trainable_parameters: facts.plan.classifier.parameters,
+        device: facts.device.clone(),
+        settings,
+    }
+}
+
+fn client_summary(client: &ClientId, attendance: &Attendance) -> ClientSummary {
+    let left_out = if !attendance.joined {
+        Some("never joined".to_owned())
+    } else if attendance.left {
+        Some("left before the end".into())
+    } else if attendance.missed > 0 {
+        Some(format!("missing in {} rounds", attendance.missed))
+    } else {
+        attendance.last_refusal.clone()
+    };
+    ClientSummary {
+        name: client.to_string(),
+        rounds_taken_part: attendance.counted,
+        refused_updates: attendance.refused,
+        left_out_reason: left_out,
+    }
+}
+
+fn results(evaluation: &Evaluation) -> Results {
+    let scores = |scores: &Scores| report::Scores {
+        accuracy: scores.accuracy,
+        macro_f1: scores.macro_f1,
+        loss: scores.loss,
+        examples: scores.examples,
+    };
+    Results {
+        overall: scores(&evaluation.overall),
+        files: evaluation
+            .files
+            .iter()
+            .map(|(name, file)| NamedScores {
+                name: name.clone(),
+                scores: scores(file),
+            })
+            .collect(),
+    }
+}
+
+/// The rounds, that of the model that is kept with the scores of the final evaluation.
+fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
+    let mut curve: Vec<CurvePoint> = facts
+        .metrics
+        .iter()
+        .map(|metric| CurvePoint {
+            round: metric.round,
+            loss: metric.loss,
+            accuracy: metric.accuracy,
+            epsilon: metric.epsilon,
+        })
+        .collect();
+    let kept = facts.outcome.kept.as_ref().map(|(round, _)| *round);
+    let last = curve.iter_mut().find(|point| Some(point.round) == kept);
+    if let (Some(last), Some(evaluation)) = (last, facts.evaluation) {
+        last.loss = Some(evaluation.overall.loss);
+        last.accuracy = Some(evaluation.overall.accuracy);
+    }
+    curve
+}
+
+fn account_command(facts: &Facts<'_>) -> Option<String> {
+    facts.plan.protection.map(|promise| {
+        format!(
+            "umbel account epsilon --noise-multiplier {} --sampling-rate {} --steps {} --delta {} \
+             --adjacency {}",
+            promise.noise_multiplier,
+            facts.plan.accounted_sampling_rate(),
+            facts.outcome.draws,
+            promise.budget.delta(),
+            promise.adjacency,
+        )
+    })
+}

@@ -1,0 +1,512 @@
+//! A run from its first round to its report: what the simulation and the service share.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use umbel_model::{Classifier, ModelError, Precision};
+use umbel_privacy::certificate::key_file::{self, SigningKeyError};
+use umbel_privacy::certificate::{InvalidLineage, SigningKey};
+use umbel_privacy::ledger::file::OpenError;
+use umbel_privacy::ledger::{LedgerError, LedgerPoint, SeenError, SeenLedgers, chain};
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::Ending;
+use umbel_proto::spending::SpendingError;
+
+use crate::certificate::base_model::BASE_CERTIFICATE;
+use crate::certificate::certify::{CertifyError, Ended, certify};
+use crate::certificate::witness::WitnessTerms;
+use crate::config::RunConfig;
+use crate::lobby::{Halt, Lobby, Traffic};
+use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
+use crate::report;
+use crate::report::run_report::{Facts, RunReport, summarise};
+use crate::round::Event;
+use crate::run::books::Books;
+pub use crate::run::books::Naming;
+use crate::run::clock::Clock;
+use crate::run::place::{Place, Unfinished};
+use crate::run::prepare::{Prepared, weights_digest};
+use crate::run::{Driven, Driver, Outcome, RunError};
+use crate::store::StoreError;
+use crate::store::run_folder::{RunFolder, RunFolderError, readable_time};
+
+/// What a run is conducted with.
+pub struct Conduct<'a> {
+    /// The configuration.
+    pub config: &'a RunConfig,
+    /// Model, plan and lobby.
+    pub prepared: Prepared,
+    /// Where its results go, and what an earlier process left there.
+    pub place: Place,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The run's ledger and its key, already open.
+    pub opened: Opened,
+    /// How connections are secured, a sentence each, for the report.
+    pub connections: Vec<String>,
+    /// Bytes moved, where the transport knows better than the lobby.
+    pub traffic: Option<&'a dyn Fn() -> Traffic>,
+}
+
+/// The ledger of a run, locked, and the key that will sign its certificate. Sites can join as
+/// soon as there are these.
+pub struct Opened {
+    ledger: PathBuf,
+    books: Books,
+    signing_key: SigningKey,
+}
+
+/// Whether the coordinator has seen its sites before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sites {
+    /// They begin anew with the run, as simulated ones do.
+    New,
+    /// They have ledgers of their own, and where these stood is remembered beside this ledger.
+    Lasting,
+}
+
+impl Opened {
+    /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
+    /// none, and lets the lobby's sites in: to a new run, or to one that was cut off.
+    ///
+    /// # Errors
+    /// [`ConductError`] where they can't be used.
+    pub fn new(
+        (config, prepared): (&RunConfig, &Prepared),
+        ledger: PathBuf,
+        signing_key: &Path,
+        (sites, naming): (Sites, Naming),
+        unfinished: Option<&Unfinished>,
+    ) -> Result<Self, ConductError> {
+        let signing_key = key_file::load_or_make(signing_key)?;
+        let mut books = Books::open(config, &ledger, naming)?;
+        if let Some(unfinished) = unfinished {
+            let history = unfinished.history();
+            books.go_on(history)?;
+            let store = unfinished.store();
+            prepared.lobby.take_up(history, store)?;
+        }
+        let plan = &prepared.plan;
+        let seen = match sites {
+            Sites::New => None,
+            Sites::Lasting => Some(SeenLedgers::beside(&ledger)?),
+        };
+        let public_key = signing_key.public_key();
+        let terms = WitnessTerms::new(plan, public_key, books.as_it_was()?, seen);
+        prepared.lobby.open(terms);
+        Ok(Self {
+            ledger,
+            books,
+            signing_key,
+        })
+    }
+
+    /// Where the ledger stood when the run began.
+    pub fn ledger_point(&self) -> LedgerPoint {
+        self.books.began_at()
+    }
+}
+
+/// What became of a run that was conducted.
+#[derive(Debug)]
+pub enum Conducted {
+    /// It is over.
+    Ended(Box<RunReport>),
+    /// It stopped, and can be gone on with.
+    Paused {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Rounds whose result is out.
+        rounds: u32,
+        /// Rounds planned.
+        planned: u32,
+    },
+}
+
+/// Why a run couldn't be conducted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConductError {
+    /// The run folder.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// The run's journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger lacks what the run's journal says was spent.
+    #[error(
+        "ledger {} doesn't go on from where this run's journal saw it: {reason}. What was spent since \
+         would be forgotten: put the newest copy of the ledger back",
+        path.display()
+    )]
+    WentBack {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// The model can't be evaluated or saved.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The ledger file can't be opened.
+    #[error(transparent)]
+    LedgerFile(#[from] OpenError),
+    /// The ledger is damaged.
+    #[error("ledger {}: {source}", path.display())]
+    LedgerDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: LedgerError,
+    },
+    /// The ledger has other data's spending, and none of this data's.
+    #[error(
+        "ledger {} has spending on {}, and none on {data_set:?}; if these are the same rows under \
+         another name, set privacy.data_set to the earlier name (without it, the run's name stands \
+         in), since their spending must add up; if they are other rows, start this once with \
+         --new-data-set",
+        path.display(),
+        known.join(", ")
+    )]
+    UnknownDataSet {
+        /// The file.
+        path: PathBuf,
+        /// The name that isn't in it.
+        data_set: String,
+        /// Those that are, in quotes.
+        known: Vec<String>,
+    },
+    /// The base model's lineage doesn't add up with this run.
+    #[error(transparent)]
+    Lineage(#[from] InvalidLineage),
+    /// The ledger doesn't fit the plan.
+    #[error(transparent)]
+    Spending(#[from] SpendingError),
+    /// The accounting failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Where sites' ledgers stood.
+    #[error(transparent)]
+    Seen(#[from] SeenError),
+    /// The key that signs.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The certificate.
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
+}
+
+impl ConductError {
+    /// Whether the run can be gone on with: the disk failed it, and nothing is wrong with it.
+    fn leaves_the_run_unfinished(&self) -> bool {
+        match self {
+            Self::Folder(_) | Self::Certify(_) | Self::Store(_) | Self::WentBack { .. } => true,
+            Self::Run(error) => error.is_storage(),
+            _ => false,
+        }
+    }
+
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Folder(_) | Self::Certify(_) | Self::Store(_) => ExitKind::RunFailed,
+            Self::SigningKey(_) => ExitKind::Configuration,
+            Self::Model(_) => ExitKind::Model,
+            Self::LedgerFile(_)
+            | Self::LedgerDamaged { .. }
+            | Self::WentBack { .. }
+            | Self::Lineage(_)
+            | Self::UnknownDataSet { .. }
+            | Self::Seen(_)
+            | Self::Spending(_) => ExitKind::Ledger,
+            Self::Run(RunError::TakeUp(_) | RunError::Spending(_)) => ExitKind::Ledger,
+            Self::Run(error) if error.is_storage() => ExitKind::RunFailed,
+            Self::Run(_) => ExitKind::Internal,
+        }
+    }
+}
+
+/// Drives a run to its end and writes its folder: `model/` (and `adapter/`, where adapters
+/// were trained), `metrics.jsonl`, `ledger.jsonl`, `plan.json`, `result.json`, `report.html`,
+/// `certificate.json` and `certificate.html`. A run that is left without a model (no round was
+/// released, or the first one diverged) has no `model/`, and no certificate: there is nothing to
+/// certify. `watch` is called for every round, from a thread of its own.
+///
+/// # Errors
+/// [`ConductError`]. The run's ending, whatever it is, is no error.
+pub fn conduct(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, ConductError> {
+    let lobby = std::sync::Arc::clone(&conduct.prepared.lobby);
+    let conducted = conduct_open(conduct, watch);
+    match &conducted {
+        Ok(_) => {}
+        // Clients wait for whoever goes on with the run.
+        Err(error) if error.leaves_the_run_unfinished() => {
+            lobby.halt(Halt::Store(error.to_string()));
+            tracing::error!("the run stops here; start it again to go on with it");
+        }
+        Err(error) => {
+            // Clients that wait for a task must not wait for ever.
+            lobby.tell(Event::Broken(error.to_string()));
+            lobby.witness().close(None);
+        }
+    }
+    conducted
+}
+
+/// How long a run waits for its sites' signatures.
+const SIGNING: Duration = Duration::from_secs(30);
+/// How long it waits when all of them know that it is over.
+const SIGNING_ONCE_TOLD: Duration = Duration::from_secs(5);
+
+/// Waits until every site that is still here has signed what it was told.
+fn await_signatures(lobby: &Lobby, clock: &dyn Clock) {
+    let until = clock.elapsed() + SIGNING;
+    let mut told = None;
+    while !lobby.everyone_left() && clock.elapsed() < until {
+        if lobby.everyone_told() {
+            let since = *told.get_or_insert(clock.elapsed());
+            if clock.elapsed() >= since + SIGNING_ONCE_TOLD {
+                tracing::warn!("a site that was here at the end hasn't signed what it was told");
+                return;
+            }
+        }
+        lobby.wait_for_change(Duration::from_millis(200));
+    }
+}
+
+/// Where a ledger with these bytes stands.
+fn end_of(ledger: &[u8]) -> Option<LedgerPoint> {
+    let chain = chain::verify(ledger).ok()?;
+    Some(LedgerPoint::after(&chain.entries))
+}
+
+fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, ConductError> {
+    let Conduct {
+        config,
+        prepared,
+        mut place,
+        clock,
+        opened,
+        connections,
+        traffic,
+    } = conduct;
+    let Opened {
+        ledger: ledger_path,
+        books: mut ledger,
+        signing_key,
+    } = opened;
+    let Prepared {
+        plan,
+        lobby,
+        mut classifier,
+        base,
+        public,
+        device,
+    } = prepared;
+    let before = place.before.take();
+    let place = place;
+    let folder = &place.folder;
+    let earlier = before.map(|before| (before.history.begun.unix_time, before.metrics));
+    let (began, now) = (clock.elapsed(), clock.unix_seconds());
+    let (started, earlier) = earlier.unwrap_or_else(|| (now, Vec::new()));
+    let seconds_before = earlier.last().map_or(0.0, |metric| metric.seconds);
+    folder.write("plan.json", plan.bytes())?;
+    let own_ledger = folder.path().join("ledger.jsonl");
+    let lineage = ledger.inherit(&base, &plan)?;
+    if let Some(certificate) = &base.certificate {
+        folder.write(BASE_CERTIFICATE, certificate.bytes())?;
+    }
+    let data_set_named = ledger.data_set_named;
+    let (spending, mut marked) = ledger.begin(&plan, started)?;
+    let initial = classifier.parameters();
+    let driver = Driver::new(
+        plan.clone(),
+        config.clone(),
+        lobby.clone(),
+        spending,
+        initial,
+        (clock, place.store.clone()),
+    )?;
+    let recording = Recording {
+        folder,
+        config,
+        public: &public,
+        began,
+    };
+    let (driven, metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
+    let mut outcome = match driven {
+        Driven::Over(outcome) => *outcome,
+        Driven::Paused { rounds } => {
+            return Ok(Conducted::Paused {
+                folder: folder.path().to_owned(),
+                rounds,
+                planned: plan.rounds.get(),
+            });
+        }
+    };
+    if let Some(marked) = &mut marked {
+        outcome.ledger = Some(marked.snapshot().map_err(SpendingError::Ledger)?);
+    }
+    let ledger = outcome.ledger.as_ref();
+    lobby
+        .witness()
+        .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
+    let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
+    if outcome.kept.is_some() {
+        save(config, folder, &classifier)?;
+    }
+    if let Some(ledger) = &outcome.ledger
+        && ledger_path != own_ledger
+    {
+        folder.write("ledger.jsonl", &ledger.bytes)?;
+    }
+    await_signatures(&lobby, clock);
+    let signed = lobby.witness().signed();
+    if plan.hides_clients() {
+        folder.keep_receipts(&signed)?;
+    }
+    let ended = clock.unix_seconds();
+    let attendance = lobby.attendance();
+    let facts = Facts {
+        config,
+        plan: &plan,
+        outcome: &outcome,
+        evaluation: evaluation.as_ref(),
+        metrics: &metrics,
+        attendance: &attendance,
+        traffic: traffic.map_or_else(|| lobby.traffic(), |traffic| traffic()),
+        device,
+        connections,
+        started: readable_time(started),
+        finished: readable_time(ended),
+        seconds: (clock.elapsed() - began).as_secs_f64() + seconds_before,
+        model_hash: weights_digest(&folder.model())
+            .ok()
+            .map(|digest| digest.to_string()),
+        signing_key: signing_key.public_key().to_string(),
+    };
+    let summary = summarise(&facts);
+    folder.write("report.html", report::render(&summary).as_bytes())?;
+    let report = RunReport::new(summary, folder.path().to_owned());
+    folder.write_json("result.json", &report.as_json())?;
+    if outcome.kept.is_none() {
+        tracing::warn!("no model is left, so there is nothing to certify");
+        return ended_in(&place, report);
+    }
+    if outcome.ledger.is_none() {
+        tracing::error!("no certificate is written: the ledger's end isn't known");
+        return ended_in(&place, report);
+    }
+    let ended = Ended {
+        plan: &plan,
+        lineage: &lineage,
+        data_set_named,
+        outcome: &outcome,
+        attendance: &attendance,
+        signed: &signed,
+        summary: report.summary(),
+        began: started,
+        ended,
+    };
+    certify(folder, &ended, &signing_key)?;
+    ended_in(&place, report)
+}
+
+/// The folder is complete: nobody needs to go on with this run.
+fn ended_in(place: &Place, report: RunReport) -> Result<Conducted, ConductError> {
+    place.close()?;
+    Ok(Conducted::Ended(Box::new(report)))
+}
+
+/// What watching a run takes.
+struct Recording<'a> {
+    folder: &'a RunFolder,
+    config: &'a RunConfig,
+    public: &'a PublicData,
+    began: Duration,
+}
+
+impl Recording<'_> {
+    /// Drives a run to its end, and waits for the scores and the metrics of its last round.
+    fn drive(
+        &self,
+        driver: Driver<'_>,
+        classifier: &mut Classifier,
+        earlier: Vec<Metric>,
+        watch: Watch<'_>,
+    ) -> Result<(Driven, Vec<Metric>, Option<Evaluation>), ConductError> {
+        let Self { folder, config, .. } = *self;
+        let (sent, lines) = mpsc::channel();
+        let rounds = config.run.rounds.get();
+        let (outcome, (metrics, last), written) = thread::scope(|scope| {
+            let writer = scope.spawn(move || write_metrics(folder, lines, watch));
+            let mut scorer = Scorer::new(
+                &config.evaluation,
+                rounds,
+                self.public,
+                classifier,
+                self.began,
+                sent,
+            )
+            .after(earlier);
+            let outcome = driver.drive(&mut scorer);
+            // This ends the writer's thread.
+            let metrics = scorer.into_metrics();
+            (outcome, metrics, writer.join())
+        });
+        let outcome = outcome?;
+        if !matches!(written, Ok(Ok(()))) {
+            // The certificate names this file, so that it has to be whole.
+            folder.rewrite_metrics(&metrics)?;
+        }
+        Ok((outcome, metrics, last))
+    }
+}
+
+/// Evaluates the model that is kept on all public rows, and leaves its parameters in the
+/// classifier. `last` is that evaluation, where the run came to its last round. A model whose
+/// scores turn out not to be finite isn't kept.
+fn evaluate_kept(
+    outcome: &mut Outcome,
+    last: Option<Evaluation>,
+    public: &PublicData,
+    classifier: &mut Classifier,
+) -> Result<Option<Evaluation>, ModelError> {
+    let Some((round, parameters)) = &outcome.kept else {
+        return Ok(None);
+    };
+    classifier.set_parameters(parameters)?;
+    if public.is_empty() {
+        return Ok(None);
+    }
+    if last.is_some() && outcome.ending == Ending::Complete {
+        return Ok(last);
+    }
+    match public.evaluate(classifier, 0) {
+        Err(ModelError::Scores) => {
+            // On rows that the run's own evaluations left out.
+            if !matches!(outcome.ending, Ending::Diverged { .. }) {
+                outcome.ending = Ending::Diverged { round: *round };
+            }
+            outcome.kept = None;
+            Ok(None)
+        }
+        Ok(evaluation) => Ok(Some(evaluation)),
+        // The model is paid for, whether or not it can be scored here.
+        Err(error) => {
+            tracing::error!("the model can't be evaluated: {error}");
+            Ok(None)
+        }
+    }
+}
+
+fn save(config: &RunConfig, folder: &RunFolder, classifier: &Classifier) -> Result<(), ModelError> {
+    classifier.save(&folder.model(), Precision::F32)?;
+    if classifier.options().train.lora().is_some() {
+        let base = config.model.base.display().to_string();
+        classifier.save_adapter(&folder.adapter(), &base)?;
+    }
+    Ok(())
+}

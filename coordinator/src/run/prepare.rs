@@ -1,0 +1,175 @@
+//! From a configuration to a run that is ready to be driven.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use umbel_model::data::{DataError, LabelSet, TableSchema};
+use umbel_model::{Classifier, DeviceChoice, ModelError, ModelFiles, check_scores};
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::message::{BlobDigest, ModelFile};
+use umbel_proto::plan::AgreedPlan;
+
+use crate::aggregate::UpdateRules;
+use crate::certificate::base_model::{BaseModel, Uncertified};
+use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
+use crate::lobby::{Lobby, Offer};
+use crate::observe::evaluation::{EvaluationError, PublicData};
+use crate::round::RoundSettings;
+use crate::run::samples_clients;
+
+/// Everything that a run needs before its first client comes.
+pub struct Prepared {
+    /// What sites are asked for.
+    pub plan: AgreedPlan,
+    /// Where clients and driver meet.
+    pub lobby: Arc<Lobby>,
+    /// The classifier, with its initial parameters.
+    pub classifier: Classifier,
+    /// The model that training starts from.
+    pub base: BaseModel,
+    /// Public rows to evaluate on.
+    pub public: PublicData,
+    /// The device that evaluates, in words.
+    pub device: String,
+}
+
+/// Why a run can't be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The base model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The base model's certificate.
+    #[error(transparent)]
+    Uncertified(#[from] Uncertified),
+    /// The public data or the label set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+impl From<EvaluationError> for PrepareError {
+    fn from(error: EvaluationError) -> Self {
+        match error {
+            EvaluationError::Data(e) => Self::Data(e),
+            EvaluationError::Model(e) => Self::Model(e),
+        }
+    }
+}
+
+/// Reads model and public data, writes the plan and opens the lobby.
+///
+/// # Errors
+/// [`PrepareError`] says which file or key is wrong.
+pub fn prepare(
+    config: &RunConfig,
+    labels: LabelSet,
+    device: &DeviceChoice,
+) -> Result<Prepared, PrepareError> {
+    let files = ModelFiles::read(&config.model.base)?;
+    let base = BaseModel::find(&config.model.base, &files)?;
+    let (device, device_name) = device.resolve()?;
+    let seed = config.run.seed;
+    let options = config.model.options(labels.names().to_vec(), seed)?;
+    // The fresh head is public, so its randomness need not be secret: a fixed stream makes
+    // every run of one configuration start from the same model.
+    let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
+    let classifier = Classifier::load(&files, options.clone(), &mut head, &device)?;
+    // A model that is broken from the start would only spend.
+    check_scores(&classifier)?;
+    // Rows that count as public are nobody's, whatever the unit.
+    let schema = TableSchema {
+        group: None,
+        ..schema_of(config)
+    };
+    let public = PublicData::read(
+        &config.evaluation.files,
+        &schema,
+        &labels,
+        config.data.clean,
+        &classifier,
+    )?;
+    let facts = ModelFacts {
+        options,
+        parameters: classifier.layout().len(),
+        layout: BlobDigest::from(classifier.layout().digest()),
+        base: base.plan(),
+    };
+    let plan = AgreedPlan::from(plan(config, facts)?);
+    let lobby = Lobby::new(
+        offer(&plan, &files),
+        UpdateRules::of(&plan),
+        round_settings(config, &plan),
+    );
+    Ok(Prepared {
+        plan,
+        lobby: Arc::new(lobby),
+        classifier,
+        base,
+        public,
+        device: device_name,
+    })
+}
+
+/// The columns of a configuration's training tables.
+pub fn schema_of(config: &RunConfig) -> TableSchema {
+    TableSchema {
+        text: config.data.text.clone(),
+        label: config.data.label.clone(),
+        group: config.data.group.clone(),
+        real_ids: config.data.real_ids.clone(),
+    }
+}
+
+/// SHA-256 of a folder's `model.safetensors`: how a released model is named.
+///
+/// # Errors
+/// What the system says where it can't be read.
+pub fn weights_digest(folder: &Path) -> std::io::Result<BlobDigest> {
+    std::fs::read(folder.join("model.safetensors")).map(|bytes| BlobDigest::of(&bytes))
+}
+
+fn offer(plan: &AgreedPlan, files: &ModelFiles) -> Offer {
+    let file = |(name, content): (&str, &[u8])| {
+        let described = ModelFile {
+            name: name.to_owned(),
+            digest: BlobDigest::of(content),
+            bytes: content.len() as u64,
+        };
+        (described, Arc::from(content))
+    };
+    Offer {
+        plan: plan.bytes().to_vec(),
+        labels: plan.classifier.options.labels.clone(),
+        files: files.named().into_iter().map(file).collect(),
+    }
+}
+
+fn round_settings(config: &RunConfig, plan: &AgreedPlan) -> RoundSettings {
+    let clients: std::collections::BTreeSet<_> =
+        config.clients.iter().map(|c| c.name.clone()).collect();
+    RoundSettings {
+        rounds: config.run.rounds.get(),
+        minimum: match config.federation.minimum {
+            0 => clients.len(),
+            n => n,
+        },
+        sampled: samples_clients(plan),
+        attempts: config.federation.attempts.get(),
+        clients,
+    }
+}
+
+impl PrepareError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Config(_) => ExitKind::Configuration,
+            Self::Model(_) | Self::Uncertified(_) => ExitKind::Model,
+            Self::Data(_) => ExitKind::Data,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! A run over the network: the service in the background, the driver in front.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use umbel_model::DeviceChoice;
+use umbel_model::data::{DataError, LabelSet};
+use umbel_privacy::certificate::key_file;
+use umbel_proto::exit_code::ExitKind;
+use umbel_proto::federation::Federation;
+
+use crate::config::{self, ConfigError, RunConfig};
+use crate::grpc::{
+    self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
+};
+use crate::lobby::{Lobby, Traffic};
+use crate::round::Phase;
+use crate::run::clock::{Clock, SystemClock};
+use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
+use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
+use crate::run::prepare::{PrepareError, prepare};
+use crate::store::Spool;
+
+/// What `umbel-coordinator serve` was asked for.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// `key=value` overrides.
+    pub overrides: Vec<String>,
+    /// A seed, for tests.
+    pub seed: Option<u64>,
+    /// Whether a run of this name that was cut off is gone on with.
+    pub beginning: Beginning,
+    /// Whether the ledger may get a data set that it doesn't know yet.
+    pub new_data_set: bool,
+    /// Where to evaluate.
+    pub device: DeviceChoice,
+}
+
+/// Why a run couldn't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeRunError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Model, data or plan.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The label set.
+    #[error("data.labels: {0}")]
+    Labels(#[from] DataError),
+    /// The service can't be offered.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The run's folder and journal.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The run itself.
+    #[error(transparent)]
+    Conduct(#[from] ConductError),
+    /// The operating system gave no threads.
+    #[error("can't start the service: {0}")]
+    Runtime(std::io::Error),
+}
+
+impl ServeRunError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Config(_) | Self::Labels(_) => ExitKind::Configuration,
+            Self::Prepare(error) => error.exit_kind(),
+            Self::Serve(_) => ExitKind::Network,
+            Self::Place(error) if error.is_configuration() => ExitKind::Configuration,
+            Self::Place(_) => ExitKind::RunFailed,
+            Self::Conduct(error) => error.exit_kind(),
+            Self::Runtime(_) => ExitKind::Internal,
+        }
+    }
+}
+
+/// How long the coordinator stays for clients to learn that the run is over.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// Serves a run from its configuration to its report.
+///
+/// # Errors
+/// [`ServeRunError`]. The run's ending, whatever it is, is no error.
+pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
+    let config = config::load(&options.config, &options.overrides, options.seed)?.config;
+    let section = config.serve.clone().ok_or_else(|| {
+        wrong(
+            "serve",
+            "is missing; over the network the coordinator needs [serve] listen",
+        )
+    })?;
+    if config.data.labels.is_empty() {
+        let reason = "is missing; over the network it must be given, since sites don't tell theirs";
+        return Err(wrong("data.labels", reason).into());
+    }
+    let security = security(&config)?;
+    let connections = vec![match &security {
+        Security::MutualTls { .. } => {
+            "Every connection used TLS with certificates on both sides.".to_owned()
+        }
+        Security::LoopbackOnly => {
+            "Connections were not encrypted and stayed on one machine.".to_owned()
+        }
+    }];
+    let clock = SystemClock::new();
+    let prepared = prepare(
+        &config,
+        LabelSet::new(config.data.labels.clone())?,
+        &options.device,
+    )?;
+    let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
+    let ledger = config.privacy.ledger.clone();
+    let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
+    let signing_key = config.run.signing_key.clone();
+    let signing_key = signing_key.unwrap_or_else(|| beside.join(key_file::DEFAULT_NAME));
+    let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
+    let opened = Opened::new(
+        (&config, &prepared),
+        ledger,
+        &signing_key,
+        (Sites::Lasting, Naming::new(options.new_data_set)),
+        unfinished.as_ref(),
+    )?;
+    let place = match unfinished {
+        Some(unfinished) => Place::again(unfinished)?,
+        None => Place::make(
+            (&config, &prepared.plan),
+            Spool::Kept,
+            opened.ledger_point(),
+            clock.unix_seconds(),
+        )?,
+    };
+    let lobby = Arc::clone(&prepared.lobby);
+    let meter = Arc::new(TrafficMeter::default());
+    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
+    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
+    }
+    runtime.spawn(heed_signals(Arc::clone(&lobby)));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let federation: Arc<dyn Federation> = lobby.clone();
+    let service = runtime.spawn(grpc::serve(
+        federation,
+        security,
+        listener,
+        ServiceLimits::default(),
+        Arc::clone(&meter),
+        async move { drop(stopped.await) },
+    ));
+    let report = conduct(
+        Conduct {
+            config: &config,
+            prepared,
+            place,
+            clock: &clock,
+            opened,
+            connections,
+            traffic: Some(&|| Traffic {
+                up: meter.received(),
+                down: meter.sent(),
+            }),
+        },
+        &mut |metric| {
+            let (loss, epsilon) = (metric.loss, metric.epsilon);
+            tracing::info!(
+                round = metric.round,
+                loss,
+                epsilon,
+                clients = metric.clients,
+                "round done"
+            );
+        },
+    );
+    // Clients of a run that only stops are told to wait, and there is no news of an end.
+    if matches!(lobby.phase(), Phase::Done(_)) {
+        farewell(&lobby, &clock);
+    }
+    drop(stop);
+    if let Ok(Err(error)) = runtime.block_on(service) {
+        tracing::error!("the service ended early: {error}");
+    }
+    Ok(report?)
+}
+
+/// At the first signal the run stops as soon as no result is in hand; at the second, at once.
+async fn heed_signals(lobby: Arc<Lobby>) {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return tracing::warn!("signals can't be heeded: {error}"),
+    };
+    signals.next().await;
+    tracing::info!("stopping after the result in hand; a second signal stops at once");
+    lobby.shut_down();
+    signals.next().await;
+    tracing::warn!("stopped at once; start again to go on from what is stored");
+    std::process::exit(ExitKind::RunFailed.code().into());
+}
+
+/// SIGTERM and SIGINT.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// An interrupt from the keyboard.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Lets clients fetch the news that the run is over, before the service closes.
+fn farewell(lobby: &Lobby, clock: &dyn Clock) {
+    let until = clock.elapsed() + FAREWELL;
+    while !lobby.everyone_told() && clock.elapsed() < until {
+        lobby.wait_for_change(Duration::from_millis(200));
+    }
+}
+
+fn wrong(key: &str, reason: &str) -> ConfigError {
+    ConfigError::Check {
+        key: key.into(),
+        reason: reason.into(),
+    }
+}
+
+fn security(config: &RunConfig) -> Result<Security, ServeRunError> {
+    let Some(section) = config.serve.as_ref().filter(|section| section.tls) else {
+        return Ok(Security::LoopbackOnly);
+    };
+    let mut clients = Vec::new();
+    for client in &config.clients {
+        let fingerprint = client.fingerprint.ok_or_else(|| {
+            wrong(
+                "clients",
+                &format!(
+                    "client {} has no `fingerprint`; over the network its certificate is its \
+                     identity (umbel-coordinator init writes it)",
+                    client.name
+                ),
+            )
+        })?;
+        clients.push((fingerprint, client.name.clone()));
+    }
+    let clients = ClientDirectory::new(clients).map_err(|e| wrong("clients", &e.to_string()))?;
+    Ok(Security::MutualTls {
+        tls: TlsSettings::read(&section.certificate, &section.key, &section.ca)?,
+        clients,
+    })
+}

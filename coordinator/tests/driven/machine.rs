@@ -1,0 +1,340 @@
+//! A machine whose process can be ended at any write, and the sites that wait for it.
+//!
+//! Every write, sync and rename of journal, results and ledger asks [`Power`] first. When it is
+//! out, that one is left undone, half done or done, as the test says, and all later ones fail:
+//! what a killed process leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use umbel_coordinator::aggregate::UpdateRules;
+use umbel_coordinator::certificate::witness::WitnessTerms;
+use umbel_coordinator::config::RunConfig;
+use umbel_coordinator::lobby::{Lobby, Offer};
+use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::run::place::begun;
+use umbel_coordinator::run::{AnyLedgerStorage, Driven, Driver, Outcome, RunError};
+use umbel_coordinator::store::{Change, Content, Disk, FileStore, RealDisk, RunStore, Spool};
+use umbel_privacy::certificate::SigningKey;
+use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint, LedgerStorage};
+use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::federation::Federation;
+use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::plan::AgreedPlan;
+use umbel_proto::spending::Spending;
+
+use crate::harness::{CONFIGURATION, HandClock, Nobody, PARAMETERS, client};
+
+/// What becomes of the write at which the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWrite {
+    Undone,
+    Half,
+    Done,
+}
+
+/// How many writes are left.
+#[derive(Debug)]
+pub struct Power {
+    used: AtomicU64,
+    writes: u64,
+    last: LastWrite,
+}
+
+impl Power {
+    pub fn for_writes(writes: u64, last: LastWrite) -> Arc<Self> {
+        Arc::new(Self {
+            used: AtomicU64::new(0),
+            writes,
+            last,
+        })
+    }
+
+    pub fn endless() -> Arc<Self> {
+        Self::for_writes(u64::MAX, LastWrite::Undone)
+    }
+
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// What to do with the next write: all of it, or as much as the last one does.
+    fn next(&self) -> Next {
+        match self.used.fetch_add(1, Ordering::SeqCst) {
+            n if n < self.writes => Next::Do,
+            n if n == self.writes => Next::Last(self.last),
+            _ => Next::Fail,
+        }
+    }
+
+    fn run(
+        &self,
+        all: impl Fn() -> io::Result<()>,
+        half: impl Fn() -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.next() {
+            Next::Do => return all(),
+            Next::Last(LastWrite::Done) => all()?,
+            Next::Last(LastWrite::Half) => half()?,
+            Next::Last(LastWrite::Undone) | Next::Fail => {}
+        }
+        Err(io::Error::other("the process is gone"))
+    }
+}
+
+enum Next {
+    Do,
+    Last(LastWrite),
+    Fail,
+}
+
+struct PoweredDisk(Arc<Power>);
+
+impl Disk for PoweredDisk {
+    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
+        let half = || {
+            let mut bytes = Vec::new();
+            content(&mut bytes)?;
+            RealDisk.write(path, &|out| out.write_all(&bytes[..bytes.len() / 2]))
+        };
+        self.0.run(|| RealDisk.write(path, content), half)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.run(|| RealDisk.rename(from, to), || Ok(()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.run(|| RealDisk.remove(path), || Ok(()))
+    }
+}
+
+struct PoweredStorage {
+    file: Mutex<FileLedgerStorage>,
+    power: Arc<Power>,
+}
+
+impl PoweredStorage {
+    fn open(path: &Path, power: &Arc<Power>) -> AnyLedgerStorage {
+        Box::new(Self {
+            file: Mutex::new(FileLedgerStorage::open(path).expect("a file")),
+            power: Arc::clone(power),
+        })
+    }
+}
+
+impl LedgerStorage for PoweredStorage {
+    fn read_all(&mut self) -> io::Result<Vec<u8>> {
+        self.file.lock().expect("no panic").read_all()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = |bytes: &[u8]| self.file.lock().expect("no panic").append(bytes);
+        self.power
+            .run(|| file(bytes), || file(&bytes[..bytes.len() / 2]))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let sync = || self.file.lock().expect("no panic").sync();
+        self.power.run(sync, sync)
+    }
+
+    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
+        let cut = || self.file.lock().expect("no panic").truncate_to(len);
+        self.power.run(cut, cut)
+    }
+}
+
+/// A run's disk, and its sites with their outboxes.
+pub struct Machine {
+    folder: TempDir,
+    plan: AgreedPlan,
+    spool: Spool,
+    sites: Sites,
+}
+
+/// What the sites know.
+#[derive(Default)]
+struct Sites {
+    /// The bytes that each gave in a round, by the parameters that it began with.
+    outboxes: BTreeMap<(ClientId, u32, BlobDigest), Vec<u8>>,
+    /// The parameters that were published for each round.
+    published: BTreeMap<u32, BTreeSet<BlobDigest>>,
+}
+
+const CLIENTS: [&str; 3] = ["a", "b", "c"];
+
+impl Machine {
+    pub fn new(plan: AgreedPlan, spool: Spool) -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            plan,
+            spool,
+            sites: Sites::default(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The ledger's bytes.
+    pub fn ledger(&self) -> Vec<u8> {
+        std::fs::read(self.path("ledger.jsonl")).unwrap_or_default()
+    }
+
+    /// How many different parameters were published for a round.
+    pub fn published(&self, round: u32) -> usize {
+        self.sites.published.get(&round).map_or(0, BTreeSet::len)
+    }
+
+    /// The most updates of different bytes that one site gave in one round.
+    pub fn most_paid(&self) -> usize {
+        let mut given = BTreeMap::new();
+        for (site, round, _) in self.sites.outboxes.keys() {
+            *given.entry((site, round)).or_insert(0) += 1;
+        }
+        given.into_values().max().unwrap_or(0)
+    }
+
+    /// Files that are left of updates.
+    pub fn spooled(&self) -> usize {
+        std::fs::read_dir(self.path("journal/spool")).map_or(0, Iterator::count)
+    }
+
+    /// One process's life: until the run is over, or power is out.
+    pub fn live(&mut self, power: &Arc<Power>) -> Option<Outcome> {
+        match self.drive(power) {
+            Ok(Driven::Over(outcome)) => Some(*outcome),
+            Ok(Driven::Paused { .. }) => panic!("nobody stopped it"),
+            Err(_) if power.used() > power.writes => None,
+            Err(error) => panic!("with power: {error}"),
+        }
+    }
+
+    fn drive(&mut self, power: &Arc<Power>) -> Result<Driven, RunError> {
+        let sections: String = CLIENTS[2..]
+            .iter()
+            .map(|name| format!("[[clients]]\nname = '{name}'\n"))
+            .collect();
+        let config: RunConfig = toml::from_str(&[CONFIGURATION, &sections].concat()).expect("TOML");
+        let mut config = config;
+        config.server.optimiser = umbel_coordinator::strategy::named("adam").expect("Adam");
+        let plan = self.plan.clone();
+        let store = FileStore::open_on(
+            &self.path("journal"),
+            self.spool,
+            Arc::new(PoweredDisk(Arc::clone(power))),
+            PoweredStorage::open(&self.journal_file(), power),
+        )?;
+        let storage = PoweredStorage::open(&self.path("ledger.jsonl"), power);
+        let ledger = Ledger::open(storage).map_err(|e| RunError::Spending(e.into()))?;
+        let history = store.load()?;
+        let budget = plan.protection.expect("a promise").budget;
+        let mut spending = Spending::open(ledger, "data".into(), budget, &plan)?;
+        let rules = UpdateRules::of(&plan);
+        let offer = Offer {
+            plan: plan.bytes().to_vec(),
+            labels: plan.classifier.options.labels.clone(),
+            files: Vec::new(),
+        };
+        let settings = RoundSettings {
+            rounds: plan.rounds.get(),
+            clients: CLIENTS.map(client).into(),
+            minimum: 3,
+            sampled: false,
+            attempts: 2,
+        };
+        let lobby = Arc::new(Lobby::new(offer, rules, settings));
+        match history {
+            None => {
+                let begun = begun(&config, &plan, LedgerPoint::START, 0);
+                store.commit(Change::Begun(begun))?;
+            }
+            Some(history) => {
+                spending = spending.since(0)?;
+                lobby.take_up(&history, &store)?;
+            }
+        }
+        let key = SigningKey::generate(&mut NoiseSource::seeded(1, "key")).expect("a key");
+        let point = (Arc::from([]), LedgerPoint::START);
+        lobby.open(WitnessTerms::new(&plan, key.public_key(), point, None));
+        let clock = HandClock::default();
+        let width = plan.coordinate_width();
+        let driver = Driver::new(
+            plan,
+            config,
+            Arc::clone(&lobby),
+            Some(spending),
+            vec![0.0; PARAMETERS],
+            (&clock, Arc::new(store)),
+        )?;
+        let sites = &mut self.sites;
+        std::thread::scope(|scope| {
+            let driving = scope.spawn(move || driver.drive(&mut Nobody));
+            for name in CLIENTS {
+                // It may be gone already.
+                let _ = lobby.join(&client(name), &hello());
+            }
+            while !driving.is_finished() {
+                for name in CLIENTS {
+                    sites.answer(&lobby, &client(name), width);
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            driving.join().expect("no panic")
+        })
+    }
+
+    fn journal_file(&self) -> PathBuf {
+        let folder = self.path("journal");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder.join("run.journal")
+    }
+}
+
+impl Sites {
+    /// A site does what it is asked for, if it is asked.
+    fn answer(&mut self, lobby: &Lobby, site: &ClientId, width: usize) {
+        let task = lobby.next_task(site, Duration::ZERO);
+        let Ok(Some(Task::Train { round, parameters })) = task else {
+            return;
+        };
+        self.published.entry(round).or_default().insert(parameters);
+        let Ok(bytes) = lobby.blob(site, &parameters) else {
+            return;
+        };
+        let key = (site.clone(), round, parameters);
+        let update = self.outboxes.entry(key).or_insert_with(|| {
+            // Something that depends on site, round and every bit of the parameters.
+            let seed = BlobDigest::of(&[site.as_str().as_bytes(), &bytes].concat());
+            let numbers = seed.as_bytes().iter().take(PARAMETERS);
+            let numbers = numbers.map(|b| i64::from(*b) * 1000 + i64::from(round));
+            let vector = LatticeVector::from_values(numbers.collect());
+            vector.encode(width).expect("it fits")
+        });
+        let values = update.clone();
+        let receipt = lobby.submit(site, Update { round, values });
+        if let Receipt::Refused { reason } = receipt {
+            assert!(
+                reason.contains("isn't open") || reason.contains("can't store"),
+                "{reason}"
+            );
+        }
+    }
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        software: "test".into(),
+        labels: Vec::new(),
+        ledger: LedgerPoint::START,
+    }
+}

@@ -1,0 +1,211 @@
+//! Which classifier a run trains: pooling, trainable set, labels, length of texts.
+
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Included};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use umbel_privacy::words;
+
+use crate::bounded;
+use crate::lora::LoraConfig;
+
+bounded! {
+    /// Tokens of a text that are read, special tokens included: two of them and a word at least.
+    MaxTokens(usize): "max_tokens", Included(3), Included(100_000);
+    /// The share of values that dropout sets to zero in training.
+    Dropout(f64): "dropout", Included(0.0), Excluded(1.0);
+}
+
+impl Dropout {
+    /// No dropout.
+    pub const NONE: Self = Self(0.0);
+}
+
+impl Default for Dropout {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Default for MaxTokens {
+    fn default() -> Self {
+        Self(128)
+    }
+}
+
+/// How the hidden states become one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The first token's state.
+    Cls,
+    /// The mean of all tokens' states, padding left out.
+    #[default]
+    Mean,
+    /// BERT's own: a dense layer and tanh on the first token's state.
+    Pooler,
+}
+
+words!(Pooling, "a pooling", "cls, mean, pooler",
+    Pooling::Cls => "cls", Pooling::Mean => "mean", Pooling::Pooler => "pooler");
+
+impl Pooling {
+    /// Whether it reads the first token's last state and no other, so that none else is needed.
+    pub fn reads_first_alone(self) -> bool {
+        match self {
+            Self::Mean => false,
+            Self::Cls | Self::Pooler => true,
+        }
+    }
+}
+
+/// Which parameters are trained.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainableSet {
+    /// All of them.
+    Full,
+    /// All but the embeddings and their layer normalisation.
+    Encoder,
+    /// Low-rank adapters beside frozen layers, and the whole head.
+    Lora(LoraConfig),
+    /// Every bias, those of layer normalisations (β, not γ) among them, and the whole head
+    /// (BitFit; Ben Zaken et al. 2022).
+    Bias,
+    /// The classifier's last layer, and the pooler where one is used.
+    Head,
+}
+
+impl TrainableSet {
+    /// The adapters, where there are any.
+    pub fn lora(self) -> Option<LoraConfig> {
+        match self {
+            Self::Lora(lora) => Some(lora),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn kind(self) -> TrainableKind {
+        match self {
+            Self::Full => TrainableKind::Full,
+            Self::Encoder => TrainableKind::Encoder,
+            Self::Lora(_) => TrainableKind::Lora,
+            Self::Bias => TrainableKind::Bias,
+            Self::Head => TrainableKind::Head,
+        }
+    }
+}
+
+impl std::fmt::Display for TrainableSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.kind().fmt(f)
+    }
+}
+
+/// The name of a [`TrainableSet`], as configurations have it: the adapters of `lora` stand in a
+/// section of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainableKind {
+    /// Everything.
+    Full,
+    /// All but the embeddings.
+    #[default]
+    Encoder,
+    /// Low-rank adapters and the head.
+    Lora,
+    /// All biases and the head.
+    Bias,
+    /// The head alone.
+    Head,
+}
+
+words!(TrainableKind, "a trainable set", "full, encoder, lora, bias, head",
+    TrainableKind::Full => "full", TrainableKind::Encoder => "encoder",
+    TrainableKind::Lora => "lora", TrainableKind::Bias => "bias", TrainableKind::Head => "head");
+
+/// Adapters that are given for another set than `lora`, or not given for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdaptersDontFit {
+    /// Nothing uses them.
+    #[error("only goes with train = \"lora\", but train is \"{0}\"; change one of them")]
+    Unused(TrainableKind),
+    /// They are missing.
+    #[error("is missing; the trainable set `lora` needs adapters: rank, alpha and targets")]
+    Missing,
+}
+
+impl TrainableKind {
+    /// The set of this name, with its adapters where it has them.
+    ///
+    /// # Errors
+    /// [`AdaptersDontFit`] where adapters are given for another set than `lora`, or not for it.
+    pub fn with(self, lora: Option<LoraConfig>) -> Result<TrainableSet, AdaptersDontFit> {
+        let set = match (self, lora) {
+            (Self::Lora, Some(lora)) => return Ok(TrainableSet::Lora(lora)),
+            (Self::Lora, None) => return Err(AdaptersDontFit::Missing),
+            (other, Some(_)) => return Err(AdaptersDontFit::Unused(other)),
+            (Self::Full, None) => TrainableSet::Full,
+            (Self::Encoder, None) => TrainableSet::Encoder,
+            (Self::Bias, None) => TrainableSet::Bias,
+            (Self::Head, None) => TrainableSet::Head,
+        };
+        Ok(set)
+    }
+}
+
+/// What turns a pretrained encoder into a classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierOptions {
+    /// The labels, in the order of the outputs.
+    pub labels: Vec<String>,
+    /// How hidden states become one vector.
+    pub pooling: Pooling,
+    /// Tokens of a text that are read, special tokens included.
+    pub max_tokens: MaxTokens,
+    /// Dropout rate in training.
+    pub dropout: Dropout,
+    /// Which parameters are trained.
+    pub train: TrainableSet,
+}
+
+/// Whether these can be the labels of a classifier: at least two, all different.
+pub fn are_labels(labels: &[String]) -> bool {
+    let distinct: BTreeSet<&String> = labels.iter().collect();
+    labels.len() >= 2 && distinct.len() == labels.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_that_of_its_serialised_form() {
+        for word in Pooling::WORDS {
+            let read: Pooling = word.parse().expect("a word");
+            assert_eq!(
+                serde_json::to_string(&read).expect("json"),
+                format!("\"{word}\"")
+            );
+        }
+        for word in TrainableKind::WORDS {
+            let read: TrainableKind = word.parse().expect("a word");
+            assert_eq!(
+                serde_json::to_string(&read).expect("json"),
+                format!("\"{word}\"")
+            );
+        }
+    }
+
+    #[test]
+    fn adapters_go_with_the_set_lora_alone() {
+        let lora = LoraConfig::default();
+        assert!(TrainableKind::Lora.with(Some(lora)).is_ok());
+        assert!(TrainableKind::Lora.with(None).is_err());
+        assert!(TrainableKind::Head.with(Some(lora)).is_err());
+        assert!(TrainableKind::Head.with(None).is_ok());
+    }
+}

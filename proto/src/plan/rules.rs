@@ -1,0 +1,136 @@
+//! What goes together in a plan. The one place where it is checked: whoever configures a run and
+//! whoever receives its plan make the same [`super::Plan`] of it.
+
+use umbel_privacy::combination::check_combination;
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+
+use super::{LEAST_NOISE_MULTIPLIER, PlanError, Protection, WrittenPlan};
+use crate::classifier::are_labels;
+use crate::method::{ClippingRule, LocalOptimiser, Method};
+
+/// Numbers that are trained, at most: more than any model has, and few enough to be counted with.
+const LARGEST_MODEL: u64 = 1 << 40;
+
+fn require(ok: bool, key: &'static str, reason: &'static str) -> Result<(), PlanError> {
+    if ok {
+        Ok(())
+    } else {
+        Err(PlanError::Rule { key, reason })
+    }
+}
+
+/// Checks a whole plan.
+pub(super) fn check(plan: &WrittenPlan) -> Result<(), PlanError> {
+    check_method(&plan.method)?;
+    if let Some(protection) = &plan.protection {
+        check_protection(protection, &plan.method)?;
+        check_noise(protection)?;
+    }
+    let c = &plan.classifier;
+    require(
+        are_labels(&c.options.labels),
+        "data.labels",
+        "must be at least two different labels",
+    )?;
+    require(
+        (1..=LARGEST_MODEL).contains(&(c.parameters as u64)),
+        "model.train",
+        "must leave from 1 to 2^40 parameters to train",
+    )
+}
+
+/// Checks the steps that sites take.
+///
+/// # Errors
+/// [`PlanError`] naming the key.
+pub fn check_method(method: &Method) -> Result<(), PlanError> {
+    let idle = method
+        .local()
+        .is_some_and(|l| l.optimiser == LocalOptimiser::AdamW && l.momentum.get() > 0.0);
+    require(
+        !idle,
+        "training.local.momentum",
+        "only goes with optimiser = \"sgd\"; remove it",
+    )
+}
+
+/// Checks what is promised against what sites send. The amount of noise isn't looked at: it may
+/// be calibrated yet.
+///
+/// # Errors
+/// [`PlanError`] naming the key.
+pub fn check_protection(p: &Protection, method: &Method) -> Result<(), PlanError> {
+    require(
+        p.unit != PrivacyUnit::None,
+        "privacy.unit",
+        "is `none`, which promises nothing; leave the promise out",
+    )?;
+    check_combination(p.unit, method.summed(), p.placement)?;
+    let by_unit = matches!(p.unit, PrivacyUnit::Record | PrivacyUnit::Group);
+    require(
+        p.clipping == ClippingRule::Flat || by_unit,
+        "privacy.clipping",
+        "`automatic` only goes with the units `record` and `group`, whose gradients are clipped \
+         one by one; use `flat`",
+    )?;
+    let adapts = p.adaptive_clipping.is_some();
+    require(
+        !adapts || p.placement == NoisePlacement::Central,
+        "privacy.adaptive_clipping",
+        "only goes with noise = \"central\": each site's own noise would drown its share of \
+         unclipped units; remove the section",
+    )?;
+    require(
+        !adapts || p.clipping == ClippingRule::Flat,
+        "privacy.adaptive_clipping",
+        "only goes with clipping = \"flat\": automatic clipping leaves no unit unclipped; \
+         remove one of them",
+    )?;
+    require(
+        p.rows_per_group.is_none() || p.unit == PrivacyUnit::Group,
+        "privacy.rows_per_group",
+        "only goes with the unit `group`",
+    )?;
+    let norm = p.clipping_norm.get();
+    within(
+        (1e-6..=1e6).contains(&norm),
+        "privacy.clipping_norm",
+        norm,
+        "from 1e-6 to 1e6",
+    )
+}
+
+/// Checks the amount of noise.
+///
+/// # Errors
+/// [`PlanError`] naming the key.
+pub fn check_noise(p: &Protection) -> Result<(), PlanError> {
+    let sigma = p.noise_multiplier.get();
+    within(
+        (0.01..=1e4).contains(&sigma),
+        "privacy.noise_multiplier",
+        sigma,
+        "from 0.01 to 10,000",
+    )?;
+    if sigma < LEAST_NOISE_MULTIPLIER && !p.allow_weak_noise {
+        return Err(PlanError::WeakNoise { found: sigma });
+    }
+    Ok(())
+}
+
+fn within(
+    ok: bool,
+    key: &'static str,
+    found: f64,
+    expected: &'static str,
+) -> Result<(), PlanError> {
+    if ok {
+        Ok(())
+    } else {
+        Err(PlanError::Range {
+            key,
+            found,
+            expected,
+        })
+    }
+}

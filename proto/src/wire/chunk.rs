@@ -1,0 +1,177 @@
+//! Cutting blobs into chunks for the wire, and putting them together again.
+//!
+//! A [`BlobAssembler`] trusts nobody: it takes no more bytes than were announced, takes
+//! no announcement above its limit, reserves memory only as data come in, and hands out
+//! nothing that doesn't hash to its name.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::message::BlobDigest;
+
+/// The most bytes of a blob that one message holds: 256 KiB.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+
+/// The chunks of `blob` from `offset` on, each with the offset at which it begins.
+///
+/// There is always at least one, if only an empty one, so that the receiver learns of an
+/// empty blob. An offset behind the end counts as the end.
+pub fn chunks(blob: &[u8], offset: u64) -> impl Iterator<Item = (u64, &[u8])> {
+    let start = usize::try_from(offset).map_or(blob.len(), |offset| offset.min(blob.len()));
+    let rest = blob.get(start..).unwrap_or_default();
+    let empty = rest.is_empty().then_some(rest);
+    rest.chunks(CHUNK_BYTES)
+        .chain(empty)
+        .scan(start as u64, |next, chunk| {
+            let at = *next;
+            *next += chunk.len() as u64;
+            Some((at, chunk))
+        })
+}
+
+/// Why a blob can't be put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// More is announced than the receiver takes.
+    #[error("{announced} bytes are announced, but at most {most} are accepted here")]
+    TooLong {
+        /// What the sender announces.
+        announced: u64,
+        /// What the receiver takes.
+        most: u64,
+    },
+    /// The chunks add up to more than was announced.
+    #[error("more than the announced {announced} bytes came")]
+    Overrun {
+        /// What the sender announced.
+        announced: u64,
+    },
+    /// A message holds more than [`CHUNK_BYTES`].
+    #[error("one message holds {found} bytes; {CHUNK_BYTES} is the most")]
+    ChunkTooLong {
+        /// How many it holds.
+        found: usize,
+    },
+    /// The stream ended early.
+    #[error("only {received} of the announced {announced} bytes came; send all of them")]
+    Incomplete {
+        /// What came.
+        received: u64,
+        /// What the sender announced.
+        announced: u64,
+    },
+    /// The bytes aren't the blob that was named.
+    #[error("the bytes hash to {found}, not to {expected} as announced; they were altered")]
+    Altered {
+        /// What they hash to.
+        found: BlobDigest,
+        /// What they should hash to.
+        expected: BlobDigest,
+    },
+    /// There isn't enough memory.
+    #[error("not enough memory for a blob of {announced} bytes; {received} of them came")]
+    Memory {
+        /// What came.
+        received: u64,
+        /// What the sender announced.
+        announced: u64,
+    },
+}
+
+/// A blob on its way in.
+#[derive(Clone, Debug)]
+pub struct BlobAssembler {
+    digest: BlobDigest,
+    announced: u64,
+    bytes: Vec<u8>,
+    hasher: Sha256,
+}
+
+impl BlobAssembler {
+    /// Gets ready for a blob of `announced` bytes, of which `most` would be taken.
+    ///
+    /// # Errors
+    /// [`ChunkError::TooLong`] if more is announced than is taken.
+    pub fn new(digest: BlobDigest, announced: u64, most: u64) -> Result<Self, ChunkError> {
+        if announced > most {
+            return Err(ChunkError::TooLong { announced, most });
+        }
+        Ok(Self {
+            digest,
+            announced,
+            bytes: Vec::new(),
+            hasher: Sha256::new(),
+        })
+    }
+
+    /// The bytes that are here: the offset at which a broken transfer goes on.
+    pub fn received(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// The length of the whole blob, as announced.
+    pub fn announced(&self) -> u64 {
+        self.announced
+    }
+
+    /// Whether every announced byte is here.
+    pub fn is_complete(&self) -> bool {
+        self.received() == self.announced
+    }
+
+    /// Adds the next chunk.
+    ///
+    /// # Errors
+    /// [`ChunkError`] for a chunk that is too long by itself or in sum, and where memory
+    /// runs out. The assembler is as before, then.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), ChunkError> {
+        if chunk.len() > CHUNK_BYTES {
+            return Err(ChunkError::ChunkTooLong { found: chunk.len() });
+        }
+        let missing = self.announced.saturating_sub(self.received());
+        if chunk.len() as u64 > missing {
+            return Err(ChunkError::Overrun {
+                announced: self.announced,
+            });
+        }
+        self.make_room(chunk.len(), missing)?;
+        self.bytes.extend_from_slice(chunk);
+        self.hasher.update(chunk);
+        Ok(())
+    }
+
+    /// Hands out the blob.
+    ///
+    /// # Errors
+    /// [`ChunkError::Incomplete`] or [`ChunkError::Altered`].
+    pub fn finish(self) -> Result<Vec<u8>, ChunkError> {
+        if !self.is_complete() {
+            return Err(ChunkError::Incomplete {
+                received: self.received(),
+                announced: self.announced,
+            });
+        }
+        let found = BlobDigest::from(<[u8; 32]>::from(self.hasher.finalize()));
+        if found != self.digest {
+            return Err(ChunkError::Altered {
+                found,
+                expected: self.digest,
+            });
+        }
+        Ok(self.bytes)
+    }
+
+    /// Reserves twice what is here, as a vector does, but never beyond what is announced.
+    fn make_room(&mut self, chunk: usize, missing: u64) -> Result<(), ChunkError> {
+        if self.bytes.capacity() - self.bytes.len() >= chunk {
+            return Ok(());
+        }
+        let most = usize::try_from(missing).unwrap_or(usize::MAX);
+        let wanted = chunk.max(self.bytes.len()).min(most);
+        self.bytes
+            .try_reserve_exact(wanted)
+            .map_err(|_| ChunkError::Memory {
+                received: self.received(),
+                announced: self.announced,
+            })
+    }
+}
