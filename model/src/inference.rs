@@ -1,15 +1,11 @@
 //! Running a classifier on token ids.
 
-use burn::tensor::Tensor;
-use rayon::prelude::*;
-
 use crate::classifier::Classifier;
 use crate::data::LabelledTexts;
-use crate::device::is_cpu;
 use crate::error::ModelError;
-use crate::gradient::Example;
-use crate::gradient::tape::Tape;
-use crate::host::{self, Workspace};
+use crate::model::Model;
+use crate::network::{Tape, rows_of};
+use crate::trainer::Example;
 
 /// One score a label for each row, in the order of the rows, all finite. At most `batch` rows
 /// pass through the network at a time.
@@ -31,11 +27,7 @@ pub fn logits(
         .chunks(batch.max(1))
         .map(|chosen| chosen.iter().map(|row| rows[*row].as_slice()).collect())
         .collect();
-    let answers = if is_cpu(model.device()) {
-        logits_on_host(model, &batches)
-    } else {
-        logits_on_device(model, &batches)?
-    };
+    let answers = model.trainer().logits(model, &batches)?;
     if answers.iter().flatten().any(|score| !score.is_finite()) {
         return Err(ModelError::Scores);
     }
@@ -58,29 +50,6 @@ pub fn check_scores(model: &Classifier) -> Result<(), ModelError> {
     logits(model, &[(0..tokens as u32).collect()], 1).map(drop)
 }
 
-pub(crate) fn logits_on_host(model: &Classifier, batches: &[Vec<&[u32]>]) -> Vec<Vec<f32>> {
-    let weights = model.host().weights(model);
-    let answers = batches
-        .par_iter()
-        .map_init(Workspace::default, |workspace, rows| {
-            host::logits(&weights, rows, workspace)
-        });
-    answers.flatten_iter().collect()
-}
-
-pub(crate) fn logits_on_device(
-    model: &Classifier,
-    batches: &[Vec<&[u32]>],
-) -> Result<Vec<Vec<f32>>, ModelError> {
-    let mut answers = Vec::new();
-    for rows in batches {
-        let batch = model.batch(rows)?;
-        let answer = model.network().logits(&batch, &mut Tape::off());
-        answers.extend(split(answer));
-    }
-    Ok(answers)
-}
-
 /// The probability of each label for each row.
 ///
 /// # Errors
@@ -98,10 +67,7 @@ pub fn predict(
 ///
 /// # Errors
 /// [`ModelError`] where the tokeniser fails.
-pub fn tokenise(
-    texts: &LabelledTexts,
-    classifier: &Classifier,
-) -> Result<Vec<Example>, ModelError> {
+pub fn tokenise(texts: &LabelledTexts, classifier: &Model) -> Result<Vec<Example>, ModelError> {
     texts
         .texts
         .iter()
@@ -119,17 +85,11 @@ pub fn tokenise(
 ///
 /// # Errors
 /// As [`logits`].
-pub fn last_hidden_state(model: &Classifier, tokens: &[u32]) -> Result<Vec<Vec<f32>>, ModelError> {
+pub fn last_hidden_state(model: &Model, tokens: &[u32]) -> Result<Vec<Vec<f32>>, ModelError> {
     let batch = model.batch(&[tokens])?;
     let hidden = model.network().hidden(&batch, &mut Tape::off());
     let [_, tokens, width] = hidden.dims();
-    Ok(split(hidden.reshape([tokens, width])))
-}
-
-fn split(rows: Tensor<2>) -> Vec<Vec<f32>> {
-    let width = rows.dims()[1].max(1);
-    let values: Vec<f32> = rows.into_data().iter::<f32>().collect();
-    values.chunks(width).map(<[f32]>::to_vec).collect()
+    Ok(rows_of(hidden.reshape([tokens, width])))
 }
 
 fn softmax(scores: &[f32]) -> Vec<f32> {

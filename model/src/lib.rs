@@ -3,11 +3,11 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`Classifier`] | the network, its tokeniser and labels, on a device |
+//! | [`Classifier`] | a [`Model`] (network, tokeniser and labels, on a device) and its trainer |
 //! | [`families`] | which encoders there are, and how their files are read |
 //! | [`ModelFiles`] | Hugging Face folders, in and out |
 //! | [`ClassifierOptions`], [`TrainableSet`], [`LoraConfig`] | what is made of an encoder and which parameters are trained: a plan's own words, from `umbel-proto` |
-//! | [`gradient_sum`], [`gradient`] | sums of clipped per-unit gradients |
+//! | [`gradient_sum`] | sums of clipped per-unit gradients |
 //! | [`Optimiser`], [`optimiser`] | steps over flat parameters |
 //! | [`data`], [`metrics`] | labelled tables, and how good predictions are |
 //! | [`DeviceChoice`], [`ComputePrecision`] | CPU or GPU, and the format in which it multiplies |
@@ -16,7 +16,6 @@
 #[cfg(test)]
 extern crate self as umbel_model;
 
-mod bert;
 mod checkpoint;
 mod classifier;
 mod compute_precision;
@@ -24,24 +23,28 @@ pub mod data;
 mod device;
 mod error;
 pub mod families;
-pub mod gradient;
-mod host;
 mod inference;
 mod lora;
 pub mod metrics;
+mod model;
+mod network;
 pub mod optimiser;
 mod parameters;
 mod tokenizer;
+mod trainer;
+mod training;
 
 pub use checkpoint::{ModelFiles, Precision};
 pub use classifier::Classifier;
 pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
-pub use gradient::{Clipping, Example, GradientSum, PhysicalBatch, gradient_sum};
 pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
+pub use model::Model;
 pub use optimiser::Optimiser;
 pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};
 pub use tokenizer::Tokenizer;
+pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};
+pub use training::gradient_sum;
 pub use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
 pub use umbel_proto::lora::{LoraConfig, LoraTarget, LoraTargets};

@@ -82,13 +82,14 @@ impl Tokenizer {
 }
 
 /// Refuses what the tokenizers library would panic at: text that isn't JSON, and
-/// `Precompiled` normalisers, which no BERT has.
+/// `Precompiled` normalisers, whose tables it trusts.
 fn check(json: &[u8]) -> Result<(), ModelError> {
     let file: Value =
         serde_json::from_slice(json).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
     if file.get("normalizer").is_some_and(has_precompiled) {
         return Err(ModelError::Tokenizer(
-            "has a `Precompiled` normaliser; only those of BERT are supported".into(),
+            "has a `Precompiled` normaliser, as SentencePiece's vocabularies do, which isn't supported; \
+             use a model whose tokeniser has none".into(),
         ));
     }
     Ok(())

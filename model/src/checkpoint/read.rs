@@ -4,9 +4,9 @@ use burn::tensor::Device;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::bert::{Network, Weight};
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
+use crate::network::{Network, Weight};
 use crate::parameters::Part;
 use umbel_proto::classifier::Pooling;
 

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use super::error::thousands;
 use super::table::{Row, Table};
+use super::wording::thousands;
 
 /// What cleaning did. Counts of private rows: they stay at the site, in its own log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::columns::{ColumnPositions, group_value, without_byte_order_mark};
 use super::error::{DataError, Place};
 use super::rfc4180::{Fault, FaultKind, Record, Records};
 use super::schema::TableSchema;
-use super::table::{ColumnPositions, Row, group_value, without_byte_order_mark};
+use super::table::Row;
 
 /// Reads a whole file's bytes; `file` is its name in messages.
 pub(super) fn read(bytes: &[u8], file: &Path, schema: &TableSchema) -> Result<Vec<Row>, DataError> {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use tokenizers::NormalizedString;
 
-use super::error::{quoted, thousands};
 use super::id_folding::is_invisible;
+use super::wording::{quoted, thousands};
 
 /// Some rows of a file, of which messages name the first few.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

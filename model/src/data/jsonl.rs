@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::columns::{group_value, is_exact, without_byte_order_mark};
 use super::error::{DataError, Place};
 use super::schema::TableSchema;
-use super::table::{Row, group_value, is_exact, without_byte_order_mark};
+use super::table::Row;
 
 /// Reads a whole file's bytes; `file` is its name in messages.
 pub(super) fn read(bytes: &[u8], file: &Path, schema: &TableSchema) -> Result<Vec<Row>, DataError> {

@@ -10,8 +10,8 @@
 //! Nothing here leaves the site: neither counts nor error messages, which may quote rows.
 
 mod clean;
+mod columns;
 mod csv;
-mod data_set;
 mod dataset;
 mod error;
 mod group_ids;
@@ -20,15 +20,17 @@ mod id_wording;
 mod jsonl;
 mod no_id;
 mod parquet;
+mod read;
 mod rfc4180;
 mod schema;
 mod table;
+mod wording;
 
 pub use clean::{CleaningReport, clean};
-pub use data_set::data_set_key;
 pub use dataset::LabelledTexts;
 pub use error::{DataError, Place};
 pub use group_ids::GroupColumn;
 pub use id_wording::{IdSpelling, RowNumbers};
+pub use read::read_table;
 pub use schema::{LabelSet, TableSchema};
-pub use table::{Row, Table, read_table};
+pub use table::{Row, Table};

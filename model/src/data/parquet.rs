@@ -12,9 +12,10 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 
+use super::columns::{ColumnPositions, group_value, is_exact};
 use super::error::{DataError, Place};
 use super::schema::TableSchema;
-use super::table::{ColumnPositions, Row, group_value, is_exact};
+use super::table::Row;
 
 /// Values decoded at a time.
 const BATCH: usize = 4096;

@@ -1,11 +1,9 @@
 //! Label sets, labelled texts and the rows of each privacy unit.
 
 use proptest::prelude::*;
-use umbel_model::data::{
-    DataError, GroupColumn, LabelSet, LabelledTexts, Row, Table, data_set_key,
-};
+use umbel_model::data::{DataError, GroupColumn, LabelSet, LabelledTexts, Row, Table};
 
-use crate::{TableFile, row};
+use crate::row;
 
 fn table(grouped: bool, rows: Vec<Row>) -> Table {
     Table {
@@ -149,16 +147,6 @@ fn a_row_without_a_group_is_named_and_so_is_a_table_without_groups() {
             .to_string(),
         "visits.csv was read without a group column; name one under data.group"
     );
-}
-
-#[test]
-fn the_key_of_a_data_set_is_the_sha256_of_its_bytes() {
-    let file = TableFile::holding("a.csv", "abc");
-    assert_eq!(
-        data_set_key(&file.path()).expect("readable"),
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
-    assert!(data_set_key("no/such.csv".as_ref()).is_err());
 }
 
 proptest! {

@@ -1,0 +1,200 @@
+//! Models from files, and of random weights.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use rand::{Rng, RngExt};
+use serde_json::Value;
+use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, TrainableSet};
+
+use super::{Model, Stamp};
+use crate::checkpoint::{HeadFound, ModelFiles, SavedModel, load_weights, missing};
+use crate::compute_precision::ComputePrecision;
+use crate::error::ModelError;
+use crate::families::TransformerSpec;
+use crate::network::{Network, Weight};
+use crate::parameters::{ParameterLayout, Part, trains};
+use crate::tokenizer::Tokenizer;
+
+impl Model {
+    /// Builds a classifier from a model's files. A classifier or pooler that the files lack
+    /// is drawn from `rng` (normal, deviation 0.02, as BERT's own).
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the file or tensor.
+    pub(crate) fn load<R: Rng>(
+        files: &ModelFiles,
+        options: ClassifierOptions,
+        rng: &mut R,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let spec = TransformerSpec::from_json(&files.config)?;
+        let (mut model, found) = Self::assemble(&spec, files, options, device)?;
+        model.network.visit(&mut |name, (part, _), weight| {
+            // A layer of which a part is missing is drawn anew as a whole.
+            let layer = name.split('.').next().unwrap_or(name);
+            let fresh = part == Part::Head && !found.has(layer);
+            if fresh {
+                initialise(weight, rng, device);
+            }
+            Ok::<(), ModelError>(())
+        })?;
+        Ok(model)
+    }
+
+    /// Builds a classifier whose head is zero where the files have none, for someone who is
+    /// about to set all its parameters.
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the file or tensor.
+    pub(crate) fn load_without_head(
+        files: &ModelFiles,
+        options: ClassifierOptions,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let spec = TransformerSpec::from_json(&files.config)?;
+        Ok(Self::assemble(&spec, files, options, device)?.0)
+    }
+
+    /// Opens a folder that [`Model::save`] wrote, or any other with a model for sequence
+    /// classification of a family that is supported.
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the file or tensor; also where there is no trained classifier.
+    pub(crate) fn open(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let files = ModelFiles::read(folder)?;
+        let spec = TransformerSpec::from_json(&files.config)?;
+        let saved = SavedModel::from_json(&files.config)?;
+        let options = ClassifierOptions {
+            labels: saved.labels,
+            pooling: saved.pooling,
+            max_tokens: MaxTokens::try_from(saved.max_tokens)
+                .map_err(|e| ModelError::Config(e.to_string()))?,
+            dropout: Dropout::NONE,
+            train: TrainableSet::Head,
+        };
+        let (model, found) = Self::assemble(&spec, &files, options, device)?;
+        if let Some(name) = found.missing() {
+            return Err(missing(&spec, name, model.options.pooling));
+        }
+        Ok(model)
+    }
+
+    /// A classifier of random weights, for tests and benchmarks.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] for sizes that can't be; [`ModelError::Tokenizer`] where
+    /// `tokenizer_json` is none.
+    pub(crate) fn random<R: Rng>(
+        spec: &TransformerSpec,
+        tokenizer_json: &[u8],
+        options: ClassifierOptions,
+        rng: &mut R,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let spec = &spec.clone().checked()?;
+        let tokenizer =
+            Tokenizer::from_json(tokenizer_json, options.max_tokens.get(), spec.vocab_size)?;
+        let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
+        if let Some(lora) = options.train.lora() {
+            network.adapt(&lora);
+        }
+        let config_json = Value::Object(spec.family.config(spec)).to_string();
+        let mut model = Self::of_parts(network, tokenizer, options, device);
+        model.config_json = config_json.into_bytes();
+        model.tokenizer_json = tokenizer_json.to_vec();
+        model.network.visit(&mut |name, _, weight| {
+            // Scales near 1 and everything else near 0, so that no gradient vanishes.
+            let centre = if name.ends_with("LayerNorm.weight") {
+                1.0
+            } else {
+                0.0
+            };
+            let count = weight.shape().iter().product();
+            let values = (0..count).map(|_| centre + 0.1 * normal(rng)).collect();
+            weight.put(values, device);
+            Ok::<(), ModelError>(())
+        })?;
+        Ok(model)
+    }
+
+    fn assemble(
+        spec: &TransformerSpec,
+        files: &ModelFiles,
+        options: ClassifierOptions,
+        device: &Device,
+    ) -> Result<(Self, HeadFound), ModelError> {
+        // Before memory is asked for: a size with a digit too many would end the program.
+        if spec.encoder_parameters() > files.weights.len() as u128 {
+            return Err(ModelError::Config(format!(
+                "its sizes ask for {} parameters, more than the {} bytes of model.safetensors \
+                 can hold; the two files don't belong together",
+                spec.encoder_parameters(),
+                files.weights.len()
+            )));
+        }
+        let max_tokens = options.max_tokens.get().min(spec.max_tokens());
+        let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, spec.vocab_size)?;
+        let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
+        let found = load_weights(&mut network, &files.weights, device)?;
+        if let Some(lora) = options.train.lora() {
+            if lora.rank.get() > spec.hidden_size {
+                return Err(ModelError::Lora(format!(
+                    "rank is {}, more than this model's hidden size {}; choose a smaller one",
+                    lora.rank.get(),
+                    spec.hidden_size
+                )));
+            }
+            network.adapt(&lora);
+        }
+        let mut model = Self::of_parts(network, tokenizer, options, device);
+        model.config_json.clone_from(&files.config);
+        model.tokenizer_json.clone_from(&files.tokenizer);
+        Ok((model, found))
+    }
+
+    fn of_parts(
+        mut network: Network,
+        tokenizer: Tokenizer,
+        options: ClassifierOptions,
+        device: &Device,
+    ) -> Self {
+        let mut trained = Vec::new();
+        let Ok(()) = network.visit(&mut |name, (part, role), weight| {
+            if trains(options.train, part, role) {
+                trained.push((name.to_owned(), weight.shape()));
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Self {
+            network,
+            tokenizer,
+            options,
+            layout: ParameterLayout::new(trained),
+            device: device.clone(),
+            precision: ComputePrecision::default(),
+            stamp: Stamp::new(),
+            config_json: Vec::new(),
+            tokenizer_json: Vec::new(),
+        }
+    }
+}
+
+/// BERT's own initialisation: matrices normal with deviation 0.02, biases 0, scales 1.
+fn initialise<R: Rng>(weight: Weight<'_>, rng: &mut R, device: &Device) {
+    let shape = weight.shape();
+    let count: usize = shape.iter().product();
+    let values = match &weight {
+        Weight::Matrix(_) | Weight::Table(_) => (0..count).map(|_| 0.02 * normal(rng)).collect(),
+        Weight::Vector(_) => vec![0.0; count],
+    };
+    weight.put(values, device);
+}
+
+/// A standard normal deviate by Box and Muller: good enough to initialise weights, and no
+/// place for privacy's noise.
+fn normal<R: Rng>(rng: &mut R) -> f32 {
+    let (u, v): (f64, f64) = (rng.random(), rng.random());
+    let radius = (-2.0 * (1.0 - u).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * v).cos()) as f32
+}

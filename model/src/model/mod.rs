@@ -1,0 +1,186 @@
+//! A network with its tokeniser and labels on one device: what is trained, saved and sent, and
+//! nothing that only makes it faster.
+
+mod load;
+mod save;
+mod stamp;
+
+pub(crate) use stamp::Stamp;
+
+use burn::tensor::Device;
+use umbel_proto::classifier::ClassifierOptions;
+
+use crate::compute_precision::ComputePrecision;
+use crate::error::ModelError;
+use crate::families::TransformerSpec;
+use crate::network::{Batch, Network};
+use crate::parameters::{ParameterLayout, trains};
+use crate::tokenizer::Tokenizer;
+
+/// A text classifier's weights, tokeniser and labels.
+#[derive(Clone, Debug)]
+pub struct Model {
+    network: Network,
+    tokenizer: Tokenizer,
+    options: ClassifierOptions,
+    layout: ParameterLayout,
+    device: Device,
+    precision: ComputePrecision,
+    stamp: Stamp,
+    /// `config.json` and `tokenizer.json` as they were read, to be saved again.
+    config_json: Vec<u8>,
+    tokenizer_json: Vec<u8>,
+}
+
+impl Model {
+    /// The labels, in the order of the outputs.
+    pub fn labels(&self) -> &[String] {
+        &self.options.labels
+    }
+
+    /// What the classifier was built with.
+    pub fn options(&self) -> &ClassifierOptions {
+        &self.options
+    }
+
+    /// What the network is built from.
+    pub fn spec(&self) -> &TransformerSpec {
+        self.network.spec()
+    }
+
+    /// The order of the trained parameters.
+    pub fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The same, but trained with products in this precision. Scores are always computed in
+    /// single precision.
+    ///
+    /// # Errors
+    /// [`ModelError::Device`] where its device doesn't compute in it.
+    pub(crate) fn computing_in(mut self, precision: ComputePrecision) -> Result<Self, ModelError> {
+        precision.check(&self.device)?;
+        self.precision = precision;
+        Ok(self)
+    }
+
+    /// In what training multiplies matrices.
+    pub(crate) fn precision(&self) -> ComputePrecision {
+        self.precision
+    }
+
+    /// A text's token ids.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] where it gives none that the model knows.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        self.tokenizer.encode(text)
+    }
+
+    /// The trained parameters, flat, in layout order.
+    pub fn parameters(&self) -> Vec<f32> {
+        let mut flat = Vec::with_capacity(self.layout.len());
+        let set = self.options.train;
+        // Clones share the tensors' memory.
+        let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
+            if trains(set, part, role) {
+                flat.extend(weight.host_values());
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        flat
+    }
+
+    /// Replaces the trained parameters, flat, in layout order.
+    ///
+    /// # Errors
+    /// [`ModelError::ParameterCount`] and [`ModelError::NotFinite`]; then nothing is changed.
+    pub fn set_parameters(&mut self, parameters: &[f32]) -> Result<(), ModelError> {
+        if parameters.len() != self.layout.len() {
+            return Err(ModelError::ParameterCount {
+                expected: self.layout.len(),
+                found: parameters.len(),
+            });
+        }
+        if let Some(index) = parameters.iter().position(|value| !value.is_finite()) {
+            return Err(ModelError::NotFinite {
+                place: "the parameter vector".into(),
+                index,
+            });
+        }
+        let set = self.options.train;
+        let device = self.device.clone();
+        let mut rest = parameters;
+        let Ok(()) = self.network.visit(&mut |_, (part, role), weight| {
+            if trains(set, part, role) {
+                let (values, after) = rest.split_at(weight.shape().iter().product());
+                rest = after;
+                weight.put(values.to_vec(), &device);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        self.stamp = self.stamp.of_other_parameters();
+        Ok(())
+    }
+
+    /// Which weights these are.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Pads rows of token ids into a batch.
+    ///
+    /// # Errors
+    /// [`ModelError::Row`] for a row that is empty, too long or has an unknown token.
+    pub(crate) fn batch(&self, rows: &[&[u32]]) -> Result<Batch, ModelError> {
+        let longest = rows.iter().map(|row| row.len()).max();
+        self.batch_of(rows, longest.unwrap_or(1))
+    }
+
+    /// Pads rows of token ids to so many tokens.
+    ///
+    /// # Errors
+    /// As [`Model::batch`], and for a row of more tokens.
+    pub(crate) fn batch_of(&self, rows: &[&[u32]], tokens: usize) -> Result<Batch, ModelError> {
+        for (row, ids) in rows.iter().enumerate() {
+            self.check_row(row, ids)?;
+            if ids.len() > tokens {
+                let reason = format!("its {} tokens are more than {tokens}", ids.len());
+                return Err(ModelError::Row { row, reason });
+            }
+        }
+        let positions = self.spec().positions;
+        Ok(Batch::new(rows, tokens.max(1), positions, &self.device))
+    }
+
+    /// Checks that a row fits the model; `row` is its place in what the caller was given.
+    ///
+    /// # Errors
+    /// [`ModelError::Row`] for one that is empty, too long or has an unknown token.
+    pub(crate) fn check_row(&self, row: usize, tokens: &[u32]) -> Result<(), ModelError> {
+        let spec = self.spec();
+        let reason = if tokens.is_empty() {
+            "it has no tokens".to_owned()
+        } else if tokens.len() > spec.max_tokens() {
+            format!(
+                "its {} tokens are more than {}",
+                tokens.len(),
+                spec.max_tokens()
+            )
+        } else if tokens.iter().any(|id| *id as usize >= spec.vocab_size) {
+            format!("it has a token that isn't below {}", spec.vocab_size)
+        } else {
+            return Ok(());
+        };
+        Err(ModelError::Row { row, reason })
+    }
+}

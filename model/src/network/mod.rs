@@ -1,0 +1,324 @@
+//! The network: a transformer encoder, pooling, and a linear classifier.
+//!
+//! Weights are never tracked by autodiff. What training needs is recorded on a
+//! [`Tape`] as the forward pass goes; without one, the same
+//! code is inference.
+
+mod batch;
+mod gelu;
+mod layers;
+mod tape;
+mod weight;
+
+pub(crate) use batch::Batch;
+pub(crate) use layers::{LayerNorm, Linear};
+pub(crate) use tape::{Dropout, Kept, Tape, linear};
+pub(crate) use weight::Weight;
+
+use burn::tensor::{Device, Tensor, activation, module};
+use layers::See;
+
+use crate::families::{Activation, TransformerSpec};
+use crate::lora::adapted_layer;
+use crate::parameters::{Part, Role};
+use umbel_proto::classifier::Pooling;
+use umbel_proto::lora::{LoraConfig, LoraTarget};
+
+/// Embeddings of words, positions and segments, and their normalisation.
+#[derive(Clone, Debug)]
+struct Embeddings {
+    /// `[vocab, hidden]`
+    word: Tensor<2>,
+    /// `[positions, hidden]`
+    position: Tensor<2>,
+    /// `[types, hidden]`, where the family has segments.
+    token_type: Option<Tensor<2>>,
+    norm: LayerNorm,
+}
+
+/// One encoder layer.
+#[derive(Clone, Debug)]
+struct EncoderLayer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+impl EncoderLayer {
+    fn target(&mut self, target: LoraTarget) -> &mut Linear {
+        match target {
+            LoraTarget::Query => &mut self.query,
+            LoraTarget::Key => &mut self.key,
+            LoraTarget::Value => &mut self.value,
+            LoraTarget::AttentionOutput => &mut self.attention_output,
+            LoraTarget::Intermediate => &mut self.intermediate,
+            LoraTarget::Output => &mut self.output,
+        }
+    }
+}
+
+/// Which tokens' states a layer hands on. Where the head reads the first token alone, the last
+/// layer takes no others further than their keys and values.
+#[derive(Clone, Copy)]
+enum Outputs {
+    All,
+    First,
+}
+
+impl Outputs {
+    /// `[batch, tokens, n]` of these tokens.
+    fn of(self, states: Tensor<3>) -> Tensor<3> {
+        let [rows, _, width] = states.dims();
+        match self {
+            Self::All => states,
+            Self::First => states.slice([0..rows, 0..1, 0..width]),
+        }
+    }
+}
+
+/// The whole network, on one device.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    spec: TransformerSpec,
+    embeddings: Embeddings,
+    layers: Vec<EncoderLayer>,
+    pooling: Pooling,
+    /// The pooler, where it is used.
+    pooler: Option<Linear>,
+    classifier: Linear,
+}
+
+impl Network {
+    /// A network of zeros: the checkpoint, or a random generator, fills it in.
+    pub(crate) fn zeros(
+        spec: &TransformerSpec,
+        pooling: Pooling,
+        labels: usize,
+        device: &Device,
+    ) -> Self {
+        let hidden = spec.hidden_size;
+        let table = |rows| Tensor::zeros([rows, hidden], device);
+        let linear =
+            |name: String, part, input, output| Linear::zeros(name, part, input, output, device);
+        let norm = |name: String, part| {
+            LayerNorm::zeros(name, part, hidden, spec.layer_norm_epsilon, device)
+        };
+        let layer = |index: usize| {
+            let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
+            let named = |target: LoraTarget, input, output| {
+                linear(name(adapted_layer(target)), Part::Encoder, input, output)
+            };
+            let square = |target| named(target, hidden, hidden);
+            let middle = spec.intermediate_size;
+            EncoderLayer {
+                query: square(LoraTarget::Query),
+                key: square(LoraTarget::Key),
+                value: square(LoraTarget::Value),
+                attention_output: square(LoraTarget::AttentionOutput),
+                attention_norm: norm(name("attention.output.LayerNorm"), Part::Encoder),
+                intermediate: named(LoraTarget::Intermediate, hidden, middle),
+                output: named(LoraTarget::Output, middle, hidden),
+                output_norm: norm(name("output.LayerNorm"), Part::Encoder),
+            }
+        };
+        Self {
+            embeddings: Embeddings {
+                word: table(spec.vocab_size),
+                position: table(spec.position_rows),
+                token_type: spec.token_types.map(table),
+                norm: norm("embeddings.LayerNorm".into(), Part::Embeddings),
+            },
+            layers: (0..spec.layers).map(layer).collect(),
+            pooling,
+            pooler: (pooling == Pooling::Pooler)
+                .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
+            classifier: linear("classifier".into(), Part::Head, hidden, labels),
+            spec: spec.clone(),
+        }
+    }
+
+    /// What it is built from.
+    pub(crate) fn spec(&self) -> &TransformerSpec {
+        &self.spec
+    }
+
+    /// How hidden states become one vector.
+    pub(crate) fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// Shows every weight with its name in the layout, in layout order, until `see` fails.
+    pub(crate) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
+        let embeddings = &mut self.embeddings;
+        let tables = [
+            ("word", Some(&mut embeddings.word)),
+            ("position", Some(&mut embeddings.position)),
+            ("token_type", embeddings.token_type.as_mut()),
+        ];
+        for (kind, table) in tables {
+            let Some(table) = table else { continue };
+            let name = format!("embeddings.{kind}_embeddings.weight");
+            see(&name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
+        }
+        embeddings.norm.visit(see)?;
+        for layer in &mut self.layers {
+            layer.query.visit(see)?;
+            layer.key.visit(see)?;
+            layer.value.visit(see)?;
+            layer.attention_output.visit(see)?;
+            layer.attention_norm.visit(see)?;
+            layer.intermediate.visit(see)?;
+            layer.output.visit(see)?;
+            layer.output_norm.visit(see)?;
+        }
+        if let Some(pooler) = &mut self.pooler {
+            pooler.visit(see)?;
+        }
+        self.classifier.visit(see)
+    }
+
+    /// Gives every layer that `lora` names an adapter at its start, which changes no output.
+    pub(crate) fn adapt(&mut self, lora: &LoraConfig) {
+        for layer in &mut self.layers {
+            for target in lora.targets.iter() {
+                layer.target(target).adapt(lora);
+            }
+        }
+    }
+
+    /// Puts the adapters into the weights.
+    pub(crate) fn merge(&mut self) {
+        for layer in &mut self.layers {
+            for target in LoraTarget::ALL {
+                layer.target(target).merge();
+            }
+        }
+    }
+
+    /// The last hidden states, `[batch, tokens, hidden]`.
+    pub(crate) fn hidden(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        self.encode(batch, Outputs::All, tape)
+    }
+
+    /// The last layer's `outputs`, `[batch, tokens or 1, hidden]`.
+    fn encode(&self, batch: &Batch, outputs: Outputs, tape: &mut Tape<'_>) -> Tensor<3> {
+        let mut hidden = self.embed(batch, tape);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let is_last = index + 1 == self.layers.len();
+            let outputs = if is_last { outputs } else { Outputs::All };
+            hidden = self.layer(layer, hidden, batch, outputs, tape);
+        }
+        hidden
+    }
+
+    /// One score a label, `[batch, labels]`.
+    pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
+        let outputs = match self.pooling.reads_first_alone() {
+            false => Outputs::All,
+            true => Outputs::First,
+        };
+        let outputs = self.encode(batch, outputs, tape);
+        let pooled = self.pool(outputs, batch, tape);
+        let pooled = tape.dropout(pooled);
+        let scores = tape.linear(&self.classifier, pooled);
+        let [rows, _, labels] = scores.dims();
+        scores.reshape([rows, labels])
+    }
+
+    fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        let [_, tokens] = batch.shape();
+        let embeddings = &self.embeddings;
+        let hidden = self.spec.hidden_size;
+        let words = module::embedding(embeddings.word.clone(), batch.tokens());
+        let positions = match batch.positions() {
+            Some(rows) => module::embedding(embeddings.position.clone(), rows),
+            None => {
+                let first = embeddings.position.clone().slice([0..tokens, 0..hidden]);
+                first.unsqueeze()
+            }
+        };
+        // A classifier reads one segment: type 0 throughout.
+        let segment = embeddings.token_type.clone();
+        let sum = match segment.map(|table| table.slice([0..1, 0..hidden])) {
+            Some(segment) => words + (positions + segment.unsqueeze()),
+            None => words + positions,
+        };
+        let sum = tape.embedding(sum);
+        let normed = tape.norm(&embeddings.norm, sum);
+        tape.dropout(normed)
+    }
+
+    fn layer(
+        &self,
+        layer: &EncoderLayer,
+        hidden: Tensor<3>,
+        batch: &Batch,
+        outputs: Outputs,
+        tape: &mut Tape<'_>,
+    ) -> Tensor<3> {
+        let context = self.attend(layer, hidden.clone(), batch, outputs, tape);
+        let hidden = outputs.of(hidden);
+        let attended = tape.linear(&layer.attention_output, context);
+        let attended = tape.dropout(attended);
+        let hidden = tape.norm(&layer.attention_norm, hidden + attended);
+        let middle = tape.linear(&layer.intermediate, hidden.clone());
+        let middle = match self.spec.activation {
+            Activation::Gelu => gelu::gelu(middle),
+            Activation::GeluTanh => activation::gelu_approximate(middle),
+            Activation::Relu => activation::relu(middle),
+        };
+        let output = tape.linear(&layer.output, middle);
+        let output = tape.dropout(output);
+        tape.norm(&layer.output_norm, hidden + output)
+    }
+
+    /// Multi-head self-attention (Vaswani et al. 2017, §3.2), up to the output projection.
+    fn attend(
+        &self,
+        layer: &EncoderLayer,
+        hidden: Tensor<3>,
+        batch: &Batch,
+        outputs: Outputs,
+        tape: &mut Tape<'_>,
+    ) -> Tensor<3> {
+        let heads = self.spec.heads;
+        let split = |x: Tensor<3>| {
+            let [rows, tokens, width] = x.dims();
+            x.reshape([rows, tokens, heads, width / heads])
+                .swap_dims(1, 2)
+        };
+        let asking = outputs.of(hidden.clone());
+        let [rows, asked, width] = asking.dims();
+        let query = split(tape.linear(&layer.query, asking));
+        let key = split(tape.linear(&layer.key, hidden.clone()));
+        let value = split(tape.linear(&layer.value, hidden));
+        let scale = ((width / heads) as f64).sqrt().recip();
+        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + batch.attention_bias();
+        let weights = tape.dropout(activation::softmax(scores, 3));
+        weights
+            .matmul(value)
+            .swap_dims(1, 2)
+            .reshape([rows, asked, width])
+    }
+
+    /// From what the last layer hands out, to `[batch, 1, hidden]`.
+    fn pool(&self, outputs: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
+        match (self.pooling, &self.pooler) {
+            (Pooling::Mean, _) => (outputs * batch.mean_weights()).sum_dim(1),
+            (_, Some(pooler)) => tape.linear(pooler, outputs).tanh(),
+            (_, None) => outputs,
+        }
+    }
+}
+
+/// A matrix's rows, on the host.
+pub(crate) fn rows_of(matrix: Tensor<2>) -> Vec<Vec<f32>> {
+    let width = matrix.dims()[1].max(1);
+    let values: Vec<f32> = matrix.into_data().iter::<f32>().collect();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}

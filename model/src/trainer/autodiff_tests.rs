@@ -1,0 +1,367 @@
+//! Clipped sums against a loop of single rows through a plain network whose weights burn's
+//! own autodiff tracks: no tap, no batch, no padding, no operation of this crate.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+
+use super::cpu::CpuTrainer;
+use super::gpu::GpuTrainer;
+use super::support::{lora, options, small, tiny_of};
+use super::{Clipping, Example, PhysicalBatch, Trainer};
+use crate::families::{BERT, FAMILIES, Family, Positions, TransformerSpec};
+use crate::network::Weight;
+use crate::{Classifier, DeviceChoice, Pooling, TrainableSet, gradient_sum};
+
+/// A classifier's weights by name, tracked by autodiff.
+struct Plain<'a> {
+    model: &'a Classifier,
+    matrices: BTreeMap<String, Tensor<2>>,
+    vectors: BTreeMap<String, Tensor<1>>,
+}
+
+impl<'a> Plain<'a> {
+    fn of(model: &'a Classifier) -> Self {
+        let (mut matrices, mut vectors) = (BTreeMap::new(), BTreeMap::new());
+        let Ok(()) = model.network().clone().visit(&mut |name, _, weight| {
+            match weight {
+                Weight::Matrix(tensor) | Weight::Table(tensor) => {
+                    let tracked = tensor.clone().autodiff().require_grad();
+                    matrices.insert(name.to_owned(), tracked);
+                }
+                Weight::Vector(tensor) => {
+                    let tracked = tensor.clone().autodiff().require_grad();
+                    vectors.insert(name.to_owned(), tracked);
+                }
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Self {
+            model,
+            matrices,
+            vectors,
+        }
+    }
+
+    fn matrix(&self, name: &str) -> Tensor<2> {
+        self.matrices[name].clone()
+    }
+
+    fn vector(&self, name: &str) -> Tensor<2> {
+        self.vectors[name].clone().unsqueeze()
+    }
+
+    fn linear(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+        let y = x.clone().matmul(self.matrix(&format!("{name}.weight")))
+            + self.vector(&format!("{name}.bias"));
+        match self.matrices.get(&format!("{name}.lora_A.weight")) {
+            Some(a) => {
+                let lora = self.model.options().train.lora().expect("adapters");
+                let b = self.matrix(&format!("{name}.lora_B.weight"));
+                let scale = lora.alpha.get() / lora.rank.get() as f64;
+                y + x.matmul(a.clone()).matmul(b).mul_scalar(scale)
+            }
+            None => y,
+        }
+    }
+
+    fn norm(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+        let centred = x.clone() - x.mean_dim(1);
+        let variance = centred.clone().powi_scalar(2).mean_dim(1);
+        let epsilon = self.model.spec().layer_norm_epsilon;
+        centred / variance.add_scalar(epsilon).sqrt() * self.vector(&format!("{name}.weight"))
+            + self.vector(&format!("{name}.bias"))
+    }
+
+    /// One row's cross-entropy.
+    fn loss(&self, example: &Example) -> Tensor<1> {
+        let device = self.model.device();
+        let count = example.tokens.len();
+        let ids: Vec<i32> = example.tokens.iter().map(|id| id.cast_signed()).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), device);
+        let words = self.matrix("embeddings.word_embeddings.weight");
+        let positions = self.matrix("embeddings.position_embeddings.weight");
+        let mut sum = words.select(0, ids) + positions.select(0, self.positions(&example.tokens));
+        if self.model.spec().token_types.is_some() {
+            let types = self.matrix("embeddings.token_type_embeddings.weight");
+            let width = types.dims()[1];
+            sum = sum + types.slice([0..1, 0..width]);
+        }
+        let mut hidden = self.norm("embeddings.LayerNorm", sum);
+        for layer in 0..self.model.spec().layers {
+            hidden = self.layer(&format!("encoder.layer.{layer}"), hidden);
+        }
+        let width = self.model.spec().hidden_size;
+        let first = hidden.clone().slice([0..1, 0..width]);
+        let pooled = match self.model.options().pooling {
+            Pooling::Mean => hidden.mean_dim(0),
+            Pooling::Cls => first,
+            Pooling::Pooler => self.linear("pooler.dense", first).tanh(),
+        };
+        let scores = self.linear("classifier", pooled);
+        let label = example.label;
+        activation::log_softmax(scores, 1)
+            .slice([0..1, label..label + 1])
+            .sum()
+            .neg()
+    }
+
+    /// The row of each token in the position table: counted one by one, as its definition has it.
+    fn positions(&self, tokens: &[u32]) -> Tensor<1, Int> {
+        let row = |place: usize| match self.model.spec().positions {
+            Positions::FromZero => place as i32,
+            Positions::AfterPadding(padding) => {
+                let counted = tokens[..=place].iter().filter(|id| **id != padding);
+                let counts = tokens[place] != padding;
+                padding.cast_signed() + if counts { counted.count() as i32 } else { 0 }
+            }
+        };
+        let rows: Vec<i32> = (0..tokens.len()).map(row).collect();
+        Tensor::from_data(TensorData::new(rows, [tokens.len()]), self.model.device())
+    }
+
+    fn layer(&self, name: &str, hidden: Tensor<2>) -> Tensor<2> {
+        let [tokens, width] = hidden.dims();
+        let heads = self.model.spec().heads;
+        let split = |which: &str| {
+            self.linear(&format!("{name}.attention.self.{which}"), hidden.clone())
+                .reshape([tokens, heads, width / heads])
+                .swap_dims(0, 1)
+        };
+        let scores =
+            split("query").matmul(split("key").swap_dims(1, 2)) / ((width / heads) as f64).sqrt();
+        let context = activation::softmax(scores, 2)
+            .matmul(split("value"))
+            .swap_dims(0, 1)
+            .reshape([tokens, width]);
+        let attended = self.linear(&format!("{name}.attention.output.dense"), context);
+        let attention_norm = format!("{name}.attention.output.LayerNorm");
+        let hidden = self.norm(&attention_norm, hidden + attended);
+        let middle = self.linear(&format!("{name}.intermediate.dense"), hidden.clone());
+        // The library's own GELU has no exact slope on every device.
+        let phi = (middle.clone() / 2.0_f64.sqrt()).erf().add_scalar(1.0) * 0.5;
+        let output = self.linear(&format!("{name}.output.dense"), middle * phi);
+        self.norm(&format!("{name}.output.LayerNorm"), hidden + output)
+    }
+
+    /// One row's gradient, in layout order.
+    fn gradient(&self, example: &Example) -> Vec<f64> {
+        let gradients = self.loss(example).backward();
+        let mut flat = Vec::new();
+        for entry in self.model.layout().entries() {
+            let data = match entry.shape.len() {
+                1 => self.vectors[&entry.name]
+                    .grad(&gradients)
+                    .map(Tensor::into_data),
+                _ => self.matrices[&entry.name]
+                    .grad(&gradients)
+                    .map(Tensor::into_data),
+            };
+            flat.extend(data.expect("a gradient").iter::<f64>());
+        }
+        flat
+    }
+
+    /// The clipped sum as its definition has it.
+    fn clipped_sum(&self, rows: &[Example], units: &[Vec<usize>], clipping: Clipping) -> Vec<f64> {
+        let each: Vec<Vec<f64>> = rows.iter().map(|row| self.gradient(row)).collect();
+        let mut total = vec![0.0; self.model.layout().len()];
+        for unit in units {
+            let mut gradient = vec![0.0; total.len()];
+            for row in unit {
+                add(&mut gradient, 1.0, &each[*row]);
+            }
+            let norm = norm(&gradient);
+            let factor = match clipping {
+                Clipping::None => 1.0,
+                Clipping::Flat(c) => (c / norm).min(1.0),
+                Clipping::Automatic(c) => c / (norm + 0.01),
+            };
+            if norm > 0.0 {
+                add(&mut total, factor, &gradient);
+            }
+        }
+        total
+    }
+}
+
+fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
+    sum.iter_mut().zip(x).for_each(|(s, x)| *s += factor * x);
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// Rows of one to 32 tokens, so that a layer's norm is taken now one way and now the other,
+/// with tokens that occur twice in a row and in several rows.
+fn rows() -> Vec<Example> {
+    let long: Vec<u32> = (0..32).map(|i| (i * 7) % 50).collect();
+    let row = |tokens: &[u32], label| Example {
+        tokens: tokens.to_vec(),
+        label,
+    };
+    vec![
+        row(&[2, 5, 5, 9, 3], 0),
+        row(&[2], 1),
+        row(&[2, 12, 9, 40, 12, 12, 31, 5, 49, 3], 2),
+        // 1 is the padding of some families, whose positions leave it out.
+        row(&[2, 1, 7, 8, 1, 3], 1),
+        row(&long, 0),
+        row(&[5; 13], 2),
+    ]
+}
+
+/// Compares whole sums, and each tensor's part of them, to a relative 1e-4. A part that is
+/// zero but for rounding (of attention's keys, the bias) has noise in proportion to the whole.
+fn compare(model: &Classifier, found: &[f64], expected: &[f64], what: &str) -> f64 {
+    let error = |range: std::ops::Range<usize>| {
+        let pairs = found[range.clone()].iter().zip(&expected[range]);
+        norm(&pairs.map(|(x, y)| x - y).collect::<Vec<_>>())
+    };
+    let whole = norm(expected);
+    assert!(whole > 0.0, "{what}: a gradient of zero shows nothing");
+    for entry in model.layout().entries() {
+        let end = entry.offset + entry.shape.iter().product::<usize>();
+        let allowed = 1e-4 * norm(&expected[entry.offset..end]) + 1e-6 * whole;
+        let error = error(entry.offset..end);
+        assert!(error <= allowed, "{what}, {}: {error:e}", entry.name);
+    }
+    let relative = error(0..found.len()) / whole;
+    assert!(relative <= 1e-4, "{what}: {relative:e}");
+    relative
+}
+
+/// Every trainable set, with adapters on few and on all layers.
+fn sets() -> [TrainableSet; 7] {
+    [
+        TrainableSet::Full,
+        TrainableSet::Encoder,
+        TrainableSet::Bias,
+        TrainableSet::Head,
+        lora(&["query", "value"], false),
+        lora(&["all"], false),
+        lora(&["all"], true),
+    ]
+}
+
+/// Units of one row each; of several, with an empty one among them and a row in two of them;
+/// and one row alone.
+fn unit_lists() -> [Vec<Vec<usize>>; 3] {
+    [
+        (0..6).map(|row| vec![row]).collect(),
+        vec![
+            vec![4, 1],
+            vec![],
+            vec![0, 2, 3],
+            vec![5],
+            vec![1, 5],
+            vec![2],
+        ],
+        vec![vec![3]],
+    ]
+}
+
+/// A family of each kind of network: the others are one of these by another name.
+fn kinds() -> Vec<&'static dyn Family> {
+    let network = |family: &dyn Family| TransformerSpec {
+        family: BERT,
+        ..small(family)
+    };
+    let mut kinds: Vec<&'static dyn Family> = Vec::new();
+    for family in FAMILIES {
+        if kinds.iter().all(|kind| network(*kind) != network(*family)) {
+            kinds.push(*family);
+        }
+    }
+    kinds
+}
+
+fn compare_all(
+    family: &dyn Family,
+    device: &DeviceChoice,
+    (poolings, sets): (&[Pooling], &[TrainableSet]),
+    micro_batches: &[usize],
+) {
+    let rows = rows();
+    for pooling in poolings {
+        for train in sets {
+            let model = match tiny_of(family, device, options(*pooling, *train)) {
+                Ok(model) => model,
+                Err(reason) => return println!("skipped: {reason}"),
+            };
+            let plain = Plain::of(&model);
+            let mut worst = 0.0_f64;
+            for units in unit_lists() {
+                // Between the norms of the units, so that some are clipped and some aren't.
+                let c = 0.7 * norm(&plain.gradient(&rows[0]));
+                for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
+                    let expected = plain.clipped_sum(&rows, &units, clipping);
+                    for micro_batch in micro_batches {
+                        let mut rng = ChaCha12Rng::seed_from_u64(0);
+                        let found = gradient_sum(
+                            &model,
+                            &rows,
+                            &units,
+                            clipping,
+                            PhysicalBatch::of_rows(*micro_batch),
+                            &mut rng,
+                        )
+                        .expect("gradients");
+                        let what =
+                            format!("{family:?} {train} {pooling} {clipping:?} by {micro_batch}");
+                        worst = worst.max(compare(&model, &found.sum, &expected, &what));
+                        assert_eq!(found.rejected, 0);
+                    }
+                }
+            }
+            println!("{family:?} {device} {pooling} {train}: relative errors of {worst:e} at most");
+        }
+    }
+}
+
+#[test]
+fn clipped_sums_are_those_of_a_loop_of_single_rows_on_the_cpu() {
+    let poolings = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
+    for family in kinds() {
+        let cpu = DeviceChoice::Cpu;
+        compare_all(family, &cpu, (&poolings, &sets()), &[1, 2, 3, 64]);
+    }
+}
+
+#[test]
+fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
+    // A software device is slow; the pooler has the most kinds of layers.
+    let gpu = DeviceChoice::Gpu(None);
+    compare_all(BERT, &gpu, (&[Pooling::Pooler], &sets()), &[64]);
+    // All states count, and units are too large for a micro-batch, or alone in one.
+    let few = [TrainableSet::Full, lora(&["all"], false)];
+    for family in kinds() {
+        compare_all(family, &gpu, (&[Pooling::Mean], &few), &[2, 64]);
+    }
+}
+
+#[test]
+fn scores_on_the_cpu_are_those_of_the_operations_of_any_device() {
+    let rows = rows();
+    let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
+    let poolings = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
+    let all = FAMILIES.iter().flat_map(|f| poolings.map(|p| (*f, p)));
+    for (family, pooling) in all {
+        let options = options(pooling, TrainableSet::Head);
+        let model = tiny_of(family, &DeviceChoice::Cpu, options).expect("a model on the CPU");
+        let batches = std::slice::from_ref(&tokens);
+        let found = CpuTrainer::default()
+            .logits(&model, batches)
+            .expect("scores");
+        let expected = GpuTrainer::default()
+            .logits(&model, batches)
+            .expect("scores");
+        for (x, y) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((x - y).abs() < 1e-5 * (1.0 + y.abs()), "{pooling}: {x} {y}");
+        }
+        assert_eq!(found.len(), expected.len());
+    }
+}

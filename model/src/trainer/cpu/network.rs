@@ -1,0 +1,239 @@
+//! The network's passes: forward, which keeps what the gradients are made of, and back.
+
+use super::attention::Attention;
+use super::dropout::Masks;
+use super::head::{HeadRecord, multiply_each};
+use super::layer::{LayerPass, LayerRecord, NormRecord};
+use super::linear::Passage;
+use super::packed::{Packed, Places};
+use super::sums::{VectorTap, VectorTaps};
+use super::vector::add;
+use super::weights::{HostLayer, HostWeights};
+use super::workspace::Workspace;
+
+/// A tile after its pass forward, and what its pass back adds.
+pub(super) struct Passed {
+    embedding_norm: NormRecord,
+    embedding_mask: Option<Vec<f32>>,
+    /// Of the layers that the pass back goes through; `None` below them.
+    layers: Vec<Option<LayerRecord>>,
+    pub(super) head: HeadRecord,
+    /// Gradients by unit of trained vectors.
+    pub(super) vectors: Vec<VectorTap>,
+    /// ∂L/∂(sum of the embeddings), `[N, hidden]`, where their tables are trained.
+    pub(super) embedding: Option<Vec<f32>>,
+}
+
+impl HostWeights {
+    /// Whether the pass back goes through the embeddings.
+    fn trains_embeddings(&self) -> bool {
+        self.embeddings.trained || self.embeddings.norm.is_trained()
+    }
+
+    /// The lowest layer that the pass back goes through; the number of layers for none.
+    fn lowest_trained(&self) -> usize {
+        if self.trains_embeddings() {
+            return 0;
+        }
+        let trained = self.layers.iter().position(HostLayer::is_trained);
+        trained.unwrap_or(self.layers.len())
+    }
+
+    /// Runs a tile through the network. Records are kept where the pass back needs them, or
+    /// not at all unless `training`.
+    pub(super) fn forward(
+        &self,
+        packed: &Packed,
+        masks: &mut Masks,
+        training: bool,
+        workspace: &mut Workspace,
+    ) -> Passed {
+        let lowest = if training {
+            self.lowest_trained()
+        } else {
+            self.layers.len()
+        };
+        let (mut hidden, embedding_norm, embedding_mask) = self.embed(packed, masks, workspace);
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let pass = self.layer_pass(index, packed);
+            let (next, record) = pass.forward(layer, hidden, masks, workspace);
+            hidden = next;
+            // Below the lowest trained layer nobody goes back: its memory serves the next layer.
+            if index < lowest {
+                record.give(workspace);
+                layers.push(None);
+            } else {
+                layers.push(Some(record));
+            }
+        }
+        let mask = masks.draw(packed.rows.len() * self.hidden, workspace);
+        let head = self.score(&hidden, packed, mask, workspace);
+        workspace.give(hidden);
+        Passed {
+            embedding_norm,
+            embedding_mask,
+            layers,
+            head,
+            vectors: Vec::new(),
+            embedding: None,
+        }
+    }
+
+    /// What layer `index` works with. The head may read the last layer's states of first tokens
+    /// alone: then that layer takes no others further than their keys and values.
+    fn layer_pass<'a>(&self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
+        let is_last = index + 1 == self.layers.len();
+        let outputs = match is_last && self.pooling.reads_first_alone() {
+            false => Places::Tokens,
+            true => Places::Rows,
+        };
+        LayerPass {
+            attention: Attention {
+                hidden: self.hidden,
+                heads: self.heads,
+            },
+            activation: self.activation,
+            packed,
+            outputs,
+        }
+    }
+
+    fn embed(
+        &self,
+        packed: &Packed,
+        masks: &mut Masks,
+        workspace: &mut Workspace,
+    ) -> (Vec<f32>, NormRecord, Option<Vec<f32>>) {
+        let (width, n) = (self.hidden, packed.count(Places::Tokens));
+        let (embeddings, tables) = (&self.embeddings, &self.embeddings.tables);
+        let mut sum = workspace.take(n * width);
+        let place = |row: usize| row * width..(row + 1) * width;
+        for row in &packed.rows {
+            for token in row.clone() {
+                let to = &mut sum[place(token)];
+                let id = packed.ids[token] as usize;
+                to.copy_from_slice(&tables.word[place(id)]);
+                let position = packed.positions[token] as usize;
+                add(to, &tables.position[place(position)]);
+                // A classifier reads one segment: type 0 throughout.
+                if let Some(token_type) = &tables.token_type {
+                    add(to, &token_type[..width]);
+                }
+            }
+        }
+        let mut hidden = workspace.take(n * width);
+        let mut inverse = workspace.take(n);
+        let norm = embeddings.norm.view();
+        norm.forward(&mut sum, None, &mut inverse, &mut hidden);
+        let mask = masks.draw(hidden.len(), workspace);
+        if let Some(mask) = &mask {
+            multiply_each(&mut hidden, mask);
+        }
+        let record = NormRecord {
+            normalised: sum,
+            inverse,
+        };
+        (hidden, record, mask)
+    }
+
+    /// Goes back from ∂L/∂(logits) `[R, labels]`, as far down as anything is trained.
+    pub(super) fn backward(
+        &self,
+        passed: &mut Passed,
+        packed: &Packed,
+        g_logits: Vec<f32>,
+        workspace: &mut Workspace,
+    ) {
+        let lowest = self.lowest_trained();
+        let needed = lowest < self.layers.len() || self.trains_embeddings();
+        let head = &mut passed.head;
+        let mut g = self.score_backward(g_logits, head, packed, needed, workspace);
+        let mut vectors = VectorTaps::default();
+        vectors.add_biases(&self.classifier, &head.classifier.g, &packed.units);
+        if let (Some(layer), Some((_, _, record))) = (&self.pooler, &head.pooler) {
+            vectors.add_biases(layer, &record.g, &packed.units);
+        }
+        let layers = self.layers.iter().zip(&mut passed.layers).enumerate();
+        for (index, (layer, record)) in layers.rev() {
+            let (Some(g_out), Some(record)) = (g.take(), record) else {
+                break;
+            };
+            let needed = index > lowest || self.trains_embeddings();
+            let pass = self.layer_pass(index, packed);
+            g = pass.backward(layer, record, g_out, needed, &mut vectors, workspace);
+        }
+        if let Some(mut g) = g.filter(|_| self.trains_embeddings()) {
+            if let Some(mask) = &passed.embedding_mask {
+                multiply_each(&mut g, mask);
+            }
+            let record = &passed.embedding_norm;
+            let units = packed.units_in(Places::Tokens);
+            vectors.add_norm(&self.embeddings.norm, &g, &record.normalised, units);
+            let norm = self.embeddings.norm.view();
+            norm.backward(&mut g, &record.normalised, &record.inverse);
+            if self.embeddings.trained {
+                passed.embedding = Some(g);
+            } else {
+                workspace.give(g);
+            }
+        }
+        passed.vectors = vectors.into_taps();
+    }
+}
+
+impl Passed {
+    /// The linear layers that the pass back went through.
+    pub(super) fn linears<'a>(
+        &'a self,
+        weights: &'a HostWeights,
+    ) -> impl Iterator<Item = Passage<'a>> {
+        let layers = weights.layers.iter().zip(&self.layers);
+        let encoder = layers
+            .filter_map(|(layer, record)| Some((layer, record.as_ref()?)))
+            .flat_map(|(layer, record)| record.linears(layer));
+        let pooler = match (&weights.pooler, &self.head.pooler) {
+            (Some(layer), Some((input, _, record))) => {
+                Some((layer, input.as_slice(), record, Places::Rows))
+            }
+            _ => None,
+        };
+        let inputs = self.head.pooled.as_slice();
+        let record = &self.head.classifier;
+        let classifier = (&weights.classifier, inputs, record, Places::Rows);
+        encoder.chain(pooler).chain([classifier])
+    }
+
+    /// Applies `scale` to one side of each trained matrix's product.
+    pub(super) fn scale(
+        &mut self,
+        weights: &HostWeights,
+        scale: impl Fn(&mut [f32], usize, Places),
+    ) {
+        for (layer, record) in weights.layers.iter().zip(&mut self.layers) {
+            if let Some(record) = record {
+                record.scale(layer, &scale);
+            }
+        }
+        let by_row = |values: &mut [f32], width| scale(values, width, Places::Rows);
+        if let (Some(layer), Some((_, _, record))) = (&weights.pooler, &mut self.head.pooler) {
+            record.scale(layer, by_row);
+        }
+        self.head.classifier.scale(&weights.classifier, by_row);
+    }
+
+    /// Gives its buffers back.
+    pub(super) fn give(self, workspace: &mut Workspace) {
+        self.embedding_norm.give(workspace);
+        if let Some(mask) = self.embedding_mask {
+            workspace.give(mask);
+        }
+        for record in self.layers.into_iter().flatten() {
+            record.give(workspace);
+        }
+        self.head.give(workspace);
+        if let Some(embedding) = self.embedding {
+            workspace.give(embedding);
+        }
+    }
+}

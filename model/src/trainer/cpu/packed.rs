@@ -1,0 +1,76 @@
+//! Rows of token ids, one after the other without padding, and the units they belong to.
+
+use std::ops::Range;
+
+use crate::families::Positions;
+use crate::trainer::work::Example;
+
+/// What the rows of a matrix stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Places {
+    /// A tile's N tokens.
+    Tokens,
+    /// Its R rows: each one's first token, or what became of it.
+    Rows,
+}
+
+/// The rows of a tile: N tokens in R rows of U units. A unit's rows lie together.
+pub(super) struct Packed {
+    /// `[N]`
+    pub(super) ids: Vec<u32>,
+    /// Each token's row in the position table, `[N]`.
+    pub(super) positions: Vec<u32>,
+    /// Each row's tokens, as places in `ids`.
+    pub(super) rows: Vec<Range<usize>>,
+    /// Each row's label.
+    pub(super) labels: Vec<usize>,
+    /// Each unit's rows.
+    pub(super) units: Vec<Range<usize>>,
+    /// Each unit's tokens, as places in `ids`.
+    unit_tokens: Vec<Range<usize>>,
+}
+
+impl Packed {
+    /// Packs `units`, each a list of rows of `examples`.
+    pub(super) fn new(examples: &[Example], units: &[&[usize]], positions: Positions) -> Self {
+        let mut packed = Self {
+            ids: Vec::new(),
+            positions: Vec::new(),
+            rows: Vec::new(),
+            labels: Vec::new(),
+            units: Vec::new(),
+            unit_tokens: Vec::new(),
+        };
+        for unit in units {
+            let first = packed.rows.len();
+            let first_token = packed.ids.len();
+            for row in unit.iter() {
+                let example = &examples[*row];
+                let start = packed.ids.len();
+                packed.ids.extend(&example.tokens);
+                packed.positions.extend(positions.of(&example.tokens));
+                packed.rows.push(start..packed.ids.len());
+                packed.labels.push(example.label);
+            }
+            packed.units.push(first..packed.rows.len());
+            packed.unit_tokens.push(first_token..packed.ids.len());
+        }
+        packed
+    }
+
+    /// N or R.
+    pub(super) fn count(&self, places: Places) -> usize {
+        match places {
+            Places::Tokens => self.ids.len(),
+            Places::Rows => self.rows.len(),
+        }
+    }
+
+    /// Each unit's places.
+    pub(super) fn units_in(&self, places: Places) -> &[Range<usize>] {
+        match places {
+            Places::Tokens => &self.unit_tokens,
+            Places::Rows => &self.units,
+        }
+    }
+}

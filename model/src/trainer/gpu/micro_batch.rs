@@ -1,0 +1,244 @@
+//! One micro-batch: forward, backward, norms by unit, and the scaled sum.
+
+use std::ops::Range;
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+use super::parts::{Factors, Part};
+use super::shape::Shape;
+use super::squares::Squares;
+use crate::compute_precision::ComputePrecision;
+use crate::error::ModelError;
+use crate::model::Model;
+use crate::network::{Dropout, Kept, Tape, linear};
+use crate::trainer::embedding::{EmbeddingGradient, TableRows};
+use crate::trainer::square::Square;
+use crate::trainer::work::Example;
+
+/// What a micro-batch passes through, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub(super) model: &'a Model,
+    pub(super) shape: Shape,
+    /// Of the encoder's products.
+    pub(super) precision: ComputePrecision,
+}
+
+/// A batch of whole units after its backward pass.
+pub(super) struct MicroBatch<'a> {
+    setting: Setting<'a>,
+    parts: Vec<Part>,
+    embedding: Option<EmbeddingGradient>,
+    /// Of those that were asked for.
+    units: usize,
+    loss: f64,
+}
+
+impl<'a> MicroBatch<'a> {
+    /// Runs `units`, each a list of rows of `examples`, through the network and back. A list
+    /// may be empty, and there may be fewer than the shape has room for.
+    pub(super) fn run(
+        setting: Setting<'a>,
+        examples: &[Example],
+        units: &[&[usize]],
+        dropout: Option<Dropout<'_>>,
+    ) -> Result<Self, ModelError> {
+        let Setting {
+            model,
+            shape,
+            precision,
+        } = setting;
+        let rows = placed(shape, examples, units);
+        let tokens: Vec<&[u32]> = rows
+            .iter()
+            .map(|row| row.map_or(NOBODY, |row| &row.tokens))
+            .collect();
+        let batch = model.batch_of(&tokens, shape.tokens)?;
+        let mut tape = Tape::recording(model.options().train, dropout, precision);
+        let logits = model.network().logits(&batch, &mut tape);
+        let loss = loss(logits, &rows);
+        let value = loss
+            .clone()
+            .inner()
+            .into_data()
+            .iter::<f64>()
+            .next()
+            .unwrap_or(f64::NAN);
+        let scale = precision.loss_scale();
+        let scaled = match scale {
+            Some(scale) => loss.mul_scalar(scale),
+            None => loss,
+        };
+        // The loss is a sum over rows that don't see each other, so one pass back yields every row's
+        // own ∂L/∂(output) at each probe.
+        let mut gradients = scaled.backward();
+        let mut parts = Vec::new();
+        let mut embedding = None;
+        for tap in tape.into_taps() {
+            // A layer that the loss doesn't depend on has no gradient.
+            let Some(g) = tap.probe.grad_remove(&mut gradients) else {
+                continue;
+            };
+            let g = match scale {
+                Some(scale) => g.div_scalar(scale),
+                None => g,
+            };
+            match tap.kept {
+                Kept::Embedding => {
+                    let tables = TableRows {
+                        words: batch.ids().to_vec(),
+                        positions: batch.position_rows().to_vec(),
+                        has_types: model.spec().token_types.is_some(),
+                    };
+                    let (values, width) = on_host(g);
+                    let units = places(shape, units);
+                    let rows = batch.places();
+                    embedding = Some(EmbeddingGradient::new(values, width, tables, rows, units));
+                }
+                kept => add_parts(&tap.name, &kept, &g, shape, &mut parts),
+            }
+        }
+        Ok(Self {
+            setting,
+            parts,
+            embedding,
+            units: units.len(),
+            loss: value,
+        })
+    }
+
+    /// Sum of the rows' losses.
+    pub(super) fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// The norm of each unit's gradient over all trained parameters, or `None` where it is no
+    /// number or can't be relied on.
+    pub(super) fn norms(&self) -> Vec<Option<f64>> {
+        let mut on_host = vec![Square::default(); self.units];
+        if let Some(embedding) = &self.embedding {
+            embedding.add_squares(&mut on_host);
+        }
+        let mut on_host: Vec<f64> = on_host.iter().map(|square| square.sum).collect();
+        on_host.resize(self.setting.shape.units, 0.0);
+        let squares = self.parts.iter().map(Part::squares).reduce(Squares::plus);
+        let mut norms = Squares::norms(squares, &on_host);
+        norms.truncate(self.units);
+        norms
+    }
+
+    /// Adds Σ factor · gradient over the units to `sum`, which is in layout order.
+    pub(super) fn add_scaled(&self, factors: &[f64], sum: &mut [f64]) {
+        let Setting { model, shape, .. } = self.setting;
+        // Nobody's gradient is zero, so that any factor will do.
+        let mut all = factors.to_vec();
+        all.resize(shape.units, 1.0);
+        let all = Factors::new(&all, model.device());
+        for part in &self.parts {
+            self.add(&part.tensor, part.scaled_sum(&all), sum);
+        }
+        if let Some(embedding) = &self.embedding {
+            embedding.add_scaled(factors, model.layout(), sum);
+        }
+    }
+
+    /// All numbers that a unit's gradient is made of.
+    pub(super) fn ingredients(&self, unit: usize) -> Vec<f32> {
+        let parts = self.parts.iter().flat_map(|part| part.ingredients(unit));
+        let embedding = self.embedding.iter();
+        let embedding = embedding.flat_map(|embedding| embedding.ingredients(unit));
+        parts.chain(embedding).collect()
+    }
+
+    fn add(&self, tensor: &str, data: TensorData, sum: &mut [f64]) {
+        let Some(offset) = self.setting.model.layout().offset_of(tensor) else {
+            return;
+        };
+        match data.as_slice::<f32>() {
+            Ok(values) => {
+                for (total, x) in sum[offset..].iter_mut().zip(values) {
+                    *total += f64::from(*x);
+                }
+            }
+            // Devices that compute in another format than f32.
+            Err(_) => {
+                for (total, x) in sum[offset..].iter_mut().zip(data.iter::<f64>()) {
+                    *total += x;
+                }
+            }
+        }
+    }
+}
+
+/// The tokens of a row that isn't there; it has no loss.
+const NOBODY: &[u32] = &[0];
+
+/// The rows in their places: those of a unit lie together, and each unit has the same room.
+fn placed<'e>(
+    shape: Shape,
+    examples: &'e [Example],
+    units: &[&[usize]],
+) -> Vec<Option<&'e Example>> {
+    let mut rows = vec![None; shape.all_rows()];
+    for (room, unit) in rows.chunks_mut(shape.rows.max(1)).zip(units) {
+        for (place, row) in room.iter_mut().zip(*unit) {
+            *place = Some(&examples[*row]);
+        }
+    }
+    rows
+}
+
+/// The sum of the rows' cross-entropies, of those that are there.
+fn loss(logits: Tensor<2>, rows: &[Option<&Example>]) -> Tensor<1> {
+    let device = logits.device().inner();
+    let labels = rows.iter().map(|row| row.map_or(0, |row| row.label as i32));
+    let labels = TensorData::new(labels.collect::<Vec<i32>>(), [rows.len(), 1]);
+    let counted = rows.iter().map(|row| f32::from(u8::from(row.is_some())));
+    let counted = TensorData::new(counted.collect::<Vec<f32>>(), [rows.len(), 1]);
+    let each =
+        activation::log_softmax(logits, 1).gather(1, Tensor::<2, Int>::from_data(labels, &device));
+    (each * Tensor::<2>::from_data(counted, &device))
+        .sum()
+        .neg()
+}
+
+/// Fetches ∂L/∂(sum of the embeddings), `[rows, tokens, width]`, with its width.
+fn on_host(g: Tensor<3>) -> (Vec<f32>, usize) {
+    let [_, _, width] = g.dims();
+    (g.into_data().iter::<f32>().collect(), width)
+}
+
+/// Each unit's rows in a batch of this shape.
+fn places(shape: Shape, units: &[&[usize]]) -> Vec<Range<usize>> {
+    let rows_of = units.iter().enumerate().map(|(place, unit)| {
+        let first = place * shape.rows;
+        first..first + unit.len()
+    });
+    rows_of.collect()
+}
+
+/// Adds the parts of a layer's gradient, from ∂L/∂(output) `g`.
+fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, shape: Shape, parts: &mut Vec<Part>) {
+    let tensor = |rest: &str| format!("{layer}.{rest}");
+    match kept {
+        Kept::Linear(x) => {
+            parts.push(Part::product(tensor("weight"), x, g, shape));
+            parts.push(Part::sum(tensor("bias"), g, shape));
+        }
+        Kept::Norm(x) => {
+            let scaled = x.clone() * g.clone();
+            parts.push(Part::sum(tensor("weight"), &scaled, shape));
+            parts.push(Part::sum(tensor("bias"), g, shape));
+        }
+        Kept::Bias => parts.push(Part::sum(tensor("bias"), g, shape)),
+        Kept::Adapter(inputs) => {
+            if let Some(x) = &inputs.x {
+                let g = linear(g.clone(), &inputs.scaled_b, None);
+                parts.push(Part::product(tensor("lora_A.weight"), x, &g, shape));
+            }
+            let xa = &inputs.scaled_xa;
+            parts.push(Part::product(tensor("lora_B.weight"), xa, g, shape));
+        }
+        Kept::Embedding => {}
+    }
+}
