@@ -13,7 +13,7 @@ use crate::clip::ClippingNorm;
 use crate::digest::Sha256Digest;
 use crate::filter::FilterOrder;
 use crate::lattice::LatticeStep;
-use crate::ledger::hash::EntryHash;
+pub use crate::ledger::hash::{EntryHash, InvalidHash};
 use crate::ledger::unprotected::UnprotectedDraft;
 use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
