@@ -1,7 +1,8 @@
 //! Checking a ledger's bytes: every entry sound, in its place, and linked to the one
 //! before. Needs nothing but the bytes, so that anybody can do it anywhere.
 
-use crate::ledger::entry::{EntryHash, InvalidEntry, LedgerEntry};
+use crate::ledger::entry::{InvalidEntry, LedgerEntry};
+use crate::ledger::hash::EntryHash;
 
 /// A ledger whose entries are all sound.
 #[derive(Clone, Debug, PartialEq)]

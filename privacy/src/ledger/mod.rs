@@ -20,6 +20,7 @@
 pub mod chain;
 pub mod entry;
 pub mod file;
+pub mod hash;
 #[expect(clippy::module_inception, reason = "the file is named for the type")]
 mod ledger;
 pub mod point;
@@ -29,8 +30,9 @@ pub mod store;
 pub mod take_up;
 pub mod unprotected;
 
-pub use entry::{EntryDraft, EntryHash, LedgerEntry};
+pub use entry::{EntryDraft, LedgerEntry};
 pub use file::FileLedgerStorage;
+pub use hash::EntryHash;
 pub use ledger::{Ledger, LedgerError};
 pub use point::{Discontinuity, LedgerPoint};
 pub use seen::{SeenError, SeenLedgers};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::entry::{EntryHash, LedgerEntry};
+use crate::ledger::entry::LedgerEntry;
+use crate::ledger::hash::EntryHash;
 
 /// Where a ledger stood: how many entries it had, and the hash of the last of them. As each
 /// entry holds the hash of the one before, that fixes them all.

@@ -1,7 +1,8 @@
 //! The proof that something was recorded as spent.
 
 use crate::accountant::event::MechanismEvent;
-use crate::ledger::entry::{EntryHash, LedgerEntry};
+use crate::ledger::entry::LedgerEntry;
+use crate::ledger::hash::EntryHash;
 use crate::rounded_gaussian::least_standard_deviation;
 
 /// That an event is in a ledger, written and synced. Made by [`crate::Ledger::spend`], and

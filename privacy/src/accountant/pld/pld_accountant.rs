@@ -268,8 +268,12 @@ fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
     if found.is_within(NARROW) || found.upper() <= enough {
         return found;
     }
-    let smooth = contour::epsilon(total, delta.get().ln(), contour::MUCH_WORK);
-    let found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
+    let mut found = found;
+    // Of very many mechanisms it was tried already.
+    if total.runs.len() <= MANY {
+        let smooth = contour::epsilon(total, delta.get().ln(), contour::MUCH_WORK);
+        found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
+    }
     if found.is_within(NARROW) || found.upper() <= enough {
         return found;
     }
