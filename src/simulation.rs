@@ -87,7 +87,7 @@ pub fn simulate(
     let run = (config, &prepared.plan);
     let place = match &options.resume {
         Some(folder) => Unfinished::in_folder(folder, run, Spool::Elsewhere)
-            .and_then(|found| Ok((found.folder().to_owned(), Some(found)))),
+            .map(|found| (found.folder().to_owned(), Some(found))),
         None => {
             let name = config.run.name.as_str();
             let made = RunFolder::create(&config.run.out, name, clock.unix_seconds());
