@@ -119,7 +119,9 @@ impl TryFrom<toml::Table> for PolicySection {
                 files.insert(key.to_owned(), value);
             }
         }
-        let told = |e: toml::de::Error| format!("[policy]: {}", e.message());
+        let known = settings();
+        let told =
+            |e: toml::de::Error| format!("[policy]: {}", settings::explained(e.message(), &known));
         let files: PolicyFiles = files.try_into().map_err(told)?;
         let data_set = files.data_set.ok_or(
             "policy.data_set is missing: give this site's data a name, under which all that is \
@@ -305,7 +307,12 @@ mod tests {
     #[test]
     fn a_mistyped_rule_is_refused_rather_than_passed_over() {
         let error = read("allow_centra_noise = false").expect_err("an unknown key");
-        assert!(error.to_string().contains("allow_centra_noise"), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("allow_centra_noise"), "{error}");
+        assert!(
+            error.contains("did you mean `allow_central_noise`?"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -370,30 +370,39 @@ pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     (3 * distance(&near) <= letters).then_some(*near)
 }
 
-/// The same message with what an unknown key was meant to be, where it is about one. Messages
-/// of other errors are returned as they are.
+/// The same message with what an unknown key or word was meant to be, where it is about one.
+/// Messages of other errors are returned as they are.
 pub fn explained(message: &str, sections: &[Section]) -> String {
-    let Some((unknown, siblings)) = unknown_field(message) else {
-        return message.into();
+    let told = |(line, unknown, expected): (&str, &str, Vec<&str>)| {
+        if line.starts_with(FIELD) {
+            let advice = instead_of(unknown, &expected, sections);
+            return format!("there is no key `{unknown}` here; {advice}");
+        }
+        let choices = expected.join(", ");
+        match nearest(unknown, &expected) {
+            Some(near) => format!("`{unknown}` isn't one of {choices}; did you mean `{near}`?"),
+            None => format!("`{unknown}` isn't one of {choices}"),
+        }
     };
-    let advice = instead_of(unknown, &siblings, sections);
-    let whole = message
-        .lines()
-        .find(|line| line.starts_with("unknown field `"));
-    message.replace(
-        whole.unwrap_or(message),
-        &format!("there is no key `{unknown}` here; {advice}"),
-    )
+    match message.lines().find_map(unknown) {
+        Some(found) => message.replace(found.0, &told(found)),
+        None => message.into(),
+    }
 }
 
-/// The unknown field that serde's message names, and those that it expected.
-fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
-    let line = message
-        .lines()
-        .find(|line| line.starts_with("unknown field `"))?;
+/// How serde begins to say that it doesn't know a key.
+const FIELD: &str = "unknown field `";
+/// The same of a word.
+const WORD: &str = "unknown variant `";
+
+/// In serde's line about something that it doesn't know: the line, what that is, and what it
+/// could have been.
+fn unknown(line: &str) -> Option<(&str, &str, Vec<&str>)> {
+    if !line.starts_with(FIELD) && !line.starts_with(WORD) {
+        return None;
+    }
     let mut quoted = line.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
-    Some((unknown, quoted.collect()))
+    Some((line, quoted.next()?, quoted.collect()))
 }
 
 #[cfg(test)]
@@ -500,6 +509,11 @@ mod tests {
             "at line 3\nthere is no key `plase` here; did you mean `place`?\n"
         );
         assert_eq!(explained("something else", &found), "something else");
+        let told = "unknown variant `Lora`, expected one of `full`, `lora`\nin `model.train`";
+        assert_eq!(
+            explained(told, &found),
+            "`Lora` isn't one of full, lora; did you mean `lora`?\nin `model.train`"
+        );
     }
 
     #[test]
