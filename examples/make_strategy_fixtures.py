@@ -1,7 +1,9 @@
-"""Makes coordinator/tests/strategies/flower.json: what Flower's strategies do with random updates.
+"""Makes coordinator/tests/strategies/flower.json and flower_median.json: what Flower's strategies do
+with random updates.
 
     pip install flwr==1.42.0 numpy
     python examples/make_strategy_fixtures.py > coordinator/tests/strategies/flower.json
+    python examples/make_strategy_fixtures.py median > coordinator/tests/strategies/flower_median.json
 
 Each strategy gets the same twenty rounds of three clients' updates. The file has, by strategy, its
 settings, the learning rate, and the parameters after each round. Umbel's strategies must come to the
@@ -9,6 +11,7 @@ same parameters, to 1e-6.
 """
 
 import json
+import sys
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -76,6 +79,8 @@ def run(make, start, updates):
 def main():
     # Messages name the process's task; here there is one.
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
+    if sys.argv[1:] == ["median"]:
+        return median()
     rng = np.random.default_rng(1)
     start = rng.normal(size=PARAMETERS)
     updates = rng.normal(scale=0.1, size=(ROUNDS, CLIENTS, PARAMETERS))
@@ -97,6 +102,19 @@ def main():
         },
     }
     print(json.dumps(fixture, indent=1))
+
+
+def median():
+    """Flower's coordinate-wise median of three clients, and of an even number of them."""
+    rng = np.random.default_rng(2)
+    start = rng.normal(size=PARAMETERS)
+    runs = []
+    for clients in (CLIENTS, CLIENTS + 1):
+        updates = rng.normal(scale=0.1, size=(ROUNDS, clients, PARAMETERS))
+        updates[:, 0, :] *= 1e3
+        after = run(strategy.FedMedian, start, updates)
+        runs.append({"updates": updates.tolist(), "after": after})
+    print(json.dumps({"flower": "1.42.0", "start": start.tolist(), "runs": runs}, indent=1))
 
 
 if __name__ == "__main__":

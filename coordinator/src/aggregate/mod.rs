@@ -1,12 +1,48 @@
-//! What a round adds up: the rules that an update must keep to, and the sum.
+//! What becomes of a round's updates: one file a rule.
 //!
 //! | module | what it is for |
 //! |---|---|
 //! | `update_rules` | what a submitted vector must be to count |
-//! | `round_sum` | the sum of one attempt, under a lock of its own, and the order of locks |
+//! | `round_sum` | the aggregate of one attempt, under a lock of its own, and the order of locks |
+//! | `kind` | the name of a rule in configurations |
+//!
+//! The others are a rule each. A new one is a new file with its [`AggregateKind`], and a line in
+//! [`ALL`].
 
+mod kind;
 mod round_sum;
+mod sum;
 mod update_rules;
 
+pub use kind::{AggregateKind, UnknownAggregate, deserialize, schema, standard};
 pub(crate) use round_sum::{LostSum, RoundSum};
+use umbel_privacy::lattice::{LatticeError, LatticeVector};
 pub use update_rules::{BadUpdate, UpdateRules};
+
+/// The rules that there are, by the names that `server.aggregate` may have. The first is the
+/// default.
+pub const ALL: &[&AggregateKind] = &[&sum::KIND];
+
+/// The updates of one attempt at a round, on their way to one vector. What comes out doesn't
+/// depend on the order in which they came.
+pub trait Aggregate: Send {
+    /// Whether this vector can be accepted, asked before it counts.
+    ///
+    /// # Errors
+    /// [`LatticeError`] says at which coordinate it can't.
+    fn check(&self, update: &LatticeVector) -> Result<(), LatticeError>;
+
+    /// Takes in an update that was checked.
+    ///
+    /// # Errors
+    /// [`LatticeError`] where it can't be in spite of the check: it counts already, so that the
+    /// whole is thrown away.
+    fn accept(&mut self, update: &LatticeVector) -> Result<(), LatticeError>;
+
+    /// What the updates come to; zeros where there were none.
+    fn finish(self: Box<Self>) -> LatticeVector;
+}
+
+#[cfg(test)]
+#[path = "aggregate_tests.rs"]
+mod tests;

@@ -17,14 +17,12 @@ use std::sync::{Mutex, MutexGuard};
 
 use umbel_privacy::lattice::{LatticeError, LatticeVector};
 
-use super::UpdateRules;
+use super::{Aggregate, UpdateRules};
 
-/// The sum of an attempt's updates.
+/// The aggregate of an attempt's updates.
 pub(crate) struct RoundSum {
     /// `None` once the driver has taken it.
-    vector: Mutex<Option<LatticeVector>>,
-    /// Whether updates that keep to the rules might still overflow their sum.
-    may_overflow: bool,
+    aggregate: Mutex<Option<Box<dyn Aggregate>>>,
 }
 
 /// A sum that can't be used: adding an update to it failed.
@@ -36,8 +34,7 @@ impl RoundSum {
     /// A sum of nothing, to which each of so many clients may add an update once.
     pub(crate) fn empty(rules: &UpdateRules, clients: usize) -> Self {
         Self {
-            vector: Mutex::new(Some(rules.empty_sum())),
-            may_overflow: rules.may_overflow(clients),
+            aggregate: Mutex::new(Some(rules.aggregate(clients))),
         }
     }
 
@@ -47,8 +44,7 @@ impl RoundSum {
     /// [`LostSum`]
     pub(crate) fn lock(&self) -> Result<OpenSum<'_>, LostSum> {
         Ok(OpenSum {
-            vector: self.vector.lock().map_err(|_| LostSum)?,
-            may_overflow: self.may_overflow,
+            aggregate: self.aggregate.lock().map_err(|_| LostSum)?,
         })
     }
 
@@ -57,20 +53,20 @@ impl RoundSum {
     /// # Errors
     /// [`LostSum`], also where it was taken before.
     pub(crate) fn take(&self) -> Result<LatticeVector, LostSum> {
-        self.lock()?.vector.take().ok_or(LostSum)
+        let taken = self.lock()?.aggregate.take();
+        Ok(taken.ok_or(LostSum)?.finish())
     }
 }
 
 /// The sum, while nobody else can add to it.
 pub(crate) struct OpenSum<'a> {
-    vector: MutexGuard<'a, Option<LatticeVector>>,
-    may_overflow: bool,
+    aggregate: MutexGuard<'a, Option<Box<dyn Aggregate>>>,
 }
 
 impl OpenSum<'_> {
     /// Whether the sum was taken already.
     pub(crate) fn is_taken(&self) -> bool {
-        self.vector.is_none()
+        self.aggregate.is_none()
     }
 
     /// Whether this vector can be added, asked before it counts.
@@ -78,12 +74,8 @@ impl OpenSum<'_> {
     /// # Errors
     /// [`LatticeError`] says at which coordinate it can't.
     pub(crate) fn check(&self, added: &LatticeVector) -> Result<(), LatticeError> {
-        let Some(sum) = self.vector.as_ref().filter(|_| self.may_overflow) else {
-            return Ok(());
-        };
-        let mut pairs = sum.values().iter().zip(added.values());
-        match pairs.position(|(own, &added)| own.checked_add(added).is_none()) {
-            Some(index) => Err(LatticeError::SumOverflow { index }),
+        match self.aggregate.as_ref() {
+            Some(aggregate) => aggregate.check(added),
             None => Ok(()),
         }
     }
@@ -94,10 +86,10 @@ impl OpenSum<'_> {
     /// [`LostSum`] where it can't be added in spite of the check. It counts already, so that
     /// the sum is thrown away rather than used without it.
     pub(crate) fn add(mut self, added: &LatticeVector) -> Result<(), LostSum> {
-        let sum = self.vector.as_mut().ok_or(LostSum)?;
-        if let Err(error) = sum.checked_add_assign(added) {
+        let aggregate = self.aggregate.as_mut().ok_or(LostSum)?;
+        if let Err(error) = aggregate.accept(added) {
             tracing::error!("an update that counts can't be added: {error}");
-            *self.vector = None;
+            *self.aggregate = None;
             return Err(LostSum);
         }
         Ok(())
@@ -107,11 +99,14 @@ impl OpenSum<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::standard;
 
     fn sum(may_overflow: bool) -> RoundSum {
+        let mut aggregate = (standard().make)(2, may_overflow);
+        let first = LatticeVector::from_values(vec![i64::MAX - 1, 0]);
+        aggregate.accept(&first).unwrap();
         RoundSum {
-            vector: Mutex::new(Some(LatticeVector::from_values(vec![i64::MAX - 1, 0]))),
-            may_overflow,
+            aggregate: Mutex::new(Some(aggregate)),
         }
     }
 

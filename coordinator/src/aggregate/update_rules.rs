@@ -1,10 +1,10 @@
-//! What an update must be to be added to a round's sum: one vector, however many clients.
-//!
-//! Sums of integers don't depend on the order of arrival, so nothing else need be kept.
+//! What an update must be to count, and what becomes of those that do.
 
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 use umbel_proto::plan::Plan;
+
+use super::{Aggregate, AggregateKind, standard};
 
 /// What a submitted vector must be, by the plan: checked on what was really received.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub struct UpdateRules {
     step: LatticeStep,
     /// The norm that the guarantee rests on, where it rests on what one client submits.
     norm: Option<ClippingNorm>,
+    kind: &'static AggregateKind,
 }
 
 /// Why a vector is no update.
@@ -62,6 +63,7 @@ impl UpdateRules {
                 .mechanism()
                 .filter(|_| one_client_is_the_unit)
                 .map(|mechanism| mechanism.clipping_norm),
+            kind: standard(),
         }
     }
 
@@ -74,6 +76,7 @@ impl UpdateRules {
             largest: 1 << 40,
             step: LatticeStep::UNCLIPPED,
             norm: None,
+            kind: standard(),
         }
     }
 
@@ -128,8 +131,13 @@ impl UpdateRules {
         Ok(vector)
     }
 
-    /// A sum of nothing.
-    pub fn empty_sum(&self) -> LatticeVector {
-        LatticeVector::from_values(vec![0; self.parameters])
+    /// The same rules for updates that become one vector in another way than by their sum.
+    pub fn aggregated_by(self, kind: &'static AggregateKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// An aggregate of nothing, to which each of so many clients may add an update once.
+    pub fn aggregate(&self, clients: usize) -> Box<dyn Aggregate> {
+        (self.kind.make)(self.parameters, self.may_overflow(clients))
     }
 }

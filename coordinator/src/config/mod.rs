@@ -80,7 +80,7 @@ impl RunConfig {
         self.model.trainable_set(self.run.seed)?;
         let method = self.training.method()?;
         self.privacy.check(&method)?;
-        self.server.check()?;
+        self.server.check(self.privacy.unit)?;
         network::check(self)
     }
 }

@@ -2,9 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::method::LearningRate;
 
 use super::{ConfigError, refuse};
+use crate::aggregate::{self, AggregateKind};
 use crate::strategy::{self, Given, StrategyKind};
 
 /// `[server]`
@@ -16,6 +18,13 @@ pub struct ServerSection {
     #[serde(deserialize_with = "strategy::deserialize")]
     #[schemars(schema_with = "strategy::schema")]
     pub optimiser: &'static StrategyKind,
+    /// How a round's updates become one vector. `sum` is the only rule that goes with privacy.
+    #[serde(
+        default = "aggregate::standard",
+        deserialize_with = "aggregate::deserialize"
+    )]
+    #[schemars(schema_with = "aggregate::schema")]
+    pub aggregate: &'static AggregateKind,
     /// Learning rate at its peak.
     pub learning_rate: LearningRate,
     /// What is kept of the last step's direction, for `momentum`. Left out: 0.9.
@@ -50,7 +59,16 @@ impl ServerSection {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, unit: PrivacyUnit) -> Result<(), ConfigError> {
+        if unit != PrivacyUnit::None && !self.aggregate.bounds_units {
+            let reason = format!(
+                "{:?} only goes with the unit `none`: one unit can move its result by more than its \
+                 own clipped share, so that no noise here would be enough; use `sum`, or protect \
+                 nobody",
+                self.aggregate
+            );
+            return Err(refuse("server.aggregate", reason));
+        }
         let usable = self.optimiser.check(&self.given());
         usable.map_err(|(key, why)| refuse(key.name(), why.to_string()))
     }

@@ -101,7 +101,7 @@ pub fn prepare(
     let plan = AgreedPlan::from(plan(config, facts)?);
     let lobby = Lobby::new(
         offer(&plan, &files),
-        UpdateRules::of(&plan),
+        UpdateRules::of(&plan).aggregated_by(config.server.aggregate),
         round_settings(config, &plan),
     );
     Ok(Prepared {

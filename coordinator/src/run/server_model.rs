@@ -56,7 +56,9 @@ impl ServerModel {
             rounds: plan.rounds.get(),
             summed: plan.summed(),
             lattice: plan.submitted_step(),
-            divisor: plan.divisor.get(),
+            divisor: server
+                .aggregate
+                .divisor(plan.divisor.get(), config.clients.len()),
             adaptive: adaptive.map(|rule| (rule, rule.first_threshold() as f32)),
         })
     }

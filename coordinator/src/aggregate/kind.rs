@@ -1,0 +1,82 @@
+//! What is known of a rule before there are updates: its name and what it guarantees.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{ALL, Aggregate};
+
+/// A rule by which a round's updates become one vector.
+pub struct AggregateKind {
+    /// The name that `server.aggregate` has.
+    pub name: &'static str,
+    /// Whether one unit moves the result by no more than its own clipped share, which is what the
+    /// accountant counts on. A rule of which that isn't so goes with the unit `none` alone.
+    pub bounds_units: bool,
+    /// What the result is divided by, given the public divisor of a sum and the number of
+    /// configured clients.
+    pub(super) divisor: fn(f64, usize) -> f64,
+    /// Makes one for so many numbers, and says whether their sum might overflow.
+    pub(super) make: fn(usize, bool) -> Box<dyn Aggregate>,
+}
+
+/// A name that no rule has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} isn't a rule by which updates become one; there are {known}")]
+pub struct UnknownAggregate {
+    name: String,
+    known: String,
+}
+
+impl AggregateKind {
+    /// The public number that the result is divided by.
+    pub fn divisor(&self, divisor: f64, clients: usize) -> f64 {
+        (self.divisor)(divisor, clients)
+    }
+}
+
+/// The sum.
+pub fn standard() -> &'static AggregateKind {
+    ALL[0]
+}
+
+impl fmt::Debug for AggregateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Serialize for AggregateKind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name)
+    }
+}
+
+/// Reads the name of a rule.
+///
+/// # Errors
+/// The names that there are, for any other.
+pub fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<&'static AggregateKind, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = || {
+        ALL.iter()
+            .map(|kind| kind.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    ALL.iter()
+        .copied()
+        .find(|kind| kind.name == name)
+        .ok_or_else(|| {
+            let known = known();
+            serde::de::Error::custom(UnknownAggregate { name, known })
+        })
+}
+
+/// The schema of a rule's name.
+pub fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let names: Vec<&str> = ALL.iter().map(|kind| kind.name).collect();
+    schemars::json_schema!({ "type": "string", "enum": names })
+}
