@@ -10,6 +10,7 @@
 //! [`ALL`].
 
 mod kind;
+mod median;
 mod round_sum;
 mod sum;
 mod update_rules;
@@ -21,7 +22,7 @@ pub use update_rules::{BadUpdate, UpdateRules};
 
 /// The rules that there are, by the names that `server.aggregate` may have. The first is the
 /// default.
-pub const ALL: &[&AggregateKind] = &[&sum::KIND];
+pub const ALL: &[&AggregateKind] = &[&sum::KIND, &median::KIND];
 
 /// The updates of one attempt at a round, on their way to one vector. What comes out doesn't
 /// depend on the order in which they came.
