@@ -457,12 +457,12 @@ mod tests {
         assert_eq!(found[1].settings[0].default, Some(64.into()));
         assert_eq!(found[1].settings[1].doc, "Where it is, if anywhere.");
         assert!(
-            found[1]
+            found[2]
                 .settings
                 .iter()
                 .any(|s| s.values == "`sgd`, `adam-w`")
         );
-        assert!(found[0].settings[0].required && !found[1].required);
+        assert!(found[0].settings[0].required && !found[2].required);
     }
 
     #[test]

@@ -258,10 +258,13 @@ fn a_blob_that_is_longer_than_announced_or_allowed_is_refused() {
     settings.most_blob_bytes = 999_998;
     let mut client = GrpcTransport::connect(settings).unwrap();
     let allowed = client.blob(&digest).unwrap_err().to_string();
-    assert!(allowed.contains("999998 is the most"), "{allowed}");
+    assert!(allowed.contains("at most 999998 are accepted"), "{allowed}");
     client.join(&hello()).unwrap();
     let announced = client.blob(&digest).unwrap_err().to_string();
-    assert!(announced.contains("999999 is the most"), "{announced}");
+    assert!(
+        announced.contains("at most 999999 are accepted"),
+        "{announced}"
+    );
 }
 
 #[test]
@@ -283,7 +286,7 @@ fn an_update_that_is_too_long_is_refused_before_it_is_sent_whole() {
     };
     match client.submit(&update).unwrap() {
         Receipt::Refused { reason } => {
-            assert!(reason.contains("19999999 is the most"), "{reason}");
+            assert!(reason.contains("at most 19999999 are accepted"), "{reason}");
         }
         other => panic!("{other:?}"),
     }

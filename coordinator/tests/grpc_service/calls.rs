@@ -134,7 +134,7 @@ async fn an_update_is_handed_on_only_if_it_is_what_was_announced() {
     let cases = [
         (
             upload(MOST + 1, digest, &[b"abcdef"]),
-            "1001 bytes are announced, but 1000 is the most",
+            "1001 bytes are announced, but at most 1000 are accepted",
         ),
         (upload(6, digest, &[b"abc", b"deF"]), "altered"),
         (

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use umbel_fuzz::{certificate, folder, run};
 use umbel_privacy::Sha256Digest;
+use umbel_privacy::budget::Budget;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
@@ -41,8 +42,10 @@ fn ledgers() {
     let ledger = run::ledger(&plan, &[]).expect("it fits the budget");
     write("ledger", "torn", &ledger[..ledger.len() - 40]);
     write("ledger", "unterminated", &ledger[..ledger.len() - 1]);
-    let mut other = run::plan();
-    other.run = "another".into();
+    let renamed = run::plan().changed(|other| {
+        other.run = "another".parse().expect("it is a name");
+    });
+    let other = renamed.expect("it is a plan");
     let other = run::ledger(&other.to_json(), &ledger).expect("it fits the budget");
     write("ledger", "two-runs", &other);
     write("ledger", "unprotected", &marked(other));
@@ -73,11 +76,14 @@ fn certificates() {
     let first = run::folder(&run::plan(), &[], None, b"released\n").expect("it holds");
     let base = folder::document(&first, "certificate.json").expect("it is there");
     let ledger = folder::document(&first, "ledger.jsonl").expect("it is there");
-    let mut next = run::plan();
-    next.run = "next".into();
-    next.privacy.epsilon = 20.0;
-    next.classifier.base.weights = BlobDigest::of(b"released\n");
-    next.classifier.base.certificate = Some(BlobDigest::of(base));
+    let changed = run::plan().changed(|next| {
+        next.run = "next".parse().expect("it is a name");
+        let promise = next.protection.as_mut().expect("the example promises");
+        promise.budget = Budget::new(20.0, 1e-5).expect("it is a budget");
+        next.classifier.base.weights = BlobDigest::of(b"released\n");
+        next.classifier.base.certificate = Some(BlobDigest::of(base));
+    });
+    let next = changed.expect("it is a plan");
     for (name, earlier) in [("lineage", &[][..]), ("lineage-same-ledger", ledger)] {
         let folder = run::folder(&next, earlier, Some(base), b"again\n").expect("it holds");
         write("certificate", name, &certificate::written(&folder));
