@@ -13,8 +13,8 @@ use crate::strategy::{self, Given, StrategyKind};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSection {
-    /// The server's optimiser: `sgd` (FedAvg), `momentum` (FedAvgM), `adam`, or `fed-adam`, `fed-
-    /// yogi` and `fed-adagrad` as Flower has them. A key that it doesn't have is refused.
+    /// The server's optimiser: `sgd` (FedAvg), `momentum` (FedAvgM), `adam`, or `fed-adam`,
+    /// `fed-yogi` and `fed-adagrad` as Flower has them. A key that it doesn't have is refused.
     #[serde(deserialize_with = "strategy::deserialize")]
     #[schemars(schema_with = "strategy::schema")]
     pub optimiser: &'static StrategyKind,
