@@ -10,11 +10,13 @@
 //! | [`site_ledger`] | the site's budget, enforced by the site |
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
+//! | [`check`] | whether the site could take part, without taking part |
 //! | [`signals`] | being asked to stop |
 //! | [`command_line`] | what `umbel-client` can be asked to do |
 
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod command_line;
 pub mod compute;
 pub mod config;
@@ -31,3 +33,6 @@ mod training;
 pub mod transport;
 mod unprotected;
 pub mod witness;
+
+/// What this software calls itself to a coordinator.
+pub(crate) const SOFTWARE: &str = concat!("umbel-client ", env!("CARGO_PKG_VERSION"));

@@ -172,7 +172,7 @@ fn join(
     let mut witness = Witness::of(place)?;
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
-        software: concat!("umbel-client ", env!("CARGO_PKG_VERSION")).into(),
+        software: crate::SOFTWARE.into(),
         labels: labels.to_vec(),
         ledger: witness.point(),
     };

@@ -19,7 +19,7 @@
 //! ends the run at no further cost, and a seeded run is the same however fast it is scored.
 
 mod background;
-mod books;
+pub(crate) mod books;
 mod charges;
 pub mod clock;
 mod cohort;
