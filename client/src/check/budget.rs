@@ -4,6 +4,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 
+use umbel_privacy::accountant::{Accountant as _, Delta};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{Ledger, LedgerError, MemoryLedgerStorage};
 use umbel_proto::exit_code::ExitKind;
@@ -151,7 +152,7 @@ fn is_in_use(path: &std::path::Path) -> io::Result<bool> {
 fn epsilon(
     ledger: &Ledger<MemoryLedgerStorage>,
     place: &LedgerPlace,
-    delta: umbel_privacy::accountant::Delta,
+    delta: Delta,
 ) -> Result<f64, LedgerError> {
     let mut entries = ledger.entries().iter();
     let Some(entry) = entries.find(|entry| entry.data_set == place.data_set) else {

@@ -118,7 +118,7 @@ fn by_proxy(proxy: String, error: &ProxyError) -> DialError {
 }
 
 /// The dialling error among an error's causes.
-pub(super) fn cause(error: &(dyn Error + 'static)) -> Option<&DialError> {
+pub(super) fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DialError> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {

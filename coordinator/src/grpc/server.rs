@@ -78,7 +78,7 @@ pub async fn serve(
         reason: e.to_string(),
     })?;
     check_exposure(address, &security)?;
-    let server = Server::builder()
+    let mut server = Server::builder()
         .max_concurrent_streams(limits.calls_per_connection)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
