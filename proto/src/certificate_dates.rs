@@ -1,7 +1,10 @@
 //! From when until when TLS certificates are good, and when to say that they end.
 
-use x509_parser::pem::Pem;
-use x509_parser::time::ASN1Time;
+use std::time::Duration;
+
+use x509_cert::Certificate;
+use x509_cert::der::{DateTime, Decode as _};
+use x509_cert::time::Time;
 
 const DAY: i64 = 24 * 60 * 60;
 /// So many days before a certificate's end its operator is told; from the last on, every day.
@@ -14,9 +17,9 @@ pub struct CertificateDates {
     until: i64,
 }
 
-/// Text that has no certificate that can be read.
+/// Bytes that are no certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it holds no certificate that can be read: {0}")]
+#[error("its certificate can't be read: {0}")]
 pub struct InvalidCertificate(String);
 
 /// How a certificate stands on a day.
@@ -34,28 +37,20 @@ pub enum Standing {
 }
 
 impl CertificateDates {
-    /// The dates of each certificate in a PEM file, in its order: at least one.
+    /// The dates of a certificate (DER).
     ///
     /// # Errors
-    /// [`InvalidCertificate`] where there is none, or one can't be read.
-    pub fn read(pem: &[u8]) -> Result<Vec<Self>, InvalidCertificate> {
-        let invalid = |e: &dyn std::fmt::Display| InvalidCertificate(e.to_string());
-        let mut dates = Vec::new();
-        for section in Pem::iter_from_buffer(pem) {
-            let section = section.map_err(|e| invalid(&e))?;
-            if section.label == "CERTIFICATE" {
-                let certificate = section.parse_x509().map_err(|e| invalid(&e))?;
-                let validity = certificate.validity();
-                dates.push(Self {
-                    from: validity.not_before.timestamp(),
-                    until: validity.not_after.timestamp(),
-                });
-            }
-        }
-        if dates.is_empty() {
-            return Err(InvalidCertificate("there is no section CERTIFICATE".into()));
-        }
-        Ok(dates)
+    /// [`InvalidCertificate`] for what is none.
+    pub fn of(certificate: &[u8]) -> Result<Self, InvalidCertificate> {
+        let certificate =
+            Certificate::from_der(certificate).map_err(|e| InvalidCertificate(e.to_string()))?;
+        let validity = certificate.tbs_certificate.validity;
+        let seconds =
+            |time: Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        Ok(Self {
+            from: seconds(validity.not_before),
+            until: seconds(validity.not_after),
+        })
     }
 
     /// When a chain of certificates is good: while each of them is.
@@ -118,8 +113,9 @@ impl Standing {
 
 /// A day in UTC.
 fn day(unix_seconds: i64) -> String {
-    match ASN1Time::from_timestamp(unix_seconds) {
-        Ok(time) => time.to_datetime().date().to_string(),
+    let since = Duration::from_secs(u64::try_from(unix_seconds).unwrap_or(0));
+    match DateTime::from_unix_duration(since) {
+        Ok(at) => format!("{:04}-{:02}-{:02}", at.year(), at.month(), at.day()),
         Err(_) => format!("{unix_seconds} seconds after 1970"),
     }
 }
@@ -179,10 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_refused() {
-        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-        for text in ["", "x", garbage, key, "-----BEGIN CERTIFICATE-----\n"] {
-            assert!(CertificateDates::read(text.as_bytes()).is_err(), "{text}");
+        for bytes in [&b""[..], b"x", &[0x30, 0x82, 0xff, 0xff], &[0x30; 1000]] {
+            assert!(CertificateDates::of(bytes).is_err(), "{bytes:?}");
         }
     }
 }

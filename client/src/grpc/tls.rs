@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{AlertDescription, CertificateError};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use umbel_privacy::certificate::key_file::is_private;
@@ -70,11 +72,18 @@ impl ClientTls {
     /// # Errors
     /// A sentence for a file that can't be read.
     pub fn dates(&self) -> Result<CertificateDates, String> {
-        let path = self.certificate.path.display();
-        let dates = CertificateDates::read(&self.certificate.bytes)
-            .map_err(|e| format!("tls.certificate: {path}: {e}"))?;
-        CertificateDates::of_chain(&dates)
-            .ok_or_else(|| format!("tls.certificate: {path}: it holds no certificate"))
+        let wrong = |reason: &dyn fmt::Display| {
+            format!(
+                "tls.certificate: {}: {reason}",
+                self.certificate.path.display()
+            )
+        };
+        let mut dates = Vec::new();
+        for der in CertificateDer::pem_slice_iter(&self.certificate.bytes) {
+            let der = der.map_err(|e| wrong(&e))?;
+            dates.push(CertificateDates::of(&der).map_err(|e| wrong(&e))?);
+        }
+        CertificateDates::of_chain(&dates).ok_or_else(|| wrong(&"it holds no certificate"))
     }
 
     /// What this site's operator is to be told of its certificate when it stands so.

@@ -12,7 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use umbel_privacy::certificate::key_file::is_private;
-use umbel_proto::certificate_dates::{CertificateDates, InvalidCertificate};
+use umbel_proto::certificate_dates::CertificateDates;
 use umbel_proto::exit_code::ExitKind;
 
 use crate::startup::certificates::DatedFile;
@@ -86,12 +86,18 @@ impl TlsSettings {
         ];
         let mut dated = Vec::new();
         for (field, pem, of) in files {
-            let wrong = |e: InvalidCertificate| ServeError::File {
+            let wrong = |reason: String| ServeError::File {
                 field,
                 path: pem.path.clone(),
-                reason: e.to_string(),
+                reason,
             };
-            let dates = CertificateDates::read(&pem.bytes).map_err(wrong)?;
+            let dates = CertificateDer::pem_slice_iter(&pem.bytes)
+                .map(|der| {
+                    CertificateDates::of(&der.map_err(|e| e.to_string())?)
+                        .map_err(|e| e.to_string())
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(wrong)?;
             dated.extend(of(&dates).map(|dates| DatedFile {
                 field,
                 path: pem.path.clone(),
