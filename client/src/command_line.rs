@@ -25,7 +25,28 @@ pub struct Arguments {
 )]
 pub enum Command {
     Run(Run),
+    Check(Check),
     Key(Key),
+}
+
+/// Look whether this site could take part, without taking part
+///
+/// Table, labels and units by count, ledger and budget, certificate; and, with the coordinator in
+/// reach, its plan, policy, memory, speed and the clocks. No row leaves, nothing is charged, and no
+/// file is made or changed. The exit code is the one with which `run` would end, or 0.
+#[derive(Args)]
+pub struct Check {
+    /// The site's configuration (client.toml).
+    pub config: PathBuf,
+    /// Don't ask the coordinator.
+    #[arg(long)]
+    pub offline: bool,
+    /// `policy.data_set` is other data than any that the ledger knows.
+    #[arg(long)]
+    pub new_data_set: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Print the public half of the key with which this site signs

@@ -11,6 +11,7 @@ use umbel_model::{ComputePrecision, DeviceChoice, ModelError};
 use umbel_proto::message::ClientId;
 use umbel_proto::settings::{self, Section};
 
+use crate::grpc::ProxyChoice;
 use crate::policy::SitePolicy;
 
 /// A site's configuration. Unknown keys are refused; paths are relative to the file.
@@ -22,6 +23,11 @@ pub struct ClientConfig {
     /// Where the coordinator is: `https://host:port` (`http://` on one machine, without `[tls]`).
     /// This site dials out; nothing needs to reach it.
     pub coordinator: String,
+    /// The HTTP proxy through which the coordinator is dialled, by CONNECT: `http://host:port` or
+    /// `http://user:password@host:port`. Left out, what `HTTPS_PROXY` and `NO_PROXY` say; `none` is
+    /// none, whatever they say. TLS goes from end to end in any case.
+    #[schemars(with = "Option<String>")]
+    pub proxy: Option<ProxyChoice>,
     /// Certificates. Left out, the site speaks without TLS, which only works on one machine.
     pub tls: Option<TlsSection>,
     /// The site's table.

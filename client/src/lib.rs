@@ -12,11 +12,13 @@
 //! | [`results`] | what the site takes home |
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
+//! | [`check`] | whether the site could take part, without taking part |
 //! | [`signals`] | being asked to stop |
 //! | [`command_line`] | what `umbel-client` can be asked to do |
 
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod command_line;
 pub mod compute;
 pub mod config;
@@ -35,3 +37,6 @@ mod training;
 pub mod transport;
 mod unprotected;
 pub mod witness;
+
+/// What this software calls itself to a coordinator.
+pub(crate) const SOFTWARE: &str = concat!("umbel-client ", env!("CARGO_PKG_VERSION"));

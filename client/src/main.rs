@@ -5,26 +5,31 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rand::RngExt as _;
 use tracing_subscriber::EnvFilter;
-use umbel_client::command_line::{Arguments, Command, Key, Run};
+use umbel_client::check as look_for;
+use umbel_client::command_line::{Arguments, Check, Command, Key, Run};
 use umbel_client::compute::ComputeSlots;
 use umbel_client::config::ClientConfig;
-use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
+use umbel_client::grpc::{
+    ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport, RetryPolicy,
+};
 use umbel_client::participate::{ClientError, Progress, participate};
 use umbel_client::results::ResultsPlace;
 use umbel_client::signals::on_stop;
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::Transport as _;
-use umbel_privacy::certificate::key_file;
+use umbel_privacy::certificate::{SigningKey, key_file};
 use umbel_privacy::disk::RealDisk;
+use umbel_proto::certificate_dates::Standing;
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
+use umbel_proto::findings::Findings;
 use umbel_proto::message::{Ending, Instance};
 
 fn main() -> ExitCode {
@@ -33,6 +38,7 @@ fn main() -> ExitCode {
             start_log(run.log_json);
             take_part(&run)
         }
+        Command::Check(check) => Ok(look(&check)),
         Command::Key(key) => print_key(&key),
     };
     match done {
@@ -65,36 +71,19 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         .map_err(|e| configuration(e.to_string()))?;
     let public_key = signing_key.public_key();
     tracing::info!(%public_key, "the key with which this site signs what it was told and did");
+    let identity = identity(&config).map_err(failed)?;
+    if let ClientIdentity::Certificate { tls, .. } = &identity {
+        watch_certificate(tls).map_err(configuration)?;
+    }
     let instance = Instance(rand::rng().random());
-    let mut transport = connect(&config, instance).map_err(failed)?;
-    let goodbye = connect(&config, instance).map_err(failed)?;
+    let mut transport =
+        connect(&config, &identity, (instance, RetryPolicy::default())).map_err(failed)?;
+    let goodbye =
+        connect(&config, &identity, (instance, RetryPolicy::default())).map_err(failed)?;
     if let Err(error) = on_stop(move || leave(goodbye)) {
         tracing::warn!("signals can't be heeded: {error}");
     }
-    let settings = SiteSettings {
-        name: config.name.clone(),
-        table: config.data.path.clone(),
-        schema: config.schema(),
-        labels: config.data.labels.clone(),
-        policy: Some(config.policy.rules.clone()),
-        ledger: LedgerPlace {
-            disk: Arc::new(RealDisk),
-            path: config.policy.ledger.clone(),
-            data_set: config.policy.data_set.clone(),
-            new_data_set: run.new_data_set,
-            taken_up_again: true,
-        },
-        device: config.device().map_err(configuration)?,
-        precision: config.precision().map_err(configuration)?,
-        memory: config.device.memory.map(|size| size.as_u64()),
-        compute: Arc::new(ComputeSlots::new(1)),
-        results: config.results.keep.then(|| ResultsPlace {
-            folder: config.results.folder.clone(),
-            disk: Arc::new(RealDisk),
-        }),
-        unix_seconds,
-        signing_key: Arc::new(signing_key),
-    };
+    let settings = settings(&config, signing_key, run.new_data_set).map_err(configuration)?;
     let bar = progress_bar();
     let mut tally = Tally::default();
     let ending = participate(&mut transport, settings, &mut |progress| {
@@ -155,6 +144,108 @@ impl Tally {
     }
 }
 
+/// What a run takes of a configuration.
+fn settings(
+    config: &ClientConfig,
+    signing_key: SigningKey,
+    new_data_set: bool,
+) -> Result<SiteSettings, String> {
+    Ok(SiteSettings {
+        name: config.name.clone(),
+        table: config.data.path.clone(),
+        schema: config.schema(),
+        labels: config.data.labels.clone(),
+        policy: Some(config.policy.rules.clone()),
+        ledger: LedgerPlace {
+            disk: Arc::new(RealDisk),
+            path: config.policy.ledger.clone(),
+            data_set: config.policy.data_set.clone(),
+            new_data_set,
+            taken_up_again: true,
+        },
+        device: config.device()?,
+        precision: config.precision()?,
+        memory: config.device.memory.map(|size| size.as_u64()),
+        compute: Arc::new(ComputeSlots::new(1)),
+        results: config.results.keep.then(|| ResultsPlace {
+            folder: config.results.folder.clone(),
+            disk: Arc::new(RealDisk),
+        }),
+        unix_seconds,
+        signing_key: Arc::new(signing_key),
+    })
+}
+
+/// Refuses a certificate that isn't good, and says when it ends soon: now, and every day.
+fn watch_certificate(tls: &ClientTls) -> Result<(), String> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let dates = tls.dates()?;
+    let mut standing = dates.standing(unix_seconds());
+    if !matches!(standing, Standing::Good { .. }) {
+        return Err(tls.reminder(&dates, standing));
+    }
+    let tls = tls.clone();
+    std::thread::spawn(move || {
+        let mut told = None;
+        loop {
+            if standing.is_worth_saying(told) {
+                tracing::warn!("{}", tls.reminder(&dates, standing));
+                told = Some(standing);
+            }
+            std::thread::sleep(DAY);
+            standing = dates.standing(unix_seconds());
+        }
+    });
+    Ok(())
+}
+
+/// Looks at everything that a run needs, and prints what was found.
+fn look(command: &Check) -> ExitKind {
+    let found = look_at(command).unwrap_or_else(|(kind, reason)| {
+        let mut found = Findings::default();
+        found.fail("configuration", kind, reason);
+        found
+    });
+    let text = match command.json {
+        true => format!("{}\n", found.as_json()),
+        false => found.to_string(),
+    };
+    // A reader that is gone needs no answer; the exit code says it, too.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    found.exit_kind()
+}
+
+fn look_at(command: &Check) -> Result<Findings, (ExitKind, String)> {
+    let configuration = |e: String| (ExitKind::Configuration, e);
+    let failed = |e: ClientError| (e.exit_kind(), e.to_string());
+    let config = ClientConfig::load(&command.config).map_err(|e| configuration(e.to_string()))?;
+    // Nothing is signed, so that any key will do, and none is kept.
+    let key = key_file::new_key().map_err(|e| configuration(e.to_string()))?;
+    let identity = identity(&config).map_err(failed)?;
+    let started = Instant::now();
+    let check = look_for::Check {
+        config: &config,
+        settings: settings(&config, key, command.new_data_set).map_err(configuration)?,
+        tls: match &identity {
+            ClientIdentity::Certificate { tls, .. } => Some(tls),
+            ClientIdentity::Name(_) => None,
+        },
+        unix_seconds: unix_seconds(),
+        elapsed: &|| started.elapsed(),
+    };
+    if command.offline {
+        return Ok(check.offline());
+    }
+    // Somebody waits for the answer.
+    let retry = RetryPolicy {
+        patience: Duration::from_secs(10),
+        ..RetryPolicy::default()
+    };
+    let instance = Instance(rand::rng().random());
+    let mut transport = connect(&config, &identity, (instance, retry)).map_err(failed)?;
+    Ok(check.online(&mut transport))
+}
+
 /// Tells the coordinator not to wait, and ends. Like any other end, it can come at any time:
 /// what was paid for is kept, and sent when this client is started again.
 fn leave(mut goodbye: GrpcTransport) {
@@ -173,15 +264,26 @@ fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
     Ok(ExitKind::Success)
 }
 
-fn connect(config: &ClientConfig, instance: Instance) -> Result<GrpcTransport, ClientError> {
-    let identity = match &config.tls {
+fn identity(config: &ClientConfig) -> Result<ClientIdentity, ClientError> {
+    Ok(match &config.tls {
         Some(tls) => ClientIdentity::Certificate {
             tls: ClientTls::read(&config.coordinator, &tls.ca, &tls.certificate, &tls.key)?,
             server_name: tls.server_name.clone(),
         },
         None => ClientIdentity::Name(config.name.clone()),
+    })
+}
+
+fn connect(
+    config: &ClientConfig,
+    identity: &ClientIdentity,
+    (instance, retry): (Instance, RetryPolicy),
+) -> Result<GrpcTransport, ClientError> {
+    let settings = ConnectionSettings {
+        proxy: config.proxy.clone().unwrap_or_default(),
+        retry,
+        ..ConnectionSettings::new(&config.coordinator, identity.clone(), instance)
     };
-    let settings = ConnectionSettings::new(&config.coordinator, identity, instance);
     Ok(GrpcTransport::connect(settings)?)
 }
 

@@ -232,7 +232,7 @@ fn join(transport: &mut dyn Transport, invitation: &Invitation) -> Result<Joined
     let mut witness = Witness::of(&invitation.ledger)?;
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
-        software: concat!("umbel-client ", env!("CARGO_PKG_VERSION")).into(),
+        software: crate::SOFTWARE.into(),
         labels: invitation.labels.clone(),
         ledger: witness.point(),
         instance: transport.instance(),

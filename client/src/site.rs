@@ -184,25 +184,8 @@ impl Site {
         plan: AgreedPlan,
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
-        let model = open_model(&settings, &plan, files)?;
-        let mut batch = PhysicalBatch::of_rows(plan.local.micro_batch.get());
-        if let Some(memory) = settings.memory {
-            batch = batch.within(memory, &model)?;
-        }
-        let texts = read_texts(&settings, &plan)?;
-        let units = match &plan.protection {
-            Some(protection) if protection.unit == PrivacyUnit::Group => {
-                texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
-            }
-            _ => texts.rows_by_record(),
-        };
-        if units.len() as u64 > plan.local.max_units.get() {
-            return Err(SiteError::Plan(format!(
-                "this site has more units than the run's training.max_units, {}; the run must \
-                 raise it, or the site offer a smaller table",
-                plan.local.max_units
-            )));
-        }
+        let (model, batch) = open_model(&settings, &plan, files)?;
+        let SiteTexts { texts, units } = SiteTexts::read(&settings, &plan)?;
         let examples = tokenise(&texts, &model)?;
         let mark = UnprotectedMark::open(&settings.ledger, &plan)?;
         let ledger = SiteLedger::open(
@@ -239,6 +222,38 @@ impl Site {
     }
 }
 
+/// A site's texts, as a plan wants them.
+pub(crate) struct SiteTexts {
+    /// The texts with their labels.
+    pub(crate) texts: LabelledTexts,
+    /// Rows of each unit.
+    pub(crate) units: Vec<Vec<usize>>,
+}
+
+impl SiteTexts {
+    /// Reads the table and divides it into units.
+    ///
+    /// # Errors
+    /// [`SiteError`] where it can't be read, or doesn't fit the plan.
+    pub(crate) fn read(settings: &SiteSettings, plan: &Plan) -> Result<Self, SiteError> {
+        let texts = read_texts(settings, plan)?;
+        let units = match &plan.protection {
+            Some(protection) if protection.unit == PrivacyUnit::Group => {
+                texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
+            }
+            _ => texts.rows_by_record(),
+        };
+        if units.len() as u64 > plan.local.max_units.get() {
+            return Err(SiteError::Plan(format!(
+                "this site has more units than the run's training.max_units, {}; the run must \
+                 raise it, or the site offer a smaller table",
+                plan.local.max_units
+            )));
+        }
+        Ok(Self { texts, units })
+    }
+}
+
 fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, SiteError> {
     let mut table = read_table(&settings.table, &settings.schema)?;
     if plan.local.clean {
@@ -250,11 +265,15 @@ fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, Sit
     Ok(LabelledTexts::from_table(&table, &labels)?)
 }
 
-fn open_model(
+/// Reads the base model, and finds out how much of it may be in memory at a time.
+///
+/// # Errors
+/// [`SiteError`] for a model that isn't the plan's, and for too little memory.
+pub(crate) fn open_model(
     settings: &SiteSettings,
     plan: &Plan,
     files: &[(String, Arc<[u8]>)],
-) -> Result<Classifier, SiteError> {
+) -> Result<(Classifier, PhysicalBatch), SiteError> {
     let files = ModelFiles::from_named(files.iter().map(|(n, b)| (n.as_str(), b.as_ref())))?;
     let (offered, planned) = (BlobDigest::of(&files.weights), plan.classifier.base.weights);
     if offered != planned {
@@ -281,7 +300,11 @@ fn open_model(
             layout.len()
         )));
     }
-    Ok(model)
+    let mut batch = PhysicalBatch::of_rows(plan.local.micro_batch.get());
+    if let Some(memory) = settings.memory {
+        batch = batch.within(memory, &model)?;
+    }
+    Ok((model, batch))
 }
 
 fn read_parameters(bytes: &[u8]) -> Result<Vec<f32>, SiteError> {

@@ -401,9 +401,12 @@ pub(crate) fn open_ledger(
 
 /// Refuses a name that a ledger with other names doesn't know: the same rows under a new name
 /// would begin at 0.
-fn check_data_set(
+///
+/// # Errors
+/// [`SiteLedgerError::UnknownDataSet`]
+pub(crate) fn check_data_set<S>(
     place: &LedgerPlace,
-    ledger: &Ledger<AnyLedgerStorage>,
+    ledger: &Ledger<S>,
 ) -> Result<(), SiteLedgerError> {
     let known = ledger.other_data_sets(&place.data_set);
     if known.is_empty() || place.new_data_set {

@@ -124,6 +124,24 @@ impl Witness {
         welcome: &Welcome,
         fetch: impl FnOnce(&BlobDigest) -> Result<Arc<[u8]>, TransportError>,
     ) -> Result<CoordinatorSeen, ClientError> {
+        let coordinator = self.look_at(welcome, fetch)?;
+        if let Some(seen) = &mut self.seen {
+            let key = coordinator.public_key.to_string();
+            seen.note(&key, coordinator.ledger)
+                .map_err(WitnessError::from)?;
+        }
+        Ok(coordinator)
+    }
+
+    /// The same, remembering nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`] where one of them didn't go on from there.
+    pub(crate) fn look_at(
+        &self,
+        welcome: &Welcome,
+        fetch: impl FnOnce(&BlobDigest) -> Result<Arc<[u8]>, TransportError>,
+    ) -> Result<CoordinatorSeen, ClientError> {
         let offered = &welcome.coordinator;
         let coordinator = CoordinatorSeen {
             public_key: offered.public_key,
@@ -134,7 +152,7 @@ impl Witness {
             let own = remembered.check_in(&self.entries);
             own.map_err(|why| WitnessError::Own { path, why })?;
         }
-        let Some(seen) = &mut self.seen else {
+        let Some(seen) = &self.seen else {
             return Ok(coordinator);
         };
         let key = offered.public_key.to_string();
@@ -151,7 +169,6 @@ impl Witness {
                 before.check_in(&entries).map_err(lost)?;
             }
         }
-        seen.note(&key, offered.point).map_err(WitnessError::from)?;
         Ok(coordinator)
     }
 

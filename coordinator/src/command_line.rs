@@ -33,6 +33,7 @@ pub struct Arguments {
 )]
 pub enum Command {
     Serve(Serve),
+    Check(Check),
     Init(Init),
 }
 
@@ -62,6 +63,29 @@ pub struct Serve {
     #[arg(long, default_value = "cpu")]
     pub device: DeviceChoice,
     /// End with one JSON object on standard output instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Look at everything that a run needs, and make nothing
+///
+/// Configuration, certificates, connections and port, the base model, the plan with its noise
+/// calibrated, its cost against the ledger's budget, and the disk. The exit code is the one with
+/// which `serve` would end at once, or 0.
+#[derive(Args)]
+pub struct Check {
+    /// The run's configuration (coordinator.toml).
+    pub config: PathBuf,
+    /// Override a key of the configuration, e.g. run.rounds=20. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// `privacy.data_set` is other data than any that the ledger knows.
+    #[arg(long)]
+    pub new_data_set: bool,
+    /// Where `serve` will evaluate: auto, cpu, gpu or gpu:N.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
 }

@@ -12,6 +12,7 @@
 //! | [`observe`] | scores and metrics, beside the run's path |
 //! | [`report`] | the report for people |
 //! | [`certificate`] | the run's certificate: made, countersigned, checked |
+//! | [`startup`] | what is looked at before the port opens |
 //! | [`grpc`] | the service, for runs over the network |
 //! | [`init`] | certificates and configurations for a new federation |
 //! | [`command_line`] | what `umbel-coordinator` can be asked to do |
@@ -29,5 +30,6 @@ pub mod observe;
 pub mod report;
 pub mod round;
 pub mod run;
+pub mod startup;
 pub mod store;
 pub mod strategy;

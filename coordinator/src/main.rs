@@ -2,16 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use umbel_coordinator::command_line::{Arguments, Command, Init, Serve};
+use umbel_coordinator::command_line::{Arguments, Check, Command, Init, Serve};
 use umbel_coordinator::init::{InitError, InitOptions, init};
+use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::Beginning;
 use umbel_coordinator::run::serve::{ServeOptions, serve};
+use umbel_coordinator::startup::check::{CheckOptions, check};
 use umbel_proto::exit_code::ExitKind;
 
 fn main() -> ExitCode {
@@ -19,6 +22,7 @@ fn main() -> ExitCode {
     start_log(arguments.log_json);
     let outcome = match arguments.command {
         Command::Serve(command) => run_serve(&command),
+        Command::Check(command) => Ok(run_check(&command)),
         Command::Init(command) => run_init(&command),
     };
     match outcome {
@@ -77,6 +81,23 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
         println!("{}", report.table());
     }
     Ok(report.exit_kind())
+}
+
+fn run_check(command: &Check) -> ExitKind {
+    let options = CheckOptions {
+        config: command.config.clone(),
+        overrides: command.overrides.clone(),
+        new_data_set: command.new_data_set,
+        device: command.device.clone(),
+    };
+    let found = check(&options, &SystemClock::new());
+    let text = match command.json {
+        true => format!("{}\n", found.as_json()),
+        false => found.to_string(),
+    };
+    // A reader that is gone needs no answer; the exit code says it, too.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    found.exit_kind()
 }
 
 fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {

@@ -55,6 +55,18 @@ impl Tokenizer {
         self.max_tokens
     }
 
+    /// Whether a text has more tokens than are read.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] where it can't be encoded.
+    pub fn cuts(&self, text: &str) -> Result<bool, ModelError> {
+        let encoding = self
+            .inner
+            .encode(text, true)
+            .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+        Ok(!encoding.get_overflowing().is_empty())
+    }
+
     /// A text's token ids, with special tokens; never empty.
     ///
     /// # Errors

@@ -10,15 +10,18 @@
 #![forbid(unsafe_code)]
 
 pub mod bounded;
+pub mod certificate_dates;
 pub mod classifier;
 pub mod departure;
 pub mod exit_code;
 pub mod federation;
+pub mod findings;
 pub mod lora;
 pub mod message;
 pub mod method;
 pub mod name;
 pub mod plan;
+pub mod printable;
 pub mod schema;
 pub mod settings;
 pub mod spending;

@@ -3,6 +3,8 @@
 //! Coordinator and client each hold one of these over a ledger of their own, and each
 //! enforces its own budget, whatever the other says.
 
+use std::collections::BTreeSet;
+
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::accountant::{Accountant, PldAccountant};
@@ -380,6 +382,20 @@ impl<S: LedgerStorage> Spending<S> {
             _ => 1,
         });
         draws.fold(0, u64::saturating_add)
+    }
+
+    /// Draws of the plan's noise that a run which was cut off has yet to pay for: those of rounds
+    /// without any entry.
+    pub fn unpaid_draws(&self) -> u64 {
+        if self.is_paid_ahead() {
+            return 0;
+        }
+        let alone = self
+            .own_entries()
+            .filter(|entry| entry.last_round.is_none());
+        let paid: BTreeSet<u64> = alone.map(|entry| entry.round).collect();
+        let rounds = u64::from(self.plan.rounds.get()).saturating_sub(paid.len() as u64);
+        rounds.saturating_mul(u64::from(self.plan.events_per_round()))
     }
 
     /// The hash of the ledger's last entry.

@@ -3,6 +3,7 @@
 mod adaptive_clipping;
 mod audit;
 mod certificate;
+mod checks;
 mod combinations;
 mod command_line;
 mod endings;
@@ -10,6 +11,7 @@ mod equality;
 mod forged;
 mod lineage;
 mod network;
+mod strangers;
 mod taken_up;
 mod trainable_sets;
 mod unprotected;

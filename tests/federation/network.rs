@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::workbench::{PRIVATE_GRADIENTS, SITES, Workbench};
 
 /// A binary of the workspace, built beside `umbel`.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_umbel"))
         .parent()
         .expect("a folder");
@@ -24,13 +24,13 @@ fn binary(name: &str) -> PathBuf {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
 /// Kills what is still running when a test fails.
-struct Processes(Vec<Child>);
+pub(crate) struct Processes(pub(crate) Vec<Child>);
 
 impl Drop for Processes {
     fn drop(&mut self) {
@@ -44,7 +44,7 @@ impl Drop for Processes {
 
 /// Makes certificates by `umbel-coordinator init` and writes both sides' configurations.
 /// Returns the coordinator's.
-fn federation(bench: &Workbench, port: u16) -> PathBuf {
+pub(crate) fn federation(bench: &Workbench, port: u16) -> PathBuf {
     let mut init = Command::new(binary("umbel-coordinator"));
     init.args(["init", "federation"]).current_dir(bench.path());
     for site in SITES {
@@ -119,17 +119,21 @@ fn wait_for_round(bench: &Workbench, round: usize) {
 }
 
 /// Waits for the coordinator's end, and returns its report.
-fn report(bench: &Workbench, coordinator: Child) -> serde_json::Value {
+pub(crate) fn report(bench: &Workbench, coordinator: Child) -> serde_json::Value {
     let output = coordinator.wait_with_output().expect("it ends");
     let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();
     assert!(output.status.success(), "{log}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {log}"))
 }
 
-const EIGHT: [&str; 2] = ["--set", "run.rounds=8"];
+pub(crate) const EIGHT: [&str; 2] = ["--set", "run.rounds=8"];
 
 /// The run of eight rounds was the simulation's, and every ledger has one charge a round.
-fn check_eight_rounds(bench: &Workbench, served: &serde_json::Value, clients: Processes) {
+pub(crate) fn check_eight_rounds(
+    bench: &Workbench,
+    served: &serde_json::Value,
+    clients: Processes,
+) {
     let mut clients = clients;
     for client in clients.0.drain(..) {
         let output = client.wait_with_output().expect("the client ends");
@@ -208,7 +212,7 @@ fn a_coordinator_that_is_asked_to_stop_ends_well_and_goes_on_later() {
     check_eight_rounds(&bench, &served, clients);
 }
 
-fn start_clients(bench: &Workbench) -> Processes {
+pub(crate) fn start_clients(bench: &Workbench) -> Processes {
     let start = |site: &&str| {
         Command::new(binary("umbel-client"))
             .arg("run")

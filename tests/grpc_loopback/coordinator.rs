@@ -169,6 +169,16 @@ impl Coordinator {
     }
 
     pub(crate) fn start_on(listen: &str, script: &Arc<Script>, security: Security) -> Self {
+        Self::start_within(ServiceLimits::default(), listen, script, security)
+    }
+
+    /// Serves within these limits.
+    pub(crate) fn start_within(
+        limits: ServiceLimits,
+        listen: &str,
+        script: &Arc<Script>,
+        security: Security,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -181,7 +191,6 @@ impl Coordinator {
         let federation: Arc<dyn Federation> = script.clone();
         let counted = Arc::clone(&meter);
         let serving = runtime.spawn(async move {
-            let limits = ServiceLimits::default();
             let stopped = async move {
                 let _: Result<(), _> = stopped.await;
             };

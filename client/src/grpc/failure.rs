@@ -4,8 +4,12 @@ use std::error::Error;
 
 use tonic::{Code, Status};
 use umbel_proto::federation::RefusalKind;
+use umbel_proto::printable::printable;
 
 use crate::transport::TransportError;
+
+/// Characters of a coordinator's sentence that are kept.
+const LONGEST_SENTENCE: usize = 4096;
 
 /// How one attempt at a call failed.
 #[derive(Debug)]
@@ -43,11 +47,11 @@ impl Failure {
         if let Some(cause) = status.source() {
             return Self::passing(chain(cause));
         }
+        // It goes into this site's log and onto its operator's terminal.
+        let said = printable(status.message(), LONGEST_SENTENCE);
         let refused = |kind| {
-            Self::Final(TransportError::Refused {
-                kind,
-                reason: status.message().to_owned(),
-            })
+            let reason = said.clone();
+            Self::Final(TransportError::Refused { kind, reason })
         };
         match status.code() {
             Code::PermissionDenied | Code::Unauthenticated => refused(RefusalKind::Foreign),
@@ -60,9 +64,9 @@ impl Failure {
             | Code::DataLoss => Self::garbled(format!(
                 "{}: {}; coordinator and client must be of one version",
                 status.code(),
-                status.message()
+                said
             )),
-            code => Self::passing(format!("{code}: {}", status.message())),
+            code => Self::passing(format!("{code}: {said}")),
         }
     }
 }

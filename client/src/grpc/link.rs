@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -21,6 +22,7 @@ use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement, countersign_reque
 use umbel_proto::wire::federation_client::FederationClient;
 use umbel_proto::wire::update_chunk::Part;
 
+use super::dial::{DialError, cause};
 use super::failure::Failure;
 use super::probe::Probe;
 use super::{ConnectionSettings, Traffic};
@@ -47,13 +49,24 @@ pub(super) struct Link {
     stall: Duration,
     sent: AtomicU64,
     received: AtomicU64,
+    clock: Mutex<Option<ClockReading>>,
+}
+
+/// What two clocks said when an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The coordinator's, to the second.
+    pub coordinator: SystemTime,
+    /// This machine's.
+    pub own: SystemTime,
 }
 
 impl Link {
     /// A link that hasn't dialled yet, or why the settings can't be used.
     pub(super) fn new(settings: &ConnectionSettings) -> Result<Self, String> {
         let probe = settings.probe()?;
-        let channel = settings.endpoint()?.connect_lazy();
+        let dialler = settings.dialler()?;
+        let channel = settings.endpoint()?.connect_with_connector_lazy(dialler);
         Ok(Self {
             calls: FederationClient::new(channel).max_decoding_message_size(MOST_MESSAGE_BYTES),
             address: settings.address.clone(),
@@ -63,6 +76,7 @@ impl Link {
             stall: settings.stall,
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            clock: Mutex::new(None),
         })
     }
 
@@ -72,6 +86,22 @@ impl Link {
             sent: self.sent.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
         }
+    }
+
+    /// What the clocks said when the last answer came, if the coordinator tells the time.
+    pub(super) fn clock(&self) -> Option<ClockReading> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the time that an HTTP answer is stamped with.
+    fn read_clock<T>(&self, answer: &Response<T>) {
+        let stamp = answer.metadata().get("date");
+        let told = stamp.and_then(|stamp| httpdate::parse_http_date(stamp.to_str().ok()?).ok());
+        let reading = told.map(|coordinator| ClockReading {
+            coordinator,
+            own: SystemTime::now(),
+        });
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = reading;
     }
 
     /// Introduces the client.
@@ -278,10 +308,9 @@ impl Link {
         call: impl Future<Output = Result<Response<T>, Status>>,
         patience: Duration,
     ) -> Result<T, Failure> {
-        let reply = self
-            .in_time(timeout(patience, call).await)
-            .await?
-            .into_inner();
+        let answer = self.in_time(timeout(patience, call).await).await?;
+        self.read_clock(&answer);
+        let reply = answer.into_inner();
         self.count_received(&reply);
         Ok(reply)
     }
@@ -300,6 +329,12 @@ impl Link {
     /// What a failed call means; where TLS may be to blame, a probe finds out.
     async fn failure(&self, status: &Status) -> Failure {
         let failure = Failure::of(status);
+        if let Some(refused @ DialError::Password { .. }) = status.source().and_then(cause) {
+            return Failure::Final(TransportError::Unreachable {
+                address: self.address.clone(),
+                reason: refused.to_string(),
+            });
+        }
         match (&failure, &self.probe, status.source()) {
             (Failure::Passing { .. }, Some(probe), Some(_)) => {
                 let explanation = probe.explanation().await;

@@ -2,15 +2,20 @@
 //!
 //! A call that fails on the way is made again after a growing pause, for as long as
 //! [`RetryPolicy::patience`] says; every call may be repeated. What the coordinator
-//! refuses stays refused. A broken download goes on where it broke.
+//! refuses stays refused. A broken download goes on where it broke. The way there may lead through
+//! an HTTP proxy ([`ProxyChoice`]); TLS goes from end to end in any case.
 
+mod dial;
 mod failure;
 mod link;
 mod probe;
+mod proxy;
 mod retry;
 mod settings;
 mod tls;
 
+pub use link::ClockReading;
+pub use proxy::{InvalidProxy, ProxyChoice};
 pub use retry::RetryPolicy;
 pub use settings::{ClientIdentity, ConnectionSettings};
 pub use tls::ClientTls;
@@ -106,6 +111,11 @@ impl GrpcTransport {
     /// What moved so far.
     pub fn traffic(&self) -> Traffic {
         self.link.traffic()
+    }
+
+    /// What the coordinator's clock and this machine's said when the last answer came.
+    pub fn clock(&self) -> Option<ClockReading> {
+        self.link.clock()
     }
 
     /// Runs `call` until it succeeds or fails for good.

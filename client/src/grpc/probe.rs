@@ -5,36 +5,45 @@
 //! connection, not of the reason. So after such a failure a probe makes a connection of its
 //! own, sends nothing, and listens: what comes is the reason.
 
-use std::io::{self, Read as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tonic::transport::Uri;
+use tower_service::Service as _;
 
 use super::ClientTls;
+use super::dial::Dialler;
 
 /// How long dialling, and each answer, may take. A server that says nothing is fine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A way to the coordinator that finds out what is wrong with TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Probe {
     tls: ClientTls,
-    host: String,
-    port: u16,
+    dialler: Dialler,
+    address: Uri,
     name: ServerName<'static>,
 }
 
 impl Probe {
-    /// A probe of the coordinator at `host` and `port`, whose certificate should be for
-    /// `name`.
+    /// A probe of the coordinator at `address`, whose certificate should be for `name`.
     ///
     /// # Errors
     /// The sentence to show, if `name` can't be in any certificate.
-    pub(super) fn new(tls: ClientTls, host: String, port: u16, name: &str) -> Result<Self, String> {
+    pub(super) fn new(
+        tls: ClientTls,
+        (dialler, address): (Dialler, Uri),
+        name: &str,
+    ) -> Result<Self, String> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
             format!(
                 "{name:?} can't be the name in a certificate; correct the host in \
@@ -43,40 +52,38 @@ impl Probe {
         })?;
         Ok(Self {
             tls,
-            host,
-            port,
+            dialler,
+            address,
             name,
         })
     }
 
     /// Why TLS fails and what to do about it, if it does and trying again can't help.
     pub(super) async fn explanation(&self) -> Option<String> {
-        let probe = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let error = probe.handshake().err()?;
-            let tls_error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-            probe.tls.explain(tls_error)
-        })
-        .await
-        .ok()
-        .flatten()
+        let error = self.handshake().await.err()?;
+        let tls_error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        self.tls.explain(tls_error)
     }
 
     /// Dials, makes a handshake, and waits for what the coordinator says first.
-    fn handshake(&self) -> io::Result<()> {
-        // A name may have addresses at which nobody listens: `localhost` often has two.
-        let socket = (self.host.as_str(), self.port)
-            .to_socket_addrs()?
-            .find_map(|address| TcpStream::connect_timeout(&address, PATIENCE).ok())
-            .ok_or(io::ErrorKind::NotConnected)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+    async fn handshake(&self) -> io::Result<()> {
+        let mut dialler = self.dialler.clone();
+        let dialling = async {
+            poll_fn(|cx| dialler.poll_ready(cx)).await?;
+            dialler.call(self.address.clone()).await
+        };
+        let socket = timeout(PATIENCE, dialling)
+            .await?
+            .map_err(io::Error::other)?
+            .into_inner();
         let config = self.config().map_err(io::Error::other)?;
-        let connection =
-            ClientConnection::new(Arc::new(config), self.name.clone()).map_err(io::Error::other)?;
-        // Reading completes the handshake first.
-        StreamOwned::new(connection, socket).read_exact(&mut [0])?;
-        Ok(())
+        let connector = TlsConnector::from(Arc::new(config));
+        let shaking = connector.connect(self.name.clone(), socket);
+        let mut tls = timeout(PATIENCE, shaking).await??;
+        match timeout(PATIENCE, tls.read_exact(&mut [0])).await {
+            Ok(read) => read.map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
     /// The settings with which the connection itself dials.

@@ -7,14 +7,15 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Endpoint, Uri};
 use umbel_proto::message::{ClientId, Instance};
 
+use super::dial::Dialler;
 use super::probe::Probe;
-use super::{ClientTls, RetryPolicy};
+use super::{ClientTls, ProxyChoice, RetryPolicy};
 
 /// HTTP/2 windows: what may be under way before the other side answers.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 /// How long dialling and the TLS handshake may take.
-const DIAL: Duration = Duration::from_secs(20);
+pub(super) const DIAL: Duration = Duration::from_secs(20);
 /// How often an idle connection is checked, and how long the answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(20);
@@ -28,6 +29,8 @@ pub struct ConnectionSettings {
     pub identity: ClientIdentity,
     /// Which process it is: a number that is drawn when the process begins.
     pub instance: Instance,
+    /// Through which proxy it is dialled.
+    pub proxy: ProxyChoice,
     /// How failed calls are repeated.
     pub retry: RetryPolicy,
     /// The longest blob that is taken where the coordinator announced no length: parameters.
@@ -58,9 +61,24 @@ impl ConnectionSettings {
             address: address.into(),
             identity,
             instance,
+            proxy: ProxyChoice::default(),
             retry: RetryPolicy::default(),
             most_blob_bytes: 4 << 30,
             stall: Duration::from_secs(60),
+        }
+    }
+
+    /// What dials, or why nothing can.
+    pub(super) fn dialler(&self) -> Result<Dialler, String> {
+        let uri = self.uri()?;
+        let proxy = self.proxy.proxy_to(&uri).map_err(|e| e.to_string())?;
+        match (&proxy, &self.identity) {
+            (Some(_), ClientIdentity::Name(_)) => Err(
+                "without [tls] the coordinator is on this machine, where no proxy leads; leave \
+                 `proxy` out, or add [tls]"
+                    .to_owned(),
+            ),
+            _ => Ok(Dialler::new(proxy)),
         }
     }
 
@@ -70,10 +88,9 @@ impl ConnectionSettings {
         match &self.identity {
             ClientIdentity::Name(_) => Ok(None),
             ClientIdentity::Certificate { tls, server_name } => {
-                let host = bare_host(&uri);
-                let name = server_name.as_deref().unwrap_or(host);
-                let port = uri.port_u16().unwrap_or(443);
-                Probe::new(tls.clone(), host.to_owned(), port, name).map(Some)
+                let host = bare_host(&uri).to_owned();
+                let name = server_name.as_deref().unwrap_or(&host);
+                Probe::new(tls.clone(), (self.dialler()?, uri), name).map(Some)
             }
         }
     }
@@ -149,7 +166,8 @@ fn bare_host(uri: &Uri) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-fn is_loopback(uri: &Uri) -> bool {
+/// Whether an address is this machine's own.
+pub(super) fn is_loopback(uri: &Uri) -> bool {
     let bare = bare_host(uri);
     match bare.parse::<IpAddr>() {
         Ok(ip) => ip.is_loopback(),

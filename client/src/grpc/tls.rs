@@ -4,9 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{AlertDescription, CertificateError};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use umbel_privacy::certificate::key_file::is_private;
+use umbel_proto::certificate_dates::{CertificateDates, Standing};
 
 use super::failure::chain;
 use crate::transport::TransportError;
@@ -62,6 +65,46 @@ impl ClientTls {
             certificate: read(certificate, "CERTIFICATE", "tls.certificate")?,
             key: read(key, "PRIVATE KEY", "tls.key")?,
         })
+    }
+
+    /// From when until when this site's certificate is good.
+    ///
+    /// # Errors
+    /// A sentence for a file that can't be read.
+    pub fn dates(&self) -> Result<CertificateDates, String> {
+        let wrong = |reason: &dyn fmt::Display| {
+            format!(
+                "tls.certificate: {}: {reason}",
+                self.certificate.path.display()
+            )
+        };
+        let mut dates = Vec::new();
+        for der in CertificateDer::pem_slice_iter(&self.certificate.bytes) {
+            let der = der.map_err(|e| wrong(&e))?;
+            dates.push(CertificateDates::of(&der).map_err(|e| wrong(&e))?);
+        }
+        CertificateDates::of_chain(&dates).ok_or_else(|| wrong(&"it holds no certificate"))
+    }
+
+    /// What this site's operator is to be told of its certificate when it stands so.
+    pub fn reminder(&self, dates: &CertificateDates, standing: Standing) -> String {
+        let path = self.certificate.path.display();
+        let ask = "ask the coordinator's operator for a new one";
+        match standing {
+            Standing::Good { days } => format!(
+                "this site's certificate {path} ends in {days} days, on {}; {ask}",
+                dates.last_day()
+            ),
+            Standing::Ended => format!(
+                "this site's certificate {path} ended on {}; {ask}, unless this machine's clock is \
+                 wrong",
+                dates.last_day()
+            ),
+            Standing::NotYet => format!(
+                "this site's certificate {path} isn't good before {}; set this machine's clock",
+                dates.first_day()
+            ),
+        }
     }
 
     /// The settings as the connection takes them.

@@ -35,7 +35,7 @@ pub(crate) fn train(
 }
 
 /// The rule of adaptive clipping and the round's threshold, where clipping adapts.
-type Adaptive = Option<(AdaptiveClipping, f64)>;
+pub(crate) type Adaptive = Option<(AdaptiveClipping, f64)>;
 
 /// Draws units by the plan's rate and sums their gradients, each clipped to slightly less
 /// than the clipping norm: the slack absorbs what rounding adds to the sum (see
@@ -51,22 +51,26 @@ fn sampled_gradient_sum(
             .into_iter()
             .map(|unit| site.units[unit].clone())
             .collect();
-    let clipping = match mechanism.map(|m| (m.protection.clipping, m.clipping_norm)) {
+    Ok(gradient_sum(
+        &site.model,
+        &site.examples,
+        &drawn,
+        clipping(mechanism, adaptive),
+        site.batch,
+        dropout,
+    )?)
+}
+
+/// How a unit's gradient is clipped.
+pub(crate) fn clipping(mechanism: Option<&Mechanism>, adaptive: Adaptive) -> Clipping {
+    match mechanism.map(|m| (m.protection.clipping, m.clipping_norm)) {
         None => Clipping::None,
         Some((ClippingRule::Flat, _)) if let Some((_, threshold)) = adaptive => {
             Clipping::Flat(threshold)
         }
         Some((ClippingRule::Flat, norm)) => Clipping::Flat(norm.with_slack()),
         Some((ClippingRule::Automatic, norm)) => Clipping::Automatic(norm.with_slack()),
-    };
-    Ok(gradient_sum(
-        &site.model,
-        &site.examples,
-        &drawn,
-        clipping,
-        site.batch,
-        dropout,
-    )?)
+    }
 }
 
 /// A batch for plain training: rows drawn uniformly without replacement.

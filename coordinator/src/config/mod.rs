@@ -20,7 +20,8 @@ pub use data::DataSection;
 pub use load::{ConfigError, LoadedConfig, load};
 pub use model::ModelSection;
 pub use network::{
-    Attempts, ClientSection, EvaluationFile, EvaluationSection, FederationSection, ServeSection,
+    Attempts, ClientSection, Connections, EvaluationFile, EvaluationSection, FederationSection,
+    Handshakes, ServeSection,
 };
 pub use plan::{ModelFacts, plan};
 pub use privacy::PrivacySection;

@@ -14,6 +14,18 @@ use super::{ConfigError, RunConfig, require};
 bounded! {
     /// How often a round may be tried.
     Attempts(u32): "attempts", Included(1), Included(100);
+
+    /// How many connections may be open.
+    Connections(u32): "connections", Included(1), Included(1_000_000);
+
+    /// How many connections may be in their handshake.
+    Handshakes(u32): "handshakes", Included(1), Included(100_000);
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self(128)
+    }
 }
 
 bounded! {
@@ -86,6 +98,18 @@ pub struct ServeSection {
     /// The authority that signed the clients' certificates (PEM).
     #[serde(default = "default_ca")]
     pub ca: PathBuf,
+    /// Connections that may be open at a time. Left out: 16 for each client, which is as many as one
+    /// client may have, and 8 for certificates of the authority that belong to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
+    /// Of these, connections from one address (of IPv6, from one /64 network). Left out, all of
+    /// them: sites behind one gateway share its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections_per_address: Option<Connections>,
+    /// Connections that may be in their TLS handshake at a time, for 10 seconds each at most. Where
+    /// there are more, the oldest of the address that has most of them is closed.
+    #[serde(default)]
+    pub handshakes: Handshakes,
 }
 
 /// `[[clients]]`

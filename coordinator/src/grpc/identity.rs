@@ -7,6 +7,9 @@ use tonic::{Request, Status};
 use umbel_proto::message::{BlobDigest, ClientId};
 use umbel_proto::wire::CLIENT_HEADER;
 
+use super::connection::Caller;
+use super::door::Holder;
+
 /// Which certificate belongs to which client. A certificate is known by its fingerprint,
 /// the SHA-256 of its DER encoding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,44 +61,23 @@ impl ClientDirectory {
     }
 }
 
-/// How callers are told apart.
-#[derive(Clone, Debug)]
-pub(super) enum Identities {
-    /// By their TLS certificates.
-    Certificates(ClientDirectory),
-    /// By what they say in [`CLIENT_HEADER`]. Only for loopback.
-    Header,
-}
-
-impl Identities {
-    /// The client who makes this request.
-    pub(super) fn client_of<T>(&self, request: &Request<T>) -> Result<ClientId, Status> {
-        match self {
-            Self::Certificates(directory) => by_certificate(directory, request),
-            Self::Header => by_header(request),
-        }
-    }
-}
-
-fn by_certificate<T>(
-    directory: &ClientDirectory,
-    request: &Request<T>,
-) -> Result<ClientId, Status> {
-    let certificates = request.peer_certs().unwrap_or_default();
-    // The first certificate is the caller's own; the rest lead to the authority.
-    let own = certificates.first().ok_or_else(|| {
-        Status::unauthenticated(
-            "no client certificate was shown; set tls.certificate and tls.key in client.toml",
-        )
-    })?;
-    directory.client_of(own).cloned().map_err(|fingerprint| {
-        tracing::warn!(%fingerprint, "a certificate that belongs to no client was refused");
-        Status::permission_denied(format!(
+/// The client who makes this request: by whose connection it came, which the handshake decided.
+///
+/// # Errors
+/// Whoever is no client, with what to do.
+pub(super) fn client_of<T>(request: &Request<T>) -> Result<ClientId, Status> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller(Holder::Client(client))) => Ok(client.clone()),
+        Some(Caller(Holder::Unknown(fingerprint))) => Err(Status::permission_denied(format!(
             "the certificate with the fingerprint {fingerprint} belongs to no client of this \
              run; check tls.certificate in client.toml, or ask the coordinator's operator to \
              enter this fingerprint under [[clients]]"
-        ))
-    })
+        ))),
+        Some(Caller(Holder::Anybody)) => by_header(request),
+        None => Err(Status::unauthenticated(
+            "nobody knows whose connection this came by",
+        )),
+    }
 }
 
 fn by_header<T>(request: &Request<T>) -> Result<ClientId, Status> {
@@ -137,33 +119,45 @@ mod tests {
         assert!(error.contains("`north` and `south`"), "{error}");
     }
 
+    /// A request by a connection of this holder, which says that it is `name`.
+    fn request(holder: Holder, name: &str) -> Request<()> {
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Caller(holder));
+        request
+            .metadata_mut()
+            .insert(CLIENT_HEADER, name.parse().unwrap());
+        request
+    }
+
     #[test]
     fn without_tls_the_header_names_the_client() {
-        let mut request = Request::new(());
-        let missing = Identities::Header.client_of(&request).unwrap_err();
-        assert_eq!(missing.code(), tonic::Code::Unauthenticated);
-        request
-            .metadata_mut()
-            .insert(CLIENT_HEADER, "north".parse().unwrap());
-        assert_eq!(
-            Identities::Header.client_of(&request).unwrap(),
-            client("north")
-        );
-        request
-            .metadata_mut()
-            .insert(CLIENT_HEADER, "../north".parse().unwrap());
-        let wrong = Identities::Header.client_of(&request).unwrap_err();
-        assert_eq!(wrong.code(), tonic::Code::Unauthenticated);
+        let north = client_of(&request(Holder::Anybody, "north")).unwrap();
+        assert_eq!(north, client("north"));
+        let mut missing = request(Holder::Anybody, "north");
+        missing.metadata_mut().remove(CLIENT_HEADER);
+        for wrong in [missing, request(Holder::Anybody, "../north")] {
+            let wrong = client_of(&wrong).unwrap_err();
+            assert_eq!(wrong.code(), tonic::Code::Unauthenticated);
+        }
     }
 
     #[test]
     fn with_tls_a_header_names_nobody() {
-        let mut request = Request::new(());
-        request
-            .metadata_mut()
-            .insert(CLIENT_HEADER, "north".parse().unwrap());
-        let identities = Identities::Certificates(ClientDirectory::default());
-        let error = identities.client_of(&request).unwrap_err();
+        let south = Holder::Client(client("south"));
+        assert_eq!(
+            client_of(&request(south, "north")).unwrap(),
+            client("south")
+        );
+        let unknown = Holder::Unknown(BlobDigest::of(b"certificate"));
+        let error = client_of(&request(unknown, "north")).unwrap_err();
+        assert_eq!(error.code(), tonic::Code::PermissionDenied);
+    }
+
+    #[test]
+    fn a_request_that_came_by_no_connection_is_nobodys() {
+        let mut request = request(Holder::Anybody, "north");
+        request.extensions_mut().remove::<Caller>();
+        let error = client_of(&request).unwrap_err();
         assert_eq!(error.code(), tonic::Code::Unauthenticated);
     }
 }

@@ -1,12 +1,21 @@
 //! Under which protection the coordinator serves, and why it can't.
 
+use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
-
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
 use umbel_privacy::certificate::key_file::is_private;
+use umbel_proto::certificate_dates::CertificateDates;
+use umbel_proto::exit_code::ExitKind;
+
+use crate::startup::certificates::DatedFile;
 
 use super::ClientDirectory;
 
@@ -28,10 +37,21 @@ pub enum Security {
 /// certificates, each as PEM.
 #[derive(Clone)]
 pub struct TlsSettings {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    ca: Vec<u8>,
+    certificate: Pem,
+    key: Pem,
+    ca: Pem,
 }
+
+#[derive(Clone)]
+struct Pem {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// The keys of the configuration that name the files.
+const CERTIFICATE: &str = "serve.certificate";
+const KEY: &str = "serve.key";
+const CA: &str = "serve.ca";
 
 // The key must not reach a log.
 impl fmt::Debug for TlsSettings {
@@ -47,26 +67,103 @@ impl TlsSettings {
     /// [`ServeError::File`] for a file that can't be read or is of the wrong kind.
     pub fn read(certificate: &Path, key: &Path, ca: &Path) -> Result<Self, ServeError> {
         Ok(Self {
-            certificate: read_pem(certificate, "CERTIFICATE", "serve.certificate")?,
-            key: read_pem(key, "PRIVATE KEY", "serve.key")?,
-            ca: read_pem(ca, "CERTIFICATE", "serve.ca")?,
+            certificate: read_pem(certificate, "CERTIFICATE", CERTIFICATE)?,
+            key: read_pem(key, "PRIVATE KEY", KEY)?,
+            ca: read_pem(ca, "CERTIFICATE", CA)?,
         })
     }
 
-    /// The settings as the server takes them: a client without a certificate is refused.
-    pub(super) fn server_config(&self) -> ServerTlsConfig {
-        ServerTlsConfig::new()
-            .identity(Identity::from_pem(&self.certificate, &self.key))
-            .client_ca_root(Certificate::from_pem(&self.ca))
-            .client_auth_optional(false)
+    /// Until when the coordinator's certificate and the authority's are good.
+    ///
+    /// # Errors
+    /// [`ServeError::File`] for one that can't be read.
+    pub fn dates(&self) -> Result<Vec<DatedFile>, ServeError> {
+        // Of several authorities one is enough; of the coordinator's own chain all are needed.
+        type Several = fn(&[CertificateDates]) -> Option<CertificateDates>;
+        let files: [(&'static str, &Pem, Several); 2] = [
+            (CERTIFICATE, &self.certificate, CertificateDates::of_chain),
+            (CA, &self.ca, CertificateDates::longest),
+        ];
+        let mut dated = Vec::new();
+        for (field, pem, of) in files {
+            let wrong = |reason: String| ServeError::File {
+                field,
+                path: pem.path.clone(),
+                reason,
+            };
+            let dates = CertificateDer::pem_slice_iter(&pem.bytes)
+                .map(|der| {
+                    CertificateDates::of(&der.map_err(|e| e.to_string())?)
+                        .map_err(|e| e.to_string())
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(wrong)?;
+            dated.extend(of(&dates).map(|dates| DatedFile {
+                field,
+                path: pem.path.clone(),
+                dates,
+            }));
+        }
+        Ok(dated)
     }
+
+    /// Makes sure that the three files go together.
+    ///
+    /// # Errors
+    /// [`ServeError::Tls`] says why they don't.
+    pub fn check(&self) -> Result<(), ServeError> {
+        self.acceptor().map(drop)
+    }
+
+    /// What shakes hands with clients: one without a certificate of the authority is refused.
+    ///
+    /// # Errors
+    /// [`ServeError::Tls`] where the three files don't go together.
+    pub(super) fn acceptor(&self) -> Result<TlsAcceptor, ServeError> {
+        self.server_config()
+            .map(|config| TlsAcceptor::from(Arc::new(config)))
+            .map_err(|error| ServeError::Tls {
+                reason: chain(&*error),
+            })
+    }
+
+    fn server_config(&self) -> Result<ServerConfig, Box<dyn Error + Send + Sync>> {
+        let mut roots = RootCertStore::empty();
+        for ca in CertificateDer::pem_slice_iter(&self.ca.bytes) {
+            roots.add(ca?)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
+                .build()?;
+        let own =
+            CertificateDer::pem_slice_iter(&self.certificate.bytes).collect::<Result<_, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key.bytes)?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(own, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+}
+
+/// An error with all that caused it, in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// What to do about a key that isn't one person's.
 const OTHERS_READ: &str = "others than its owner may read or change this key; if nobody has, run \
                            `chmod 600` on it, else have a new one made";
 
-fn read_pem(path: &Path, kind: &str, field: &'static str) -> Result<Vec<u8>, ServeError> {
+fn read_pem(path: &Path, kind: &str, field: &'static str) -> Result<Pem, ServeError> {
     let wrong = |reason: String| ServeError::File {
         field,
         path: path.to_owned(),
@@ -82,7 +179,10 @@ fn read_pem(path: &Path, kind: &str, field: &'static str) -> Result<Vec<u8>, Ser
     if kind == "PRIVATE KEY" && !is_private(path).map_err(|e| wrong(e.to_string()))? {
         return Err(wrong(OTHERS_READ.into()));
     }
-    Ok(bytes)
+    Ok(Pem {
+        path: path.to_owned(),
+        bytes,
+    })
 }
 
 /// Why the coordinator can't serve.
@@ -124,10 +224,32 @@ pub enum ServeError {
         /// The address.
         address: SocketAddr,
     },
+    /// This process may not have enough files open for its clients.
+    #[error(
+        "this process may have {limit} files open, and its clients' connections, the ledger and \
+         the run need {needed}; allow it more (`ulimit -n {needed}`, or LimitNOFILE= of a service), \
+         or set serve.handshakes lower"
+    )]
+    OpenFiles {
+        /// What it may have.
+        limit: usize,
+        /// What it needs.
+        needed: usize,
+    },
     /// The server broke while serving.
     #[error("the server stopped: {reason}")]
     Stopped {
         /// What it said.
         reason: String,
     },
+}
+
+impl ServeError {
+    /// The exit code that tells this kind of failure.
+    pub fn exit_kind(&self) -> ExitKind {
+        match self {
+            Self::Listen { .. } | Self::Stopped { .. } => ExitKind::Network,
+            _ => ExitKind::Configuration,
+        }
+    }
 }

@@ -1,20 +1,20 @@
 //! The server: listens, speaks TLS, and hands every call to the service.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::oneshot;
-use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use umbel_proto::federation::Federation;
 use umbel_proto::wire::federation_server::FederationServer;
 
-use super::identity::Identities;
+use super::accept::{Proof, accept};
+use super::security::chain;
 use super::service::FederationService;
 use super::{Security, ServeError, ServiceLimits, TrafficMeter};
 
@@ -28,10 +28,8 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How often an idle connection is checked, and how long the answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(20);
-/// How long a TLS handshake may take, so that strangers hold no connections.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long to wait after a failed accept (out of file descriptors, say).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that were let in and wait for the server to take them.
+const WAITING: usize = 16;
 
 /// Listens on `listen`, an address and port such as `0.0.0.0:7700`; port 0 takes any.
 ///
@@ -86,67 +84,35 @@ pub async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER));
-    let identities = match security {
+    let proof = match security {
         Security::MutualTls { tls, clients } => {
-            let config = tls.server_config().timeout(HANDSHAKE);
-            server = server
-                .tls_config(config)
-                .map_err(|e| ServeError::Tls { reason: chain(&e) })?;
-            Identities::Certificates(clients)
+            Proof::Certificate(tls.acceptor()?, Arc::new(clients))
         }
         Security::LoopbackOnly => {
             tracing::warn!(%address, "serving without TLS: anybody here may be any client");
-            Identities::Header
+            Proof::None
         }
     };
     let grace = limits.grace;
-    let service = FederationService::new(federation, identities, limits, meter);
+    let (ready, connections) = mpsc::channel(WAITING);
+    let accepting = accept(listener, proof, limits.connections, ready);
+    let service = FederationService::new(federation, limits, meter);
     let service = FederationServer::new(service).max_decoding_message_size(MOST_MESSAGE_BYTES);
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = server.add_service(service).serve_with_incoming_shutdown(
-        connections(listener),
+        ReceiverStream::new(connections).map(Ok::<_, Infallible>),
         // Resolves as soon as `stop` is dropped.
         async move { drop(stopped.await) },
     );
     let mut serving = std::pin::pin!(serving);
     let result = tokio::select! {
         result = &mut serving => result,
+        // It never ends.
+        () = accepting => Ok(()),
         () = shutdown => {
             drop(stop);
             tokio::time::timeout(grace, serving).await.unwrap_or(Ok(()))
         }
     };
     result.map_err(|e| ServeError::Stopped { reason: chain(&e) })
-}
-
-/// Accepted connections. A failed accept is logged and passed over: it must not end the run.
-fn connections(listener: TcpListener) -> impl Stream<Item = Result<TcpStream, Infallible>> {
-    TcpListenerStream::new(listener)
-        .then(|accepted| async {
-            match accepted {
-                Ok(connection) => {
-                    // Small answers shouldn't wait for more to send; without it they are slower.
-                    let _ = connection.set_nodelay(true);
-                    Some(connection)
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "can't accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    None
-                }
-            }
-        })
-        .filter_map(|connection| connection)
-        .map(Ok)
-}
-
-/// An error with all that caused it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

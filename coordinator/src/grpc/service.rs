@@ -17,8 +17,9 @@ use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::federation_server::Federation as FederationCalls;
 
 use super::TrafficMeter;
+use super::door::ConnectionLimits;
 use super::download;
-use super::identity::Identities;
+use super::identity::client_of;
 use super::upload::{Upload, Uploads, receive};
 
 /// What one client, or all of them, may take up.
@@ -34,6 +35,8 @@ pub struct ServiceLimits {
     pub calls_per_connection: u32,
     /// How long calls under way may go on when the server stops.
     pub grace: Duration,
+    /// How many connections there may be.
+    pub connections: ConnectionLimits,
 }
 
 impl Default for ServiceLimits {
@@ -45,6 +48,7 @@ impl Default for ServiceLimits {
             waiting_calls: 256,
             calls_per_connection: 8,
             grace: Duration::from_secs(5),
+            connections: ConnectionLimits::for_clients(64),
         }
     }
 }
@@ -52,7 +56,6 @@ impl Default for ServiceLimits {
 /// The service around a federation.
 pub(super) struct FederationService {
     federation: Arc<dyn Federation>,
-    identities: Identities,
     limits: ServiceLimits,
     meter: Arc<TrafficMeter>,
     uploads: Uploads,
@@ -62,13 +65,11 @@ pub(super) struct FederationService {
 impl FederationService {
     pub(super) fn new(
         federation: Arc<dyn Federation>,
-        identities: Identities,
         limits: ServiceLimits,
         meter: Arc<TrafficMeter>,
     ) -> Self {
         Self {
             federation,
-            identities,
             meter,
             uploads: Uploads::default(),
             waiting: Arc::new(Semaphore::new(
@@ -80,7 +81,7 @@ impl FederationService {
 
     /// Who calls, and what they say.
     fn open<T: wire::Message>(&self, request: Request<T>) -> Result<(ClientId, T), Status> {
-        let client = self.identities.client_of(&request)?;
+        let client = client_of(&request)?;
         let message = request.into_inner();
         self.meter.count_received(&message);
         Ok((client, message))
@@ -189,7 +190,7 @@ impl FederationCalls for FederationService {
         &self,
         request: Request<Streaming<wire::UpdateChunk>>,
     ) -> Result<Response<wire::SubmitReply>, Status> {
-        let client = self.identities.client_of(&request)?;
+        let client = client_of(&request)?;
         let most = self.federation.update_bytes();
         let newer_begins = self.uploads.begin(client.clone());
         let upload = tokio::select! {

@@ -9,7 +9,8 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::{Ancestor, Rows, lineage};
 use umbel_privacy::disk::{AnyLedgerStorage, Disk as _, RealDisk};
-use umbel_privacy::ledger::{Ledger, LedgerPoint};
+use umbel_privacy::ledger::file::OpenError;
+use umbel_privacy::ledger::{Ledger, LedgerPoint, MemoryLedgerStorage};
 use umbel_proto::plan::{AgreedPlan, Plan};
 use umbel_proto::spending::{Spending, SpendingError};
 use umbel_proto::unprotected::Marked;
@@ -60,7 +61,36 @@ impl Books {
         path: &Path,
         naming: Naming,
     ) -> Result<Self, ConductError> {
-        let storage: AnyLedgerStorage = RealDisk.open_ledger(path)?;
+        let storage = RealDisk.open_ledger(path)?;
+        Self::over(storage, (config, path), naming)
+    }
+
+    /// The ledger as its file is now, in memory: what is spent from it is spent nowhere. There is
+    /// neither a file made nor a lock taken.
+    ///
+    /// # Errors
+    /// [`ConductError`] where it can't be used.
+    pub(crate) fn rehearse(
+        config: &RunConfig,
+        path: &Path,
+        naming: Naming,
+    ) -> Result<Self, ConductError> {
+        let bytes = match std::fs::read(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|source| OpenError::Io {
+                path: path.to_owned(),
+                source,
+            })?,
+        };
+        let storage = Box::new(MemoryLedgerStorage::with_bytes(bytes));
+        Self::over(storage, (config, path), naming)
+    }
+
+    fn over(
+        storage: AnyLedgerStorage,
+        (config, path): (&RunConfig, &Path),
+        naming: Naming,
+    ) -> Result<Self, ConductError> {
         let ledger = Ledger::open(storage).map_err(|source| ConductError::LedgerDamaged {
             path: path.to_owned(),
             source,

@@ -21,7 +21,7 @@
 
 pub mod absence;
 mod background;
-mod books;
+pub(crate) mod books;
 mod charges;
 pub mod clock;
 mod cohort;

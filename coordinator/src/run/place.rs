@@ -307,7 +307,7 @@ fn is_certified(folder: &Path) -> bool {
 }
 
 /// The folders of runs of this name, or of one that begins like it, that have a journal.
-fn folders_of(config: &RunConfig) -> Result<Vec<PathBuf>, PlaceError> {
+pub(crate) fn folders_of(config: &RunConfig) -> Result<Vec<PathBuf>, PlaceError> {
     let out = &config.run.out;
     let failed = |source| PlaceError::Out {
         path: out.clone(),

@@ -1,6 +1,6 @@
 //! A run over the network: the service in the background, the driver in front.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use umbel_model::data::{DataError, LabelSet};
 use umbel_privacy::certificate::key_file;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
+use umbel_proto::plan::Plan;
 
-use crate::config::{self, ConfigError, RunConfig};
+use crate::config::{self, ConfigError, RunConfig, ServeSection};
 use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
@@ -23,6 +24,9 @@ use crate::run::clock::{Clock, SystemClock};
 use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
 use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
 use crate::run::prepare::{PrepareError, prepare};
+use crate::startup::certificates::{self, NotGood, Watch};
+use crate::startup::connections;
+use crate::startup::disk::{self, TooLittle};
 use crate::store::Spool;
 
 /// What `umbel-coordinator serve` was asked for.
@@ -57,6 +61,15 @@ pub enum ServeRunError {
     /// The service can't be offered.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A certificate isn't good today.
+    #[error(transparent)]
+    Certificate(#[from] NotGood),
+    /// The run doesn't fit onto the disk.
+    #[error(transparent)]
+    Disk(#[from] TooLittle),
+    /// Nobody knows how much room there is.
+    #[error("how much room is on the disk isn't known: {0}; check run.out and privacy.ledger")]
+    Room(std::io::Error),
     /// The run's folder and journal.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -72,9 +85,10 @@ impl ServeRunError {
     /// The exit code that tells this kind of failure.
     pub fn exit_kind(&self) -> ExitKind {
         match self {
-            Self::Config(_) | Self::Labels(_) => ExitKind::Configuration,
+            Self::Config(_) | Self::Labels(_) | Self::Certificate(_) => ExitKind::Configuration,
             Self::Prepare(error) => error.exit_kind(),
-            Self::Serve(_) => ExitKind::Network,
+            Self::Serve(error) => error.exit_kind(),
+            Self::Disk(_) | Self::Room(_) => ExitKind::RunFailed,
             Self::Place(error) if error.is_configuration() => ExitKind::Configuration,
             Self::Place(_) => ExitKind::RunFailed,
             Self::Conduct(error) => error.exit_kind(),
@@ -92,17 +106,21 @@ const FAREWELL: Duration = Duration::from_secs(30);
 /// [`ServeRunError`]. The run's ending, whatever it is, is no error.
 pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     let config = config::load(&options.config, &options.overrides, options.seed)?.config;
-    let section = config.serve.clone().ok_or_else(|| {
-        wrong(
-            "serve",
-            "is missing; over the network the coordinator needs [serve] listen",
-        )
-    })?;
-    if config.data.labels.is_empty() {
-        let reason = "is missing; over the network it must be given, since sites don't tell theirs";
-        return Err(wrong("data.labels", reason).into());
-    }
+    let section = network_section(&config)?;
+    let clock = SystemClock::new();
     let security = security(&config)?;
+    let mut dated = Vec::new();
+    if let Security::MutualTls { tls, .. } = &security {
+        tls.check()?;
+        dated = tls.dates()?;
+        certificates::check(&dated, clock.unix_seconds())?;
+    }
+    let mut watch = Watch::new(dated);
+    watch.say(clock.unix_seconds());
+    let limits = ServiceLimits {
+        connections: connections::limits(&config, &section)?,
+        ..ServiceLimits::default()
+    };
     let connections = vec![match &security {
         Security::MutualTls { .. } => {
             "Every connection used TLS with certificates on both sides.".to_owned()
@@ -111,19 +129,20 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
             "Connections were not encrypted and stayed on one machine.".to_owned()
         }
     }];
-    let clock = SystemClock::new();
     let prepared = prepare(
         &config,
         LabelSet::new(config.data.labels.clone())?,
         &options.device,
         patience(&config),
     )?;
-    let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
-    let ledger = config.privacy.ledger.clone();
-    let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
-    let signing_key = config.run.signing_key.clone();
-    let signing_key = signing_key.unwrap_or_else(|| beside.join(key_file::DEFAULT_NAME));
+    let (ledger, signing_key) = own_files(&config, &options.config);
     let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
+    let room = room(&config, &prepared.plan, &ledger);
+    // A run that was cut off has most of what it needs, and may be what fills the disk.
+    match (room, &unfinished) {
+        (Err(error), Some(_)) => tracing::warn!("{error}"),
+        (room, _) => room?,
+    }
     let opened = Opened::new(
         (&config, &prepared),
         ledger,
@@ -131,6 +150,9 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         (Sites::Lasting, Naming::new(options.new_data_set)),
         unfinished.as_ref(),
     )?;
+    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
+    // An address that is taken leaves no folder behind.
+    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     let place = match unfinished {
         Some(unfinished) => Place::again(unfinished)?,
         None => Place::make(
@@ -142,19 +164,18 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     };
     let lobby = Arc::clone(&prepared.lobby);
     let meter = Arc::new(TrafficMeter::default());
-    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
-    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
     }
     runtime.spawn(heed_signals(Arc::clone(&lobby)));
+    runtime.spawn(watch.keep(clock));
     let (stop, stopped) = oneshot::channel::<()>();
     let federation: Arc<dyn Federation> = lobby.clone();
     let service = runtime.spawn(grpc::serve(
         federation,
         security,
         listener,
-        ServiceLimits::default(),
+        limits,
         Arc::clone(&meter),
         async move { drop(stopped.await) },
     ));
@@ -191,6 +212,24 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         tracing::error!("the service ended early: {error}");
     }
     Ok(report?)
+}
+
+/// `[serve]` of a configuration that has all that a run over the network needs.
+///
+/// # Errors
+/// [`ConfigError`] for a key that is missing.
+pub fn network_section(config: &RunConfig) -> Result<ServeSection, ConfigError> {
+    let section = config.serve.clone().ok_or_else(|| {
+        wrong(
+            "serve",
+            "is missing; over the network the coordinator needs [serve] listen",
+        )
+    })?;
+    if config.data.labels.is_empty() {
+        let reason = "is missing; over the network it must be given, since sites don't tell theirs";
+        return Err(wrong("data.labels", reason));
+    }
+    Ok(section)
 }
 
 /// At the first signal the run stops as soon as no result is in hand; at the second, at once.
@@ -273,6 +312,26 @@ fn patience(config: &RunConfig) -> Patience {
     }
 }
 
+/// Where the coordinator's ledger and its signing key are, by a configuration in `file`.
+pub fn own_files(config: &RunConfig, file: &Path) -> (PathBuf, PathBuf) {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    let at = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| beside.join(name));
+    (
+        at(&config.privacy.ledger, "ledger.jsonl"),
+        at(&config.run.signing_key, key_file::DEFAULT_NAME),
+    )
+}
+
+/// Makes sure that a run fits onto the disk.
+fn room(config: &RunConfig, plan: &Plan, ledger: &Path) -> Result<(), ServeRunError> {
+    let rooms = disk::rooms(config, plan, ledger).map_err(ServeRunError::Room)?;
+    disk::check(&rooms)?;
+    for room in rooms.iter().filter(|room| room.is_tight()) {
+        tracing::warn!("{room}: little more than the run needs");
+    }
+    Ok(())
+}
+
 fn wrong(key: &str, reason: &str) -> ConfigError {
     ConfigError::Check {
         key: key.into(),
@@ -280,7 +339,11 @@ fn wrong(key: &str, reason: &str) -> ConfigError {
     }
 }
 
-fn security(config: &RunConfig) -> Result<Security, ServeRunError> {
+/// Who may call, by the certificates that `[serve]` and `[[clients]]` name.
+///
+/// # Errors
+/// [`ServeRunError`] for a client without a fingerprint, and for files that can't be used.
+pub fn security(config: &RunConfig) -> Result<Security, ServeRunError> {
     let Some(section) = config.serve.as_ref().filter(|section| section.tls) else {
         return Ok(Security::LoopbackOnly);
     };

@@ -82,6 +82,14 @@ impl Model {
         self.tokenizer.encode(text)
     }
 
+    /// Whether a text has more tokens than are read.
+    ///
+    /// # Errors
+    /// [`ModelError::Tokenizer`] where it can't be encoded.
+    pub fn cuts(&self, text: &str) -> Result<bool, ModelError> {
+        self.tokenizer.cuts(text)
+    }
+
     /// The trained parameters, flat, in layout order.
     pub fn parameters(&self) -> Vec<f32> {
         let mut flat = Vec::with_capacity(self.layout.len());

@@ -78,7 +78,11 @@ pub fn load_or_make(path: &Path) -> Result<SigningKey, SigningKeyError> {
     Ok(key)
 }
 
-fn load(path: &Path) -> Result<Option<SigningKey>, SigningKeyError> {
+/// Reads the key at `path`; `None` where there is none. Nothing is made.
+///
+/// # Errors
+/// [`SigningKeyError`] where it can't be read, isn't a key, or others may read it.
+pub fn load(path: &Path) -> Result<Option<SigningKey>, SigningKeyError> {
     let mut file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed(path))?,

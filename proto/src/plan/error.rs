@@ -5,6 +5,10 @@ use umbel_privacy::combination::InvalidCombination;
 use umbel_privacy::rounded_gaussian::InvalidStandardDeviation;
 
 use super::LEAST_NOISE_MULTIPLIER;
+use crate::printable::printable;
+
+/// Characters of what JSON's reader said of a plan that are kept: it quotes the plan.
+const LONGEST_QUOTE: usize = 500;
 
 /// Why a plan can't be followed. Each kind knows the key of the configuration that it is about
 /// ([`PlanError::key`]).
@@ -55,6 +59,10 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    pub(super) fn unreadable(error: serde_json::Error) -> Self {
+        Self::Unreadable(printable(&error.to_string(), LONGEST_QUOTE))
+    }
+
     /// The key of the run's configuration that has to change.
     pub fn key(&self) -> &'static str {
         match self {

@@ -72,8 +72,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] for anything that isn't a plan that can be followed.
     pub fn from_json(bytes: &[u8]) -> Result<Self, PlanError> {
-        let written: WrittenPlan =
-            serde_json::from_slice(bytes).map_err(|e| PlanError::Unreadable(e.to_string()))?;
+        let written: WrittenPlan = serde_json::from_slice(bytes).map_err(PlanError::unreadable)?;
         Self::try_from(written)
     }
 

@@ -14,6 +14,12 @@ use crate::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
     Results, Task, Update, Welcome,
 };
+use crate::printable::printable;
+
+/// Characters of a sentence from the other side that are kept.
+const LONGEST_REASON: usize = 4096;
+/// Characters of a file's name, at most.
+const LONGEST_FILE_NAME: usize = 128;
 
 /// A message that breaks the rules of `umbel.proto`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +106,7 @@ impl TryFrom<wire::JoinRequest> for Hello {
         };
         Ok(Self {
             protocol: request.protocol,
-            software: request.software,
+            software: printable(&request.software, usize::MAX),
             labels: request.labels,
             ledger,
             instance: Instance(request.instance),
@@ -278,9 +284,10 @@ impl TryFrom<wire::ModelFile> for ModelFile {
     fn try_from(file: wire::ModelFile) -> Result<Self, WireError> {
         // A client stores files under these names, so none may lead out of its folder.
         let ordinary = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let length = (1..=128).contains(&file.name.len());
+        let length = (1..=LONGEST_FILE_NAME).contains(&file.name.len());
         if !length || file.name.starts_with('.') || !file.name.chars().all(ordinary) {
-            return Err(WireError::FileName { name: file.name });
+            let name = printable(&file.name, LONGEST_FILE_NAME);
+            return Err(WireError::FileName { name });
         }
         Ok(Self {
             name: file.name,
@@ -356,7 +363,7 @@ impl TryFrom<wire::Finished> for Ending {
                 rounds: ending.rounds,
             }),
             Some(Wire::Failed(ending)) => Ok(Self::Failed {
-                reason: ending.reason,
+                reason: printable(&ending.reason, LONGEST_REASON),
             }),
             Some(Wire::Diverged(ending)) => Ok(Self::Diverged {
                 round: round(ending.round, "Diverged.round")?,
@@ -391,7 +398,7 @@ impl TryFrom<wire::SubmitReply> for Receipt {
             Some(Outcome::Accepted(_)) => Ok(Self::Accepted),
             Some(Outcome::Duplicate(_)) => Ok(Self::Duplicate),
             Some(Outcome::Refused(refused)) => Ok(Self::Refused {
-                reason: refused.reason,
+                reason: printable(&refused.reason, LONGEST_REASON),
             }),
         }
     }
