@@ -17,6 +17,7 @@ use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{
     ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport, RetryPolicy,
 };
+use umbel_client::model_cache::{Cached, ModelCache};
 use umbel_client::participate::{ClientError, Progress, participate};
 use umbel_client::signals::on_stop;
 use umbel_client::site::SiteSettings;
@@ -72,7 +73,9 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
     if let ClientIdentity::Certificate { tls, .. } = &identity {
         watch_certificate(tls).map_err(configuration)?;
     }
-    let mut transport = connect(&config, &identity, RetryPolicy::default()).map_err(failed)?;
+    let transport = connect(&config, &identity, RetryPolicy::default()).map_err(failed)?;
+    let cache = ModelCache::new(config.cache.folder.clone(), config.cache.size.as_u64());
+    let mut transport = Cached::new(transport, cache);
     let goodbye = connect(&config, &identity, RetryPolicy::default()).map_err(failed)?;
     if let Err(error) = on_stop(move || leave(goodbye)) {
         tracing::warn!("signals can't be heeded: {error}");
