@@ -40,6 +40,40 @@ pub struct ClientConfig {
     /// What the site takes home.
     #[serde(default)]
     pub results: ResultsSection,
+    /// Base models that were fetched before.
+    #[serde(default)]
+    pub cache: CacheSection,
+}
+
+/// `[cache]`: base models that were fetched before, so that a client which is started again needn't
+/// fetch them again. A file is used only if it still has its SHA-256.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSection {
+    /// The folder. It is made if there is none.
+    #[serde(default = "cache_folder")]
+    pub folder: PathBuf,
+    /// What it may hold, such as `"8GiB"`; the files that weren't used for longest go first. `"0B"`
+    /// keeps nothing.
+    #[serde(default = "cache_size")]
+    #[schemars(with = "String")]
+    pub size: ByteSize,
+}
+
+impl Default for CacheSection {
+    fn default() -> Self {
+        Self {
+            folder: cache_folder(),
+            size: cache_size(),
+        }
+    }
+}
+
+fn cache_folder() -> PathBuf {
+    "base-models".into()
+}
+fn cache_size() -> ByteSize {
+    ByteSize::gib(8)
 }
 
 /// `[tls]`
@@ -288,6 +322,7 @@ impl ClientConfig {
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = |path: &mut PathBuf| *path = folder.join(&*path);
         at(&mut config.data.path);
+        at(&mut config.cache.folder);
         at(&mut config.policy.ledger);
         at(&mut config.policy.signing_key);
         at(&mut config.results.folder);

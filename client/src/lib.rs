@@ -13,6 +13,7 @@
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
 //! | [`check`] | whether the site could take part, without taking part |
+//! | [`model_cache`] | base models that were fetched before |
 //! | [`signals`] | being asked to stop |
 //! | [`command_line`] | what `umbel-client` can be asked to do |
 
@@ -24,6 +25,7 @@ pub mod compute;
 pub mod config;
 mod draws;
 pub mod grpc;
+pub mod model_cache;
 pub mod outbox;
 pub mod part;
 pub mod participate;

@@ -18,6 +18,7 @@ use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{
     ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport, RetryPolicy,
 };
+use umbel_client::model_cache::{Cached, ModelCache};
 use umbel_client::participate::{ClientError, Progress, participate};
 use umbel_client::results::ResultsPlace;
 use umbel_client::signals::on_stop;
@@ -76,8 +77,10 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         watch_certificate(tls).map_err(configuration)?;
     }
     let instance = Instance(rand::rng().random());
-    let mut transport =
+    let transport =
         connect(&config, &identity, (instance, RetryPolicy::default())).map_err(failed)?;
+    let cache = ModelCache::new(config.cache.folder.clone(), config.cache.size.as_u64());
+    let mut transport = Cached::new(transport, cache);
     let goodbye =
         connect(&config, &identity, (instance, RetryPolicy::default())).map_err(failed)?;
     if let Err(error) = on_stop(move || leave(goodbye)) {

@@ -10,12 +10,12 @@ use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
-use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::message::{BlobDigest, Hello, Instance, Receipt, Results, Task, Update, Welcome};
 
 use crate::transport::{Transport, TransportError};
 
@@ -120,15 +120,15 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 /// A way to the coordinator that looks into the cache before it fetches a base model's file.
 pub struct Cached<T> {
     inner: T,
-    cache: Option<ModelCache>,
+    cache: ModelCache,
     /// The base model's files, as far as they were announced on joining: parameters of rounds
     /// aren't kept.
     files: BTreeSet<BlobDigest>,
 }
 
 impl<T> Cached<T> {
-    /// With a cache or, for `None`, without.
-    pub fn new(inner: T, cache: Option<ModelCache>) -> Self {
+    /// Looks into this cache.
+    pub fn new(inner: T, cache: ModelCache) -> Self {
         Self {
             inner,
             cache,
@@ -153,14 +153,14 @@ impl<T: Transport> Transport for Cached<T> {
     }
 
     fn blob(&mut self, digest: &BlobDigest) -> Result<Arc<[u8]>, TransportError> {
-        let cache = self.cache.as_ref().filter(|_| self.files.contains(digest));
-        if let Some(bytes) = cache.and_then(|cache| cache.get(digest)) {
+        if !self.files.contains(digest) {
+            return self.inner.blob(digest);
+        }
+        if let Some(bytes) = self.cache.get(digest) {
             return Ok(bytes.into());
         }
         let bytes = self.inner.blob(digest)?;
-        if let Some(cache) = cache {
-            cache.keep(digest, &bytes);
-        }
+        self.cache.keep(digest, &bytes);
         Ok(bytes)
     }
 
@@ -246,7 +246,9 @@ mod tests {
         // The first is the older one, until it is used.
         assert!(cache.get(&all[0].0).is_some());
         cache.keep(&all[2].0, &all[2].1);
-        let found = all.each_ref().map(|(digest, _)| cache.get(digest).is_some());
+        let found = all
+            .each_ref()
+            .map(|(digest, _)| cache.get(digest).is_some());
         assert_eq!(found, [true, false, true]);
         // One that is larger than all room pushes nobody out.
         let (digest, bytes) = file(4, 251);

@@ -4,6 +4,7 @@
 
 mod another_base_model;
 mod broken_network;
+mod cached_model;
 mod conversation;
 mod coordinator;
 mod http_proxy;
