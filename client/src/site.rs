@@ -25,6 +25,7 @@ use umbel_proto::plan::{AgreedPlan, Plan};
 use crate::compute::ComputeSlots;
 use crate::policy::SitePolicy;
 use crate::site_ledger::{LedgerPlace, SiteLedger, SiteLedgerError};
+use crate::site_report::SiteReport;
 use crate::training;
 use crate::unprotected::UnprotectedMark;
 
@@ -162,7 +163,8 @@ impl Site {
         if let Some(memory) = settings.memory {
             batch = batch.within(memory, &model)?;
         }
-        let texts = read_texts(&settings, &plan)?;
+        let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
+        let texts = read_texts(&settings, &plan, &labels)?;
         let units = match &plan.protection {
             Some(protection) if protection.unit == PrivacyUnit::Group => {
                 texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
@@ -176,7 +178,13 @@ impl Site {
                 plan.local.max_units
             )));
         }
-        let examples = tokenise(&texts, &model)?;
+        let (examples, lengths) = tokenise(&texts, &model)?;
+        let table = settings.table.clone();
+        let report = SiteReport::new(table, &texts, &labels, units.len(), lengths);
+        tracing::info!(site = %settings.name, "{report}");
+        for warning in report.warnings(&plan) {
+            tracing::warn!(site = %settings.name, "{warning}");
+        }
         let mark = UnprotectedMark::open(&settings.ledger, &plan)?;
         let ledger = SiteLedger::open(
             settings.ledger,
@@ -278,15 +286,18 @@ impl Site {
     }
 }
 
-fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, SiteError> {
+fn read_texts(
+    settings: &SiteSettings,
+    plan: &Plan,
+    labels: &LabelSet,
+) -> Result<LabelledTexts, SiteError> {
     let mut table = read_table(&settings.table, &settings.schema)?;
     if plan.local.clean {
         let (cleaned, report) = clean(table);
         tracing::info!(site = %settings.name, "{report}");
         table = cleaned;
     }
-    let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
-    Ok(LabelledTexts::from_table(&table, &labels)?)
+    Ok(LabelledTexts::from_table(&table, labels)?)
 }
 
 fn open_model(

@@ -116,6 +116,9 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         LabelSet::new(config.data.labels.clone())?,
         &options.device,
     )?;
+    for note in &prepared.notes {
+        tracing::warn!("{note}");
+    }
     let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
     let ledger = config.privacy.ledger.clone();
     let ledger = ledger.unwrap_or_else(|| beside.join("ledger.jsonl"));
