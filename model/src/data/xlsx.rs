@@ -51,34 +51,20 @@ fn damaged(file: &Path, problem: impl ToString) -> DataError {
 /// Refuses archives that aren't workbooks, and those that unpack to more than there is room for.
 fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result<(), DataError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(file, e))?;
-    let is_workbook = archive.file_names().any(|name| {
-        let name = name.to_ascii_lowercase();
-        name.ends_with("workbook.xml")
-    });
-    if !is_workbook {
-        let sheet = archive.file_names().any(|name| name == "content.xml");
-        let binary = archive.file_names().any(|name| name.ends_with("workbook.bin"));
+    let names: Vec<String> = archive
+        .file_names()
+        .filter_map(|name| Some(name.ok()?.to_ascii_lowercase()))
+        .collect();
+    if !names.iter().any(|name| name.ends_with("workbook.xml")) {
         return Err(DataError::Unread {
             file: file.to_owned(),
-            found: match (sheet, binary) {
-                (true, _) => Unread {
-                    what: "an OpenDocument file (.ods)",
-                    remedy: "save it as .xlsx, or as CSV in UTF-8",
-                },
-                (_, true) => Unread {
-                    what: "a binary workbook (.xlsb)",
-                    remedy: "save it as .xlsx, or as CSV UTF-8",
-                },
-                _ => Unread {
-                    what: "a zip archive",
-                    remedy: "unpack it, or compress the table with gzip or zstd",
-                },
-            },
+            found: other_archive(&names),
         });
     }
     for i in 0..archive.len() {
         let part = archive.by_index(i).map_err(|e| damaged(file, e))?;
-        let strings = part.name().to_ascii_lowercase().ends_with("sharedstrings.xml");
+        let name = part.name().unwrap_or_default().to_ascii_lowercase();
+        let strings = name.ends_with("sharedstrings.xml");
         let mut content = Vec::new();
         part.take(room.left().saturating_add(1))
             .read_to_end(&mut content)
@@ -89,6 +75,27 @@ fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result<(), DataEr
         }
     }
     Ok(())
+}
+
+/// What an archive is that holds no workbook.
+fn other_archive(names: &[String]) -> Unread {
+    let holds = |part: &str| names.iter().any(|name| name.ends_with(part));
+    if names.iter().any(|name| name == "content.xml") {
+        Unread {
+            what: "an OpenDocument file (.ods)",
+            remedy: "save it as .xlsx, or as CSV in UTF-8",
+        }
+    } else if holds("workbook.bin") {
+        Unread {
+            what: "a binary workbook (.xlsb)",
+            remedy: "save it as .xlsx, or as CSV UTF-8",
+        }
+    } else {
+        Unread {
+            what: "a zip archive",
+            remedy: "unpack it, or compress the table with gzip or zstd",
+        }
+    }
 }
 
 /// Whether a part announces more strings than it has bytes: room for them is made in advance.

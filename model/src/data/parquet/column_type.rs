@@ -39,25 +39,24 @@ impl ColumnType {
         asked: Asked,
     ) -> Result<Self, DataError> {
         let kind = Self::meant(leaf);
-        let fits = match kind {
+        let fits = match &kind {
             Ok(Self::Text | Self::Uuid) => true,
             Ok(Self::Whole { .. } | Self::Float) => setting != Setting::Text,
             Ok(Self::Truth | Self::Decimal { .. }) => setting == Setting::Label,
             Err(_) => false,
         };
-        if let (Ok(kind), true) = (kind, fits) {
-            return Ok(kind);
-        }
+        let found = match kind {
+            Ok(kind) if fits => return Ok(kind),
+            Err(name) => format!("of type {name}"),
+            Ok(Self::Decimal { .. }) => "of type DECIMAL".into(),
+            Ok(_) => format!("of type {}", leaf.physical_type()),
+        };
         Err(DataError::ColumnType {
             file: path.to_owned(),
             setting,
             asked,
             column: column.to_owned(),
-            found: match kind {
-                Err(name) => format!("of type {name}"),
-                Ok(Self::Decimal { .. }) => "of type DECIMAL".into(),
-                Ok(_) => format!("of type {}", leaf.physical_type()),
-            },
+            found,
             expected: expected(setting),
         })
     }
