@@ -92,11 +92,6 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Where the next record begins.
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
     /// Whether lines end in CR alone.
     pub(super) fn end_in_returns(&self) -> bool {
         self.ends == LineEnds::Return
