@@ -54,15 +54,15 @@ pub enum SiteLedgerError {
     Round(#[from] RoundRefusal),
     /// The budget doesn't hold all of the plan.
     #[error(
-        "this site's budget doesn't hold all {rounds} rounds of the plan, so it takes no part, and \
-         nobody has paid yet: {reason}. Ask for fewer rounds, or for a run with a smaller \
+        "this site's budget doesn't hold all {rounds} rounds of the plan: {reason}. So it takes no \
+         part, and nothing was charged. Ask for fewer rounds, or for a run with a smaller \
          privacy.epsilon"
     )]
     PlanTooDear {
         /// Rounds of the plan.
         rounds: u32,
-        /// What the ledger says.
-        reason: Box<SpendingError>,
+        /// What is spent, and what would be.
+        reason: String,
     },
     /// The budget doesn't allow it, or it can't be written.
     #[error("this site's ledger: {0}")]
@@ -346,7 +346,13 @@ impl Account {
             Ok(()) => Ok(()),
             Err(refusal) if refusal.is_exhausted() => Err(SiteLedgerError::PlanTooDear {
                 rounds,
-                reason: Box::new(refusal),
+                reason: match refusal {
+                    SpendingError::Exhausted(e) => format!(
+                        "{} of {} is spent, and with all of them it would be {}",
+                        e.spent, e.budget, e.next_epsilon
+                    ),
+                    other => other.to_string(),
+                },
             }),
             Err(other) => Err(Box::new(other).into()),
         }

@@ -183,6 +183,8 @@ impl Operator<'_, '_> {
             .and_then(|task| end_of(&self.ends.coordinators, task))
         {
             None => {}
+            // It ended after its last round, and before everybody had heard of that.
+            Some(End::Of(_)) if !self.world.has_coordinator() => self.start_coordinator(),
             Some(End::Of(outcome)) => over = Some(outcome),
             Some(End::Failed(why)) => return Err(format!("the coordinator gave up: {why}")),
             Some(End::Died) if self.world.scheduler.chance(per_mille) => self.start_coordinator(),

@@ -99,6 +99,7 @@ fn a_seed_decides_everything() {
     for seed in 0..12 {
         let faults = Faults::drawn(seed, CLIENTS.len());
         let once = survives(seed, &faults, &references);
+        assert!(once.is_ok(), "seed {seed}: {once:?}");
         assert_eq!(once, survives(seed, &faults, &references), "seed {seed}");
     }
 }

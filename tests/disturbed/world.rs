@@ -73,6 +73,13 @@ impl World {
         self.lock().coordinator = process;
     }
 
+    /// Whether there is a coordinator's process that answers.
+    pub fn has_coordinator(&self) -> bool {
+        let inner = self.lock();
+        let process = inner.coordinator.as_ref();
+        process.is_some_and(|(_, power)| !power.is_out())
+    }
+
     /// The coordinator, if this client reaches it.
     pub fn reach(&self, client: &ClientId) -> Option<Arc<Lobby>> {
         let now = self.scheduler.now();

@@ -86,18 +86,22 @@ impl SeenLedgers {
         if self.get(owner) == Some(point) {
             return Ok(());
         }
-        self.points.insert(owner.to_owned(), point);
-        self.write().map_err(|source| SeenError::Io {
+        // Only what is on the disk counts as remembered, so that a later try writes it again.
+        let mut points = self.points.clone();
+        points.insert(owner.to_owned(), point);
+        self.write(&points).map_err(|source| SeenError::Io {
             path: self.path.clone(),
             source,
-        })
+        })?;
+        self.points = points;
+        Ok(())
     }
 
     /// Replaces the file as a whole or not at all.
-    fn write(&self) -> io::Result<()> {
+    fn write(&self, points: &BTreeMap<String, LedgerPoint>) -> io::Result<()> {
         let unfinished = self.path.with_extension("seen.unfinished");
         self.disk.replace(&self.path, &unfinished, &|out| {
-            serde_json::to_writer_pretty(&mut *out, &self.points)?;
+            serde_json::to_writer_pretty(&mut *out, points)?;
             out.write_all(b"\n")
         })
     }

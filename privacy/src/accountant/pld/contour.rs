@@ -13,6 +13,7 @@
 use std::f64::consts::PI;
 
 use super::Interval;
+use super::aliases::{RightAlias, ln_chernoff, period};
 use super::closed::Closed;
 use super::decay::Decay;
 use super::mechanism::Total;
@@ -20,11 +21,6 @@ use super::mixture::TiltedMixture;
 use super::saddle::Saddle;
 use super::sampled_gaussian::SampledGaussian;
 use super::tilted::TiltedLaw;
-
-/// Points of the trapezoidal rule, at most, times nodes of each law: a few milliseconds, and a
-/// tenth of a second.
-pub(super) const LITTLE_WORK: f64 = 4e6;
-pub(super) const MUCH_WORK: f64 = 6e7;
 
 /// Nodes of a law that take as long as one closed form.
 const CLOSED_WORK: f64 = 40.0;
@@ -37,9 +33,6 @@ const GOOD_TAIL: f64 = 1e-9;
 
 /// The same where more points would take too long.
 const PASSABLE_TAIL: f64 = 1e-5;
-
-/// ln of the relative error in δ that aliases may make.
-const LN_ALIAS: f64 = -25.0;
 
 /// A certified interval for the epsilon at which δ(ε) of `total` is exp(`ln_delta`), or
 /// None where its mechanisms aren't all Gaussian or the integrand falls too slowly.
@@ -91,12 +84,6 @@ pub(super) fn is_below(total: &Total, epsilon: f64, ln_delta: f64) -> bool {
     false
 }
 
-/// ln of the largest (1 - e^{-t}) e^{-θt} over t > 0, with which Chernoff's inequality gives
-/// ln δ(ε) <= this + K(θ) - θ ε.
-pub(super) fn ln_chernoff(theta: f64) -> f64 {
-    -theta * (1.0 / theta).ln_1p() - theta.ln_1p()
-}
-
 /// What the contour knows, with counts.
 #[derive(Default)]
 pub(super) struct Parts {
@@ -110,6 +97,39 @@ pub(super) struct Composition<'a> {
     pub(super) laws: Vec<(Components, f64)>,
     closed: Vec<(Closed, f64)>,
     pub(super) mu_squared: f64,
+}
+
+impl Composition<'_> {
+    /// The laws with their counts, tilted by e^{θL}, for frequencies up to `frequency`.
+    fn tilted(&self, theta: f64, frequency: f64) -> Option<Vec<(TiltedMixture, f64)>> {
+        let laws = self.laws.iter();
+        laws.map(|(law, times)| {
+            let tilted = TiltedMixture::new(law, |law| TiltedLaw::new(law, theta, frequency))?;
+            Some((tilted, *times))
+        })
+        .collect()
+    }
+
+    /// ln of the size of the product of all φ at one frequency, about.
+    fn ln_size(&self, laws: &[(TiltedMixture, f64)], theta: f64, frequency: f64) -> f64 {
+        let ln = |values: &mut dyn Iterator<Item = (f64, f64)>, times: f64| {
+            values
+                .map(|(re, im)| times * re.hypot(im).ln())
+                .sum::<f64>()
+        };
+        let sampled = laws.iter().map(|(law, times)| {
+            let values = law.characteristic(frequency, 1);
+            ln(&mut values.into_iter(), *times)
+        });
+        let closed = self.closed.iter().map(|(closed, times)| {
+            let mean = closed.cumulants(theta).mean;
+            ln(
+                &mut closed.characteristic(theta, mean, frequency, 1),
+                *times,
+            )
+        });
+        sampled.sum::<f64>() + closed.sum::<f64>() - self.mu_squared * frequency * frequency / 2.0
+    }
 }
 
 /// A mixture of sampled Gaussians, with their probabilities.
@@ -132,13 +152,6 @@ struct Contour {
     right_alias: RightAlias,
 }
 
-/// The aliases at ε + mW, m >= 1, sum up to at most exp(`log` - `theta` ε).
-#[derive(Clone, Copy)]
-struct RightAlias {
-    theta: f64,
-    log: f64,
-}
-
 impl Contour {
     fn new(
         composition: &Composition,
@@ -146,8 +159,11 @@ impl Contour {
         ln_delta: f64,
         most_work: f64,
     ) -> Option<Self> {
-        let (period, right_alias) = period(composition, &saddle, ln_delta)?;
+        let (period, right_alias) = period(composition.total, &saddle, ln_delta)?;
         let spacing = 2.0 * PI / period;
+        if is_hopeless(composition, &saddle, spacing, most_work) {
+            return None;
+        }
         let decay = Decay::of(composition, saddle.theta)?;
         let mut frequency = (80.0 / saddle.curvature).sqrt().max(8.0 * spacing);
         loop {
@@ -180,16 +196,16 @@ impl Contour {
     ) -> Option<Option<Self>> {
         let theta = saddle.theta;
         let count = (frequency / spacing).ceil();
-        let mut laws = Vec::with_capacity(composition.laws.len());
-        let mut work = 0.0;
-        for (law, times) in &composition.laws {
-            let tilted = TiltedMixture::new(law, |law| TiltedLaw::new(law, theta, frequency))?;
-            work += count * tilted.nodes() as f64;
-            laws.push((tilted, *times));
-        }
-        work += count * CLOSED_WORK * composition.closed.len() as f64;
+        let laws = composition.tilted(theta, frequency)?;
+        let nodes = laws.iter().map(|(law, _)| law.nodes() as f64).sum::<f64>();
+        let work = count * (nodes + CLOSED_WORK * composition.closed.len() as f64);
         if work > most_work {
             return None;
+        }
+        // A look at the last point before all of them.
+        let last = composition.ln_size(&laws, theta, count * spacing);
+        if last > LN_LAST && work < most_work / 4.0 {
+            return Some(None);
         }
         let count = count as usize;
         // (ln |φ|, arg φ) of the product, and the most that |φ|'s errors can add.
@@ -229,10 +245,6 @@ impl Contour {
             error += 2.0 * magnitude * (growth.exp_m1() + 8.0 * f64::EPSILON * (1.0 + angle.abs()));
         }
         let scale = sum_at(&points, 0.0, spacing).abs();
-        let last = product.last().map_or(f64::NEG_INFINITY, |last| last.0);
-        if last > LN_LAST && work < most_work / 4.0 {
-            return Some(None);
-        }
         let end = (count as f64 + 1.0) * spacing;
         let rest = 2.0 * decay.tail(spacing, end, 1e-12 * scale);
         if rest > GOOD_TAIL * scale && (work < most_work / 4.0 || rest > PASSABLE_TAIL * scale) {
@@ -350,33 +362,34 @@ fn sum_at(points: &[(f64, f64)], shift: f64, spacing: f64) -> f64 {
     sum
 }
 
-/// The distance W of the aliases, wide enough that they don't matter, and a bound on
-/// those on the right.
-fn period(composition: &Composition, saddle: &Saddle, ln_delta: f64) -> Option<(f64, RightAlias)> {
+/// More than this much too large, and what is left out surely is.
+const LN_HOPELESS: f64 = 3.0;
+
+/// Whether the integrand is still much too large at the last frequency that isn't too much work: a look at a few points,
+/// which saves the work on all of them, and decides nothing else.
+fn is_hopeless(
+    composition: &Composition<'_>,
+    saddle: &Saddle,
+    spacing: f64,
+    most_work: f64,
+) -> bool {
     let theta = saddle.theta;
-    let left = (-ln_delta.min(saddle.ln_delta()) - LN_ALIAS) / theta;
-    // δ(e) <= c e^{K(θ₂) - θ₂ e} for every θ₂ > 0, c = max_t (1 - e^{-t}) e^{-θ₂t}.
-    let best = [1.003, 1.01, 1.03, 1.1, 1.3, 1.6, 2.0, 2.5, 3.5, 5.0]
-        .into_iter()
-        .filter_map(|factor| {
-            let further = factor * theta;
-            let moment = composition.total.cumulants(further)?.log_moment;
-            let ln_c = ln_chernoff(further);
-            let needed = (ln_c + moment - further * saddle.epsilon - saddle.ln_delta() - LN_ALIAS)
-                / (further - theta);
-            Some((needed, further, ln_c + moment))
-        })
-        .min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let (needed, further, log) = best;
-    let period = left.max(needed);
-    // Σ_m e^{-(θ₂-θ)mW}, a little raised for rounding. The ratio itself may underflow.
-    let ratio = (-(further - theta) * period).exp();
-    let log = log - (further - theta) * period - (-ratio).ln_1p() + 1e-9;
-    (period.is_finite() && period > 0.0).then_some((
-        period,
-        RightAlias {
-            theta: further,
-            log,
-        },
-    ))
+    let work = |frequency: f64| {
+        let nodes = composition.laws.iter().flat_map(|(parts, _)| parts);
+        let nodes: f64 = nodes.map(|(_, law)| law.nodes(theta, frequency)).sum();
+        frequency / spacing * (nodes + CLOSED_WORK * composition.closed.len() as f64)
+    };
+    let mut frequency = spacing;
+    while work(2.0 * frequency) <= most_work {
+        frequency *= 2.0;
+    }
+    let Some(laws) = composition.tilted(theta, frequency) else {
+        return false;
+    };
+    let sizes = [1.0, 0.84, 0.71].map(|part| composition.ln_size(&laws, theta, part * frequency));
+    let rest = 2f64.ln() - (frequency * spacing).ln() + sizes.into_iter().fold(0.0, f64::min);
+    // The sum of all points, as if they fell like a normal density.
+    let scale =
+        0.5 * (2.0 * PI / saddle.curvature).ln() - spacing.ln() - (theta * (1.0 + theta)).ln();
+    rest > PASSABLE_TAIL.ln() + scale + LN_HOPELESS
 }

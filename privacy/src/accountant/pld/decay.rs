@@ -2,11 +2,15 @@
 //! that are left out (privacy/proofs/contour.md, "Decay").
 
 use super::contour::Composition;
+use super::coupling::Coupling;
 use super::mixture::TiltedMixture;
 use super::tilted::{Stretch, TiltedLaw};
 
 /// Bands of frequencies that the tail is bounded in.
 const MOST_BANDS: usize = 120;
+
+/// ln of what is so little that no better bound is looked for.
+const LN_NOTHING: f64 = -80.0;
 
 /// What is proven about the decay of the integrand.
 pub(super) struct Decay {
@@ -19,9 +23,23 @@ struct Decaying {
     times: f64,
     /// For each part of the mixture, its share and what bounds |φ| at high frequencies.
     stretches: Vec<(f64, Vec<Stretch>)>,
+    couplings: Vec<(f64, Coupling)>,
 }
 
 impl Decaying {
+    /// ln of a bound on |φ(u)|^n for every u in [`low`, `high`].
+    fn ln_between(&self, low: f64, high: f64) -> f64 {
+        let couplings = self.couplings.iter();
+        let coupled: f64 = couplings
+            .map(|(share, coupling)| share * coupling.bound_between(low, high))
+            .sum();
+        let mut bound = coupled;
+        if self.times * bound.ln() > LN_NOTHING {
+            bound = bound.min(self.law.bound_between(low, high));
+        }
+        (self.times * (bound + 64.0 * f64::EPSILON).ln()).min(self.ln_beyond(low))
+    }
+
     /// ln of a bound on |φ(u)|^n for every u >= `low`.
     fn ln_beyond(&self, low: f64) -> f64 {
         let bound: f64 = self
@@ -44,10 +62,12 @@ impl Decay {
             .map(|(law, times)| {
                 let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta))?;
                 let stretches = law.stretches();
+                let couplings = law.couplings();
                 Some(Decaying {
                     law,
                     times: *times,
                     stretches,
+                    couplings,
                 })
             })
             .collect::<Option<_>>()?;
@@ -65,14 +85,7 @@ impl Decay {
 
     /// ln of a bound on the product for every u in [`low`, `high`].
     fn ln_between(&self, low: f64, high: f64) -> f64 {
-        let sampled: f64 = self
-            .laws
-            .iter()
-            .map(|law| {
-                let bound = law.law.bound_between(low, high) + 64.0 * f64::EPSILON;
-                (law.times * bound.ln()).min(law.ln_beyond(low))
-            })
-            .sum();
+        let sampled: f64 = self.laws.iter().map(|law| law.ln_between(low, high)).sum();
         sampled - self.mu_squared * low * low / 2.0
     }
 

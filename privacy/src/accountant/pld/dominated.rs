@@ -5,7 +5,7 @@
 //! a small part of δ, that is a narrow interval.
 
 use super::Interval;
-use super::contour::ln_chernoff;
+use super::aliases::ln_chernoff;
 use super::mechanism::Total;
 use crate::accountant::Delta;
 

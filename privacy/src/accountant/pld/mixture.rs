@@ -1,5 +1,6 @@
 //! Mixtures of tilted laws: what is known of the parts, put together.
 
+use super::coupling::Coupling;
 use super::sampled_gaussian::SampledGaussian;
 use super::tilted::{Stretch, TiltedLaw};
 
@@ -76,6 +77,12 @@ impl TiltedMixture {
             .iter()
             .map(|(share, law)| share * law.bound_between(low, high))
             .sum()
+    }
+
+    /// Each part's share with its blocks.
+    pub(super) fn couplings(&self) -> Vec<(f64, Coupling)> {
+        let parts = self.parts.iter();
+        parts.map(|(share, law)| (*share, law.coupling())).collect()
     }
 
     /// Each part's share with its stretches.

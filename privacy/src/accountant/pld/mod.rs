@@ -5,9 +5,11 @@
 //! mechanism's from above and from below. Either is a proof, not an estimate: the truth
 //! lies between the two ends (`privacy/proofs/contour.md`, `privacy/proofs/grid.md`).
 
+mod aliases;
 mod bounded;
 mod closed;
 mod contour;
+mod coupling;
 mod decay;
 mod dominated;
 mod grid;
@@ -15,6 +17,7 @@ mod interval;
 mod mechanism;
 mod memo;
 mod mixture;
+mod one_sided;
 mod pld_accountant;
 mod rounded;
 mod saddle;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::interval::Interval;
 use super::mechanism::{Mechanism, Total};
-use super::rounded::{Towards, rounded};
 use super::sampled_gaussian::Side;
-use super::{bounded, contour, dominated, grid, memo, single};
+use super::{contour, memo, one_sided, single};
 use crate::accountant::event::MechanismEvent;
 use crate::accountant::leaf::{Leaf, flatten};
 use crate::accountant::{
@@ -30,9 +29,6 @@ const LARGEST_COUNT: u64 = 1 << 53;
 
 /// The relative width of an interval that is narrow enough.
 const NARROW: f64 = 3e-4;
-
-/// Of more distinct mechanisms the contour is preferred, whatever it takes.
-const MANY: usize = 16;
 
 /// More than the relative error of a cumulant.
 const RAISED: f64 = 1.0 + 1e-9;
@@ -100,13 +96,13 @@ impl PldAccountant {
             let total = self.total(side);
             if total.runs.is_empty() {
                 // The same from either side.
-                return one_sided(&total, delta, 0.0);
+                return one_sided::epsilon(&total, delta, 0.0);
             }
             // The second side can't matter where its epsilon is surely smaller.
             let smaller = total.largest_loss() <= interval.lower()
                 || contour::is_below(&total, interval.lower(), delta.get().ln());
             if !(interval.lower() > 0.0 && smaller) {
-                interval = interval.max(one_sided(&total, delta, interval.lower()));
+                interval = interval.max(one_sided::epsilon(&total, delta, interval.lower()));
             }
         }
         interval
@@ -260,96 +256,6 @@ fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
         }
         Leaf::FixedSize { .. } | Leaf::NonPrivate => return None,
     })
-}
-
-/// A certified epsilon of one side, which needn't be known closely where it is below `enough`.
-fn one_sided(total: &Total, delta: Delta, enough: f64) -> Interval {
-    let found = quickly(total, delta, enough);
-    if found.is_within(NARROW) || found.upper() <= enough {
-        return found;
-    }
-    let mut found = found;
-    // Of very many mechanisms it was tried already.
-    if total.runs.len() <= MANY {
-        let smooth = contour::epsilon(total, delta.get().ln(), contour::MUCH_WORK);
-        found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
-    }
-    if found.is_within(NARROW) || found.upper() <= enough {
-        return found;
-    }
-    found.and(on_grid(total, delta, enough, grid::MUCH_WORK))
-}
-
-/// A certified epsilon of one side by grids.
-fn on_grid(total: &Total, delta: Delta, enough: f64, most_work: f64) -> Interval {
-    grid::epsilon(&grid::Question {
-        runs: &total.on_grid(),
-        ln_delta: delta.get().ln(),
-        enough,
-        most_work,
-    })
-}
-
-/// The same by all but a contour with many points and fine grids.
-fn quickly(total: &Total, delta: Delta, enough: f64) -> Interval {
-    let ln_delta = delta.get().ln();
-    if total.runs.is_empty() {
-        let epsilon = gaussian::epsilon(total.mu_squared.sqrt(), delta).get();
-        // The closed form is rounded up, by less than this.
-        return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
-    }
-    if let ([(Mechanism::Sampled { q, sigma }, 1)], true) =
-        (total.runs.as_slice(), total.mu_squared == 0.0)
-        && let Some(found) = single::epsilon(*q, *sigma, total.side, delta)
-    {
-        return found;
-    }
-    if total.variation() <= delta.get() {
-        return Interval::ZERO;
-    }
-    let known = |found: Interval| found.is_within(NARROW) || found.upper() <= enough;
-    // All hold, so the truth lies in what they share.
-    let mut found = total.by_largest_loss(ln_delta);
-    if known(found) {
-        return found;
-    }
-    // Each look at a grid takes as long for every mechanism.
-    let work = if total.runs.len() > MANY {
-        contour::MUCH_WORK
-    } else {
-        contour::LITTLE_WORK
-    };
-    let smooth = contour::epsilon(total, ln_delta, work);
-    found = found.and(smooth.unwrap_or(Interval::UNKNOWN));
-    if known(found) {
-        return found;
-    }
-    found = found.and(bounded::epsilon(total, delta, &one_sided));
-    if known(found) {
-        return found;
-    }
-    found = found.and(dominated::epsilon(total, delta, enough, &one_sided));
-    if known(found) {
-        return found;
-    }
-    found = found.and(on_grid(total, delta, enough, grid::LITTLE_WORK));
-    if found.upper().is_finite() {
-        return found;
-    }
-    if total.runs.len() > MANY {
-        let by = |towards| rounded(total, towards, MANY);
-        let more = by(Towards::More).map(|more| quickly(&more, delta, enough).upper());
-        let less = by(Towards::Less).map(|less| quickly(&less, delta, enough).lower());
-        found = found.and(Interval::between(
-            less.unwrap_or(0.0),
-            more.unwrap_or(f64::INFINITY),
-        ));
-    }
-    if found.upper().is_finite() {
-        return found;
-    }
-    // Better than nothing.
-    found.and(Interval::between(0.0, dominated::at_most(total, delta)))
 }
 
 impl Accountant for PldAccountant {

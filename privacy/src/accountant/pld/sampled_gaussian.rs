@@ -140,6 +140,13 @@ impl SampledGaussian {
             .fold(0.0, f64::max)
     }
 
+    /// About how many nodes that rule has.
+    pub(super) fn nodes(&self, theta: f64, frequency: f64) -> f64 {
+        let (low, high) = self.range(theta);
+        // What matters is near two places.
+        (high - low).min(4.0 * REACH * self.sigma) / self.step(theta, frequency)
+    }
+
     /// An upper bound on the second derivative of ln(p e^{θL}) in x.
     pub(super) fn convexity(&self, theta: f64) -> f64 {
         let variance = self.sigma * self.sigma;

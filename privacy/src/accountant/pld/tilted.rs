@@ -7,6 +7,7 @@
 
 use std::f64::consts::PI;
 
+use super::coupling::Coupling;
 use super::sampled_gaussian::SampledGaussian;
 use super::turns::{LANES, Turns};
 
@@ -128,7 +129,15 @@ impl TiltedLaw {
         let mut weights: Vec<f64> = logs
             .get(start..end)?
             .iter()
-            .map(|log| (log - largest).exp())
+            .map(|log| {
+                let log = log - largest;
+                // Far below what matters exponentials take long.
+                if log > 2.0 * NEGLIGIBLE.ln() {
+                    log.exp()
+                } else {
+                    0.0
+                }
+            })
             .collect();
         let sum: f64 = weights.iter().sum();
         for weight in &mut weights {
@@ -161,8 +170,16 @@ impl TiltedLaw {
         self.cumulants
     }
 
+    /// How many nodes matter.
     pub(super) fn nodes(&self) -> usize {
-        self.losses.len()
+        self.relevant_lanes().len() * LANES
+    }
+
+    /// Runs of nodes that aren't all next to nothing, by their numbers. Between far clusters nothing matters.
+    fn relevant_lanes(&self) -> Vec<usize> {
+        let lanes = self.weights.chunks(LANES).enumerate();
+        let relevant = lanes.filter(|(_, weights)| weights.iter().any(|w| *w > NEGLIGIBLE));
+        relevant.map(|(lane, _)| lane).collect()
     }
 
     /// A bound on the error of the characteristic function at frequencies up to
@@ -177,19 +194,19 @@ impl TiltedLaw {
         let roundings = 16.0
             + 4.0 * self.magnitude
             + 4.0 * frequency * self.cumulants.variance.sqrt().min(spread)
-            + (self.nodes() as f64).sqrt()
+            + (self.losses.len() as f64).sqrt()
             + 64.0;
-        1e-17 + roundings * f64::EPSILON + self.nodes() as f64 * NEGLIGIBLE
+        1e-17 + roundings * f64::EPSILON + self.losses.len() as f64 * NEGLIGIBLE
     }
 
     /// The centred characteristic function E(e^{iu(L - mean)}) at u = k `spacing`,
     /// k = 1..=`count`, as (re, im).
     pub(super) fn characteristic(&self, spacing: f64, count: usize) -> Vec<(f64, f64)> {
         // Padded with points of no weight, so that all are whole lanes.
-        let lanes = self.losses.len().div_ceil(LANES);
+        let lanes = self.relevant_lanes();
         let lay_out = |value: &dyn Fn(usize) -> f64| -> Vec<[f64; LANES]> {
-            let lane = |lane| std::array::from_fn(|i| value(lane * LANES + i));
-            (0..lanes).map(lane).collect()
+            let lane = |lane: &usize| std::array::from_fn(|i| value(lane * LANES + i));
+            lanes.iter().map(lane).collect()
         };
         let mean = self.cumulants.mean;
         let centred = lay_out(&|i| self.losses.get(i).map_or(0.0, |loss| loss - mean));
@@ -226,6 +243,18 @@ impl TiltedLaw {
             .into_iter()
             .fold(0.0, f64::max);
         (1.0 - slack * overlap).clamp(0.0, 1.0)
+    }
+
+    /// The law in blocks, for pairs of outcomes far apart.
+    pub(super) fn coupling(&self) -> Coupling {
+        let slack = (-self.law.convexity(self.theta) * self.step * self.step / 8.0).exp();
+        let cells = self.losses.windows(2).zip(self.weights.windows(2));
+        Coupling::new(
+            cells.filter_map(|(losses, weights)| match (losses, weights) {
+                ([low, high], [w0, w1]) => Some((*low, *high, slack * w0.min(*w1))),
+                _ => None,
+            }),
+        )
     }
 
     /// Σ 2 (1 - max |cos|) · (least tilted mass of the four corners) over cells that are
@@ -266,7 +295,7 @@ impl TiltedLaw {
     /// Stretches of x, disjoint, on each of which the slope of L stays within a factor of
     /// two: what they say about high frequencies.
     pub(super) fn stretches(&self) -> Vec<Stretch> {
-        let slopes: Vec<f64> = (0..self.nodes())
+        let slopes: Vec<f64> = (0..self.losses.len())
             .map(|index| self.law.slope(self.first + index as f64 * self.step))
             .collect();
         let wiggle = self.law.slope_between_nodes(self.step);

@@ -26,4 +26,4 @@ mod sums;
 mod tilting;
 
 pub(super) use cell::Component;
-pub(super) use search::{LITTLE_WORK, MUCH_WORK, Question, Run, epsilon};
+pub(super) use search::{Question, Run, Search};

@@ -44,10 +44,6 @@ const LEAST_WIDTH: f64 = 1e-10;
 /// Grids that are tried, at most.
 const MOST_GRIDS: u32 = 16;
 
-/// Points of transforms on all grids together: some tens of milliseconds, and half a second.
-pub(in crate::accountant::pld) const LITTLE_WORK: f64 = 1e6;
-pub(in crate::accountant::pld) const MUCH_WORK: f64 = 1.2e7;
-
 /// Grids that may say nothing, before no more are tried.
 const MOST_FAILURES: u32 = 2;
 
@@ -67,45 +63,82 @@ const MOST_DISTINCT: usize = 64;
 const MOST_RUNS: f64 = 1e12;
 
 /// What is asked: an epsilon of `runs` at δ = e^`ln_delta`, seen from P's side.
-pub(in crate::accountant::pld) struct Question<'a> {
-    pub(in crate::accountant::pld) runs: &'a [Run],
+pub(in crate::accountant::pld) struct Question {
+    pub(in crate::accountant::pld) runs: Vec<Run>,
     pub(in crate::accountant::pld) ln_delta: f64,
     /// An epsilon below this needn't be known more closely.
     pub(in crate::accountant::pld) enough: f64,
-    /// Points of transforms, at most.
-    pub(in crate::accountant::pld) most_work: f64,
 }
 
-/// A certified interval for epsilon; [`Interval::UNKNOWN`] where nothing can be said.
-pub(in crate::accountant::pld) fn epsilon(question: &Question<'_>) -> Interval {
-    let mut found = Interval::UNKNOWN;
-    let Some(mut plan) = Plan::sketch(question) else {
-        return found;
-    };
-    let mut work = 0.0;
-    let mut failures = 0;
-    for _ in 0..MOST_GRIDS {
-        let this = plan.solve(question);
-        found = found.and(this.interval);
-        work += this.work;
-        failures += u32::from(this.interval.upper().is_infinite());
-        if failures > MOST_FAILURES {
-            return found;
+/// Grids, one finer than the other, and what they have said so far.
+pub(in crate::accountant::pld) struct Search {
+    question: Question,
+    found: Interval,
+    next: Next,
+    work: f64,
+    grids: u32,
+    failures: u32,
+}
+
+/// Which grid comes next.
+enum Next {
+    First,
+    /// This one, of which so much work is expected.
+    Plan(Box<Plan>, f64),
+    Nothing,
+}
+
+impl Search {
+    pub(in crate::accountant::pld) fn new(question: Question) -> Self {
+        Self {
+            question,
+            found: Interval::UNKNOWN,
+            next: Next::First,
+            work: 0.0,
+            grids: 0,
+            failures: 0,
         }
-        let narrow = found.is_within(NARROW) || found.width() < NARROW_ABSOLUTE;
-        if narrow || found.upper() <= question.enough {
-            return found;
-        }
-        let Some(next) = plan.next(question, found, &this) else {
-            return found;
-        };
-        // So much for each point of this grid, and as much again where there are more.
-        if work + this.work * (next.size / plan.size) > question.most_work {
-            return found;
-        }
-        plan = next;
     }
-    found
+
+    /// A certified interval for epsilon after so many points of transforms at most, those of earlier calls among them;
+    /// [`Interval::UNKNOWN`] where nothing can be said.
+    pub(in crate::accountant::pld) fn up_to(&mut self, most_work: f64) -> Interval {
+        loop {
+            let plan = match std::mem::replace(&mut self.next, Next::Nothing) {
+                Next::First => Plan::sketch(&self.question),
+                Next::Plan(plan, work) if self.work + work > most_work => {
+                    self.next = Next::Plan(plan, work);
+                    None
+                }
+                Next::Plan(plan, _) => Some(*plan),
+                Next::Nothing => None,
+            };
+            let Some(plan) = plan else {
+                return self.found;
+            };
+            let this = plan.solve(&self.question);
+            self.found = self.found.and(this.interval);
+            self.work += this.work;
+            self.grids += 1;
+            self.failures += u32::from(this.interval.upper().is_infinite());
+            if self.grids < MOST_GRIDS && self.failures <= MOST_FAILURES && !self.is_known() {
+                self.next = match plan.next(&self.question, self.found, &this) {
+                    // So much for each point of this grid, and as much again where there are more.
+                    Some(next) => {
+                        let work = this.work * (next.size / plan.size);
+                        Next::Plan(Box::new(next), work)
+                    }
+                    None => Next::Nothing,
+                };
+            }
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.found.is_within(NARROW)
+            || self.found.width() < NARROW_ABSOLUTE
+            || self.found.upper() <= self.question.enough
+    }
 }
 
 /// What came of a grid.
@@ -136,8 +169,8 @@ struct Plan {
 
 impl Plan {
     /// A first one, from coarse laws.
-    fn sketch(question: &Question<'_>) -> Option<Self> {
-        let (runs, ln_delta) = (question.runs, question.ln_delta);
+    fn sketch(question: &Question) -> Option<Self> {
+        let (runs, ln_delta) = (&question.runs, question.ln_delta);
         let times: f64 = runs.iter().map(|(_, count)| *count as f64).sum();
         if times > MOST_RUNS
             || runs.len() > MOST_DISTINCT
@@ -189,8 +222,8 @@ impl Plan {
     }
 
     /// The same number of points, tilted and spread by what is known of epsilon.
-    fn looking_at(self, question: &Question<'_>, found: Interval) -> Option<Self> {
-        let (runs, ln_delta) = (question.runs, question.ln_delta);
+    fn looking_at(self, question: &Question, found: Interval) -> Option<Self> {
+        let (runs, ln_delta) = (&question.runs, question.ln_delta);
         let laws = self.sketches(runs)?;
         let cumulants = |theta: f64| cumulants(&laws, theta);
         // Where large losses are rare, the saddle's own guess may be far off. Upper ends are near the
@@ -234,13 +267,13 @@ impl Plan {
     }
 
     /// Upper and lower bounds on epsilon by this grid.
-    fn solve(&self, question: &Question<'_>) -> Solved {
+    fn solve(&self, question: &Question) -> Solved {
         let mut found = Solved {
             interval: Interval::UNKNOWN,
             blurred: false,
             work: 0.0,
         };
-        let Some(sketches) = self.sketches(question.runs) else {
+        let Some(sketches) = self.sketches(&question.runs) else {
             return found;
         };
         // The sketches bound the lower laws, too, from above, as far as these reach.
@@ -249,7 +282,7 @@ impl Plan {
         let right = right_alias(&moments, self.theta, self.epsilon, period);
         let mut blur: f64 = 0.0;
         let mut solved = |bound: Bound| {
-            let laws = self.laws(bound, question.runs)?;
+            let laws = self.laws(bound, &question.runs)?;
             let points = laws.iter().map(|(law, _)| law.points.len() as f64);
             found.work += CELL_WORK * points.sum::<f64>() + self.size * (1.0 + laws.len() as f64);
             let (size, delta) = (self.size as usize, question.ln_delta.exp());
@@ -281,7 +314,7 @@ impl Plan {
 
     /// Another grid after this one gave `this`, and all so far `found`: where epsilon is elsewhere than it was
     /// thought to be, one that looks there, and else a finer one. None where that wouldn't help.
-    fn next(&self, question: &Question<'_>, found: Interval, this: &Solved) -> Option<Self> {
+    fn next(&self, question: &Question, found: Interval, this: &Solved) -> Option<Self> {
         let (cut, strays) = self.cut(question, found);
         let moved = (found.upper() - self.epsilon).abs() > MOVED * found.upper();
         if moved || cut < 0.7 * self.cut {
@@ -312,16 +345,21 @@ impl Plan {
 
     /// Above which losses can be put together, so that a grid need not reach as far as the largest ones:
     /// runs with such a loss hardly ever have a total below epsilon.
-    fn cut(&self, question: &Question<'_>, found: Interval) -> (f64, Strays) {
+    fn cut(&self, question: &Question, found: Interval) -> (f64, Strays) {
         let epsilon = found.upper();
         let none = (f64::INFINITY, Strays::NONE);
         if !epsilon.is_finite() || epsilon <= 0.0 {
             return none;
         }
-        for multiple in MULTIPLES {
-            let cut = multiple * epsilon;
+        // Beyond the largest losses nothing is cut off.
+        let highs = question.runs.iter();
+        let highest = highs
+            .map(|(parts, _)| reach(parts, self.ln_low, self.ln_rare).high)
+            .fold(0.0, f64::max);
+        let cuts = MULTIPLES.into_iter().map(|multiple| multiple * epsilon);
+        for cut in cuts.take_while(|cut| *cut < highest) {
             let enough = question.ln_delta + LN_STRAYS;
-            if let Some(strays) = Strays::beyond(question.runs, cut, epsilon, enough) {
+            if let Some(strays) = Strays::beyond(&question.runs, cut, epsilon, enough) {
                 return (cut, strays);
             }
         }
@@ -330,7 +368,9 @@ impl Plan {
 }
 
 /// Cuts that are tried, in epsilons.
-const MULTIPLES: [f64; 10] = [1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0];
+const MULTIPLES: [f64; 16] = [
+    1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0, 40.0, 100.0, 250.0, 600.0, 1500.0, 4000.0,
+];
 
 /// A step of at most `step` of which the distances between atoms are whole multiples, as nearly as
 /// can be had, the most frequent one exactly.

@@ -49,6 +49,12 @@ impl Strays {
         let above = |(parts, count): &Run| (*count as f64).ln() + ln_q_above(parts, cut);
         let ln_above = ln_sum(&runs.iter().map(above).collect::<Vec<_>>());
         let room = cut - epsilon;
+        // No depth makes it rarer that another loss lies far below zero.
+        let below = |(parts, count): &Run| (*count as f64).ln() + ln_q_below(parts, -room);
+        let ln_below = ln_sum(&runs.iter().map(below).collect::<Vec<_>>());
+        if epsilon + ln_above + ln_below > enough {
+            return None;
+        }
         DEPTHS.into_iter().find_map(|depth| {
             let others = Others::new(runs, depth * room, cut);
             LAMBDAS.into_iter().find_map(|multiple| {
@@ -144,4 +150,14 @@ fn ln_q_above(parts: &Parts, cut: f64) -> f64 {
         .last()
         .filter(|cell| cell.ln_p > f64::NEG_INFINITY);
     above.map_or(f64::NEG_INFINITY, ln_q)
+}
+
+/// ln of an upper bound on Q's mass of losses below `depth`.
+fn ln_q_below(parts: &Parts, depth: f64) -> f64 {
+    let row = row(parts, &[depth]);
+    let below = row
+        .cells
+        .first()
+        .filter(|cell| cell.ln_p > f64::NEG_INFINITY);
+    below.map_or(f64::NEG_INFINITY, ln_q)
 }

@@ -3,7 +3,7 @@
 use super::circle::RARE;
 use super::law::Law;
 use super::normal::ULP;
-use crate::accountant::pld::contour::ln_chernoff;
+use crate::accountant::pld::aliases::ln_chernoff;
 use crate::accountant::pld::tilted::Cumulants;
 
 /// What is left out, and what repetitions add, as a part of δ: ln of it.
