@@ -45,8 +45,11 @@ impl SimulatedTables {
         }
         let labels = LabelSet::union(self.tables.iter().map(|(_, table)| table))?;
         if let [only] = labels.names() {
-            let files: BTreeSet<PathBuf> =
-                self.tables.iter().map(|(_, table)| table.file.clone()).collect();
+            let files: BTreeSet<PathBuf> = self
+                .tables
+                .iter()
+                .map(|(_, table)| table.file.clone())
+                .collect();
             let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
             return Err(ConfigError::Check {
                 key: "data.labels".into(),
@@ -106,7 +109,10 @@ impl SimulatedTables {
         let told = |(index, written): (usize, BTreeSet<&str>)| {
             let written: Vec<&str> = written.into_iter().collect();
             let name = labels.names().get(index).map_or("", String::as_str);
-            format!("the labels {} were taken for one, {name}", written.join(" and "))
+            format!(
+                "the labels {} were taken for one, {name}",
+                written.join(" and ")
+            )
         };
         several.map(told).collect()
     }
@@ -116,10 +122,16 @@ impl SimulatedTables {
         let of = |table: &Table| -> BTreeSet<usize> {
             let distinct: BTreeSet<&str> =
                 table.rows.iter().map(|row| row.label.as_str()).collect();
-            distinct.into_iter().filter_map(|label| labels.index_of(label)).collect()
+            distinct
+                .into_iter()
+                .filter_map(|label| labels.index_of(label))
+                .collect()
         };
-        let all: Vec<(&String, BTreeSet<usize>)> =
-            self.tables.iter().map(|(name, table)| (name, of(table))).collect();
+        let all: Vec<(&String, BTreeSet<usize>)> = self
+            .tables
+            .iter()
+            .map(|(name, table)| (name, of(table)))
+            .collect();
         let alone = |i: usize, own: &BTreeSet<usize>| {
             let mut others = all.iter().enumerate().filter(|(j, _)| *j != i);
             all.len() > 1 && others.all(|(_, (_, other))| own.is_disjoint(other))

@@ -138,7 +138,10 @@ fn notes(config: &RunConfig, classifier: &Classifier, public: &PublicData) -> Ve
              to {positions} tokens"
         )
     });
-    beyond.into_iter().chain(public.notes().iter().cloned()).collect()
+    beyond
+        .into_iter()
+        .chain(public.notes().iter().cloned())
+        .collect()
 }
 
 /// SHA-256 of a folder's `model.safetensors`: how a released model is named.

@@ -39,11 +39,7 @@ pub(super) enum Found {
 /// Where a column is: the one that is named so, or else the one whose name differs only in white
 /// space, invisible characters, composition, and then in capitals.
 pub(super) fn find(column: &str, found: &[String]) -> Found {
-    let ways: [fn(&str) -> String; 3] = [
-        str::to_owned,
-        tidy,
-        |name| tidy(name).to_lowercase(),
-    ];
+    let ways: [fn(&str) -> String; 3] = [str::to_owned, tidy, |name| tidy(name).to_lowercase()];
     for way in ways {
         let name = way(column);
         let mut matching = (0..found.len()).filter(|i| way(&found[*i]) == name);

@@ -45,7 +45,11 @@ const UNREAD: [(&[u8], &str, &str); 25] = [
         "a workbook of Excel 97 to 2003 (.xls), or one with a password",
         "save it as .xlsx without a password, or as CSV UTF-8",
     ),
-    (b"PARE", "Parquet with an encrypted footer", "write it without encryption"),
+    (
+        b"PARE",
+        "Parquet with an encrypted footer",
+        "write it without encryption",
+    ),
     (
         b"ARROW1",
         "an Arrow file (Feather)",
@@ -144,7 +148,14 @@ mod tests {
         assert_eq!(Content::of(b"PK\x03\x04\x14"), Content::Zip);
         assert_eq!(Content::of(b"\x1f\x8b\x08"), Content::Gzip);
         assert_eq!(Content::of(b"\x28\xb5\x2f\xfd"), Content::Zstd);
-        for text in ["", "t", "text,label\n", "{\"text\":1}", "<3 this,pos", "PARTY,label"] {
+        for text in [
+            "",
+            "t",
+            "text,label\n",
+            "{\"text\":1}",
+            "<3 this,pos",
+            "PARTY,label",
+        ] {
             assert_eq!(Content::of(text.as_bytes()), Content::Text, "{text}");
         }
     }
@@ -157,7 +168,10 @@ mod tests {
         };
         assert_eq!(what(b"BZh91AY"), "compressed by bzip2");
         assert_eq!(what(b"SQLite format 3\0...."), "an SQLite database");
-        assert_eq!(what(b"\n <!DOCTYPE html>"), "HTML or XML, such as the page of a failed download");
+        assert_eq!(
+            what(b"\n <!DOCTYPE html>"),
+            "HTML or XML, such as the page of a failed download"
+        );
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         assert_eq!(what(&tar), "a tar archive");

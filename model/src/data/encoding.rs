@@ -88,10 +88,16 @@ mod tests {
 
     #[test]
     fn another_encoding_is_read_where_it_is_declared() {
-        assert_eq!(read(b"caf\xe9 \x80", Some("cp1252")).as_deref(), Ok("caf\u{e9} \u{20ac}"));
+        assert_eq!(
+            read(b"caf\xe9 \x80", Some("cp1252")).as_deref(),
+            Ok("caf\u{e9} \u{20ac}")
+        );
         assert_eq!(read(b"caf\xe9", None).as_deref(), Ok("caf\u{fffd}"));
         // The mark is right, whatever is declared.
-        assert_eq!(read(b"\xef\xbb\xbf\xc3\xa9", Some("cp1252")).as_deref(), Ok("\u{e9}"));
+        assert_eq!(
+            read(b"\xef\xbb\xbf\xc3\xa9", Some("cp1252")).as_deref(),
+            Ok("\u{e9}")
+        );
     }
 
     #[test]

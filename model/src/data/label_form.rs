@@ -150,10 +150,14 @@ mod tests {
 
     #[test]
     fn words_for_no_label_are_known_and_classes_are_not_among_them() {
-        for word in ["", " ", "nan", "NaN", "NA", "n/a", "<NA>", "NULL", "\\N", "#N/A", "NaT"] {
+        for word in [
+            "", " ", "nan", "NaN", "NA", "n/a", "<NA>", "NULL", "\\N", "#N/A", "NaT",
+        ] {
             assert!(is_missing(word), "{word:?}");
         }
-        for class in ["none", "None", "other", "unknown", "neutral", "missing", "n", "-1", "0"] {
+        for class in [
+            "none", "None", "other", "unknown", "neutral", "missing", "n", "-1", "0",
+        ] {
             assert!(!is_missing(class), "{class:?}");
         }
     }

@@ -57,7 +57,11 @@ impl<'a> LabelLookup<'a> {
 
     fn look_up(&self, label: &str) -> Option<usize> {
         if self.by_number {
-            let number = self.table.class_names.iter().position(|name| name == label)?;
+            let number = self
+                .table
+                .class_names
+                .iter()
+                .position(|name| name == label)?;
             return self.labels.index_of(&number.to_string());
         }
         self.labels.index_of(label)

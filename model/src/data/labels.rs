@@ -74,7 +74,9 @@ impl LabelSet {
             }
         }
         let only = |(form, index): (String, Option<usize>)| index.map(|index| (form, index));
-        let numbered = (0..).zip(&names).all(|(i, name)| number_of(name) == Some(i));
+        let numbered = (0..)
+            .zip(&names)
+            .all(|(i, name)| number_of(name) == Some(i));
         Ok(Self {
             canonical: forms.into_iter().filter_map(only).collect(),
             numbered,
@@ -152,7 +154,10 @@ impl LabelSet {
         for name in &self.names {
             alike.entry(folded(name)).or_default().push(name.clone());
         }
-        alike.into_values().filter(|names| names.len() > 1).collect()
+        alike
+            .into_values()
+            .filter(|names| names.len() > 1)
+            .collect()
     }
 
     /// The label of the set that an unknown one looks like.
@@ -222,10 +227,8 @@ mod tests {
         let alike = set(&["Positive", "negative", "positive", "1", "01"]).look_alikes();
         assert_eq!(
             alike,
-            [vec!["1", "01"], vec!["Positive", "positive"]].map(|v| v
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>())
+            [vec!["1", "01"], vec!["Positive", "positive"]]
+                .map(|v| v.into_iter().map(str::to_owned).collect::<Vec<_>>())
         );
         assert!(set(&["a", "b"]).look_alikes().is_empty());
     }

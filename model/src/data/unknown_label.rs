@@ -93,13 +93,25 @@ impl fmt::Display for UnknownLabel {
                 false => f.write_str("is it the right column? Otherwise rename the labels"),
             };
         }
-        write!(f, "{place}: label {} isn't one of {labels}; ", quoted(label))?;
+        write!(
+            f,
+            "{place}: label {} isn't one of {labels}; ",
+            quoted(label)
+        )?;
         if let Some(character) = label.chars().find(|c| is_invisible(*c)) {
             let code = u32::from(character);
-            return write!(f, "it holds an invisible character, U+{code:04X}: take that out");
+            return write!(
+                f,
+                "it holds an invisible character, U+{code:04X}: take that out"
+            );
         }
         match &self.like {
-            Some(like) => write!(f, "did you mean {}? {}", quoted(like), capital(self.remedy())),
+            Some(like) => write!(
+                f,
+                "did you mean {}? {}",
+                quoted(like),
+                capital(self.remedy())
+            ),
             None => f.write_str(self.remedy()),
         }
     }
@@ -130,7 +142,12 @@ mod tests {
     #[test]
     fn an_unknown_label_says_what_where_and_what_to_do() {
         assert_eq!(
-            unknown("neutral", &["negative", "positive"], &[], Asked::Configuration),
+            unknown(
+                "neutral",
+                &["negative", "positive"],
+                &[],
+                Asked::Configuration
+            ),
             "row 1,204 of visits.csv: label \"neutral\" isn't one of negative, positive; correct \
              it, or list it under data.labels"
         );
@@ -144,9 +161,15 @@ mod tests {
     #[test]
     fn a_word_for_nothing_and_an_invisible_character_are_named() {
         let nothing = unknown("nan", &["a", "b"], &[], Asked::Configuration);
-        assert!(nothing.contains("the label is missing, \"nan\""), "{nothing}");
+        assert!(
+            nothing.contains("the label is missing, \"nan\""),
+            "{nothing}"
+        );
         let invisible = unknown("po\u{200b}s", &["neg", "pos"], &[], Asked::Configuration);
-        assert!(invisible.contains("invisible character, U+200B"), "{invisible}");
+        assert!(
+            invisible.contains("invisible character, U+200B"),
+            "{invisible}"
+        );
     }
 
     #[test]

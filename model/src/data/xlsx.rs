@@ -135,10 +135,9 @@ fn read_sheet(
     let sheets = workbook.sheet_names();
     let (sheet, header) = choose(&mut workbook, &sheets, file, wanted)?;
     let rows = rows_of(&mut workbook, &sheet, &header, file, wanted, room)?;
-    let notes = match sheets.len() {
-        0 | 1 => Vec::new(),
-        _ => vec![format!("its sheet {sheet:?} was read")],
-    };
+    let notes = vec![format!(
+        "it is an Excel workbook; its sheet {sheet:?} was read"
+    )];
     Ok(XlsxTable { rows, notes })
 }
 
@@ -308,7 +307,10 @@ fn each_row(
             cells.clear();
         }
         if row < current {
-            return Err(damaged(file, format!("sheet {sheet:?}: its rows are out of order")));
+            return Err(damaged(
+                file,
+                format!("sheet {sheet:?}: its rows are out of order"),
+            ));
         }
         current = row;
         cells.push((column, cell.get_value().clone()));
@@ -371,7 +373,9 @@ mod tests {
         let part = |count: &str| format!("<sst uniqueCount=\"{count}\"><si><t>a</t></si></sst>");
         assert!(!announces_too_many(part("1").as_bytes()));
         assert!(announces_too_many(part("4294967295").as_bytes()));
-        assert!(announces_too_many(part("99999999999999999999999").as_bytes()));
+        assert!(announces_too_many(
+            part("99999999999999999999999").as_bytes()
+        ));
         assert!(!announces_too_many(b"<sst/>"));
     }
 

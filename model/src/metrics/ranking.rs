@@ -4,7 +4,11 @@
 /// negative one, ties counted half (Hanley and McNeil 1982, section III). `None` where either kind
 /// is missing, or a score isn't a number.
 pub fn area_under_roc(scores: &[f64], positive: &[bool]) -> Option<f64> {
-    let mut ranked: Vec<(f64, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
+    let mut ranked: Vec<(f64, bool)> = scores
+        .iter()
+        .copied()
+        .zip(positive.iter().copied())
+        .collect();
     if ranked.iter().any(|(score, _)| score.is_nan()) {
         return None;
     }

@@ -165,12 +165,12 @@ fn quotes_that_a_backslash_escapes_are_read_where_the_whole_file_makes_sense_so(
         assert_eq!(read("a.csv", content), rows, "{content}");
     }
     let message = complaint("text,label\n\"he said \\\"x\\\"\",pos\n\"not \"so\",neg\n");
-    assert!(message.contains("a quote that is escaped by a backslash"), "{message}");
-    // Without a fault a backslash is text.
-    assert_eq!(
-        read("a.csv", "text,label\n\"C:\\\",a\n")[0].text,
-        "C:\\"
+    assert!(
+        message.contains("a quote that is escaped by a backslash"),
+        "{message}"
     );
+    // Without a fault a backslash is text.
+    assert_eq!(read("a.csv", "text,label\n\"C:\\\",a\n")[0].text, "C:\\");
 }
 
 #[test]

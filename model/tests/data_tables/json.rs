@@ -156,10 +156,22 @@ fn the_keys_that_are_there_are_listed_where_one_is_missing() {
 #[test]
 fn nested_tables_are_refused_with_how_to_flatten_them() {
     for (content, told) in [
-        ("{\"text\":{\"0\":\"a\"},\"label\":{\"0\":\"x\"}}", "orient=\"columns\""),
-        ("{\"data\":[{\"text\":\"a\"},{\"text\":\"b\"}]}\n", "rows are inside \"data\""),
-        ("{\"0\":{\"text\":\"a\",\"label\":1},\n\"1\":{\"text\":\"b\",\"label\":1}}", "orient=\"index\""),
-        ("[{\"data\":{\"text\":\"a\"},\"annotations\":[]}]", "JSON-MIN"),
+        (
+            "{\"text\":{\"0\":\"a\"},\"label\":{\"0\":\"x\"}}",
+            "orient=\"columns\"",
+        ),
+        (
+            "{\"data\":[{\"text\":\"a\"},{\"text\":\"b\"}]}\n",
+            "rows are inside \"data\"",
+        ),
+        (
+            "{\"0\":{\"text\":\"a\",\"label\":1},\n\"1\":{\"text\":\"b\",\"label\":1}}",
+            "orient=\"index\"",
+        ),
+        (
+            "[{\"data\":{\"text\":\"a\"},\"annotations\":[]}]",
+            "JSON-MIN",
+        ),
         ("{\"meta\":{\"text\":\"a\"},\"label\":1}", "inside \"meta\""),
         ("[[\"a\",\"x\"],[\"b\",\"y\"]]", "a list, not an object"),
         ("{\"text\":\"a\",\"label\":NaN}", "not NaN"),

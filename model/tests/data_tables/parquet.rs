@@ -174,7 +174,11 @@ fn whole_numbers_and_truth_values_are_labels_as_their_text() {
 fn a_number_is_what_its_column_means_not_how_it_is_stored() {
     let labels = |column: &str, labels: Column| {
         let schema = format!("message m {{ required binary text (UTF8); {column} }}");
-        let content = file(&schema, Compression::SNAPPY, &[&[strings(["a", "b"]), labels]]);
+        let content = file(
+            &schema,
+            Compression::SNAPPY,
+            &[&[strings(["a", "b"]), labels]],
+        );
         let table = TableFile::holding("a.parquet", content).read(&TableSchema::default());
         let rows = table.map_err(|e| e.to_string())?.rows;
         Ok::<_, String>(rows.into_iter().map(|r| r.label).collect::<Vec<_>>())
@@ -201,7 +205,10 @@ fn a_number_is_what_its_column_means_not_how_it_is_stored() {
     );
     let gap = Column::Double(vec![Some(1.0), Some(f64::NAN)]);
     let message = labels("required double label;", gap).expect_err("a gap");
-    assert!(message.ends_with("the label is missing; fill it in, or delete the row"), "{message}");
+    assert!(
+        message.ends_with("the label is missing; fill it in, or delete the row"),
+        "{message}"
+    );
     for (kind, name) in [
         ("int32 label (DATE)", "DATE"),
         ("int32 label (TIME_MILLIS)", "TIME"),
@@ -219,7 +226,8 @@ fn a_number_is_what_its_column_means_not_how_it_is_stored() {
 #[test]
 fn names_of_classes_are_taken_from_the_metadata_of_datasets() {
     use parquet::file::metadata::KeyValue;
-    let features = r#"{"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}"#;
+    let features =
+        r#"{"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}"#;
     let schema = "message m { required binary text (UTF8); optional int64 label; }";
     let content = |labels: Vec<Option<i64>>| {
         let schema = Arc::new(parse_message_type(schema).expect("a schema"));
@@ -245,7 +253,10 @@ fn names_of_classes_are_taken_from_the_metadata_of_datasets() {
     let labels: Vec<&str> = table.rows.iter().map(|r| r.label.as_str()).collect();
     assert_eq!(labels, ["pos", "neg"]);
     let beyond = content(vec![Some(2)]).complaint(&TableSchema::default());
-    assert!(beyond.contains("label 2 has no name among the 2"), "{beyond}");
+    assert!(
+        beyond.contains("label 2 has no name among the 2"),
+        "{beyond}"
+    );
     for gap in [Some(-1), None] {
         let missing = content(vec![gap]).complaint(&TableSchema::default());
         assert!(missing.contains("label is missing"), "{missing}");

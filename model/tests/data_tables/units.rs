@@ -86,7 +86,12 @@ fn labels_that_are_numbers_come_in_their_order_whatever_wrote_them() {
 
 #[test]
 fn a_word_for_nothing_is_no_class_unless_it_is_listed() {
-    let rows = || table(false, vec![row(1, "t", "a", None), row(4, "t", "nan", None)]);
+    let rows = || {
+        table(
+            false,
+            vec![row(1, "t", "a", None), row(4, "t", "nan", None)],
+        )
+    };
     let message = LabelSet::union([&rows()]).expect_err("nan").to_string();
     assert_eq!(
         message,

@@ -16,7 +16,9 @@ const PATHS: &str = "a backslash in double quotes begins an escape: write paths 
 pub fn check_path(path: &Path) -> Result<(), String> {
     let text = path.to_string_lossy();
     match text.chars().any(char::is_control) {
-        true => Err(format!("the path {text:?} holds control characters; {PATHS}")),
+        true => Err(format!(
+            "the path {text:?} holds control characters; {PATHS}"
+        )),
         false => Ok(()),
     }
 }

@@ -152,9 +152,8 @@ fn header_below(bytes: &[u8], dialect: Dialect, wanted: Wanted<'_>) -> Option<us
 /// Whether the first line is no header: it holds a number, a sentence, or what stands in the
 /// same column further down.
 fn looks_like_data(bytes: &[u8], dialect: Dialect, header: &[String]) -> bool {
-    let is_value = |name: &String| {
-        name.trim().parse::<f64>().is_ok() || name.split_whitespace().count() > 4
-    };
+    let is_value =
+        |name: &String| name.trim().parse::<f64>().is_ok() || name.split_whitespace().count() > 4;
     if header.iter().any(is_value) {
         return true;
     }
@@ -176,7 +175,15 @@ mod tests {
         for text in ["'it''s fine'", "'''tis'", "'a''''b'"] {
             assert!(is_in_single_quotes(text), "{text}");
         }
-        for text in ["'tis the season", "'yes'", "it''s", "'a' and 'b'", "'", "''", "don't"] {
+        for text in [
+            "'tis the season",
+            "'yes'",
+            "it''s",
+            "'a' and 'b'",
+            "'",
+            "''",
+            "don't",
+        ] {
             assert!(!is_in_single_quotes(text), "{text}");
         }
     }

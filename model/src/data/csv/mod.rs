@@ -44,7 +44,10 @@ pub(super) fn read(
     if layout.dialect.delimiter != b','
         && let Some(delimiter) = Delimiter::of_byte(layout.dialect.delimiter)
     {
-        notes.push(format!("its columns are separated by {}", delimiter.plural()));
+        notes.push(format!(
+            "its columns are separated by {}",
+            delimiter.plural()
+        ));
     }
     if layout.returns {
         notes.push("its lines end in CR alone".into());
@@ -110,12 +113,7 @@ impl Reading<'_> {
             if record.fields.len() != width {
                 return Err(Refused {
                     by_backslash: record.fields.iter().any(|f| f.bytes.ends_with(b"\\")),
-                    error: advice::ragged(
-                        &record,
-                        width,
-                        self.layout,
-                        self.place(row),
-                    ),
+                    error: advice::ragged(&record, width, self.layout, self.place(row)),
                 });
             }
             let blank = |field: &Field| field.bytes.trim_ascii().is_empty();
@@ -153,11 +151,13 @@ impl Reading<'_> {
         };
         // Bytes of another encoding anywhere mean that the rest is misread, too.
         for (i, field) in record.fields.iter().enumerate() {
-            self.layout.text_of(field, i).map_err(|()| DataError::InvalidUtf8 {
-                place: self.place(row),
-                column: i + 1,
-                asked: self.wanted.asked,
-            })?;
+            self.layout
+                .text_of(field, i)
+                .map_err(|()| DataError::InvalidUtf8 {
+                    place: self.place(row),
+                    column: i + 1,
+                    asked: self.wanted.asked,
+                })?;
         }
         let positions = self.layout.positions;
         Ok(Cells {

@@ -52,7 +52,10 @@ fn blank_lines_are_no_records_and_still_count_as_lines() {
 
 #[test]
 fn lines_end_as_the_first_one_does() {
-    assert_eq!(fields("a,b\r1,\"x\ny\"\r"), [vec!["a", "b"], vec!["1", "x\ny"]]);
+    assert_eq!(
+        fields("a,b\r1,\"x\ny\"\r"),
+        [vec!["a", "b"], vec!["1", "x\ny"]]
+    );
     assert_eq!(fields("a\r\r\nb\r\r\n"), [vec!["a"], vec!["b"]]);
     assert_eq!(fault("a\nb\rc"), (FaultKind::MixedLineEnds, 2));
     assert_eq!(fault("a\rb\nc"), (FaultKind::MixedLineEnds, 2));

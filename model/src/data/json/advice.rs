@@ -39,7 +39,9 @@ pub(super) fn syntax(error: &serde_json::Error, place: Place, counted: Counted) 
     DataError::Syntax {
         place,
         remedy: match is_data && reason.contains("expected value") {
-            true => "write one JSON object a line, with null (not NaN or Infinity) for what is missing",
+            true => {
+                "write one JSON object a line, with null (not NaN or Infinity) for what is missing"
+            }
             false => ONE_OBJECT,
         },
         problem: format!("not valid JSON at {at} ({reason})"),
@@ -97,14 +99,19 @@ pub(super) fn not_rows(problem: String, file: &Path) -> DataError {
 pub(super) fn inside(object: &Object, column: &str) -> Option<String> {
     let holds = |value: &Value| match value {
         Value::Object(inner) => inner.contains_key(column),
-        Value::Array(list) => list
-            .iter()
-            .any(|value| value.as_object().is_some_and(|inner| inner.contains_key(column))),
+        Value::Array(list) => list.iter().any(|value| {
+            value
+                .as_object()
+                .is_some_and(|inner| inner.contains_key(column))
+        }),
         _ => false,
     };
     let annotated = object.keys.iter().any(|key| key == "annotations");
     let outer = object.keys.iter().zip(&object.values);
-    let outer = outer.filter(|(_, value)| holds(value)).map(|(key, _)| key).next();
+    let outer = outer
+        .filter(|(_, value)| holds(value))
+        .map(|(key, _)| key)
+        .next();
     match (outer, annotated) {
         (_, true) => Some(
             "annotations are nested; export a flat table from the tool (Label Studio: JSON-MIN or \

@@ -35,6 +35,7 @@ pub(super) fn read(
         wanted,
         rows: Rows::new(wanted, file, room),
         seen: false,
+        groupless: None,
         listed: false,
     };
     match shape(bytes) {
@@ -42,6 +43,7 @@ pub(super) fn read(
         Shape::Objects => reading.objects(bytes)?,
         Shape::Lines => reading.lines(bytes)?,
     }
+    reading.check_group()?;
     Ok(reading.rows.into_rows())
 }
 
@@ -81,8 +83,10 @@ struct Reading<'a> {
     file: &'a Path,
     wanted: Wanted<'a>,
     rows: Rows<'a>,
-    /// Whether an object was seen that had all columns.
+    /// Whether an object was seen that had text and label.
     seen: bool,
+    /// The keys of the first object, until one is seen that has a group.
+    groupless: Option<Vec<String>>,
     /// Whether objects are elements of a list. An object by itself may hold a whole table.
     listed: bool,
 }
@@ -92,6 +96,24 @@ impl Reading<'_> {
         Place {
             file: self.file.to_owned(),
             row,
+        }
+    }
+
+    /// Refuses a file none of whose objects has a group: the column is named wrongly.
+    fn check_group(&self) -> Result<(), DataError> {
+        let (Some(column), Some(keys)) = (self.wanted.group, &self.groupless) else {
+            return Ok(());
+        };
+        match find(column, keys) {
+            Found::At(_) | Found::Repeated => Ok(()),
+            Found::Nowhere => Err(DataError::MissingColumn {
+                file: self.file.to_owned(),
+                setting: Setting::Group,
+                asked: self.wanted.asked,
+                column: column.to_owned(),
+                found: keys.clone(),
+                hint: None,
+            }),
         }
     }
 
@@ -115,8 +137,8 @@ impl Reading<'_> {
         let mut row = 0;
         while let Some(element) = elements.next() {
             row += 1;
-            let element = element
-                .map_err(|e| advice::syntax(&e, self.place(row), advice::Counted::Lines))?;
+            let element =
+                element.map_err(|e| advice::syntax(&e, self.place(row), advice::Counted::Lines))?;
             self.element(element, row)?;
         }
         Ok(())
@@ -160,6 +182,11 @@ impl Reading<'_> {
             return Err(advice::not_rows(problem, self.file));
         }
         let cells = self.cells(&object, row)?;
+        match cells.group {
+            Some(Cell::Missing) if !self.seen => self.groupless = Some(object.keys),
+            Some(Cell::Missing) => {}
+            _ => self.groupless = None,
+        }
         self.seen = true;
         self.rows.add(cells, row)
     }
@@ -180,8 +207,8 @@ impl Reading<'_> {
             group: match self.wanted.group {
                 // Left out, as null: a gap.
                 Some(column) => Some(match position(object, column) {
-                    Found::Nowhere if self.seen => Cell::Missing,
-                    _ => cell(value(Setting::Group, column)?),
+                    Found::Nowhere => Cell::Missing,
+                    _ => group(value(Setting::Group, column)?),
                 }),
                 None => None,
             },
@@ -238,6 +265,14 @@ fn label(value: &Value) -> Result<Cell, usize> {
             several => Err(several.len()),
         },
         other => Ok(cell(other)),
+    }
+}
+
+/// A group. `7.0` beside `7` are two spellings, as in any text.
+fn group(value: &Value) -> Cell {
+    match cell(value) {
+        Cell::Float { exact: true, .. } => Cell::Text(value.to_string()),
+        cell => cell,
     }
 }
 

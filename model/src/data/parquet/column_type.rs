@@ -182,7 +182,8 @@ pub(super) fn refuse_nested(
             .iter()
             .find(|leaf| leaf.path().string() == column)
             .or_else(|| by_root.and_then(|i| leaves.get(i)));
-        let nested = |leaf: &ColumnDescPtr| leaf.max_rep_level() > 0 || leaf.path().parts().len() > 1;
+        let nested =
+            |leaf: &ColumnDescPtr| leaf.max_rep_level() > 0 || leaf.path().parts().len() > 1;
         if leaf.is_some_and(nested) {
             return Err(DataError::ColumnType {
                 file: path.to_owned(),
@@ -241,7 +242,13 @@ fn uuid(bytes: &[u8]) -> Cell {
         return Cell::Other("no UUID");
     }
     let text = hex::encode(bytes);
-    let parts = [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]];
+    let parts = [
+        &text[..8],
+        &text[8..12],
+        &text[12..16],
+        &text[16..20],
+        &text[20..],
+    ];
     Cell::Text(parts.join("-"))
 }
 

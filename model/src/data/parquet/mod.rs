@@ -90,8 +90,14 @@ fn read_rows(
         })
     };
     let text = column(Setting::Text, positions.text)?;
-    let label = positions.label.map(|i| column(Setting::Label, i)).transpose()?;
-    let group = positions.group.map(|i| column(Setting::Group, i)).transpose()?;
+    let label = positions
+        .label
+        .map(|i| column(Setting::Label, i))
+        .transpose()?;
+    let group = positions
+        .group
+        .map(|i| column(Setting::Group, i))
+        .transpose()?;
     let class_names = match &label {
         Some(label) if label.kind.is_whole() => {
             class_names::of(metadata.key_value_metadata(), &label.name)
@@ -219,7 +225,11 @@ impl Reading<'_> {
             } else {
                 let mut values = values.iter();
                 for level in levels {
-                    let value = if level == self.full { values.next() } else { None };
+                    let value = if level == self.full {
+                        values.next()
+                    } else {
+                        None
+                    };
                     found.push(value.map_or(Cell::Missing, &cell));
                 }
             }
