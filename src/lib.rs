@@ -19,6 +19,7 @@ pub mod bench;
 pub mod command_line;
 pub mod commands;
 pub mod failure;
+mod simulated_tables;
 pub mod simulation;
 
 // The commands name this crate as any other user of it does.

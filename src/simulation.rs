@@ -24,7 +24,6 @@ use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
 use umbel_coordinator::run::prepare::{prepare, schema_of};
 use umbel_coordinator::store::Spool;
 use umbel_coordinator::store::run_folder::RunFolder;
-use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_privacy::certificate::key_file;
 use umbel_privacy::disk::UnsyncedDisk;
@@ -34,6 +33,7 @@ use umbel_proto::federation::Federation;
 use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION};
 
 use crate::failure::Failure;
+use crate::simulated_tables::SimulatedTables;
 
 /// How a simulation uses the machine.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct SimulationOptions {
 /// Something worth showing while a simulation runs.
 #[derive(Debug)]
 pub enum SimulationProgress<'a> {
+    /// Something about the configuration and its tables that is worth a look.
+    Warning(String),
     /// Everything is read; rounds begin.
     Ready {
         /// The run's folder.
@@ -81,10 +83,18 @@ pub fn simulate(
     options: &SimulationOptions,
     watch: &mut (dyn FnMut(SimulationProgress<'_>) + Send),
 ) -> Result<RunReport, Failure> {
-    let labels = label_set(config)?;
+    let tables = SimulatedTables::read(config)?;
+    let labels = tables.labels(config)?;
     let clock = SystemClock::new();
     options.precision.check(&options.device.resolve()?.0)?;
+    for warning in tables.warnings(config, &labels) {
+        watch(SimulationProgress::Warning(warning));
+    }
+    drop(tables);
     let mut prepared = prepare(config, labels, &options.device, Patience::NONE)?;
+    for note in prepared.notes.drain(..) {
+        watch(SimulationProgress::Warning(note));
+    }
     prepared.device = options.precision.of_device(prepared.device);
     let run = (config, &prepared.plan);
     let place = match &options.resume {
@@ -210,26 +220,8 @@ fn join_all(lobby: &Lobby, config: &RunConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The configured label set, or the union of what the clients' files hold: in a simulation
-/// nobody's labels are a secret.
-fn label_set(config: &RunConfig) -> Result<LabelSet, Failure> {
-    if !config.data.labels.is_empty() {
-        return Ok(LabelSet::new(config.data.labels.clone())?);
-    }
-    let schema = schema_of(config);
-    let mut tables = Vec::new();
-    for client in &config.clients {
-        let table = read_table(data_of(client)?, &schema)?;
-        tables.push(if config.data.clean {
-            clean(table).0
-        } else {
-            table
-        });
-    }
-    Ok(LabelSet::union(&tables)?)
-}
-
-fn data_of(client: &ClientSection) -> Result<&std::path::Path, Failure> {
+/// The table of a simulated client.
+pub(crate) fn data_of(client: &ClientSection) -> Result<&Path, Failure> {
     client.data.as_deref().ok_or_else(|| {
         let reason = format!(
             "client {} has no `data`; a simulation reads every client's table itself",

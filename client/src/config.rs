@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use umbel_model::data::TableSchema;
+use umbel_model::data::{
+    Asked, Delimiter, TableFormat, TableOptions, TableSchema, TextEncoding, read_labels,
+};
 use umbel_model::{ComputePrecision, DeviceChoice, ModelError};
 use umbel_proto::message::ClientId;
 use umbel_proto::settings::{self, Section};
@@ -94,7 +96,8 @@ pub struct TlsSection {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
-    /// This site's table, as CSV, JSON Lines or Parquet. It never leaves the site.
+    /// This site's table: CSV, JSON, Parquet, an Excel workbook, or a folder of such files. It
+    /// never leaves the site.
     pub path: PathBuf,
     /// Column with the text.
     #[serde(default = "text")]
@@ -109,8 +112,22 @@ pub struct DataSection {
     #[serde(default)]
     pub real_ids: Vec<String>,
     /// This site's label set. If it is given, the run's must be the same.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_labels")]
     pub labels: Vec<String>,
+    /// The table's format: `csv`, `json`, `parquet` or `xlsx`. Left out, it is known by its
+    /// content.
+    #[schemars(with = "Option<String>")]
+    pub format: Option<TableFormat>,
+    /// What separates the columns of a CSV table: one character, or `comma`, `semicolon`, `tab`,
+    /// `pipe` or `space`. Left out, the first four are looked for in the header.
+    #[schemars(with = "Option<String>")]
+    pub delimiter: Option<Delimiter>,
+    /// The encoding of a table that is text, such as `windows-1252`. Left out, it is UTF-8 or
+    /// UTF-16, which are told apart.
+    #[schemars(with = "Option<String>")]
+    pub encoding: Option<TextEncoding>,
+    /// The sheet of a workbook that has several with these columns.
+    pub sheet: Option<String>,
 }
 
 /// `[policy]`: the rules, and where ledger and key are.
@@ -320,18 +337,24 @@ impl ClientConfig {
         config.device().map_err(invalid)?;
         config.precision().map_err(invalid)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let at = |path: &mut PathBuf| *path = folder.join(&*path);
-        at(&mut config.data.path);
-        at(&mut config.cache.folder);
-        at(&mut config.policy.ledger);
-        at(&mut config.policy.signing_key);
-        at(&mut config.results.folder);
-        if let Some(tls) = &mut config.tls {
-            at(&mut tls.ca);
-            at(&mut tls.certificate);
-            at(&mut tls.key);
+        for path in config.paths() {
+            settings::check_path(path).map_err(invalid)?;
+            *path = folder.join(&*path);
         }
         Ok(config)
+    }
+
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let tls = self.tls.iter_mut();
+        let tls = tls.flat_map(|tls| [&mut tls.ca, &mut tls.certificate, &mut tls.key]);
+        let others = [
+            &mut self.data.path,
+            &mut self.cache.folder,
+            &mut self.policy.ledger,
+            &mut self.policy.signing_key,
+            &mut self.results.folder,
+        ];
+        others.into_iter().chain(tls)
     }
 
     /// Where to train.
@@ -361,6 +384,13 @@ impl ClientConfig {
             label: self.data.label.clone(),
             group: self.data.group.clone(),
             real_ids: self.data.real_ids.clone(),
+            options: TableOptions {
+                format: self.data.format,
+                delimiter: self.data.delimiter,
+                encoding: self.data.encoding,
+                sheet: self.data.sheet.clone(),
+            },
+            asked: Asked::Configuration,
         }
     }
 }

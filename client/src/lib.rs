@@ -35,6 +35,7 @@ pub mod rounds;
 pub mod signals;
 pub mod site;
 pub mod site_ledger;
+mod site_report;
 mod training;
 pub mod transport;
 mod unprotected;

@@ -25,6 +25,7 @@ use crate::part::{AtSite, Part};
 use crate::policy::SitePolicy;
 use crate::results::ResultsPlace;
 use crate::site_ledger::{LedgerPlace, OpenRound, Owed, SiteLedger, SiteLedgerError};
+use crate::site_report::SiteReport;
 use crate::training;
 use crate::unprotected::UnprotectedMark;
 
@@ -185,8 +186,15 @@ impl Site {
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
         let (model, batch) = open_model(&settings, &plan, files)?;
-        let SiteTexts { texts, units } = SiteTexts::read(&settings, &plan)?;
-        let examples = tokenise(&texts, &model)?;
+        let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
+        let SiteTexts { texts, units } = SiteTexts::read(&settings, &plan, &labels)?;
+        let (examples, lengths) = tokenise(&texts, &model)?;
+        let table = settings.table.clone();
+        let report = SiteReport::new(table, &texts, &labels, units.len(), lengths);
+        tracing::info!(site = %settings.name, "{report}");
+        for warning in report.warnings(&plan) {
+            tracing::warn!(site = %settings.name, "{warning}");
+        }
         let mark = UnprotectedMark::open(&settings.ledger, &plan)?;
         let ledger = SiteLedger::open(
             settings.ledger,
@@ -235,8 +243,12 @@ impl SiteTexts {
     ///
     /// # Errors
     /// [`SiteError`] where it can't be read, or doesn't fit the plan.
-    pub(crate) fn read(settings: &SiteSettings, plan: &Plan) -> Result<Self, SiteError> {
-        let texts = read_texts(settings, plan)?;
+    pub(crate) fn read(
+        settings: &SiteSettings,
+        plan: &Plan,
+        labels: &LabelSet,
+    ) -> Result<Self, SiteError> {
+        let texts = read_texts(settings, plan, labels)?;
         let units = match &plan.protection {
             Some(protection) if protection.unit == PrivacyUnit::Group => {
                 texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
@@ -254,15 +266,18 @@ impl SiteTexts {
     }
 }
 
-fn read_texts(settings: &SiteSettings, plan: &Plan) -> Result<LabelledTexts, SiteError> {
+fn read_texts(
+    settings: &SiteSettings,
+    plan: &Plan,
+    labels: &LabelSet,
+) -> Result<LabelledTexts, SiteError> {
     let mut table = read_table(&settings.table, &settings.schema)?;
     if plan.local.clean {
         let (cleaned, report) = clean(table);
         tracing::info!(site = %settings.name, "{report}");
         table = cleaned;
     }
-    let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
-    Ok(LabelledTexts::from_table(&table, &labels)?)
+    Ok(LabelledTexts::from_table(&table, labels)?)
 }
 
 /// Reads the base model, and finds out how much of it may be in memory at a time.

@@ -5,6 +5,7 @@ use crate::data::LabelledTexts;
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::network::{Tape, rows_of};
+use crate::text_lengths::TextLengths;
 use crate::trainer::Example;
 
 /// One score a label for each row, in the order of the rows, all finite. At most `batch` rows
@@ -63,22 +64,26 @@ pub fn predict(
     Ok(scores.iter().map(|scores| softmax(scores)).collect())
 }
 
-/// Turns labelled texts into token ids and labels.
+/// Turns labelled texts into token ids and labels, and counts those that are too long.
 ///
 /// # Errors
 /// [`ModelError`] where the tokeniser fails.
-pub fn tokenise(texts: &LabelledTexts, classifier: &Model) -> Result<Vec<Example>, ModelError> {
-    texts
+pub fn tokenise(
+    texts: &LabelledTexts,
+    model: &Model,
+) -> Result<(Vec<Example>, TextLengths), ModelError> {
+    let mut lengths = TextLengths::most(model.most_tokens());
+    let examples = texts
         .texts
         .iter()
         .zip(&texts.labels)
         .map(|(text, &label)| {
-            Ok(Example {
-                tokens: classifier.encode(text)?,
-                label,
-            })
+            let (tokens, whole) = model.encode_counting(text)?;
+            lengths.count(whole);
+            Ok(Example { tokens, label })
         })
-        .collect()
+        .collect::<Result<_, ModelError>>()?;
+    Ok((examples, lengths))
 }
 
 /// The last hidden states of one row, one vector a token.

@@ -72,6 +72,14 @@ impl Tokenizer {
     /// # Errors
     /// [`ModelError::Tokenizer`] where a text gives no token, or one that the model lacks.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        self.encode_counting(text).map(|(ids, _)| ids)
+    }
+
+    /// The same, and how many tokens the text has before it is cut, special ones included.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_counting(&self, text: &str) -> Result<(Vec<u32>, usize), ModelError> {
         let encoding = self
             .inner
             .encode(text, true)
@@ -82,14 +90,22 @@ impl Tokenizer {
                 "a text gave no tokens at all; the file lacks its special tokens".into(),
             ));
         }
-        match ids.iter().find(|id| **id as usize >= self.vocab_size) {
-            Some(id) => Err(ModelError::Tokenizer(format!(
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab_size) {
+            return Err(ModelError::Tokenizer(format!(
                 "gives token {id}, but config.json's vocab_size is {}; the files don't belong \
                  together",
                 self.vocab_size
-            ))),
-            None => Ok(ids),
+            )));
         }
+        let special = self
+            .inner
+            .get_post_processor()
+            .map_or(0, |processor| processor.added_tokens(false));
+        // Each piece that was cut off has special tokens of its own.
+        let cut = encoding.get_overflowing().iter();
+        let cut: usize = cut.map(|piece| piece.len().saturating_sub(special)).sum();
+        let whole = ids.len() + cut;
+        Ok((ids, whole))
     }
 }
 

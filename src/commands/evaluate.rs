@@ -6,18 +6,21 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::config::EvaluationFile;
-use umbel_coordinator::observe::evaluation::{EvaluationError, PublicData, Scores};
-use umbel_model::data::{LabelSet, TableSchema};
+use umbel_coordinator::observe::evaluation::{ByLabel, EvaluationError, PublicData, Scores};
+use umbel_model::data::{Asked, LabelSet, TableSchema};
+use umbel_model::metrics::ClassScores;
 use umbel_model::{Classifier, DeviceChoice};
 use umbel_proto::exit_code::ExitKind;
 
 use super::print_json;
+use super::table_options::TableArguments;
 
 /// Measure a model's accuracy on a labelled file
 ///
-/// Reads a model folder that a run left (Hugging Face layout) and a CSV, JSON Lines or
-/// Parquet file, and prints accuracy, macro-F1 and loss. What is measured on private rows
-/// is private, too: no budget is charged here, so don't publish it.
+/// Reads a model folder that a run left (Hugging Face layout) and a table (CSV, JSON, Parquet, an
+/// Excel workbook, or a folder of such files), and prints accuracy, macro-F1 and loss, and
+/// precision, recall and F1 of each label. What is measured on private rows is private, too: no
+/// budget is charged here, so don't publish it.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -35,6 +38,8 @@ pub struct Evaluate {
     /// Column with the label.
     #[arg(long, default_value = "label")]
     label: String,
+    #[command(flatten)]
+    table: TableArguments,
     /// Where to compute: auto, cpu, gpu or gpu:N.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -44,12 +49,45 @@ pub struct Evaluate {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Answer<'a> {
     #[serde(flatten)]
     scores: Scores,
+    /// The area under the ROC curve of the second of two labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auc: Option<f64>,
+    per_class: Vec<PerClass<'a>>,
+    /// How often each label (the row) was taken for each (the column), in the order of
+    /// `per_class`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confusion: Option<Vec<Vec<usize>>>,
     model: PathBuf,
     data: PathBuf,
     device: String,
+}
+
+#[derive(Serialize)]
+struct PerClass<'a> {
+    label: &'a str,
+    precision: f64,
+    recall: f64,
+    f1: f64,
+    /// Rows with this label.
+    examples: usize,
+    /// Rows that were taken for it.
+    predicted: usize,
+}
+
+impl<'a> PerClass<'a> {
+    fn new((label, scores): (&'a String, &ClassScores)) -> Self {
+        Self {
+            label,
+            precision: scores.precision,
+            recall: scores.recall,
+            f1: scores.f1,
+            examples: scores.support,
+            predicted: scores.predicted,
+        }
+    }
 }
 
 /// Runs the command.
@@ -59,29 +97,62 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     let schema = TableSchema {
         text: command.text.clone(),
         label: command.label.clone(),
+        options: command.table.options(),
+        asked: Asked::Evaluate,
         ..TableSchema::default()
     };
-    let labels = LabelSet::new(classifier.labels().to_vec())?;
+    let labels = LabelSet::new(classifier.labels().to_vec())
+        .map_err(|e| Failure::new(ExitKind::Model, format!("the model's labels: {e}")))?;
     let file = EvaluationFile {
         name: command.data.display().to_string(),
         path: command.data.clone(),
     };
     let data = PublicData::read(&[file], &schema, &labels, false, &classifier).map_err(failure)?;
-    let scores = data.evaluate(&classifier, 0)?.overall;
+    for note in data.notes() {
+        eprintln!("note: {note}");
+    }
+    let (scores, by_label) = data.evaluate_by_label(&classifier)?;
     if command.json {
+        let per_class = labels.names().iter().zip(&by_label.scores);
         print_json(&Answer {
             scores,
+            auc: by_label.area_under_roc,
+            per_class: per_class.map(PerClass::new).collect(),
+            confusion: by_label.confusion,
             model: command.model.clone(),
             data: command.data.clone(),
             device: device_name,
         })?;
     } else {
-        println!(
-            "accuracy {:.4}\nmacro-F1 {:.4}\nloss     {:.4}\nexamples {}\ndevice   {device_name}",
-            scores.accuracy, scores.macro_f1, scores.loss, scores.examples
-        );
+        print_table(&scores, &by_label, labels.names(), &device_name);
     }
     Ok(ExitKind::Success)
+}
+
+/// Labels whose scores are shown where nobody asked for JSON.
+const SHOWN: usize = 40;
+
+fn print_table(scores: &Scores, by_label: &ByLabel, labels: &[String], device: &str) {
+    println!(
+        "accuracy {:.4}\nmacro-F1 {:.4}\nloss     {:.4}\nexamples {}\ndevice   {device}",
+        scores.accuracy, scores.macro_f1, scores.loss, scores.examples
+    );
+    if let Some(area) = by_label.area_under_roc {
+        println!("AUC      {area:.4}");
+    }
+    if labels.len() > SHOWN {
+        println!("({} labels; --json has the scores of each)", labels.len());
+        return;
+    }
+    let width = labels.iter().map(|label| label.chars().count()).max();
+    let width = width.unwrap_or_default().clamp(5, 40);
+    println!("\n{:width$}  precision  recall  F1      examples", "label");
+    for (label, scores) in labels.iter().zip(&by_label.scores) {
+        println!(
+            "{label:width$}  {:.4}     {:.4}  {:.4}  {}",
+            scores.precision, scores.recall, scores.f1, scores.support
+        );
+    }
 }
 
 fn failure(error: EvaluationError) -> Failure {

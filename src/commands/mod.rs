@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod predict;
 pub mod settings;
 pub mod simulate;
+mod table_options;
 pub mod verify;
 
 use serde::Serialize;

@@ -142,6 +142,10 @@ impl Watcher {
 
     fn show(&mut self, progress: &SimulationProgress<'_>) {
         match progress {
+            // Whoever reads JSON on standard output is told on standard error, too.
+            SimulationProgress::Warning(warning) => {
+                self.bar.suspend(|| eprintln!("warning: {warning}"));
+            }
             SimulationProgress::Ready {
                 folder,
                 device,

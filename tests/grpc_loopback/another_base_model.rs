@@ -31,12 +31,7 @@ fn settings(folder: &Path) -> SiteSettings {
     SiteSettings {
         name: "north".parse().unwrap(),
         table: folder.join("rows.csv"),
-        schema: TableSchema {
-            text: "text".into(),
-            label: "label".into(),
-            group: None,
-            real_ids: Vec::new(),
-        },
+        schema: TableSchema::default(),
         labels: Vec::new(),
         policy: None,
         ledger: LedgerPlace {

@@ -34,7 +34,7 @@ pub(super) fn measure(
     plan: &Plan,
     elapsed: &dyn Fn() -> Duration,
 ) -> Result<Speed, ModelError> {
-    let examples = tokenise(&site.texts, model)?;
+    let (examples, _) = tokenise(&site.texts, model)?;
     let clipping = clipping(plan.mechanism(), None);
     // Dropout that nobody sees the result of.
     let mut dropout = NoiseSource::seeded(0, "check/dropout");

@@ -50,7 +50,7 @@ pub(super) fn for_plan(
     let labels = LabelSet::new(plan.classifier.options.labels.clone());
     let read = labels
         .map_err(Into::into)
-        .and_then(|labels| Ok((SiteTexts::read(settings, plan)?, labels)));
+        .and_then(|labels| Ok((SiteTexts::read(settings, plan, &labels)?, labels)));
     match read {
         Ok((site, labels)) => {
             found.note(rows(&site.texts, &labels));

@@ -2,6 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use umbel_model::data::{
+    Asked, Delimiter, TableFormat, TableOptions, TableSchema, TextEncoding, read_labels,
+};
 use umbel_proto::classifier::are_labels;
 
 use super::{ConfigError, require};
@@ -24,9 +27,28 @@ pub struct DataSection {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub real_ids: Vec<String>,
     /// The label set, in the order of the model's outputs. A simulation may leave it out and takes
-    /// the sorted union of its files' labels. Over the network it is needed, since sites must not
-    /// reveal theirs.
+    /// all labels of its files: numbers in the order of their values, others sorted by their
+    /// letters. Over the network it is needed, since sites must not reveal theirs.
+    #[serde(deserialize_with = "read_labels")]
     pub labels: Vec<String>,
+    /// The format of all tables: `csv`, `json`, `parquet` or `xlsx`. Left out, each is known by its
+    /// content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub format: Option<TableFormat>,
+    /// What separates the columns of CSV tables: one character, or `comma`, `semicolon`, `tab`,
+    /// `pipe` or `space`. Left out, the first four are looked for in the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub delimiter: Option<Delimiter>,
+    /// The encoding of tables that are text, such as `windows-1252`. Left out, they are in UTF-8 or
+    /// UTF-16, which are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub encoding: Option<TextEncoding>,
+    /// The sheet of workbooks that have several with these columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// Normalise white space and drop empty and duplicate rows, at the sites and in evaluation
     /// files.
     pub clean: bool,
@@ -40,12 +62,33 @@ impl Default for DataSection {
             group: None,
             real_ids: Vec::new(),
             labels: Vec::new(),
+            format: None,
+            delimiter: None,
+            encoding: None,
+            sheet: None,
             clean: true,
         }
     }
 }
 
 impl DataSection {
+    /// How tables are read.
+    pub fn schema(&self) -> TableSchema {
+        TableSchema {
+            text: self.text.clone(),
+            label: self.label.clone(),
+            group: self.group.clone(),
+            real_ids: self.real_ids.clone(),
+            options: TableOptions {
+                format: self.format,
+                delimiter: self.delimiter,
+                encoding: self.encoding,
+                sheet: self.sheet.clone(),
+            },
+            asked: Asked::Configuration,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         require(
             self.labels.is_empty() || are_labels(&self.labels),

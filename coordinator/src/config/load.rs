@@ -72,7 +72,7 @@ pub fn load(
         path: path.to_owned(),
         reason,
     };
-    let mut table: toml::Table = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+    let mut table: toml::Table = toml::from_str(&text).map_err(|e| invalid(told(&e)))?;
     for text in overrides {
         set(&mut table, text)?;
     }
@@ -97,7 +97,7 @@ pub fn load(
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    resolve(&mut config, &folder);
+    resolve(&mut config, &folder).map_err(invalid)?;
     config.check()?;
     Ok(LoadedConfig { config, folder })
 }
@@ -108,26 +108,22 @@ fn told(error: &toml::de::Error) -> String {
 }
 
 /// Makes every path of the file relative to the working folder rather than to the file.
-fn resolve(config: &mut RunConfig, folder: &Path) {
-    let at = |path: &mut PathBuf| *path = folder.join(&*path);
-    at(&mut config.model.base);
-    config
-        .evaluation
-        .files
-        .iter_mut()
-        .for_each(|f| at(&mut f.path));
-    config
-        .clients
-        .iter_mut()
-        .filter_map(|c| c.data.as_mut())
-        .for_each(at);
-    config.privacy.ledger.iter_mut().for_each(at);
-    config.run.signing_key.iter_mut().for_each(at);
-    if let Some(serve) = &mut config.serve {
-        at(&mut serve.certificate);
-        at(&mut serve.key);
-        at(&mut serve.ca);
+fn resolve(config: &mut RunConfig, folder: &Path) -> Result<(), String> {
+    let files = config.evaluation.files.iter_mut().map(|f| &mut f.path);
+    let tables = config.clients.iter_mut().filter_map(|c| c.data.as_mut());
+    let serve = config.serve.iter_mut();
+    let serve = serve.flat_map(|s| [&mut s.certificate, &mut s.key, &mut s.ca]);
+    let paths = std::iter::once(&mut config.model.base)
+        .chain(files)
+        .chain(tables)
+        .chain(serve)
+        .chain(&mut config.privacy.ledger)
+        .chain(&mut config.run.signing_key);
+    for path in paths {
+        settings::check_path(path)?;
+        *path = folder.join(&*path);
     }
+    Ok(())
 }
 
 /// Sets `a.b.c=value`, where the value is TOML, or a bare string where it isn't.

@@ -75,7 +75,7 @@ pub struct EvaluationSection {
 pub struct EvaluationFile {
     /// Name in tables.
     pub name: String,
-    /// CSV, JSON Lines or Parquet.
+    /// A table: CSV, JSON, Parquet, an Excel workbook, or a folder of such files.
     pub path: PathBuf,
 }
 

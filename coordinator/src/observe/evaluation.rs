@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
-use umbel_model::metrics::Classification;
+use umbel_model::metrics::{ClassScores, Classification, area_under_roc, confusion};
 use umbel_model::{Classifier, Example, ModelError, logits, tokenise};
 
 use crate::config::EvaluationFile;
@@ -32,6 +32,23 @@ pub struct Evaluation {
     pub files: Vec<(String, Scores)>,
 }
 
+/// What [`Scores`] sum up: how good a classifier is at each label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ByLabel {
+    /// The scores of each label, in the order of the labels.
+    pub scores: Vec<ClassScores>,
+    /// How often each label (the row) was taken for each (the column); `None` for more than
+    /// [`Self::MOST_CONFUSED`] labels.
+    pub confusion: Option<Vec<Vec<usize>>>,
+    /// The area under the ROC curve of the second label, where there are two and rows of both.
+    pub area_under_roc: Option<f64>,
+}
+
+impl ByLabel {
+    /// Labels of which each pair is counted, at most.
+    pub const MOST_CONFUSED: usize = 200;
+}
+
 /// Why public data can't be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
@@ -47,6 +64,7 @@ pub enum EvaluationError {
 #[derive(Clone, Debug, Default)]
 pub struct PublicData {
     files: Vec<(String, Vec<Example>)>,
+    notes: Vec<String>,
 }
 
 impl PublicData {
@@ -61,20 +79,26 @@ impl PublicData {
         cleaned: bool,
         classifier: &Classifier,
     ) -> Result<Self, EvaluationError> {
-        let read = |file: &EvaluationFile| {
+        let mut data = Self::default();
+        for file in files {
             let mut table = read_table(&file.path, schema)?;
             if cleaned {
                 table = clean(table).0;
             }
             let texts = LabelledTexts::from_table(&table, labels)?;
-            Ok((file.name.clone(), tokenise(&texts, classifier)?))
-        };
-        Ok(Self {
-            files: files
-                .iter()
-                .map(read)
-                .collect::<Result<_, EvaluationError>>()?,
-        })
+            let (examples, lengths) = tokenise(&texts, classifier)?;
+            let cut = (lengths.cut > 0).then(|| lengths.to_string());
+            let notes = texts.notes.iter().cloned().chain(cut);
+            let named = notes.map(|note| format!("{}: {note}", file.path.display()));
+            data.notes.extend(named);
+            data.files.push((file.name.clone(), examples));
+        }
+        Ok(data)
+    }
+
+    /// What was found out about the files, in sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Whether there is nothing to evaluate on.
@@ -109,6 +133,21 @@ impl PublicData {
             files,
         })
     }
+
+    /// Evaluates on all rows, label by label.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_by_label(
+        &self,
+        classifier: &Classifier,
+    ) -> Result<(Scores, ByLabel), ModelError> {
+        let mut tally = Tally::default();
+        for (_, rows) in &self.files {
+            tally.add(classifier, rows.iter())?;
+        }
+        Ok((tally.scores(classifier), tally.by_label(classifier)))
+    }
 }
 
 /// Rows that pass through the model at a time in evaluation.
@@ -118,6 +157,8 @@ const BATCH: usize = 64;
 struct Tally {
     labels: Vec<usize>,
     predictions: Vec<usize>,
+    /// How much more the second label was given than the first, where there are two.
+    margins: Vec<f64>,
     loss: f64,
 }
 
@@ -132,6 +173,9 @@ impl Tally {
         for (scores, &label) in logits(classifier, &tokens, BATCH)?.iter().zip(&labels) {
             self.loss += cross_entropy(scores, label);
             self.predictions.push(largest(scores));
+            if let [first, second] = scores.as_slice() {
+                self.margins.push(f64::from(*second) - f64::from(*first));
+            }
         }
         self.labels.extend(labels);
         Ok(())
@@ -140,6 +184,7 @@ impl Tally {
     fn append(&mut self, other: Self) {
         self.labels.extend(other.labels);
         self.predictions.extend(other.predictions);
+        self.margins.extend(other.margins);
         self.loss += other.loss;
     }
 
@@ -151,6 +196,20 @@ impl Tally {
             macro_f1: result.macro_f1,
             loss: self.loss / self.labels.len().max(1) as f64,
             examples: self.labels.len(),
+        }
+    }
+}
+
+impl Tally {
+    fn by_label(&self, classifier: &Classifier) -> ByLabel {
+        let classes = classifier.labels().len();
+        let positive: Vec<bool> = self.labels.iter().map(|label| *label == 1).collect();
+        let result = Classification::of(&self.labels, &self.predictions, classes);
+        ByLabel {
+            scores: result.per_class,
+            confusion: (classes <= ByLabel::MOST_CONFUSED)
+                .then(|| confusion(&self.labels, &self.predictions, classes)),
+            area_under_roc: area_under_roc(&self.margins, &positive),
         }
     }
 }

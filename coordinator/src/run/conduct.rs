@@ -313,6 +313,8 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         base,
         public,
         device,
+        // Told before.
+        notes: _,
     } = prepared;
     let before = place.before.take();
     let place = place;

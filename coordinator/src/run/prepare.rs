@@ -34,6 +34,8 @@ pub struct Prepared {
     pub public: PublicData,
     /// The device that evaluates, in words.
     pub device: String,
+    /// What is worth telling of the model and of the evaluation files.
+    pub notes: Vec<String>,
 }
 
 /// Why a run can't be prepared.
@@ -108,6 +110,7 @@ pub fn prepare(
         round_settings(config, &plan, !patience.pause.is_zero()),
     );
     Ok(Prepared {
+        notes: notes(config, &classifier, &public),
         plan,
         lobby: Arc::new(lobby),
         patience,
@@ -120,12 +123,25 @@ pub fn prepare(
 
 /// The columns of a configuration's training tables.
 pub fn schema_of(config: &RunConfig) -> TableSchema {
-    TableSchema {
-        text: config.data.text.clone(),
-        label: config.data.label.clone(),
-        group: config.data.group.clone(),
-        real_ids: config.data.real_ids.clone(),
-    }
+    config.data.schema()
+}
+
+/// What is worth telling of the model and of the evaluation files.
+fn notes(config: &RunConfig, classifier: &Classifier, public: &PublicData) -> Vec<String> {
+    let (asked, positions) = (
+        config.model.max_tokens.get(),
+        classifier.spec().max_tokens(),
+    );
+    let beyond = (asked > positions).then(|| {
+        format!(
+            "model.max_tokens is {asked}, but the model has {positions} positions: texts are cut \
+             to {positions} tokens"
+        )
+    });
+    beyond
+        .into_iter()
+        .chain(public.notes().iter().cloned())
+        .collect()
 }
 
 /// SHA-256 of a folder's `model.safetensors`: how a released model is named.

@@ -135,6 +135,9 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         &options.device,
         patience(&config),
     )?;
+    for note in &prepared.notes {
+        tracing::warn!("{note}");
+    }
     let (ledger, signing_key) = own_files(&config, &options.config);
     let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
     let room = room(&config, &prepared.plan, &ledger);

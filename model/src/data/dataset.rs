@@ -1,12 +1,13 @@
 //! Labelled texts, and which of them belong to one privacy unit.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::error::DataError;
 use super::group_ids::GroupColumn;
-use super::schema::LabelSet;
+use super::label_lookup::LabelLookup;
+use super::labels::LabelSet;
 use super::table::Table;
 
 /// Texts with their labels as indices into a [`LabelSet`]: at least one, none blank.
@@ -18,6 +19,8 @@ pub struct LabelledTexts {
     pub labels: Vec<usize>,
     /// The group of each text, where the table has a group column.
     pub groups: Option<Vec<Option<String>>>,
+    /// What was found out about the table, in sentences for whoever reads it.
+    pub notes: Vec<String>,
     /// The row of each text in its file.
     rows: Vec<usize>,
     group_column: Option<GroupColumn>,
@@ -37,20 +40,19 @@ impl LabelledTexts {
                 cleaned: table.cleaned,
             });
         }
+        let mut lookup = LabelLookup::of(table, labels);
         let mut indices = Vec::with_capacity(table.rows.len());
         for row in &table.rows {
             if row.text.trim().is_empty() {
                 return Err(DataError::EmptyText {
                     place: table.place(row),
+                    asked: table.asked,
                 });
             }
-            let index = labels.index_of(&row.label);
-            indices.push(index.ok_or_else(|| DataError::UnknownLabel {
-                place: table.place(row),
-                label: row.label.clone(),
-                labels: labels.names().to_vec(),
-            })?);
+            indices.push(lookup.index_of(row)?);
         }
+        let mut notes = table.notes.clone();
+        notes.extend(lookup.note());
         Ok(Self {
             texts: table.rows.iter().map(|row| row.text.clone()).collect(),
             labels: indices,
@@ -58,10 +60,19 @@ impl LabelledTexts {
                 .group
                 .as_ref()
                 .map(|_| table.rows.iter().map(|row| row.group.clone()).collect()),
+            notes,
             group_column: table.group.clone(),
             rows: table.rows.iter().map(|row| row.row).collect(),
             file: table.file.clone(),
         })
+    }
+
+    /// How many different groups there are; `None` for a table without a group column. Counted as
+    /// they are written.
+    pub fn group_count(&self) -> Option<usize> {
+        let groups = self.groups.as_ref()?;
+        let different: HashSet<&str> = groups.iter().flatten().map(String::as_str).collect();
+        Some(different.len())
     }
 
     /// How many texts there are.

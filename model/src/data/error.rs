@@ -6,8 +6,13 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
+
+use super::asked::{Asked, Setting};
+use super::content::Unread;
 use super::id_wording::{IdSpelling, RowNumbers, if_real, no_ids, spellings};
-use super::wording::{quoted, thousands};
+use super::unknown_label::UnknownLabel;
+use super::wording::{list, quoted, thousands};
 
 /// A row of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +20,8 @@ pub struct Place {
     /// The file, as it was named to the reader.
     pub file: PathBuf,
     /// The row, from 1: in CSV and Parquet the data row (a header isn't counted), in JSON
-    /// Lines the line.
+    /// Lines the line, in other JSON the object, in a workbook the row as the sheet numbers it. In
+    /// a folder, rows are counted through its parts.
     pub row: usize,
 }
 
@@ -36,15 +42,100 @@ pub enum DataError {
         /// What the system says.
         source: io::Error,
     },
-    /// The file's name doesn't tell its format.
-    #[error(
-        "can't tell the format of {} from its name; let it end in .csv, .jsonl, .ndjson or \
-         .parquet",
-        file.display()
-    )]
-    UnknownFormat {
+    /// Something other than a table, or one of a format that isn't read.
+    #[error("{} is {}; {}", file.display(), found.what, found.remedy)]
+    Unread {
         /// The file.
         file: PathBuf,
+        /// What it is.
+        found: Unread,
+    },
+    /// A file that holds more than one of its size may.
+    #[error(
+        "{} unpacks to more than {}, which no table of its size does; unpack it yourself if it \
+         is sound",
+        file.display(),
+        ByteSize(*limit)
+    )]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// Bytes that it may hold.
+        limit: u64,
+    },
+    /// A compressed file that can't be unpacked.
+    #[error("{} can't be unpacked: {problem}; compress it again, or unpack it", file.display())]
+    Compressed {
+        /// The file.
+        file: PathBuf,
+        /// What the decoder says.
+        problem: String,
+    },
+    /// Text that isn't in the encoding that it says it is in.
+    #[error(
+        "{} isn't valid {encoding}; save it as UTF-8, or name its encoding {}",
+        file.display(),
+        asked.by(Setting::Encoding)
+    )]
+    Encoding {
+        /// The file.
+        file: PathBuf,
+        /// The encoding.
+        encoding: &'static str,
+        /// Who asked.
+        asked: Asked,
+    },
+    /// JSON that holds a table in another shape than row by row.
+    #[error(
+        "{}: {problem}; write one object a row, e.g. with pandas' to_json(orient=\"records\", \
+         lines=True)",
+        file.display()
+    )]
+    NotRows {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        problem: String,
+    },
+    /// A workbook that can't be read.
+    #[error(
+        "{} can't be read as a workbook: {problem}; save it again, or as CSV UTF-8",
+        file.display()
+    )]
+    Workbook {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A workbook of which it isn't clear which sheet is meant.
+    #[error(
+        "{} has {problem}: {}; name one {}",
+        file.display(),
+        list(.found, 10),
+        asked.by(Setting::Sheet)
+    )]
+    Sheets {
+        /// The file.
+        file: PathBuf,
+        /// Who asked.
+        asked: Asked,
+        /// What is wrong.
+        problem: String,
+        /// The sheets in question.
+        found: Vec<String>,
+    },
+    /// Parts of one table that name classes differently.
+    #[error(
+        "{}: {} gives other names to its classes than the parts before it; write the table again",
+        file.display(),
+        part.display()
+    )]
+    Parts {
+        /// The folder.
+        file: PathBuf,
+        /// The part.
+        part: PathBuf,
     },
     /// A table without a single row.
     #[error(
@@ -60,31 +151,38 @@ pub enum DataError {
     },
     /// A column that the schema names isn't there.
     #[error(
-        "{} has no column \"{column}\"; it has {}; name the right one under data.{key}",
+        "{} has no column \"{column}\"; it has {}; {}",
         file.display(),
-        list(.found, usize::MAX)
+        list(.found, 40),
+        hint.clone().unwrap_or_else(|| format!("name the right one {}", asked.by(*setting)))
     )]
     MissingColumn {
         /// The file.
         file: PathBuf,
-        /// The configuration key that names the column: `text`, `label` or `group`.
-        key: &'static str,
+        /// What names the column.
+        setting: Setting,
+        /// Who asked for it.
+        asked: Asked,
         /// The missing column.
         column: String,
         /// The columns that are there.
         found: Vec<String>,
+        /// What to do, where something else than naming another column helps.
+        hint: Option<String>,
     },
     /// Two columns have the name that the schema asks for.
     #[error(
-        "{} has more than one column \"{column}\"; rename all but one, or name another under \
-         data.{key}",
-        file.display()
+        "{} has more than one column \"{column}\"; rename all but one, or name another {}",
+        file.display(),
+        asked.by(*setting)
     )]
     RepeatedColumn {
         /// The file.
         file: PathBuf,
-        /// The configuration key that names the column.
-        key: &'static str,
+        /// What names the column.
+        setting: Setting,
+        /// Who asked for it.
+        asked: Asked,
         /// The column.
         column: String,
     },
@@ -100,14 +198,18 @@ pub enum DataError {
     },
     /// Bytes that aren't UTF-8.
     #[error(
-        "{at}: column {column} isn't valid UTF-8; save the file as UTF-8",
-        at = header_or(place)
+        "{at}: column {column} isn't valid UTF-8; save the file as UTF-8, or name its encoding \
+         (such as windows-1252) {by}",
+        at = header_or(place),
+        by = asked.by(Setting::Encoding)
     )]
     InvalidUtf8 {
         /// Where; row 0 is the header.
         place: Place,
         /// Which column, from 1.
         column: usize,
+        /// Who asked.
+        asked: Asked,
     },
     /// A Parquet file that can't be decoded.
     #[error(
@@ -122,14 +224,17 @@ pub enum DataError {
     },
     /// A Parquet column of a type that isn't read.
     #[error(
-        "column \"{column}\" of {} is {found}; data.{key} must name a column of {expected}",
-        file.display()
+        "column \"{column}\" of {} is {found}; {} must name a column of {expected}",
+        file.display(),
+        asked.key(*setting)
     )]
     ColumnType {
         /// The file.
         file: PathBuf,
-        /// The configuration key that names the column.
-        key: &'static str,
+        /// What names the column.
+        setting: Setting,
+        /// Who asked for it.
+        asked: Asked,
         /// The column.
         column: String,
         /// Its type.
@@ -158,28 +263,39 @@ pub enum DataError {
         expected: &'static str,
     },
     /// A text of nothing but white space.
-    #[error(
-        "{place}: the text is empty; fill it in, delete the row, or set data.clean to drop such \
-         rows"
-    )]
+    #[error("{place}: the text is empty; {}", emptied(*.asked))]
     EmptyText {
         /// Where.
         place: Place,
+        /// Who asked.
+        asked: Asked,
     },
-    /// A label that the label set doesn't have.
-    #[error(
-        "{place}: label {label} isn't one of {}; correct it, or list it under data.labels",
-        list(.labels, 10),
-        label = quoted(.label)
-    )]
-    UnknownLabel {
+    /// A row that has a text but no label.
+    #[error("{place}: the label is missing{}", missing_label(.word, *.asked))]
+    MissingLabel {
         /// Where.
         place: Place,
-        /// The label found.
-        label: String,
-        /// The label set.
-        labels: Vec<String>,
+        /// What stands there; blank where nothing does.
+        word: String,
+        /// Who asked.
+        asked: Asked,
     },
+    /// A row with more labels than one.
+    #[error(
+        "{place}: \"{column}\" is a list of {count} labels, and each text has one here; choose \
+         one, or write a row for each"
+    )]
+    SeveralLabels {
+        /// Where.
+        place: Place,
+        /// The column.
+        column: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A label that the label set doesn't have.
+    #[error(transparent)]
+    UnknownLabel(Box<UnknownLabel>),
     /// Groups are asked for, but the table was read without any.
     #[error("{} was read without a group column; name one under data.group", file.display())]
     NoGroups {
@@ -235,13 +351,13 @@ pub enum DataError {
         ids: Vec<Vec<IdSpelling>>,
     },
     /// A label set without labels.
-    #[error("there are no labels; list them under data.labels")]
+    #[error("there are no labels; a classifier needs at least two")]
     NoLabels,
     /// A label of nothing but white space.
-    #[error("one of the labels is empty; give it a name under data.labels")]
+    #[error("one of the labels is empty; give it a name")]
     BlankLabel,
     /// A label set that names a label twice.
-    #[error("label {} is listed twice; list it once under data.labels", quoted(.label))]
+    #[error("label {} is listed twice; list it once", quoted(.label))]
     RepeatedLabel {
         /// The label.
         label: String,
@@ -259,66 +375,23 @@ fn header_or(place: &Place) -> String {
     }
 }
 
-/// Names in quotes where they need them, the first `most` of them.
-fn list(names: &[String], most: usize) -> String {
-    let mut text = names
-        .iter()
-        .take(most)
-        .map(|name| bare_or_quoted(name))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if let Some(left) = names.len().checked_sub(most).filter(|left| *left > 0) {
-        text.push_str(&format!(" and {left} more"));
-    }
-    if text.is_empty() {
-        "no columns".into()
-    } else {
-        text
+fn emptied(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Configuration => "fill it in, delete the row, or set data.clean to drop such rows",
+        Asked::Evaluate | Asked::Predict => "fill it in, or delete the row",
     }
 }
 
-fn bare_or_quoted(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./?!+ ".contains(c);
-    if !name.trim().is_empty() && name.trim() == name && name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        quoted(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_label_says_what_where_and_what_to_do() {
-        let error = DataError::UnknownLabel {
-            place: Place {
-                file: "visits.csv".into(),
-                row: 1204,
-            },
-            label: "postive".into(),
-            labels: vec!["negative".into(), "positive".into()],
-        };
-        assert_eq!(
-            error.to_string(),
-            "row 1,204 of visits.csv: label \"postive\" isn't one of negative, positive; correct \
-             it, or list it under data.labels"
-        );
-    }
-
-    #[test]
-    fn long_lists_and_long_labels_are_cut() {
-        let error = DataError::UnknownLabel {
-            place: Place {
-                file: "a.csv".into(),
-                row: 1,
-            },
-            label: "x".repeat(5000),
-            labels: (0..77).map(|i| format!("intent_{i}")).collect(),
-        };
-        let message = error.to_string();
-        assert!(message.contains("intent_9 and 67 more"), "{message}");
-        assert!(message.len() < 400, "{message}");
-    }
+fn missing_label(word: &str, asked: Asked) -> String {
+    let word = match word {
+        "" => String::new(),
+        word => format!(", {} stands there", quoted(word)),
+    };
+    let class = match (word.is_empty(), asked) {
+        (false, Asked::Configuration) => {
+            ". (If it is a class of its own, list all labels under data.labels.)"
+        }
+        _ => "",
+    };
+    format!("{word}; fill it in, or delete the row{class}")
 }

@@ -8,29 +8,56 @@
 //! ```
 //!
 //! Nothing here leaves the site: neither counts nor error messages, which may quote rows.
+//!
+//! A file is known by its content, not by its name:
+//!
+//! ```text
+//! file ─ content ─┬─ parquet ──────────────────────────────────┐
+//!                 ├─ xlsx ─────────────────────────────────────┤
+//!                 └─ compression ─ encoding ─┬─ csv ───────────┼─ cells ─▶ rows
+//!                                            └─ json ──────────┘
+//! ```
 
+mod asked;
+mod cells;
 mod clean;
 mod columns;
+mod compression;
+mod content;
 mod csv;
 mod dataset;
+mod encoding;
 mod error;
 mod group_ids;
 mod id_folding;
 mod id_wording;
-mod jsonl;
+mod json;
+mod label_form;
+mod label_lookup;
+mod labels;
 mod no_id;
+mod options;
 mod parquet;
+mod parts;
 mod read;
-mod rfc4180;
+mod room;
 mod schema;
 mod table;
+mod unknown_label;
 mod wording;
+mod xlsx;
 
+pub use asked::{Asked, Setting};
 pub use clean::{CleaningReport, clean};
+pub use content::Unread;
 pub use dataset::LabelledTexts;
 pub use error::{DataError, Place};
 pub use group_ids::GroupColumn;
 pub use id_wording::{IdSpelling, RowNumbers};
-pub use read::read_table;
-pub use schema::{LabelSet, TableSchema};
+pub use label_form::tidy as tidy_label;
+pub use labels::{LabelSet, read_labels};
+pub use options::{Delimiter, TableFormat, TableOptions, TextEncoding};
+pub use read::{read_table, read_texts};
+pub use schema::TableSchema;
 pub use table::{Row, Table};
+pub use unknown_label::UnknownLabel;

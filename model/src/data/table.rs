@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::asked::Asked;
 use super::error::Place;
 use super::group_ids::GroupColumn;
 
@@ -10,7 +11,8 @@ use super::group_ids::GroupColumn;
 pub struct Row {
     /// The text; may be blank until [`super::LabelledTexts::from_table`] refuses it.
     pub text: String,
-    /// The label as text.
+    /// The label as text, without white space or invisible characters at its ends, letters
+    /// composed; blank only where the text is blank, too.
     pub label: String,
     /// The group as it is written, where the schema names a group column and the row has a value
     /// there that isn't blank.
@@ -20,7 +22,7 @@ pub struct Row {
 }
 
 /// The rows of one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// The file, for messages.
     pub file: PathBuf,
@@ -28,6 +30,14 @@ pub struct Table {
     pub group: Option<GroupColumn>,
     /// Whether [`super::clean`] has been through it.
     pub cleaned: bool,
+    /// Who asked for it.
+    pub asked: Asked,
+    /// The names of classes that the file itself gives to whole numbers, in the order of the
+    /// numbers (`ClassLabel` of Hugging Face Datasets); rows have the names. Empty where it gives
+    /// none.
+    pub class_names: Vec<String>,
+    /// What was found out about the file, in sentences for whoever reads it.
+    pub notes: Vec<String>,
     /// Its rows, in the file's order.
     pub rows: Vec<Row>,
 }

@@ -22,6 +22,34 @@ pub(super) fn thousands(number: usize) -> String {
     text
 }
 
+/// Names in quotes where they need them, the first `most` of them.
+pub(super) fn list(names: &[String], most: usize) -> String {
+    let mut text = names
+        .iter()
+        .take(most)
+        .map(|name| bare_or_quoted(name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(left) = names.len().checked_sub(most).filter(|left| *left > 0) {
+        text.push_str(&format!(" and {left} more"));
+    }
+    if text.is_empty() {
+        "no columns".into()
+    } else {
+        text
+    }
+}
+
+fn bare_or_quoted(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./?!+ ".contains(c);
+    let long = name.chars().count() > 80;
+    if !long && !name.trim().is_empty() && name.trim() == name && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

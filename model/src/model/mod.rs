@@ -90,6 +90,20 @@ impl Model {
         self.tokenizer.cuts(text)
     }
 
+    /// A text's token ids, and how many tokens it has before it is cut to
+    /// [`Self::most_tokens`].
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_counting(&self, text: &str) -> Result<(Vec<u32>, usize), ModelError> {
+        self.tokenizer.encode_counting(text)
+    }
+
+    /// Tokens of a text that are read, at most.
+    pub fn most_tokens(&self) -> usize {
+        self.tokenizer.max_tokens()
+    }
+
     /// The trained parameters, flat, in layout order.
     pub fn parameters(&self) -> Vec<f32> {
         let mut flat = Vec::with_capacity(self.layout.len());

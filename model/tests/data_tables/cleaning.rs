@@ -12,8 +12,8 @@ fn table(rows: Vec<Row>) -> Table {
     Table {
         file: "visits.csv".into(),
         group: Some(GroupColumn::default()),
-        cleaned: false,
         rows,
+        ..Table::default()
     }
 }
 

@@ -203,8 +203,8 @@ fn whole_floats_are_ids_and_what_a_data_frame_puts_into_gaps_is_none() {
         let message = units(&table(&[Some(rounded)]), &grouped()).expect_err("not whole");
         assert_eq!(
             message,
-            "row 1 of a.parquet: \"patient\" is a fraction or a very large number; write strings \
-             or whole numbers in a column of whole numbers"
+            "row 1 of a.parquet: \"patient\" is a fraction or a very large number; write a \
+             string or a whole number below 2^63"
         );
     }
 }

@@ -2,11 +2,13 @@
 
 mod any_bytes;
 mod cleaning;
+mod containers;
 mod csv;
 mod group_ids;
-mod jsonl;
+mod json;
 mod parquet;
 mod published_tables;
+mod python;
 mod units;
 
 use umbel_model::data::{DataError, Row, Table, TableSchema, read_table};

@@ -103,6 +103,8 @@ fn row_groups_codecs_and_nulls_are_read() {
         Compression::GZIP(Default::default()),
         Compression::LZ4_RAW,
         Compression::ZSTD(ZstdLevel::default()),
+        Compression::BROTLI(Default::default()),
+        Compression::LZ4,
     ] {
         let content = file(
             schema,
@@ -169,6 +171,99 @@ fn whole_numbers_and_truth_values_are_labels_as_their_text() {
 }
 
 #[test]
+fn a_number_is_what_its_column_means_not_how_it_is_stored() {
+    let labels = |column: &str, labels: Column| {
+        let schema = format!("message m {{ required binary text (UTF8); {column} }}");
+        let content = file(
+            &schema,
+            Compression::SNAPPY,
+            &[&[strings(["a", "b"]), labels]],
+        );
+        let table = TableFile::holding("a.parquet", content).read(&TableSchema::default());
+        let rows = table.map_err(|e| e.to_string())?.rows;
+        Ok::<_, String>(rows.into_iter().map(|r| r.label).collect::<Vec<_>>())
+    };
+    let tenths = || Column::Int32(vec![Some(10), Some(-15)]);
+    assert_eq!(
+        labels("required int32 label (DECIMAL(2,1));", tenths()),
+        Ok(vec!["1".into(), "-1.5".into()])
+    );
+    let bytes = Column::Bytes(vec![Some(vec![0, 100]), Some(vec![0xff])]);
+    assert_eq!(
+        labels("required binary label (DECIMAL(4,2));", bytes),
+        Ok(vec!["1".into(), "-0.01".into()])
+    );
+    let doubles = Column::Double(vec![Some(1.0), Some(0.5)]);
+    assert_eq!(
+        labels("required double label;", doubles),
+        Ok(vec!["1.0".into(), "0.5".into()])
+    );
+    let singles = Column::Float(vec![Some(2.0), Some(0.1)]);
+    assert_eq!(
+        labels("required float label;", singles),
+        Ok(vec!["2.0".into(), "0.1".into()])
+    );
+    let gap = Column::Double(vec![Some(1.0), Some(f64::NAN)]);
+    let message = labels("required double label;", gap).expect_err("a gap");
+    assert!(
+        message.ends_with("the label is missing; fill it in, or delete the row"),
+        "{message}"
+    );
+    for (kind, name) in [
+        ("int32 label (DATE)", "DATE"),
+        ("int32 label (TIME_MILLIS)", "TIME"),
+        ("int64 label (TIMESTAMP_MILLIS)", "TIMESTAMP"),
+    ] {
+        let column = match kind.starts_with("int32") {
+            true => tenths(),
+            false => Column::Int64(vec![Some(1), Some(2)]),
+        };
+        let message = labels(&format!("required {kind};"), column).expect_err(name);
+        assert!(message.contains(&format!("is of type {name}")), "{message}");
+    }
+}
+
+#[test]
+fn names_of_classes_are_taken_from_the_metadata_of_datasets() {
+    use parquet::file::metadata::KeyValue;
+    let features =
+        r#"{"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}"#;
+    let schema = "message m { required binary text (UTF8); optional int64 label; }";
+    let content = |labels: Vec<Option<i64>>| {
+        let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+        let entry = KeyValue::new("huggingface".to_owned(), features.to_owned());
+        let properties = WriterProperties::builder()
+            .set_key_value_metadata(Some(vec![entry]))
+            .build();
+        let mut writer =
+            SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("memory");
+        let mut row_group = writer.next_row_group().expect("memory");
+        let texts = strings(labels.iter().map(|_| "a"));
+        for column in [texts, Column::Int64(labels)] {
+            let mut writer = row_group.next_column().expect("memory").expect("a column");
+            write(writer.untyped(), &column);
+            writer.close().expect("memory");
+        }
+        row_group.close().expect("memory");
+        TableFile::holding("a.parquet", writer.into_inner().expect("memory"))
+    };
+    let table = content(vec![Some(1), Some(0)]).read(&TableSchema::default());
+    let table = table.expect("a table");
+    assert_eq!(table.class_names, ["neg", "pos"]);
+    let labels: Vec<&str> = table.rows.iter().map(|r| r.label.as_str()).collect();
+    assert_eq!(labels, ["pos", "neg"]);
+    let beyond = content(vec![Some(2)]).complaint(&TableSchema::default());
+    assert!(
+        beyond.contains("label 2 has no name among the 2"),
+        "{beyond}"
+    );
+    for gap in [Some(-1), None] {
+        let missing = content(vec![gap]).complaint(&TableSchema::default());
+        assert!(missing.contains("label is missing"), "{missing}");
+    }
+}
+
+#[test]
 fn a_missing_label_and_bad_utf8_name_the_row() {
     let complaint = |labels: Vec<Option<Vec<u8>>>| {
         let content = file(
@@ -180,11 +275,12 @@ fn a_missing_label_and_bad_utf8_name_the_row() {
     };
     assert_eq!(
         complaint(vec![Some(b"x".to_vec()), None]),
-        "row 2 of notes.parquet: \"label\" is missing; fill it in, or delete the row"
+        "row 2 of notes.parquet: the label is missing; fill it in, or delete the row"
     );
     assert_eq!(
         complaint(vec![Some(b"x\xff".to_vec()), None]),
-        "row 1 of notes.parquet: \"label\" is not valid UTF-8; write strings in UTF-8"
+        "row 1 of notes.parquet: \"label\" is not valid UTF-8; write a string, a number, true or \
+         false"
     );
 }
 
@@ -210,7 +306,8 @@ fn a_column_of_another_type_or_a_missing_one_is_refused() {
     let content = file(nested, Compression::SNAPPY, &[]);
     assert_eq!(
         TableFile::holding("notes.parquet", content).complaint(&TableSchema::default()),
-        "column \"text\" of notes.parquet is nested; data.text must name a column of strings"
+        "column \"text\" of notes.parquet is nested (a list or a struct); flatten it, e.g. with \
+         pandas' explode or json_normalize; data.text must name a column of strings"
     );
 }
 
@@ -237,7 +334,7 @@ fn an_empty_table_and_a_cut_file_are_refused() {
 proptest! {
     #[test]
     fn whatever_is_written_is_read_back(
-        cells in prop::collection::vec((any::<String>(), any::<String>()), 1..20),
+        cells in prop::collection::vec((any::<String>(), "[a-z]{1,3}"), 1..20),
     ) {
         let content = file(
             STRINGS,

@@ -9,8 +9,8 @@ fn table(grouped: bool, rows: Vec<Row>) -> Table {
     Table {
         file: "visits.csv".into(),
         group: grouped.then(patients),
-        cleaned: false,
         rows,
+        ..Table::default()
     }
 }
 
@@ -52,7 +52,7 @@ fn a_label_set_keeps_its_order_and_refuses_what_is_ambiguous() {
     assert!(matches!(labels(&["a", " "]), Err(DataError::BlankLabel)));
     assert_eq!(
         labels(&["a", "b", "a"]).expect_err("twice").to_string(),
-        "label \"a\" is listed twice; list it once under data.labels"
+        "label \"a\" is listed twice; list it once"
     );
 }
 
@@ -62,14 +62,69 @@ fn the_union_of_tables_is_sorted_and_needs_every_label() {
     let other = table(false, vec![row(1, "t", "c", None), row(2, "t", "a", None)]);
     let set = LabelSet::union([&one, &other]).expect("a label set");
     assert_eq!(set.names(), ["a", "b", "c"]);
-    let blank = table(false, vec![row(7, "t", " ", None)]);
+    let blank = table(false, vec![row(7, "t", "", None)]);
     assert_eq!(
         LabelSet::union([&one, &blank])
             .expect_err("blank")
             .to_string(),
-        "row 7 of visits.csv: \"label\" is missing; fill it in, or delete the row"
+        "row 7 of visits.csv: the label is missing; fill it in, or delete the row"
     );
     assert!(matches!(LabelSet::union([]), Err(DataError::NoLabels)));
+}
+
+#[test]
+fn labels_that_are_numbers_come_in_their_order_whatever_wrote_them() {
+    let integers = (0..12).map(|i| row(i, "t", &i.to_string(), None));
+    let floats = (0..12).map(|i| row(i, "t", &format!("{i}.0"), None));
+    let set = LabelSet::union([
+        &table(false, floats.collect()),
+        &table(false, integers.collect()),
+    ]);
+    let numbers: Vec<String> = (0..12).map(|i| i.to_string()).collect();
+    assert_eq!(set.expect("a label set").names(), numbers);
+}
+
+#[test]
+fn a_word_for_nothing_is_no_class_unless_it_is_listed() {
+    let rows = || {
+        table(
+            false,
+            vec![row(1, "t", "a", None), row(4, "t", "nan", None)],
+        )
+    };
+    let message = LabelSet::union([&rows()]).expect_err("nan").to_string();
+    assert_eq!(
+        message,
+        "row 4 of visits.csv: the label is missing, \"nan\" stands there; fill it in, or delete \
+         the row. (If it is a class of its own, list all labels under data.labels.)"
+    );
+    let listed = labels(&["a", "nan"]).expect("a label set");
+    let found = LabelledTexts::from_table(&rows(), &listed).expect("listed");
+    assert_eq!(found.labels, [0, 1]);
+    let unlisted = labels(&["a", "b"]).expect("a label set");
+    let error = LabelledTexts::from_table(&rows(), &unlisted).expect_err("unlisted");
+    assert!(error.to_string().contains("the label is missing, \"nan\""));
+}
+
+#[test]
+fn labels_that_were_read_as_others_are_noted() {
+    let rows = vec![row(1, "t", "1.0", None), row(2, "t", "LABEL_0", None)];
+    let set = labels(&["0", "1"]).expect("a label set");
+    let found = LabelledTexts::from_table(&table(false, rows), &set).expect("two spellings");
+    assert_eq!(found.labels, [1, 0]);
+    assert_eq!(found.notes, ["its labels 1.0, LABEL_0 were taken for 1, 0"]);
+}
+
+#[test]
+fn names_that_a_file_gives_to_numbers_are_found_by_either() {
+    let named = Table {
+        class_names: vec!["neg".into(), "pos".into()],
+        ..table(false, vec![row(1, "t", "pos", None)])
+    };
+    let by_name = LabelledTexts::from_table(&named, &labels(&["pos", "neg"]).expect("labels"));
+    assert_eq!(by_name.expect("names").labels, [0]);
+    let by_number = LabelledTexts::from_table(&named, &labels(&["0", "1"]).expect("labels"));
+    assert_eq!(by_number.expect("numbers").labels, [1]);
 }
 
 #[test]
@@ -86,11 +141,11 @@ fn labels_become_indices_and_errors_name_the_row_of_the_file() {
     );
     let unknown = texts(
         false,
-        vec![row(1, "a", "pos", None), row(1204, "b", "postive", None)],
+        vec![row(1, "a", "pos", None), row(1204, "b", "other", None)],
     );
     assert_eq!(
         unknown.expect_err("unknown").to_string(),
-        "row 1,204 of visits.csv: label \"postive\" isn't one of neg, pos; correct it, or list it \
+        "row 1,204 of visits.csv: label \"other\" isn't one of neg, pos; correct it, or list it \
          under data.labels"
     );
     assert_eq!(

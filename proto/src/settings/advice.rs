@@ -1,6 +1,36 @@
-//! What a misspelt key or word was meant to be.
+//! What a misspelt key or word was meant to be, and what became of a path.
+
+use std::path::Path;
 
 use super::Section;
+
+/// What to do about a path of Windows.
+const PATHS: &str = "a backslash in double quotes begins an escape: write paths in single quotes \
+                     ('C:\\models\\bert') or with forward slashes";
+
+/// Refuses a path that holds control characters: what is left of one of Windows whose backslashes
+/// were read as escapes (`"C:\temp"` has a tab).
+///
+/// # Errors
+/// A sentence with the remedy.
+pub fn check_path(path: &Path) -> Result<(), String> {
+    let text = path.to_string_lossy();
+    match text.chars().any(char::is_control) {
+        true => Err(format!(
+            "the path {text:?} holds control characters; {PATHS}"
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The same message, with the remedy where a path's backslashes broke a text.
+fn with_remedy_for_paths(message: &str) -> String {
+    let in_quotes = |line: &str| line.contains('"') && line.contains('\\');
+    if message.contains("escape") && message.lines().any(in_quotes) {
+        return format!("{}\n{PATHS}\n", message.trim_end());
+    }
+    message.into()
+}
 
 /// What to say of a key that isn't there: the nearest one of its section, or the section that
 /// has it. `siblings` are the keys that could have been meant.
@@ -53,7 +83,7 @@ pub fn explained(message: &str, sections: &[Section]) -> String {
     };
     match message.lines().find_map(unknown) {
         Some(found) => message.replace(found.0, &told(found)),
-        None => message.into(),
+        None => with_remedy_for_paths(message),
     }
 }
 

@@ -116,3 +116,20 @@ fn any_key_at_all_gets_an_answer() {
         assert!(!explained(&format!("unknown field `{key}`"), &[]).is_empty());
     }
 }
+
+#[test]
+fn a_path_of_windows_in_double_quotes_is_told_how_to_write_it() {
+    for text in [r#"path = "C:\models\bert""#, r#"path = "C:\Users\me""#] {
+        let error = toml::from_str::<toml::Table>(text).expect_err(text);
+        let told = explained(&error.to_string(), &[]);
+        assert!(told.contains("in single quotes"), "{told}");
+    }
+    let other = toml::from_str::<toml::Table>("path = ").expect_err("no value");
+    assert!(!explained(&other.to_string(), &[]).contains("single quotes"));
+    // Here the escapes are sound, and the path isn't.
+    let read: toml::Table = toml::from_str(r#"path = "C:\temp\new""#).expect("TOML");
+    let path = read["path"].as_str().expect("text");
+    let refused = check_path(path.as_ref()).expect_err("a tab");
+    assert!(refused.contains("in single quotes"), "{refused}");
+    assert!(check_path(r"C:\models\bert".as_ref()).is_ok());
+}

@@ -2,6 +2,12 @@
 //!
 //! Computed on private rows these numbers are private too; only public rows' may be shown.
 
+mod confusion;
+mod ranking;
+
+pub use confusion::confusion;
+pub use ranking::area_under_roc;
+
 /// Scores of one class, in \[0, 1\]; a ratio of nothing to nothing counts as 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ClassScores {

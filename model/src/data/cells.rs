@@ -1,0 +1,201 @@
+//! What cells hold, whatever the format, and what a text, a label and a group may be.
+
+use std::path::Path;
+
+use super::asked::Setting;
+use super::columns::{group_value, is_exact};
+use super::error::{DataError, Place};
+use super::label_form::tidy;
+use super::room::Room;
+use super::schema::Wanted;
+use super::table::Row;
+
+/// A cell as a reader found it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell {
+    /// Nothing: null, or a cell that was never filled in.
+    Missing,
+    /// Text.
+    Text(String),
+    /// A whole number, in digits.
+    Whole(String),
+    /// A number with a fraction that is known to the last digit, in digits.
+    Decimal(String),
+    /// A floating-point number. `exact` is whether every whole number of its size has one of its
+    /// own.
+    Float { value: f64, exact: bool },
+    /// True or false.
+    Truth(bool),
+    /// Anything else, in words: "a list".
+    Other(&'static str),
+}
+
+impl Cell {
+    /// A number of 64 bits.
+    pub(super) fn double(value: f64) -> Self {
+        Self::Float {
+            value,
+            exact: is_exact(value),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Text(_) => "a string",
+            Self::Whole(_) => "a number",
+            Self::Decimal(_) | Self::Float { .. } => "a fraction or a very large number",
+            Self::Truth(_) => "true or false",
+            Self::Other(kind) => kind,
+        }
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        const ITSELF: usize = 32;
+        ITSELF
+            + match self {
+                Self::Text(text) | Self::Whole(text) | Self::Decimal(text) => text.len(),
+                _ => 0,
+            }
+    }
+}
+
+/// One row's cells.
+pub(super) struct Cells {
+    pub(super) text: Cell,
+    /// `None` where no labels are wanted.
+    pub(super) label: Option<Cell>,
+    pub(super) group: Option<Cell>,
+}
+
+/// Makes rows of cells, by the same rules for every format.
+pub(super) struct Rows<'a> {
+    wanted: Wanted<'a>,
+    file: &'a Path,
+    room: Room,
+    rows: Vec<Row>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(wanted: Wanted<'a>, file: &'a Path, room: Room) -> Self {
+        Self {
+            wanted,
+            file,
+            room,
+            rows: Vec::new(),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        self.rows
+    }
+
+    /// Adds a row. One without any value is a blank line, and is passed over.
+    ///
+    /// # Errors
+    /// [`DataError`] for a cell that isn't what its column must hold.
+    pub(super) fn add(&mut self, cells: Cells, row: usize) -> Result<(), DataError> {
+        let place = || Place {
+            file: self.file.to_owned(),
+            row,
+        };
+        let text = self.text(cells.text, &place)?;
+        let label = match cells.label {
+            Some(cell) => self.label(cell, text.trim().is_empty(), &place)?,
+            None => String::new(),
+        };
+        let group = match cells.group {
+            Some(cell) => self.group(cell, &place)?,
+            None => None,
+        };
+        let bytes = text.len() + label.len() + group.as_ref().map_or(0, String::len);
+        self.room.take(bytes + size_of::<Row>(), self.file)?;
+        self.rows.push(Row {
+            text,
+            label,
+            group,
+            row,
+        });
+        Ok(())
+    }
+
+    /// A string; what is missing is a blank text, as an empty cell of a spreadsheet is.
+    fn text(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<String, DataError> {
+        match cell {
+            Cell::Text(text) => Ok(text),
+            Cell::Missing => Ok(String::new()),
+            other => Err(self.wrong_type(Setting::Text, &other, "a string", place)),
+        }
+    }
+
+    /// A string, a number or a truth value, as its text. A row without text needs none: it is
+    /// dropped or refused for that.
+    fn label(
+        &self,
+        cell: Cell,
+        textless: bool,
+        place: &impl Fn() -> Place,
+    ) -> Result<String, DataError> {
+        let label = match cell {
+            Cell::Text(text) => tidy(&text),
+            Cell::Whole(digits) | Cell::Decimal(digits) => digits,
+            Cell::Float { value, .. } if value.is_nan() => String::new(),
+            // As data frames and JSON write it.
+            Cell::Float { value, .. } if value.is_finite() => format!("{value:?}"),
+            Cell::Truth(truth) => truth.to_string(),
+            Cell::Missing => String::new(),
+            other => {
+                let expected = "a string, a number, true or false";
+                return Err(self.wrong_type(Setting::Label, &other, expected, place));
+            }
+        };
+        if label.is_empty() && !textless {
+            return Err(DataError::MissingLabel {
+                place: place(),
+                word: label,
+                asked: self.wanted.asked,
+            });
+        }
+        Ok(label)
+    }
+
+    /// A string or a whole number, with `.0` where a data frame that keeps gaps has written it
+    /// so. A number beyond what a float holds exactly is refused: two people whose numbers round
+    /// to one would become one.
+    fn group(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<Option<String>, DataError> {
+        match cell {
+            Cell::Missing => Ok(None),
+            Cell::Text(text) => Ok(group_value(&text)),
+            Cell::Whole(digits) => Ok(Some(digits)),
+            // What isn't a number is how data frames write a gap.
+            Cell::Float { value, .. } if value.is_nan() => Ok(None),
+            // Zero has one spelling.
+            Cell::Float { value, exact: true } => Ok(Some(format!("{:.0}", value + 0.0))),
+            other => {
+                let expected = "a string or a whole number below 2^63";
+                Err(self.wrong_type(Setting::Group, &other, expected, place))
+            }
+        }
+    }
+
+    fn wrong_type(
+        &self,
+        setting: Setting,
+        found: &Cell,
+        expected: &'static str,
+        place: &impl Fn() -> Place,
+    ) -> DataError {
+        let column = self.wanted.columns().find(|(of, _)| *of == setting);
+        DataError::WrongType {
+            place: place(),
+            column: column.map_or_else(String::new, |(_, column)| column.to_owned()),
+            found: found.kind(),
+            expected,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a file holds, told by its first bytes. Names of files lie: a `.csv` may be a workbook
+//! that somebody renamed, and a `.json` has one object a line.
+
+use super::options::TableFormat;
+
+/// What the first bytes of a file say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Apache Parquet.
+    Parquet,
+    /// An archive of type zip, as workbooks are.
+    Zip,
+    /// Compressed by gzip.
+    Gzip,
+    /// Compressed by Zstandard.
+    Zstd,
+    /// Something that isn't read.
+    Other(Unread),
+    /// None of that: text, most likely.
+    Text,
+}
+
+/// Something that isn't read: what it is, and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// What it is, with its article.
+    pub what: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+const UNPACK: &str = "unpack it, or compress the table with gzip or zstd";
+const EXPORT: &str = "export the table from it as CSV, JSON Lines or Parquet";
+
+/// First bytes, what they mean, and what to do. Longer ones come before those that they begin with.
+const UNREAD: [(&[u8], &str, &str); 25] = [
+    (b"BZh", "compressed by bzip2", UNPACK),
+    (b"\xfd7zXZ\0", "compressed by xz", UNPACK),
+    (b"\x04\x22\x4d\x18", "compressed by lz4", UNPACK),
+    (b"\xff\x06\0\0sNaPpY", "compressed by Snappy", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "a workbook of Excel 97 to 2003 (.xls), or one with a password",
+        "save it as .xlsx without a password, or as CSV UTF-8",
+    ),
+    (
+        b"PARE",
+        "Parquet with an encrypted footer",
+        "write it without encryption",
+    ),
+    (
+        b"ARROW1",
+        "an Arrow file (Feather)",
+        "write the table as Parquet, e.g. with pandas' to_parquet",
+    ),
+    (
+        b"FEA1",
+        "a Feather file of version 1",
+        "write the table as Parquet, e.g. with pandas' to_parquet",
+    ),
+    (
+        b"\xff\xff\xff\xff",
+        "an Arrow stream, as Hugging Face Datasets keeps them",
+        "write the table as Parquet, e.g. with Dataset.to_parquet",
+    ),
+    (b"Obj\x01", "an Avro file", EXPORT),
+    (b"ORC", "an ORC file", EXPORT),
+    (b"SQLite format 3\0", "an SQLite database", EXPORT),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", EXPORT),
+    (b"\x93NUMPY", "a NumPy array", EXPORT),
+    (b"\x80\x02", "a Python pickle", EXPORT),
+    (b"\x80\x03", "a Python pickle", EXPORT),
+    (b"\x80\x04", "a Python pickle", EXPORT),
+    (b"\x80\x05", "a Python pickle", EXPORT),
+    (b"RDX", "an R workspace", EXPORT),
+    (b"$FL2", "an SPSS file", EXPORT),
+    (b"<stata_dta>", "a Stata file", EXPORT),
+    (b"%PDF", "a PDF", EXPORT),
+    (
+        b"version https://git-lfs.github.com/spec/",
+        "a pointer of Git LFS, not the table itself",
+        "fetch the table with `git lfs pull`",
+    ),
+];
+
+impl Content {
+    /// What the first bytes of a file say; some hundred are enough.
+    pub(super) fn of(head: &[u8]) -> Self {
+        match head {
+            [b'P', b'A', b'R', b'1', ..] => return Self::Parquet,
+            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Self::Zip,
+            [0x1f, 0x8b, ..] => return Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => return Self::Zstd,
+            // Frames to skip before the first with content.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => return Self::Zstd,
+            _ => {}
+        }
+        if let Some((_, what, remedy)) = UNREAD.iter().find(|(magic, ..)| head.starts_with(magic)) {
+            return Self::Other(Unread { what, remedy });
+        }
+        if is_tar(head) {
+            return Self::Other(Unread {
+                what: "a tar archive",
+                remedy: UNPACK,
+            });
+        }
+        match is_markup(head) {
+            true => Self::Other(Unread {
+                what: "HTML or XML, such as the page of a failed download",
+                remedy: EXPORT,
+            }),
+            false => Self::Text,
+        }
+    }
+
+    /// The format that these bytes are of, if they are a table by themselves.
+    pub(super) fn format(self) -> Option<TableFormat> {
+        match self {
+            Self::Parquet => Some(TableFormat::Parquet),
+            Self::Zip => Some(TableFormat::Xlsx),
+            _ => None,
+        }
+    }
+}
+
+fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262).is_some_and(|magic| magic == b"ustar")
+}
+
+fn is_markup(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let begin = head.trim_ascii_start().get(..9).unwrap_or_default();
+    let begin = begin.to_ascii_lowercase();
+    [b"<!doctype".as_slice(), b"<html", b"<?xml", b"<table"]
+        .iter()
+        .any(|tag| begin.starts_with(tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_first_bytes() {
+        assert_eq!(Content::of(b"PAR1\x15"), Content::Parquet);
+        assert_eq!(Content::of(b"PK\x03\x04\x14"), Content::Zip);
+        assert_eq!(Content::of(b"\x1f\x8b\x08"), Content::Gzip);
+        assert_eq!(Content::of(b"\x28\xb5\x2f\xfd"), Content::Zstd);
+        for text in [
+            "",
+            "t",
+            "text,label\n",
+            "{\"text\":1}",
+            "<3 this,pos",
+            "PARTY,label",
+        ] {
+            assert_eq!(Content::of(text.as_bytes()), Content::Text, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_isnt_read_is_named() {
+        let what = |bytes: &[u8]| match Content::of(bytes) {
+            Content::Other(unread) => unread.what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(what(b"BZh91AY"), "compressed by bzip2");
+        assert_eq!(what(b"SQLite format 3\0...."), "an SQLite database");
+        assert_eq!(
+            what(b"\n <!DOCTYPE html>"),
+            "HTML or XML, such as the page of a failed download"
+        );
+        let mut tar = vec![0; 512];
+        tar[257..262].copy_from_slice(b"ustar");
+        assert_eq!(what(&tar), "a tar archive");
+        assert!(what(b"version https://git-lfs.github.com/spec/v1\noid").contains("Git LFS"));
+    }
+}

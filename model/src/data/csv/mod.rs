@@ -1,0 +1,169 @@
+//! Tables in CSV: a header and records of as many fields.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `rfc4180` | records and fields |
+//! | `dialect` | which delimiter, and where the header is |
+//! | `advice` | what to say of a file that can't be read |
+
+mod advice;
+mod dialect;
+mod rfc4180;
+
+use std::path::Path;
+
+use self::dialect::Layout;
+use self::rfc4180::{Dialect, Field, Record, Records};
+use super::cells::{Cell, Cells, Rows};
+use super::error::{DataError, Place};
+use super::options::Delimiter;
+use super::room::Room;
+use super::schema::Wanted;
+use super::table::Row;
+
+/// The rows of a file, and what was found out about it.
+pub(super) struct CsvTable {
+    pub(super) rows: Vec<Row>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Reads a whole file's bytes in UTF-8; `file` is its name in messages.
+pub(super) fn read(
+    bytes: &[u8],
+    file: &Path,
+    wanted: Wanted<'_>,
+    room: Room,
+) -> Result<CsvTable, DataError> {
+    let layout = Layout::find(bytes, file, wanted)?;
+    let reading = Reading {
+        file,
+        wanted,
+        layout: &layout,
+    };
+    let mut notes = Vec::new();
+    if layout.dialect.delimiter != b','
+        && let Some(delimiter) = Delimiter::of_byte(layout.dialect.delimiter)
+    {
+        notes.push(format!(
+            "its columns are separated by {}",
+            delimiter.plural()
+        ));
+    }
+    if layout.returns {
+        notes.push("its lines end in CR alone".into());
+    }
+    let rows = match reading.rows(bytes, layout.dialect, room) {
+        Ok(rows) => rows,
+        Err(refused) if refused.by_backslash => {
+            let escaping = Dialect {
+                backslashes: true,
+                ..layout.dialect
+            };
+            // Only if the whole file makes sense that way; the plain reading's error otherwise.
+            let rows = reading.rows(bytes, escaping, room);
+            let rows = rows.map_err(|_| refused.error)?;
+            notes.push("backslashes escape its quotes".into());
+            rows
+        }
+        Err(refused) => return Err(refused.error),
+    };
+    Ok(CsvTable { rows, notes })
+}
+
+/// Why a reading failed, and whether one with backslashes as escapes might not.
+struct Refused {
+    error: DataError,
+    by_backslash: bool,
+}
+
+impl From<DataError> for Refused {
+    fn from(error: DataError) -> Self {
+        Self {
+            error,
+            by_backslash: false,
+        }
+    }
+}
+
+struct Reading<'a> {
+    file: &'a Path,
+    wanted: Wanted<'a>,
+    layout: &'a Layout,
+}
+
+impl Reading<'_> {
+    fn rows(&self, bytes: &[u8], dialect: Dialect, room: Room) -> Result<Vec<Row>, Refused> {
+        let body = bytes.get(self.layout.begin..).unwrap_or_default();
+        let mut records = Records::new(body, dialect);
+        let mut rows = Rows::new(self.wanted, self.file, room);
+        // The header, which was read before.
+        records.next();
+        for (record, row) in records.zip(1..) {
+            let record = record.map_err(|fault| {
+                let fault = rfc4180::Fault {
+                    line: fault.line + self.layout.lines_before,
+                    ..fault
+                };
+                Refused {
+                    error: advice::fault(fault, self.place(row)),
+                    by_backslash: fault.after_backslash,
+                }
+            })?;
+            let width = self.layout.header.len();
+            if record.fields.len() != width {
+                return Err(Refused {
+                    by_backslash: record.fields.iter().any(|f| f.bytes.ends_with(b"\\")),
+                    error: advice::ragged(&record, width, self.layout, self.place(row)),
+                });
+            }
+            let blank = |field: &Field| field.bytes.trim_ascii().is_empty();
+            if width > 1 && record.fields.iter().all(blank) {
+                continue;
+            }
+            rows.add(self.cells(record, row)?, row)?;
+        }
+        Ok(rows.into_rows())
+    }
+
+    fn place(&self, row: usize) -> Place {
+        Place {
+            file: self.file.to_owned(),
+            row,
+        }
+    }
+
+    fn cells(&self, record: Record, row: usize) -> Result<Cells, DataError> {
+        // One column may serve twice (a label that is also the group), so each is copied.
+        let cell = |i: usize| {
+            let Some(field) = record.fields.get(i) else {
+                return Ok(Cell::Missing);
+            };
+            let text = self.layout.text_of(field, i);
+            let text = text.map_err(|()| DataError::InvalidUtf8 {
+                place: self.place(row),
+                column: i + 1,
+                asked: self.wanted.asked,
+            })?;
+            if !field.quoted && advice::is_in_single_quotes(text) {
+                return Err(advice::single_quotes(self.place(row)));
+            }
+            Ok(Cell::Text(text.to_owned()))
+        };
+        // Bytes of another encoding anywhere mean that the rest is misread, too.
+        for (i, field) in record.fields.iter().enumerate() {
+            self.layout
+                .text_of(field, i)
+                .map_err(|()| DataError::InvalidUtf8 {
+                    place: self.place(row),
+                    column: i + 1,
+                    asked: self.wanted.asked,
+                })?;
+        }
+        let positions = self.layout.positions;
+        Ok(Cells {
+            text: cell(positions.text)?,
+            label: positions.label.map(cell).transpose()?,
+            group: positions.group.map(cell).transpose()?,
+        })
+    }
+}

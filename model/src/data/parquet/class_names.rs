@@ -1,0 +1,60 @@
+//! The names that Hugging Face Datasets gives to whole numbers: its feature `ClassLabel`, of
+//! which the file's metadata keep the names.
+
+use parquet::file::metadata::KeyValue;
+use serde_json::Value;
+
+use crate::data::cells::Cell;
+use crate::data::error::{DataError, Place};
+
+/// The names for a column's numbers, in the order of the numbers; empty where there are none.
+pub(super) fn of(metadata: Option<&Vec<KeyValue>>, column: &str) -> Vec<String> {
+    let written = metadata
+        .into_iter()
+        .flatten()
+        .find(|entry| entry.key == "huggingface")
+        .and_then(|entry| entry.value.as_deref());
+    let names = || -> Option<Vec<String>> {
+        let info: Value = serde_json::from_str(written?).ok()?;
+        let names = info
+            .get("info")?
+            .get("features")?
+            .get(column)?
+            .get("names")?
+            .as_array()?;
+        names
+            .iter()
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect()
+    };
+    names().unwrap_or_default()
+}
+
+/// A label by its name. -1 is how rows without a label are kept.
+pub(super) fn named(
+    cell: Cell,
+    names: &[String],
+    place: impl Fn() -> Place,
+) -> Result<Cell, DataError> {
+    let Cell::Whole(digits) = &cell else {
+        return Ok(cell);
+    };
+    if names.is_empty() {
+        return Ok(cell);
+    }
+    if digits == "-1" {
+        return Ok(Cell::Missing);
+    }
+    let index: Option<usize> = digits.parse().ok();
+    match index.and_then(|index| names.get(index)) {
+        Some(name) => Ok(Cell::Text(name.clone())),
+        None => Err(DataError::Syntax {
+            place: place(),
+            problem: format!(
+                "label {digits} has no name among the {} of the file's ClassLabel",
+                names.len()
+            ),
+            remedy: "correct it, or write the table again",
+        }),
+    }
+}

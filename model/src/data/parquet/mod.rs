@@ -1,0 +1,240 @@
+//! Tables in Parquet, by its column reader: flat columns.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `column_type` | what a column's values mean |
+//! | `class_names` | names that Hugging Face Datasets gives to whole numbers |
+
+mod class_names;
+mod column_type;
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::DataType;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescPtr;
+
+use self::column_type::ColumnType;
+use super::asked::Setting;
+use super::cells::{Cell, Cells, Rows};
+use super::columns::ColumnPositions;
+use super::error::{DataError, Place};
+use super::room::Room;
+use super::schema::Wanted;
+use super::table::Row;
+
+/// Values decoded at a time.
+const BATCH: usize = 4096;
+
+/// The rows of a file, and the names of its classes.
+pub(super) struct ParquetTable {
+    pub(super) rows: Vec<Row>,
+    pub(super) class_names: Vec<String>,
+}
+
+/// Reads a file.
+pub(super) fn read(
+    file: File,
+    path: &Path,
+    wanted: Wanted<'_>,
+    room: Room,
+) -> Result<ParquetTable, DataError> {
+    // The decoder meets some damaged files with a panic. Nothing outlives a caught one but the
+    // error: file and buffers are dropped here.
+    catch_unwind(AssertUnwindSafe(|| read_rows(file, path, wanted, room))).unwrap_or_else(|_| {
+        Err(DataError::Parquet {
+            file: path.to_owned(),
+            problem: "it is damaged".into(),
+        })
+    })
+}
+
+/// Where a column is, and what its values mean.
+struct Column {
+    position: usize,
+    leaf: ColumnDescPtr,
+    kind: ColumnType,
+    name: String,
+}
+
+fn read_rows(
+    file: File,
+    path: &Path,
+    wanted: Wanted<'_>,
+    mut room: Room,
+) -> Result<ParquetTable, DataError> {
+    let damaged = |e: ParquetError| DataError::Parquet {
+        file: path.to_owned(),
+        problem: e.to_string(),
+    };
+    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    let metadata = reader.metadata().file_metadata();
+    let leaves = metadata.schema_descr().columns().to_vec();
+    let names: Vec<String> = leaves.iter().map(|leaf| leaf.path().string()).collect();
+    column_type::refuse_nested(&leaves, wanted, path)?;
+    let positions = ColumnPositions::find(wanted, &names, path, || None)?;
+    let column = |setting, position: usize| {
+        let missing = || damaged(ParquetError::General("a column is missing".into()));
+        let leaf = leaves.get(position).ok_or_else(missing)?.clone();
+        let name = names.get(position).cloned().unwrap_or_default();
+        let kind = ColumnType::of(&leaf, setting, &name, path, wanted.asked)?;
+        Ok::<_, DataError>(Column {
+            position,
+            leaf,
+            kind,
+            name,
+        })
+    };
+    let text = column(Setting::Text, positions.text)?;
+    let label = positions
+        .label
+        .map(|i| column(Setting::Label, i))
+        .transpose()?;
+    let group = positions
+        .group
+        .map(|i| column(Setting::Group, i))
+        .transpose()?;
+    let class_names = match &label {
+        Some(label) if label.kind.is_whole() => {
+            class_names::of(metadata.key_value_metadata(), &label.name)
+        }
+        _ => Vec::new(),
+    };
+    let mut rows = Rows::new(wanted, path, room);
+    for i in 0..reader.num_row_groups() {
+        let group_reader = reader.get_row_group(i).map_err(damaged)?;
+        let mut cells = |column: &Column| read_column(&*group_reader, column, path, &mut room);
+        let texts = cells(&text)?;
+        let labels = label.as_ref().map(&mut cells).transpose()?;
+        let groups = group.as_ref().map(&mut cells).transpose()?;
+        let count = texts.len();
+        let differs = |cells: &Option<Vec<Cell>>| cells.as_ref().is_some_and(|c| c.len() != count);
+        if differs(&labels) || differs(&groups) {
+            return Err(damaged(ParquetError::General(
+                "its columns differ in length".into(),
+            )));
+        }
+        let mut labels = labels.map(Vec::into_iter);
+        let mut groups = groups.map(Vec::into_iter);
+        for text in texts {
+            let row = rows.count() + 1;
+            let label = labels.as_mut().and_then(Iterator::next);
+            let cells = Cells {
+                text,
+                label: label
+                    .map(|cell| class_names::named(cell, &class_names, || place(path, row)))
+                    .transpose()?,
+                group: groups.as_mut().and_then(Iterator::next),
+            };
+            rows.add(cells, row)?;
+        }
+    }
+    Ok(ParquetTable {
+        rows: rows.into_rows(),
+        class_names,
+    })
+}
+
+fn place(file: &Path, row: usize) -> Place {
+    Place {
+        file: file.to_owned(),
+        row,
+    }
+}
+
+fn read_column(
+    group: &dyn RowGroupReader,
+    column: &Column,
+    path: &Path,
+    room: &mut Room,
+) -> Result<Vec<Cell>, DataError> {
+    let damaged = |e: ParquetError| DataError::Parquet {
+        file: path.to_owned(),
+        problem: e.to_string(),
+    };
+    let kind = &column.kind;
+    let reader = group.get_column_reader(column.position).map_err(damaged)?;
+    let mut reading = Reading {
+        full: column.leaf.max_def_level(),
+        room,
+        path,
+    };
+    match reader {
+        ColumnReader::ByteArrayColumnReader(mut r) => {
+            reading.cells(&mut r, |bytes| kind.of_bytes(bytes.data()))
+        }
+        ColumnReader::FixedLenByteArrayColumnReader(mut r) => {
+            reading.cells(&mut r, |bytes| kind.of_bytes(bytes.data()))
+        }
+        ColumnReader::Int32ColumnReader(mut r) => {
+            reading.cells(&mut r, |number| kind.of_int32(*number))
+        }
+        ColumnReader::Int64ColumnReader(mut r) => {
+            reading.cells(&mut r, |number| kind.of_int64(*number))
+        }
+        ColumnReader::BoolColumnReader(mut r) => reading.cells(&mut r, |truth| Cell::Truth(*truth)),
+        ColumnReader::FloatColumnReader(mut r) => reading.cells(&mut r, |number| {
+            let limit = (1_u32 << f32::MANTISSA_DIGITS) as f32;
+            // As it is written in its own precision: 0.1, not 0.10000000149.
+            let value = format!("{number:?}").parse().unwrap_or(f64::from(*number));
+            Cell::Float {
+                value,
+                exact: number.fract() == 0.0 && number.abs() < limit,
+            }
+        }),
+        ColumnReader::DoubleColumnReader(mut r) => {
+            reading.cells(&mut r, |number| Cell::double(*number))
+        }
+        // `ColumnType::of` has refused every other type.
+        ColumnReader::Int96ColumnReader(_) => Ok(Vec::new()),
+    }
+}
+
+struct Reading<'a> {
+    /// The definition level of a value that is there.
+    full: i16,
+    room: &'a mut Room,
+    path: &'a Path,
+}
+
+impl Reading<'_> {
+    /// All cells of a flat column chunk: values where the definition level is full, nulls elsewhere.
+    fn cells<T: DataType>(
+        &mut self,
+        reader: &mut ColumnReaderImpl<T>,
+        cell: impl Fn(&T::T) -> Cell,
+    ) -> Result<Vec<Cell>, DataError> {
+        let mut found = Vec::new();
+        loop {
+            let (mut values, mut levels) = (Vec::new(), Vec::new());
+            let read = reader.read_records(BATCH, Some(&mut levels), None, &mut values);
+            let (records, ..) = read.map_err(|e| DataError::Parquet {
+                file: self.path.to_owned(),
+                problem: e.to_string(),
+            })?;
+            if records == 0 {
+                return Ok(found);
+            }
+            let begin = found.len();
+            if self.full == 0 {
+                found.extend(values.iter().map(&cell));
+            } else {
+                let mut values = values.iter();
+                for level in levels {
+                    let value = if level == self.full {
+                        values.next()
+                    } else {
+                        None
+                    };
+                    found.push(value.map_or(Cell::Missing, &cell));
+                }
+            }
+            let bytes = found.iter().skip(begin).map(Cell::bytes).sum();
+            self.room.take(bytes, self.path)?;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Tables that are folders of part files, as Spark, dask and Hugging Face Datasets write them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::content::Unread;
+use super::error::DataError;
+
+/// The part files of a folder, in the order of their names, numbers in them by value. What begins
+/// with `_` or `.` is no part: checksums, and marks that the writer was done.
+pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let unreadable = |source: io::Error| DataError::Unreadable {
+        file: folder.to_owned(),
+        source,
+    };
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(['_', '.']) || name.ends_with(".crc") {
+            continue;
+        }
+        if entry.path().is_dir() {
+            return Err(DataError::Unread {
+                file: entry.path(),
+                found: match name.contains('=') {
+                    true => Unread {
+                        what: "a partition of a table, whose column is the folder's name",
+                        remedy: "write the table without partitions (Spark: no partitionBy; \
+                                 pandas: no partition_cols)",
+                    },
+                    false => Unread {
+                        what: "a folder inside a folder",
+                        remedy: "name a file, or a folder that holds nothing but part files",
+                    },
+                },
+            });
+        }
+        parts.push((name, entry.path()));
+    }
+    // What Hugging Face Datasets keeps beside the parts.
+    let is_saved = parts.iter().any(|(name, _)| name == "dataset_info.json");
+    if is_saved {
+        parts.retain(|(name, _)| !name.ends_with(".json"));
+    }
+    parts.sort_by(|(a, _), (b, _)| super::label_form::natural(a, b).then_with(|| a.cmp(b)));
+    if parts.is_empty() {
+        return Err(DataError::NoRows {
+            file: folder.to_owned(),
+            cleaned: false,
+        });
+    }
+    Ok(parts.into_iter().map(|(_, path)| path).collect())
+}

@@ -1,0 +1,191 @@
+//! What a simulation can see and a federation can't: all tables at once. They are looked at before
+//! the first round, so that what doesn't fit is told while it costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use umbel_coordinator::config::{ConfigError, RunConfig};
+use umbel_model::data::{LabelSet, Table, clean, read_table};
+use umbel_privacy::combination::Summed;
+use umbel_privacy::unit::PrivacyUnit;
+
+use crate::failure::Failure;
+use crate::simulation::data_of;
+
+/// The tables of a simulation's clients.
+pub(crate) struct SimulatedTables {
+    tables: Vec<(String, Table)>,
+}
+
+impl SimulatedTables {
+    /// Reads the tables of all clients. Where the labels are configured, one that can't be read is
+    /// left out: its client says so, and the run may go on without it.
+    pub(crate) fn read(config: &RunConfig) -> Result<Self, Failure> {
+        let schema = config.data.schema();
+        let mut tables = Vec::with_capacity(config.clients.len());
+        for client in &config.clients {
+            let table = match read_table(data_of(client)?, &schema) {
+                Err(_) if !config.data.labels.is_empty() => continue,
+                table => table?,
+            };
+            let table = match config.data.clean {
+                true => clean(table).0,
+                false => table,
+            };
+            tables.push((client.name.to_string(), table));
+        }
+        Ok(Self { tables })
+    }
+
+    /// The configured label set, or all labels of the tables: in a simulation nobody's labels are
+    /// a secret.
+    pub(crate) fn labels(&self, config: &RunConfig) -> Result<LabelSet, Failure> {
+        if !config.data.labels.is_empty() {
+            return Ok(LabelSet::new(config.data.labels.clone())?);
+        }
+        let labels = LabelSet::union(self.tables.iter().map(|(_, table)| table))?;
+        if let [only] = labels.names() {
+            let files: BTreeSet<PathBuf> = self
+                .tables
+                .iter()
+                .map(|(_, table)| table.file.clone())
+                .collect();
+            let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+            return Err(ConfigError::Check {
+                key: "data.labels".into(),
+                reason: format!(
+                    "left out, but all rows of {} have one label, {only}; list at least two, of \
+                     which the tables may have one",
+                    files.join(", ")
+                ),
+            }
+            .into());
+        }
+        Ok(labels)
+    }
+
+    /// What is worth telling before the run begins.
+    pub(crate) fn warnings(&self, config: &RunConfig, labels: &LabelSet) -> Vec<String> {
+        let alike = labels.look_alikes().into_iter().map(|names| {
+            format!(
+                "the labels {} look alike and count as different classes; if they are one, write \
+                 it in one way",
+                names.join(" and ")
+            )
+        });
+        let units = self.units(config);
+        alike
+            .chain(self.spellings(labels))
+            .chain(self.strangers(labels))
+            .chain(large_delta(config, units))
+            .chain(far_off_batch(config, units))
+            .collect()
+    }
+
+    /// Units of all tables together.
+    fn units(&self, config: &RunConfig) -> usize {
+        let groups = |table: &Table| {
+            let groups = table.rows.iter().filter_map(|row| row.group.as_deref());
+            groups.collect::<BTreeSet<&str>>().len()
+        };
+        match config.privacy.unit {
+            PrivacyUnit::Client => config.clients.len(),
+            PrivacyUnit::Group => self.tables.iter().map(|(_, table)| groups(table)).sum(),
+            PrivacyUnit::Record | PrivacyUnit::None => {
+                self.tables.iter().map(|(_, table)| table.rows.len()).sum()
+            }
+        }
+    }
+
+    /// Labels that several tables spell differently and that were taken for one.
+    fn spellings(&self, labels: &LabelSet) -> Vec<String> {
+        let mut written: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+        for row in self.tables.iter().flat_map(|(_, table)| &table.rows) {
+            if let Some(index) = labels.index_of(&row.label) {
+                written.entry(index).or_default().insert(&row.label);
+            }
+        }
+        let several = written.into_iter().filter(|(_, written)| written.len() > 1);
+        let told = |(index, written): (usize, BTreeSet<&str>)| {
+            let written: Vec<&str> = written.into_iter().collect();
+            let name = labels.names().get(index).map_or("", String::as_str);
+            format!(
+                "the labels {} were taken for one, {name}",
+                written.join(" and ")
+            )
+        };
+        several.map(told).collect()
+    }
+
+    /// Clients that have no label in common with any other.
+    fn strangers(&self, labels: &LabelSet) -> Vec<String> {
+        let of = |table: &Table| -> BTreeSet<usize> {
+            let distinct: BTreeSet<&str> =
+                table.rows.iter().map(|row| row.label.as_str()).collect();
+            distinct
+                .into_iter()
+                .filter_map(|label| labels.index_of(label))
+                .collect()
+        };
+        let all: Vec<(&String, BTreeSet<usize>)> = self
+            .tables
+            .iter()
+            .map(|(name, table)| (name, of(table)))
+            .collect();
+        let alone = |i: usize, own: &BTreeSet<usize>| {
+            let mut others = all.iter().enumerate().filter(|(j, _)| *j != i);
+            all.len() > 1 && others.all(|(_, (_, other))| own.is_disjoint(other))
+        };
+        let names = |own: &BTreeSet<usize>| {
+            let names = own.iter().filter_map(|index| labels.names().get(*index));
+            names.take(10).cloned().collect::<Vec<_>>().join(", ")
+        };
+        all.iter()
+            .enumerate()
+            .filter(|(i, (_, own))| alone(*i, own))
+            .map(|(_, (name, own))| {
+                format!(
+                    "client {name} shares no label with any other client: it has {}",
+                    names(own)
+                )
+            })
+            .collect()
+    }
+}
+
+/// A delta that allows that whole units leak.
+fn large_delta(config: &RunConfig, units: usize) -> Option<String> {
+    let delta = config.privacy.delta?.get();
+    let large = config.privacy.unit != PrivacyUnit::None && delta * units as f64 > 1.0;
+    large.then(|| {
+        format!(
+            "privacy.delta is {delta}, more than 1/{units}, one over the units of all tables: so \
+             large a delta allows that one of them leaks whole; set it well below"
+        )
+    })
+}
+
+/// How far an expected batch may be from what the sampling rate draws.
+const FAR: f64 = 2.0;
+
+/// An expected batch by which steps become far too short or too long.
+fn far_off_batch(config: &RunConfig, units: usize) -> Option<String> {
+    let batch = config.training.expected_batch?.get();
+    if config.training.method != Summed::Gradients || config.privacy.unit == PrivacyUnit::Client {
+        return None;
+    }
+    let rate = config.privacy.sampling_rate.get();
+    let drawn = rate * units as f64;
+    let far = drawn > 0.0 && !(1.0 / FAR..=FAR).contains(&(batch / drawn));
+    let (times, how) = match batch > drawn {
+        true => (batch / drawn, "shorter"),
+        false => (drawn / batch, "longer"),
+    };
+    far.then(|| {
+        format!(
+            "training.expected_batch is {batch}, but a sampling rate of {rate} draws about \
+             {drawn:.1} of the {units} units in a round: steps are {times:.1} times {how} than with \
+             that"
+        )
+    })
+}
