@@ -118,7 +118,9 @@ mod tests {
         let labels = LabelSet::new(vec!["neg".into(), "pos".into()]).expect("labels");
         let texts = LabelledTexts::from_table(&table, &labels).expect("a table");
         let mut lengths = TextLengths::most(8);
-        [3, 9, 4].map(|tokens| lengths.count(tokens));
+        for tokens in [3, 9, 4] {
+            lengths.count(tokens);
+        }
         SiteReport::new("visits.csv".into(), &texts, &labels, 3, lengths)
     }
 
