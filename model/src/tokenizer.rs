@@ -83,7 +83,7 @@ impl Tokenizer {
 
 /// Refuses what the tokenizers library would panic at: text that isn't JSON, and
 /// `Precompiled` normalisers, whose tables it trusts.
-fn check(json: &[u8]) -> Result<(), ModelError> {
+pub(crate) fn check(json: &[u8]) -> Result<(), ModelError> {
     let file: Value =
         serde_json::from_slice(json).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
     if file.get("normalizer").is_some_and(has_precompiled) {
