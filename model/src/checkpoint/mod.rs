@@ -3,6 +3,8 @@
 mod adapter;
 mod files;
 mod folder;
+#[cfg(test)]
+mod folder_tests;
 mod head;
 mod peft;
 mod pytorch;

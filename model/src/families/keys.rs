@@ -18,6 +18,16 @@ impl ConfigKeys {
         Ok(Self(keys))
     }
 
+    /// Whether a key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// The first class of transformers that it names, such as `BertModel`.
+    pub fn class(&self) -> Option<&str> {
+        self.0.get("architectures")?.as_array()?.first()?.as_str()
+    }
+
     /// A key that must be there: a whole number.
     ///
     /// # Errors

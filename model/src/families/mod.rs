@@ -87,11 +87,48 @@ pub fn named(model_type: &str) -> Result<&'static dyn Family, ModelError> {
     let mut families = FAMILIES.iter().copied();
     let found = families.find(|family| family.model_type() == model_type);
     found.ok_or_else(|| {
-        let supported: Vec<_> = FAMILIES.iter().map(|family| family.model_type()).collect();
-        ModelError::Config(format!(
-            "model_type is `{model_type}`, which isn't supported; these are: {}",
-            supported.join(", ")
-        ))
+        let why = why_not(model_type);
+        unsupported(&format!("model_type is `{model_type}`{why}"))
+    })
+}
+
+/// Refuses a model, with what can be read instead.
+fn unsupported(what: &str) -> ModelError {
+    let supported: Vec<_> = FAMILIES.iter().map(|family| family.model_type()).collect();
+    ModelError::Config(format!(
+        "{what}, which isn't supported; use a model of one of these types: {}",
+        supported.join(", ")
+    ))
+}
+
+/// What stands against a model of this type, where that is known.
+fn why_not(model_type: &str) -> &'static str {
+    match model_type {
+        "t5" | "mt5" | "bart" | "mbart" | "pegasus" | "marian" | "umt5" | "longt5" => {
+            " (an encoder with a decoder)"
+        }
+        "gpt2" | "gpt_neo" | "gpt_neox" | "llama" | "mistral" | "qwen2" | "qwen3" | "gemma"
+        | "gemma2" | "gemma3_text" | "phi" | "phi3" | "opt" | "bloom" | "falcon" => {
+            " (a decoder, whose tokens see only those before them)"
+        }
+        "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
+            " (it reads images)"
+        }
+        "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",
+        _ => "",
+    }
+}
+
+/// The family whose classes' names begin as this one. The oldest checkpoints have no `model_type`,
+/// and no class either: they are of the first family.
+fn of_class(class: Option<&str>) -> Result<&'static dyn Family, ModelError> {
+    let Some(class) = class else {
+        return Ok(FAMILIES[0]);
+    };
+    let mut families = FAMILIES.iter().copied();
+    let found = families.find(|family| class.starts_with(family.class()));
+    found.ok_or_else(|| {
+        unsupported(&format!("there is no model_type, and architectures names a `{class}`"))
     })
 }
 
@@ -105,8 +142,15 @@ impl TransformerSpec {
         let keys = ConfigKeys::parse(json)?;
         let family = match keys.word("model_type")? {
             Some(model_type) => named(model_type)?,
-            None => FAMILIES[0],
+            None => of_class(keys.class())?,
         };
+        if keys.has("quantization_config") {
+            return Err(ModelError::Config(
+                "quantization_config says that the weights are quantised, which isn't supported; \
+                 use the model's own weights, in F32, F16 or BF16"
+                    .into(),
+            ));
+        }
         family.spec(&keys)?.checked()
     }
 }
