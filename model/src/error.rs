@@ -79,9 +79,7 @@ pub enum ModelError {
         found: Vec<usize>,
     },
     /// A tensor has a data type that can't be a weight.
-    #[error(
-        "{file}: tensor `{name}` has data type {found}; weights must be F32, F16, BF16 or F64"
-    )]
+    #[error("{file}: tensor `{name}` has data type {found}; weights must be F32, F16, BF16 or F64")]
     TensorType {
         /// The file.
         file: String,

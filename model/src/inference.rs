@@ -61,7 +61,10 @@ pub fn predict(
     batch: usize,
 ) -> Result<Vec<Vec<f32>>, ModelError> {
     let scores = logits(model, rows, batch)?;
-    Ok(scores.iter().map(|scores| model.task().answers(scores)).collect())
+    Ok(scores
+        .iter()
+        .map(|scores| model.task().answers(scores))
+        .collect())
 }
 
 /// Turns labelled texts into token ids and labels.

@@ -16,6 +16,7 @@
 #[cfg(test)]
 extern crate self as umbel_model;
 
+mod charsmap;
 mod checkpoint;
 mod classifier;
 mod compute_precision;

@@ -29,7 +29,9 @@ impl Task {
 
     /// The task of that word.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|task| task.problem_type() == word)
+        Self::ALL
+            .into_iter()
+            .find(|task| task.problem_type() == word)
     }
 
     /// Outputs as answers: probabilities, or for a regression the numbers themselves.

@@ -103,7 +103,11 @@ fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
             probabilities: all(),
         },
         Task::MultiLabel => Told::Several {
-            labels: named.iter().filter(|(_, p)| *p > 0.5).map(|(l, _)| *l).collect(),
+            labels: named
+                .iter()
+                .filter(|(_, p)| *p > 0.5)
+                .map(|(l, _)| *l)
+                .collect(),
             probabilities: all(),
         },
         Task::Regression => Told::Numbers { values: all() },

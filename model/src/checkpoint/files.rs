@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::folder::Folder;
+use super::peft;
 use super::tokenizer_files::{TokenizerFile, tokenizer};
 use super::weight_files::{Weights, weights};
-use super::peft;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 

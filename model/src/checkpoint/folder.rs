@@ -239,7 +239,10 @@ fn not_there(path: &Path) -> String {
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
         .collect();
     // An owner's part only where the folder above isn't there either.
-    if path.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir()) {
+    if path
+        .parent()
+        .is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+    {
         name.truncate(1);
     }
     name.reverse();

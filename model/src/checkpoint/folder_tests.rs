@@ -58,7 +58,9 @@ fn a_tokeniser_that_says_everything_is_left_byte_for_byte() {
     let expected: Expected = serde_json::from_slice(&json).expect("the format");
     for name in ["tokenizer.json alone", "tokenizer.json as it is"] {
         let mut folders = expected.folders.iter();
-        let of = folders.find(|folder| folder.name == name).expect("a folder");
+        let of = folders
+            .find(|folder| folder.name == name)
+            .expect("a folder");
         let home = tempfile::tempdir().expect("a folder");
         for (file, content) in &of.files {
             std::fs::write(home.path().join(file), content).expect("a file");

@@ -77,8 +77,14 @@ fn rows(file: &[String], run: &[String]) -> Option<Vec<usize>> {
     // Labels without names have their numbers alone.
     let unnamed = || {
         let numbers = file.iter().enumerate();
-        let all = numbers.clone().all(|(index, label)| *label == default_label(index));
-        all.then(|| numbers.map(|(index, _)| index.to_string()).collect::<Vec<_>>())
+        let all = numbers
+            .clone()
+            .all(|(index, label)| *label == default_label(index));
+        all.then(|| {
+            numbers
+                .map(|(index, _)| index.to_string())
+                .collect::<Vec<_>>()
+        })
     };
     let found = by_name(file).or_else(|| by_name(&unnamed()?))?;
     // Where a file has a label twice, no place is anyone's.
@@ -147,7 +153,10 @@ mod tests {
 
     #[test]
     fn labels_without_names_are_those_of_their_numbers_and_no_others() {
-        for config in [json!({}), json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}})] {
+        for config in [
+            json!({}),
+            json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}),
+        ] {
             let of = |labels: &[&str]| of(config.clone(), Pooling::Pooler, labels);
             assert_eq!(of(&["0", "1"]), HeadUse::AsItIs);
             assert_eq!(of(&["1", "0"]), HeadUse::ByName(vec![1, 0]));
@@ -165,7 +174,10 @@ mod tests {
             config[key] = value;
             anew(of(config, Pooling::Mean, &["neg", "pos"]))
         };
-        assert_eq!(with("umbel_pooling", json!("cls")), Anew::Pooling(Pooling::Cls));
+        assert_eq!(
+            with("umbel_pooling", json!("cls")),
+            Anew::Pooling(Pooling::Cls)
+        );
         assert_eq!(with("vocab_size", json!(3)), Anew::Pooling(Pooling::Pooler));
         let task = with("problem_type", json!("multi_label_classification"));
         assert_eq!(task, Anew::Task(Task::MultiLabel));

@@ -53,7 +53,10 @@ const WRAPPER: &str = "base_model.model.";
 pub(super) fn merged(folder: &Folder) -> Result<ModelFiles, ModelError> {
     let content = folder.read(ADAPTER_CONFIG)?;
     let config: AdapterConfig = serde_json::from_slice(&content).map_err(|e| {
-        folder.refuse_file(ADAPTER_CONFIG, format!("it isn't an adapter's configuration: {e}"))
+        folder.refuse_file(
+            ADAPTER_CONFIG,
+            format!("it isn't an adapter's configuration: {e}"),
+        )
     })?;
     check(folder, &config)?;
     let base = base(folder, &config)?;
@@ -68,7 +71,10 @@ pub(super) fn merged(folder: &Folder) -> Result<ModelFiles, ModelError> {
         prefix: spec.family.prefix(),
         alpha: config.lora_alpha.unwrap_or(ALPHA),
         rank_stabilised: config.use_rslora,
-        tensors: base_tensors.into_iter().map(|t| (t.name.clone(), t)).collect(),
+        tensors: base_tensors
+            .into_iter()
+            .map(|t| (t.name.clone(), t))
+            .collect(),
     };
     whole.add(adapter)?;
     files.config = labelled(keys, &whole).to_string().into_bytes();
@@ -96,7 +102,8 @@ fn check(folder: &Folder, config: &AdapterConfig) -> Result<(), ModelError> {
              PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(other)"
         )))
     };
-    let has = |pattern: &Option<Map<String, Value>>| pattern.as_ref().is_some_and(|p| !p.is_empty());
+    let has =
+        |pattern: &Option<Map<String, Value>>| pattern.as_ref().is_some_and(|p| !p.is_empty());
     match config.peft_type.as_deref() {
         Some("LORA") | None => {}
         Some(other) => return refuse(&format!("of the type {other}")),
@@ -118,7 +125,10 @@ fn check(folder: &Folder, config: &AdapterConfig) -> Result<(), ModelError> {
 
 /// The folder of the base model.
 fn base(folder: &Folder, config: &AdapterConfig) -> Result<Folder, ModelError> {
-    let named = config.base_model_name_or_path.as_deref().unwrap_or_default();
+    let named = config
+        .base_model_name_or_path
+        .as_deref()
+        .unwrap_or_default();
     let beside = folder.path().join(named);
     let places = [PathBuf::from(named), beside];
     let is_model = |path: &&PathBuf| !named.is_empty() && path.join(CONFIG).is_file();
@@ -167,7 +177,9 @@ fn merged_config(folder: &Folder, base: &ModelFiles) -> Result<Map<String, Value
 /// A configuration with as many labels as the head has outputs.
 fn labelled(mut keys: Map<String, Value>, whole: &Merging<'_>) -> Value {
     let heads = ["classifier.weight", "classifier.out_proj.weight"];
-    let outputs = heads.iter().find_map(|name| whole.tensors.get(*name)?.shape.first().copied());
+    let outputs = heads
+        .iter()
+        .find_map(|name| whole.tensors.get(*name)?.shape.first().copied());
     let named = labels(&keys).map(|labels| labels.len()).ok();
     if let Some(outputs) = outputs.filter(|outputs| Some(*outputs) != named) {
         keys.remove("id2label");
@@ -195,7 +207,9 @@ impl Merging<'_> {
                 .replace(".modules_to_save.", ".")
                 .replace(".base_layer.", ".")
                 .replace(".default.", ".");
-            let low_rank = ["lora_A", "lora_B"].iter().position(|side| name.contains(side));
+            let low_rank = ["lora_A", "lora_B"]
+                .iter()
+                .position(|side| name.contains(side));
             match low_rank {
                 Some(side) => {
                     let layer = name.split(".lora_").next().unwrap_or_default().to_owned();
@@ -223,10 +237,16 @@ impl Merging<'_> {
 
     /// What a tensor is called in the base model's file: with the encoder's prefix or without.
     fn place(&self, name: &str) -> Option<String> {
-        let bare = name.strip_prefix(self.prefix).and_then(|rest| rest.strip_prefix('.'));
+        let bare = name
+            .strip_prefix(self.prefix)
+            .and_then(|rest| rest.strip_prefix('.'));
         let full = format!("{}.{name}", self.prefix);
-        let mut names = [Some(name), bare, Some(full.as_str())].into_iter().flatten();
-        names.find(|name| self.tensors.contains_key(*name)).map(str::to_owned)
+        let mut names = [Some(name), bare, Some(full.as_str())]
+            .into_iter()
+            .flatten();
+        names
+            .find(|name| self.tensors.contains_key(*name))
+            .map(str::to_owned)
     }
 
     /// W + s B A for one layer.
@@ -247,9 +267,7 @@ impl Merging<'_> {
             return Err(self.refuse(&reason));
         }
         let file = self.folder.path().display().to_string();
-        let read = |tensor: &FileTensor| {
-            numbers(&file, &tensor.name, tensor.dtype, &tensor.data)
-        };
+        let read = |tensor: &FileTensor| numbers(&file, &tensor.name, tensor.dtype, &tensor.data);
         let [mut weight, a, b] = [read(base)?, read(a)?, read(b)?];
         let rank_root = (rank as f64).sqrt();
         let scale = match self.rank_stabilised {

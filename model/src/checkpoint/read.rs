@@ -85,14 +85,21 @@ pub(crate) fn load_weights(
         taken.insert(full);
         Ok(())
     })?;
-    let head = match (has_classifier, lacking.iter().find_map(|(_, shape)| shape.as_ref())) {
+    let head = match (
+        has_classifier,
+        lacking.iter().find_map(|(_, shape)| shape.as_ref()),
+    ) {
         (false, _) => HeadUse::Anew(Anew::NotThere),
         (_, Some(shape)) => HeadUse::Anew(Anew::Damaged(format!(
             "its shape is {:?}, and its labels ask for {:?}",
             shape.found, shape.expected
         ))),
         (_, None) if matches!(head, HeadUse::Anew(_)) => head,
-        (_, None) if lacking.iter().any(|(name, _)| name.starts_with("classifier")) => {
+        (_, None)
+            if lacking
+                .iter()
+                .any(|(name, _)| name.starts_with("classifier")) =>
+        {
             HeadUse::Anew(Anew::Damaged("a part of it is missing".into()))
         }
         (_, None) => head,

@@ -47,7 +47,9 @@ fn of_head(head: &HeadUse, options: &ClassifierOptions) -> String {
     let run = options.labels.join(", ");
     let pooling = options.pooling;
     let why = match head {
-        HeadUse::AsItIs => return format!("the classifier is kept (labels {run}, pooling {pooling})"),
+        HeadUse::AsItIs => {
+            return format!("the classifier is kept (labels {run}, pooling {pooling})");
+        }
         HeadUse::ByName(_) => {
             return format!(
                 "the classifier is kept, its rows put in the run's order of labels by their names \
@@ -59,10 +61,15 @@ fn of_head(head: &HeadUse, options: &ClassifierOptions) -> String {
     let why = match why {
         Anew::NotThere => "the folder has none".to_owned(),
         Anew::Labels(labels) => {
-            format!("the folder's labels are {}, the run's are {run}", labels.join(", "))
+            format!(
+                "the folder's labels are {}, the run's are {run}",
+                labels.join(", ")
+            )
         }
         Anew::Pooling(other) => {
-            format!("the folder's was trained with pooling {other}, and the run's pooling is {pooling}")
+            format!(
+                "the folder's was trained with pooling {other}, and the run's pooling is {pooling}"
+            )
         }
         Anew::Task(task) => format!("the folder's is for {task} answers (problem_type)"),
         Anew::Class(class) => format!("the folder's is that of a {class}"),

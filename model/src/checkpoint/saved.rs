@@ -59,7 +59,11 @@ pub(super) fn class(config: &Map<String, Value>) -> Option<&str> {
 
 /// The class where it has a `classifier` that answers something else than what a text is.
 pub(super) fn other_class(config: &Map<String, Value>) -> Option<&str> {
-    let others = ["ForTokenClassification", "ForMultipleChoice", "ForImageClassification"];
+    let others = [
+        "ForTokenClassification",
+        "ForMultipleChoice",
+        "ForImageClassification",
+    ];
     class(config).filter(|class| others.iter().any(|other| class.ends_with(other)))
 }
 
@@ -98,7 +102,9 @@ pub(super) fn labels(config: &Map<String, Value>) -> Result<Vec<String>, ModelEr
         let label = match label {
             Value::String(label) => label.clone(),
             Value::Number(number) => match number.as_f64() {
-                Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => (whole as i64).to_string(),
+                Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => {
+                    (whole as i64).to_string()
+                }
                 _ => number.to_string(),
             },
             Value::Bool(answer) => answer.to_string(),
@@ -125,7 +131,11 @@ fn default_labels(config: &Map<String, Value>) -> Result<Vec<String>, ModelError
         Some(count) => count
             .as_u64()
             .filter(|count| (1..=MOST).contains(count))
-            .ok_or_else(|| ModelError::Config(format!("num_labels is {count}; it must be a number of labels")))?,
+            .ok_or_else(|| {
+                ModelError::Config(format!(
+                    "num_labels is {count}; it must be a number of labels"
+                ))
+            })?,
     };
     Ok((0..count as usize).map(default_label).collect())
 }

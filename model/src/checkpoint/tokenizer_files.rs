@@ -70,7 +70,8 @@ pub(super) fn tokenizer(
 fn none(folder: &Folder) -> ModelError {
     let names = folder.names();
     let pieces = names.iter().find(|name| name.ends_with(".model"));
-    let remedy = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes one in Python";
+    let remedy =
+        "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes one in Python";
     folder.refuse(match pieces {
         Some(name) => format!(
             "there is no {TOKENIZER}, and {name} is SentencePiece's own file, which isn't read; \
@@ -109,7 +110,10 @@ fn as_settings_say(
         return Ok(file.to_string().into_bytes());
     }
     let names: Vec<&str> = lacking.iter().map(|token| token.content.as_str()).collect();
-    notes.push(format!("tokens were added to tokenizer.json: {}", names.join(", ")));
+    notes.push(format!(
+        "tokens were added to tokenizer.json: {}",
+        names.join(", ")
+    ));
     let bytes = file.to_string().into_bytes();
     check(&bytes)?;
     let mut inner = read(&bytes)?;

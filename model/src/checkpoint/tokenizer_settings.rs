@@ -109,7 +109,8 @@ impl TokenizerSettings {
             }
             for (text, id) in folder.object(ADDED_TOKENS)?.unwrap_or_default() {
                 let id = id.as_u64().ok_or_else(|| {
-                    let reason = format!("the token `{text}` has the id {id}, which isn't a number");
+                    let reason =
+                        format!("the token `{text}` has the id {id}, which isn't a number");
                     folder.refuse_file(ADDED_TOKENS, reason)
                 })?;
                 let special = is_special(&keys, &text);
@@ -172,7 +173,9 @@ impl TokenizerSettings {
             (self.keys.contains_key(*role) || has(&token.content)).then_some(token)
         });
         let more = ["extra_special_tokens", "additional_special_tokens"];
-        let more = more.iter().filter_map(|key| self.keys.get(*key)?.as_array());
+        let more = more
+            .iter()
+            .filter_map(|key| self.keys.get(*key)?.as_array());
         let more = more.flatten().filter_map(|token| token_of(token, true));
         for token in named.chain(more) {
             if all.iter().all(|other| other.content != token.content) {

@@ -141,7 +141,10 @@ fn in_parts(folder: &Folder, index: &str) -> Result<Vec<FileTensor>, ModelError>
         found.extend(tensors(folder, part)?.into_iter().filter(named));
     }
     let names: BTreeSet<&str> = found.iter().map(|tensor| tensor.name.as_str()).collect();
-    match weight_map.iter().find(|(name, _)| !names.contains(name.as_str())) {
+    match weight_map
+        .iter()
+        .find(|(name, _)| !names.contains(name.as_str()))
+    {
         Some((name, part)) => {
             let reason = format!("it says that {part} has a tensor `{name}`, which it hasn't");
             Err(folder.refuse_file(index, reason))

@@ -168,7 +168,15 @@ pub(super) fn pretty(value: &Value) -> Vec<u8> {
 fn modeling(family: &dyn Family) -> Vec<u8> {
     let code = MODELING.replace("Bert", family.class());
     let encoder = format!("self.{}", family.prefix());
-    code.replace("self.bert", &encoder).into_bytes()
+    let mut code = code.replace("self.bert", &encoder);
+    let class = family.encoder_class();
+    if !class.has_pooler {
+        code = code.replace(", add_pooling_layer=False", "");
+    }
+    if !class.has_segments {
+        code = code.replace(", token_type_ids=token_type_ids", "");
+    }
+    code.into_bytes()
 }
 
 /// `tokenizer_config.json`: what the special tokens are called that `tokenizer.json` has. One that

@@ -6,13 +6,15 @@
 //! and the names that it gives; `model/tests/families.rs` has the tests that every family passes.
 
 mod bert;
+mod distilbert;
+mod electra;
 mod keys;
 mod roberta;
 mod spec;
 
 pub use bert::BERT;
 pub use keys::ConfigKeys;
-pub use spec::{Activation, Positions, TransformerSpec};
+pub use spec::{Activation, PoolerActivation, Positions, TransformerSpec};
 
 use std::fmt;
 
@@ -29,6 +31,8 @@ pub const FAMILIES: &[&dyn Family] = &[
     roberta::ROBERTA,
     roberta::XLM_ROBERTA,
     roberta::CAMEMBERT,
+    distilbert::DISTILBERT,
+    electra::ELECTRA,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -65,6 +69,29 @@ pub trait Family: Sync {
 
     /// The layers beside the encoder, as its classifiers with this pooling call them.
     fn head(&self, pooling: Pooling) -> &'static [&'static str];
+
+    /// How its encoder's class in transformers is built and called.
+    fn encoder_class(&self) -> EncoderClass {
+        EncoderClass::default()
+    }
+}
+
+/// What an encoder's class in transformers takes.
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderClass {
+    /// Whether it is built with a pooler unless `add_pooling_layer=False`.
+    pub has_pooler: bool,
+    /// Whether it is called with `token_type_ids`.
+    pub has_segments: bool,
+}
+
+impl Default for EncoderClass {
+    fn default() -> Self {
+        Self {
+            has_pooler: true,
+            has_segments: true,
+        }
+    }
 }
 
 impl fmt::Debug for dyn Family + '_ {
@@ -128,7 +155,9 @@ fn of_class(class: Option<&str>) -> Result<&'static dyn Family, ModelError> {
     let mut families = FAMILIES.iter().copied();
     let found = families.find(|family| class.starts_with(family.class()));
     found.ok_or_else(|| {
-        unsupported(&format!("there is no model_type, and architectures names a `{class}`"))
+        unsupported(&format!(
+            "there is no model_type, and architectures names a `{class}`"
+        ))
     })
 }
 

@@ -31,6 +31,26 @@ impl FromStr for Activation {
     }
 }
 
+impl Activation {
+    /// Its word in `config.json`.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_new",
+            Self::Relu => "relu",
+        }
+    }
+}
+
+/// The non-linearity behind the head's dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolerActivation {
+    /// Tanh, as in BERT.
+    Tanh,
+    /// One that feed-forward layers have, too.
+    Like(Activation),
+}
+
 /// Which row of the position table a token gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Positions {
@@ -71,6 +91,8 @@ pub struct TransformerSpec {
     pub family: &'static dyn Family,
     /// Word embeddings (rows).
     pub vocab_size: usize,
+    /// Width of the embeddings. Where it isn't the hidden states', a linear layer lies between.
+    pub embedding_size: usize,
     /// Width of the hidden states.
     pub hidden_size: usize,
     /// Encoder layers.
@@ -89,6 +111,8 @@ pub struct TransformerSpec {
     pub layer_norm_epsilon: f64,
     /// Between the feed-forward layers.
     pub activation: Activation,
+    /// Behind the dense layer of pooling `pooler`.
+    pub pooler_activation: PoolerActivation,
 }
 
 /// No size in a text classifier's configuration is larger; it also keeps products of two
@@ -101,17 +125,27 @@ impl TransformerSpec {
         self.position_rows.saturating_sub(self.positions.first())
     }
 
+    /// Whether a linear layer lies between the embeddings and the hidden states.
+    pub(crate) fn projects_embeddings(&self) -> bool {
+        self.embedding_size != self.hidden_size
+    }
+
     /// Numbers in the embeddings and encoder layers.
     pub(crate) fn encoder_parameters(&self) -> u128 {
         let [hidden, middle, layers] =
             [self.hidden_size, self.intermediate_size, self.layers].map(|size| size as u128);
+        let embedding = self.embedding_size as u128;
         let types = self.token_types.unwrap_or(0);
         let rows = [self.vocab_size, self.position_rows, types];
         let rows: u128 = rows.into_iter().map(|size| size as u128).sum();
         let norm = 2 * hidden;
+        let projection = match self.projects_embeddings() {
+            true => (embedding + 1) * hidden,
+            false => 0,
+        };
         let attention = 4 * (hidden * hidden + hidden);
         let feed_forward = 2 * hidden * middle + middle + hidden;
-        rows * hidden + norm + layers * (attention + feed_forward + 2 * norm)
+        (rows + 2) * embedding + projection + layers * (attention + feed_forward + 2 * norm)
     }
 
     /// Checks sizes that were put together by hand.
@@ -122,6 +156,7 @@ impl TransformerSpec {
         let refuse = |reason: String| Err(ModelError::Config(reason));
         let sizes = [
             ("vocab_size", self.vocab_size),
+            ("embedding_size", self.embedding_size),
             ("hidden_size", self.hidden_size),
             ("num_hidden_layers", self.layers),
             ("num_attention_heads", self.heads),

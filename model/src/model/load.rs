@@ -80,8 +80,7 @@ impl Model {
             dropout: Dropout::NONE,
             train: TrainableSet::Head,
         };
-        let (mut model, found) =
-            Self::assemble(&spec, &files, options, HeadUse::AsItIs, device)?;
+        let (mut model, found) = Self::assemble(&spec, &files, options, HeadUse::AsItIs, device)?;
         let pooling = model.options.pooling;
         if let Some(error) = found.incomplete(&files.origin.weights, &spec, pooling) {
             return Err(error);

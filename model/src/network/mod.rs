@@ -18,7 +18,7 @@ pub(crate) use weight::Weight;
 use burn::tensor::{Device, Tensor, activation, module};
 use layers::See;
 
-use crate::families::{Activation, TransformerSpec};
+use crate::families::{Activation, PoolerActivation, TransformerSpec};
 use crate::lora::adapted_layer;
 use crate::parameters::{Part, Role};
 use umbel_proto::classifier::Pooling;
@@ -27,13 +27,15 @@ use umbel_proto::lora::{LoraConfig, LoraTarget};
 /// Embeddings of words, positions and segments, and their normalisation.
 #[derive(Clone, Debug)]
 struct Embeddings {
-    /// `[vocab, hidden]`
+    /// `[vocab, width]`
     word: Tensor<2>,
-    /// `[positions, hidden]`
+    /// `[positions, width]`
     position: Tensor<2>,
-    /// `[types, hidden]`, where the family has segments.
+    /// `[types, width]`, where the family has segments.
     token_type: Option<Tensor<2>>,
     norm: LayerNorm,
+    /// To the hidden states' width, where the embeddings have another.
+    projection: Option<Linear>,
 }
 
 /// One encoder layer.
@@ -102,12 +104,15 @@ impl Network {
         device: &Device,
     ) -> Self {
         let hidden = spec.hidden_size;
-        let table = |rows| Tensor::zeros([rows, hidden], device);
+        let width = spec.embedding_size;
+        let table = |rows| Tensor::zeros([rows, width], device);
         let linear =
             |name: String, part, input, output| Linear::zeros(name, part, input, output, device);
-        let norm = |name: String, part| {
-            LayerNorm::zeros(name, part, hidden, spec.layer_norm_epsilon, device)
+        let norm_of = |name: String, part, width| {
+            LayerNorm::zeros(name, part, width, spec.layer_norm_epsilon, device)
         };
+        let norm = |name: String, part| norm_of(name, part, hidden);
+        let project = || linear("embeddings_project".into(), Part::Embeddings, width, hidden);
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
             let named = |target: LoraTarget, input, output| {
@@ -131,7 +136,8 @@ impl Network {
                 word: table(spec.vocab_size),
                 position: table(spec.position_rows),
                 token_type: spec.token_types.map(table),
-                norm: norm("embeddings.LayerNorm".into(), Part::Embeddings),
+                norm: norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width),
+                projection: spec.projects_embeddings().then(project),
             },
             layers: (0..spec.layers).map(layer).collect(),
             pooling,
@@ -166,6 +172,9 @@ impl Network {
             see(&name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
         }
         embeddings.norm.visit(see)?;
+        if let Some(projection) = &mut embeddings.projection {
+            projection.visit(see)?;
+        }
         for layer in &mut self.layers {
             layer.query.visit(see)?;
             layer.key.visit(see)?;
@@ -233,24 +242,28 @@ impl Network {
     fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         let [_, tokens] = batch.shape();
         let embeddings = &self.embeddings;
-        let hidden = self.spec.hidden_size;
+        let width = self.spec.embedding_size;
         let words = module::embedding(embeddings.word.clone(), batch.tokens());
         let positions = match batch.positions() {
             Some(rows) => module::embedding(embeddings.position.clone(), rows),
             None => {
-                let first = embeddings.position.clone().slice([0..tokens, 0..hidden]);
+                let first = embeddings.position.clone().slice([0..tokens, 0..width]);
                 first.unsqueeze()
             }
         };
         // A classifier reads one segment: type 0 throughout.
         let segment = embeddings.token_type.clone();
-        let sum = match segment.map(|table| table.slice([0..1, 0..hidden])) {
+        let sum = match segment.map(|table| table.slice([0..1, 0..width])) {
             Some(segment) => words + (positions + segment.unsqueeze()),
             None => words + positions,
         };
         let sum = tape.embedding(sum);
         let normed = tape.norm(&embeddings.norm, sum);
-        tape.dropout(normed)
+        let normed = tape.dropout(normed);
+        match &embeddings.projection {
+            Some(projection) => tape.linear(projection, normed),
+            None => normed,
+        }
     }
 
     fn layer(
@@ -267,11 +280,7 @@ impl Network {
         let attended = tape.dropout(attended);
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
-        let middle = match self.spec.activation {
-            Activation::Gelu => gelu::gelu(middle),
-            Activation::GeluTanh => activation::gelu_approximate(middle),
-            Activation::Relu => activation::relu(middle),
-        };
+        let middle = activate(self.spec.activation, middle);
         let output = tape.linear(&layer.output, middle);
         let output = tape.dropout(output);
         tape.norm(&layer.output_norm, hidden + output)
@@ -310,9 +319,23 @@ impl Network {
     fn pool(&self, outputs: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         match (self.pooling, &self.pooler) {
             (Pooling::Mean, _) => (outputs * batch.mean_weights()).sum_dim(1),
-            (_, Some(pooler)) => tape.linear(pooler, outputs).tanh(),
+            (_, Some(pooler)) => {
+                let pooled = tape.linear(pooler, outputs);
+                match self.spec.pooler_activation {
+                    PoolerActivation::Tanh => pooled.tanh(),
+                    PoolerActivation::Like(kind) => activate(kind, pooled),
+                }
+            }
             (_, None) => outputs,
         }
+    }
+}
+
+fn activate(kind: Activation, x: Tensor<3>) -> Tensor<3> {
+    match kind {
+        Activation::Gelu => gelu::gelu(x),
+        Activation::GeluTanh => activation::gelu_approximate(x),
+        Activation::Relu => activation::relu(x),
     }
 }
 

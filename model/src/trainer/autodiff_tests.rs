@@ -11,7 +11,9 @@ use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::support::{lora, options, small, tiny_of};
 use super::{Clipping, Example, PhysicalBatch, Trainer};
-use crate::families::{BERT, FAMILIES, Family, Positions, TransformerSpec};
+use crate::families::{
+    Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
+};
 use crate::network::Weight;
 use crate::{Classifier, DeviceChoice, Pooling, TrainableSet, gradient_sum};
 
@@ -90,6 +92,9 @@ impl<'a> Plain<'a> {
             sum = sum + types.slice([0..1, 0..width]);
         }
         let mut hidden = self.norm("embeddings.LayerNorm", sum);
+        if self.model.spec().projects_embeddings() {
+            hidden = self.linear("embeddings_project", hidden);
+        }
         for layer in 0..self.model.spec().layers {
             hidden = self.layer(&format!("encoder.layer.{layer}"), hidden);
         }
@@ -98,7 +103,14 @@ impl<'a> Plain<'a> {
         let pooled = match self.model.options().pooling {
             Pooling::Mean => hidden.mean_dim(0),
             Pooling::Cls => first,
-            Pooling::Pooler => self.linear("pooler.dense", first).tanh(),
+            Pooling::Pooler => {
+                let pooled = self.linear("pooler.dense", first);
+                match self.model.spec().pooler_activation {
+                    PoolerActivation::Tanh => pooled.tanh(),
+                    PoolerActivation::Like(Activation::Relu) => activation::relu(pooled),
+                    PoolerActivation::Like(_) => gelu(pooled),
+                }
+            }
         };
         let scores = self.linear("classifier", pooled);
         let label = example.label;
@@ -140,9 +152,7 @@ impl<'a> Plain<'a> {
         let attention_norm = format!("{name}.attention.output.LayerNorm");
         let hidden = self.norm(&attention_norm, hidden + attended);
         let middle = self.linear(&format!("{name}.intermediate.dense"), hidden.clone());
-        // The library's own GELU has no exact slope on every device.
-        let phi = (middle.clone() / 2.0_f64.sqrt()).erf().add_scalar(1.0) * 0.5;
-        let output = self.linear(&format!("{name}.output.dense"), middle * phi);
+        let output = self.linear(&format!("{name}.output.dense"), gelu(middle));
         self.norm(&format!("{name}.output.LayerNorm"), hidden + output)
     }
 
@@ -185,6 +195,12 @@ impl<'a> Plain<'a> {
         }
         total
     }
+}
+
+/// The library's own GELU has no exact slope on every device.
+fn gelu(x: Tensor<2>) -> Tensor<2> {
+    let phi = (x.clone() / 2.0_f64.sqrt()).erf().add_scalar(1.0) * 0.5;
+    x * phi
 }
 
 fn add(sum: &mut [f64], factor: f64, x: &[f64]) {

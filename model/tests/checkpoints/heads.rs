@@ -58,7 +58,11 @@ fn other_labels_begin_anew_with_a_word() {
         let trained = scores(&saved.classifier)[0][0];
         assert!(scores(&model).iter().all(|row| row[0] != trained));
         let words = words(&model);
-        for part in ["the classifier begins anew", "bad, good, mixed", &labels.join(", ")] {
+        for part in [
+            "the classifier begins anew",
+            "bad, good, mixed",
+            &labels.join(", "),
+        ] {
             assert!(words.contains(part), "{words}");
         }
         assert!(!words.contains("the pooler begins anew"), "{words}");
@@ -102,8 +106,16 @@ fn labels_without_names_are_called_as_transformers_calls_them() {
     for (key, value, expected) in [
         ("num_labels", json!(3), ["LABEL_0", "LABEL_1", "LABEL_2"]),
         ("id2label", json!({"0": 0, "1": 1, "2": 2}), ["0", "1", "2"]),
-        ("id2label", json!({"0": 0.0, "1": 1.0, "2": 2.5}), ["0", "1", "2.5"]),
-        ("id2label", json!({"0": true, "1": false, "2": "x"}), ["true", "false", "x"]),
+        (
+            "id2label",
+            json!({"0": 0.0, "1": 1.0, "2": 2.5}),
+            ["0", "1", "2.5"],
+        ),
+        (
+            "id2label",
+            json!({"0": true, "1": false, "2": "x"}),
+            ["true", "false", "x"],
+        ),
     ] {
         let saved = Saved::new(Pooling::Pooler, Precision::F32);
         saved.set("id2label", Value::Null);
@@ -131,7 +143,10 @@ fn an_encoder_without_a_head_is_no_trained_classifier() {
     saved.change_tensors(|tensors| tensors.retain(|t| !t.name.starts_with("classifier")));
     saved.set("id2label", Value::Null);
     let complaint = saved.complaint();
-    assert!(complaint.contains("isn't a trained classifier"), "{complaint}");
+    assert!(
+        complaint.contains("isn't a trained classifier"),
+        "{complaint}"
+    );
     let model = in_a_run(&saved, &["a", "b"], Pooling::Pooler);
     assert!(words(&model).contains("the folder has none"));
 }
@@ -152,7 +167,9 @@ fn what_a_file_has_for_another_task_is_said_not_to_be_used() {
 fn labels_that_do_not_exclude_each_other_have_probabilities_of_their_own() {
     let saved = Saved::new(Pooling::Pooler, Precision::F32);
     let row = [saved.classifier.encode("the film").expect("ids")];
-    let scores = logits(&saved.classifier, &row, 1).expect("scores").remove(0);
+    let scores = logits(&saved.classifier, &row, 1)
+        .expect("scores")
+        .remove(0);
     let answer = |problem: Value| {
         saved.set("problem_type", problem);
         let opened = saved.open().expect("a classifier");

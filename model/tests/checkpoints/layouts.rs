@@ -38,7 +38,10 @@ impl Saved {
 
     /// Puts the tensors into two files with an index of them.
     fn split(&self) -> [&'static str; 2] {
-        let names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        let names = [
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+        ];
         let bytes = self.read("model.safetensors");
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
         let mut parts: [Vec<(String, TensorView<'_>)>; 2] = Default::default();
@@ -96,7 +99,10 @@ fn a_part_that_is_missing_or_elsewhere_or_cut_short_is_named() {
     let text = String::from_utf8(index).expect("UTF-8");
     let elsewhere = text.replace(second, "../secrets.safetensors");
     saved.write("model.safetensors.index.json", elsewhere.as_bytes());
-    assert_says(&saved.complaint(), &["../secrets.safetensors", "isn't in this folder"]);
+    assert_says(
+        &saved.complaint(),
+        &["../secrets.safetensors", "isn't in this folder"],
+    );
     // A tensor that the index has and its part hasn't.
     let less = text.replace(second, first);
     saved.write("model.safetensors.index.json", less.as_bytes());
@@ -137,7 +143,10 @@ fn pytorch_weights_are_the_model_that_safetensors_are() {
     let index = json!({ "weight_map": index }).to_string();
     let place = folder.path().join("pytorch_model.bin.index.json");
     std::fs::write(place, index).expect("a file");
-    assert_eq!(scores(&open(folder.path()).expect("a classifier")), expected);
+    assert_eq!(
+        scores(&open(folder.path()).expect("a classifier")),
+        expected
+    );
 }
 
 fn weights_of(folder: &Path) -> Vec<u8> {
@@ -156,7 +165,10 @@ fn words_without_tokenizer_json_are_the_same_tokeniser() {
     let saved = saved();
     saved.words_alone();
     assert_eq!(saved.difference(), 0.0);
-    assert_says(&saved.open().expect("a classifier").reading().to_string(), &["vocab.txt"]);
+    assert_says(
+        &saved.open().expect("a classifier").reading().to_string(),
+        &["vocab.txt"],
+    );
 }
 
 #[test]
@@ -168,7 +180,10 @@ fn half_of_a_tokeniser_is_refused_with_the_rest_that_it_needs() {
     assert_says(&saved.complaint(), &["vocab.json and merges.txt"]);
     saved.remove("vocab.json");
     saved.write("sentencepiece.bpe.model", b"\n\x01");
-    assert_says(&saved.complaint(), &["sentencepiece.bpe.model", "save_pretrained"]);
+    assert_says(
+        &saved.complaint(),
+        &["sentencepiece.bpe.model", "save_pretrained"],
+    );
 }
 
 #[test]
@@ -176,7 +191,10 @@ fn a_pointer_of_git_lfs_is_told_from_the_file_that_it_stands_for() {
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
         let saved = saved();
         saved.write(name, POINTER.as_bytes());
-        assert_says(&saved.complaint(), &[name, "Git LFS", "437955512", "git lfs pull"]);
+        assert_says(
+            &saved.complaint(),
+            &[name, "Git LFS", "437955512", "git lfs pull"],
+        );
     }
     let saved = saved();
     saved.remove("model.safetensors");
@@ -188,13 +206,22 @@ fn a_pointer_of_git_lfs_is_told_from_the_file_that_it_stands_for() {
 fn a_place_that_is_no_folder_is_refused_with_where_the_model_may_be() {
     let saved = saved();
     let folder = saved.folder();
-    assert_says(&complaint(&folder.join("config.json")), &["this is a file", "classifier"]);
+    assert_says(
+        &complaint(&folder.join("config.json")),
+        &["this is a file", "classifier"],
+    );
     let hub = saved.home.path().join("bert-base-uncased");
-    assert_says(&complaint(&hub), &["Hugging Face Hub", "hf download bert-base-uncased"]);
+    assert_says(
+        &complaint(&hub),
+        &["Hugging Face Hub", "hf download bert-base-uncased"],
+    );
     let owned = saved.home.path().join("google/bert_uncased");
     assert_says(&complaint(&owned), &["hf download google/bert_uncased"]);
     assert_says(&complaint(Path::new("~/models/bert")), &["`~`"]);
-    assert_says(&complaint(saved.home.path()), &["no config.json", "classifier"]);
+    assert_says(
+        &complaint(saved.home.path()),
+        &["no config.json", "classifier"],
+    );
     let empty = saved.home.path().join("empty");
     std::fs::create_dir(&empty).expect("a folder");
     assert_says(&complaint(&empty), &["config.json", "holds no files"]);
@@ -245,7 +272,9 @@ fn adapted(base_named: impl Fn(&Saved) -> String) -> (Saved, Classifier, std::pa
     let moved: Vec<f32> = moved.map(|(i, x)| x + 0.2 * (i as f32).sin()).collect();
     model.set_parameters(&moved).expect("parameters");
     let folder = saved.home.path().join("adapter");
-    model.save_adapter(&folder, &base_named(&saved)).expect("saved");
+    model
+        .save_adapter(&folder, &base_named(&saved))
+        .expect("saved");
     (saved, model, folder)
 }
 
@@ -263,14 +292,20 @@ fn an_adapter_whose_base_is_within_reach_is_merged() {
             .fold(0.0_f32, |worst, (x, y)| worst.max((x - y).abs()));
         println!("merged: logits differ by {worst:e} at most");
         assert!(worst < 1e-5, "{worst}");
-        assert_says(&merged.reading().to_string(), &["adapter", "was merged into"]);
+        assert_says(
+            &merged.reading().to_string(),
+            &["adapter", "was merged into"],
+        );
     }
 }
 
 #[test]
 fn an_adapter_that_can_not_be_merged_says_what_it_is_and_what_it_needs() {
     let (_saved, _, folder) = adapted(|_| "bert-base-uncased".to_owned());
-    assert_says(&complaint(&folder), &["adapter", "`bert-base-uncased`", "merge_and_unload"]);
+    assert_says(
+        &complaint(&folder),
+        &["adapter", "`bert-base-uncased`", "merge_and_unload"],
+    );
     let set = |folder: &Path, key: &str, value: Value| {
         let path = folder.join("adapter_config.json");
         let mut config: Value =
@@ -290,7 +325,10 @@ fn an_adapter_that_can_not_be_merged_says_what_it_is_and_what_it_needs() {
     }
     let (_saved, _, folder) = adapted(|saved| saved.folder().display().to_string());
     std::fs::remove_file(folder.join("adapter_model.safetensors")).expect("removed");
-    assert_says(&complaint(&folder), &["adapter", "adapter_model.safetensors"]);
+    assert_says(
+        &complaint(&folder),
+        &["adapter", "adapter_model.safetensors"],
+    );
 }
 
 #[test]
@@ -298,7 +336,8 @@ fn a_text_is_cut_where_the_tokeniser_says_that_the_model_ends() {
     let saved = saved();
     saved.set("umbel_max_tokens", Value::Null);
     let cut = |longest: Value| {
-        let settings = json!({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": longest});
+        let settings =
+            json!({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": longest});
         saved.write("tokenizer_config.json", settings.to_string().as_bytes());
         let opened = saved.open().expect("a classifier");
         opened.encode(&"film ".repeat(100)).expect("ids").len()
@@ -322,7 +361,12 @@ fn a_length_beyond_the_models_positions_is_said() {
     assert_says(&model.reading().to_string(), &["max_tokens is 1024", "32"]);
     let long = vec![model.encode(&"film ".repeat(100)).expect("ids")];
     assert!(logits(&model, &long, 1).is_ok());
-    assert!(!tiny(support_options()).reading().to_string().contains("max_tokens"));
+    assert!(
+        !tiny(support_options())
+            .reading()
+            .to_string()
+            .contains("max_tokens")
+    );
 }
 
 fn support_options() -> ClassifierOptions {

@@ -279,7 +279,8 @@ fn normalise(
     (out, record)
 }
 
-fn add_to_rows(x: &mut [f32], bias: &[f32]) {
+/// Adds the bias to each row.
+pub(super) fn add_to_rows(x: &mut [f32], bias: &[f32]) {
     widely(
         #[inline(always)]
         || {
