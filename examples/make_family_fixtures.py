@@ -122,7 +122,23 @@ def electra():
     return tokenizer, transformers.ElectraForSequenceClassification(config), TEXTS
 
 
-FAMILIES = {"bert": bert, "roberta": roberta, "distilbert": distilbert, "electra": electra}
+def mpnet():
+    tokenizer = word_pieces()
+    config = transformers.MPNetConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=42, layer_norm_eps=1e-5, **SIZES
+    )
+    # Far apart enough that several distances share a bucket.
+    texts = [*TEXTS, "a bad film, " * 9]
+    return tokenizer, transformers.MPNetForSequenceClassification(config), texts
+
+
+FAMILIES = {
+    "bert": bert,
+    "roberta": roberta,
+    "distilbert": distilbert,
+    "electra": electra,
+    "mpnet": mpnet,
+}
 
 
 def randomise(model):

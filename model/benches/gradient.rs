@@ -40,6 +40,7 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
         position_rows: TOKENS,
         positions: Positions::FromZero,
         token_types: Some(2),
+        relative_bias: false,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
         pooler_activation: PoolerActivation::Tanh,

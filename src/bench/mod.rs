@@ -137,6 +137,7 @@ pub fn named_size(name: &str) -> Option<TransformerSpec> {
         position_rows: 512,
         positions: Positions::FromZero,
         token_types: Some(2),
+        relative_bias: false,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
         pooler_activation: PoolerActivation::Tanh,

@@ -56,6 +56,7 @@ impl Family for DistilBert {
                 .unwrap_or(512),
             positions: Positions::FromZero,
             token_types: None,
+            relative_bias: false,
             layer_norm_epsilon: 1e-12,
             activation: activation.parse()?,
             pooler_activation: PoolerActivation::Like(Activation::Relu),

@@ -126,6 +126,7 @@ impl ConfigKeys {
                 .unwrap_or(512),
             positions,
             token_types: Some(self.optional_size("type_vocab_size")?.unwrap_or(2)),
+            relative_bias: false,
             layer_norm_epsilon: self.number("layer_norm_eps")?.unwrap_or(1e-12),
             activation: activation.parse()?,
             pooler_activation: PoolerActivation::Tanh,

@@ -9,6 +9,8 @@ mod bert;
 mod distilbert;
 mod electra;
 mod keys;
+mod mpnet;
+pub(crate) mod relative;
 mod roberta;
 mod spec;
 
@@ -33,6 +35,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     roberta::CAMEMBERT,
     distilbert::DISTILBERT,
     electra::ELECTRA,
+    mpnet::MPNET,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.

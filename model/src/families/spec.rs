@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::Family;
+use super::relative::BUCKETS;
 use crate::error::ModelError;
 
 /// The non-linearity between the two feed-forward layers.
@@ -107,6 +108,9 @@ pub struct TransformerSpec {
     pub positions: Positions,
     /// Segment embeddings (rows), of which texts have the first; `None` for a family without.
     pub token_types: Option<usize>,
+    /// Whether attention's scores have a bias by how far apart two tokens are, from one table for
+    /// all layers.
+    pub relative_bias: bool,
     /// Added to the variance in layer normalisation.
     pub layer_norm_epsilon: f64,
     /// Between the feed-forward layers.
@@ -145,7 +149,14 @@ impl TransformerSpec {
         };
         let attention = 4 * (hidden * hidden + hidden);
         let feed_forward = 2 * hidden * middle + middle + hidden;
-        (rows + 2) * embedding + projection + layers * (attention + feed_forward + 2 * norm)
+        let relative = match self.relative_bias {
+            true => (BUCKETS * self.heads) as u128,
+            false => 0,
+        };
+        (rows + 2) * embedding
+            + projection
+            + relative
+            + layers * (attention + feed_forward + 2 * norm)
     }
 
     /// Checks sizes that were put together by hand.

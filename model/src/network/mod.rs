@@ -15,9 +15,10 @@ pub(crate) use layers::{LayerNorm, Linear};
 pub(crate) use tape::{Dropout, Kept, Tape, linear};
 pub(crate) use weight::Weight;
 
-use burn::tensor::{Device, Tensor, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 use layers::See;
 
+use crate::families::relative::{BUCKETS, bucket};
 use crate::families::{Activation, PoolerActivation, TransformerSpec};
 use crate::lora::adapted_layer;
 use crate::parameters::{Part, Role};
@@ -64,6 +65,9 @@ impl EncoderLayer {
     }
 }
 
+/// The name of the table of attention's bias by distance.
+pub(crate) const RELATIVE_BIAS: &str = "encoder.relative_attention_bias";
+
 /// Which tokens' states a layer hands on. Where the head reads the first token alone, the last
 /// layer takes no others further than their keys and values.
 #[derive(Clone, Copy)]
@@ -88,6 +92,9 @@ impl Outputs {
 pub(crate) struct Network {
     spec: TransformerSpec,
     embeddings: Embeddings,
+    /// A bias of attention's scores by distance and head, `[buckets, heads]`, in families that
+    /// have one.
+    relative_bias: Option<Tensor<2>>,
     layers: Vec<EncoderLayer>,
     pooling: Pooling,
     /// The pooler, where it is used.
@@ -139,6 +146,9 @@ impl Network {
                 norm: norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width),
                 projection: spec.projects_embeddings().then(project),
             },
+            relative_bias: spec
+                .relative_bias
+                .then(|| Tensor::zeros([BUCKETS, spec.heads], device)),
             layers: (0..spec.layers).map(layer).collect(),
             pooling,
             pooler: (pooling == Pooling::Pooler)
@@ -174,6 +184,10 @@ impl Network {
         embeddings.norm.visit(see)?;
         if let Some(projection) = &mut embeddings.projection {
             projection.visit(see)?;
+        }
+        if let Some(table) = &mut self.relative_bias {
+            let name = format!("{RELATIVE_BIAS}.weight");
+            see(&name, (Part::Encoder, Role::Weight), Weight::Table(table))?;
         }
         for layer in &mut self.layers {
             layer.query.visit(see)?;
@@ -217,12 +231,33 @@ impl Network {
     /// The last layer's `outputs`, `[batch, tokens or 1, hidden]`.
     fn encode(&self, batch: &Batch, outputs: Outputs, tape: &mut Tape<'_>) -> Tensor<3> {
         let mut hidden = self.embed(batch, tape);
+        let bias = match &self.relative_bias {
+            Some(table) => batch.attention_bias() + self.relative_bias(table, batch, tape),
+            None => batch.attention_bias(),
+        };
         for (index, layer) in self.layers.iter().enumerate() {
             let is_last = index + 1 == self.layers.len();
             let outputs = if is_last { outputs } else { Outputs::All };
-            hidden = self.layer(layer, hidden, batch, outputs, tape);
+            hidden = self.layer(layer, hidden, &bias, outputs, tape);
         }
         hidden
+    }
+
+    /// What attention's scores get by distance, `[batch or 1, heads, tokens, tokens]`.
+    fn relative_bias(&self, table: &Tensor<2>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<4> {
+        let [_, tokens] = batch.shape();
+        let heads = self.spec.heads;
+        let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| bucket(query, key)));
+        let buckets: Vec<i32> = pairs.map(|bucket| bucket as i32).collect();
+        let buckets = TensorData::new(buckets, [tokens * tokens]);
+        let buckets = Tensor::<1, Int>::from_data(buckets, &table.device());
+        let [rows, _] = batch.shape();
+        let table = tape.for_each_row(RELATIVE_BIAS, table, rows);
+        let rows = table.dims()[0];
+        table
+            .select(1, buckets)
+            .swap_dims(1, 2)
+            .reshape([rows, heads, tokens, tokens])
     }
 
     /// One score a label, `[batch, labels]`.
@@ -270,11 +305,11 @@ impl Network {
         &self,
         layer: &EncoderLayer,
         hidden: Tensor<3>,
-        batch: &Batch,
+        bias: &Tensor<4>,
         outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
-        let context = self.attend(layer, hidden.clone(), batch, outputs, tape);
+        let context = self.attend(layer, hidden.clone(), bias, outputs, tape);
         let hidden = outputs.of(hidden);
         let attended = tape.linear(&layer.attention_output, context);
         let attended = tape.dropout(attended);
@@ -291,7 +326,7 @@ impl Network {
         &self,
         layer: &EncoderLayer,
         hidden: Tensor<3>,
-        batch: &Batch,
+        bias: &Tensor<4>,
         outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
@@ -307,7 +342,13 @@ impl Network {
         let key = split(tape.linear(&layer.key, hidden.clone()));
         let value = split(tape.linear(&layer.value, hidden));
         let scale = ((width / heads) as f64).sqrt().recip();
-        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + batch.attention_bias();
+        // One row for all queries, or one for each, of which the first may be the only one.
+        let [batch, biased, queries, tokens] = bias.dims();
+        let queries = queries.min(asked);
+        let bias = bias
+            .clone()
+            .slice([0..batch, 0..biased, 0..queries, 0..tokens]);
+        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + bias;
         let weights = tape.dropout(activation::softmax(scores, 3));
         weights
             .matmul(value)

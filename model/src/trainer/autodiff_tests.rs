@@ -11,6 +11,7 @@ use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::support::{lora, options, small, tiny_of};
 use super::{Clipping, Example, PhysicalBatch, Trainer};
+use crate::families::relative::bucket;
 use crate::families::{
     Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
 };
@@ -142,8 +143,11 @@ impl<'a> Plain<'a> {
                 .reshape([tokens, heads, width / heads])
                 .swap_dims(0, 1)
         };
-        let scores =
+        let mut scores =
             split("query").matmul(split("key").swap_dims(1, 2)) / ((width / heads) as f64).sqrt();
+        if self.model.spec().relative_bias {
+            scores = scores + self.relative_bias(tokens);
+        }
         let context = activation::softmax(scores, 2)
             .matmul(split("value"))
             .swap_dims(0, 1)
@@ -154,6 +158,20 @@ impl<'a> Plain<'a> {
         let middle = self.linear(&format!("{name}.intermediate.dense"), hidden.clone());
         let output = self.linear(&format!("{name}.output.dense"), gelu(middle));
         self.norm(&format!("{name}.output.LayerNorm"), hidden + output)
+    }
+
+    /// `[heads, tokens, tokens]`
+    fn relative_bias(&self, tokens: usize) -> Tensor<3> {
+        let places = (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key)));
+        let buckets = places.map(|(query, key)| bucket(query, key) as i32);
+        let buckets = TensorData::new(buckets.collect::<Vec<i32>>(), [tokens * tokens]);
+        let buckets = Tensor::<1, Int>::from_data(buckets, self.model.device());
+        let table = self.matrix("encoder.relative_attention_bias.weight");
+        let heads = self.model.spec().heads;
+        table
+            .select(0, buckets)
+            .swap_dims(0, 1)
+            .reshape([heads, tokens, tokens])
     }
 
     /// One row's gradient, in layout order.

@@ -29,7 +29,8 @@ pub(super) struct Passed {
 impl HostWeights {
     /// The lowest layer that the pass back goes through; the number of layers for none.
     fn lowest_trained(&self) -> usize {
-        if self.embeddings.is_trained() {
+        let bias = self.relative_bias.as_ref();
+        if self.embeddings.is_trained() || bias.is_some_and(|bias| bias.offset.is_some()) {
             return 0;
         }
         let trained = self.layers.iter().position(HostLayer::is_trained);
@@ -87,7 +88,7 @@ impl HostWeights {
 
     /// What layer `index` works with. The head may read the last layer's states of first tokens
     /// alone: then that layer takes no others further than their keys and values.
-    fn layer_pass<'a>(&self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
+    fn layer_pass<'a>(&'a self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
         let is_last = index + 1 == self.layers.len();
         let outputs = match is_last && self.pooling.reads_first_alone() {
             false => Places::Tokens,
@@ -99,6 +100,7 @@ impl HostWeights {
                 heads: self.heads,
             },
             activation: self.activation,
+            relative_bias: self.relative_bias.as_ref(),
             packed,
             outputs,
         }
@@ -159,6 +161,9 @@ impl HostWeights {
         if let (Some(layer), Some((_, _, record))) = (&self.pooler, &head.pooler) {
             vectors.add_biases(layer, &record.g, &packed.units);
         }
+        let bias = self.relative_bias.as_ref();
+        let bias = bias.and_then(|bias| Some((bias.offset?, bias.len())));
+        let mut g_bias = bias.map(|(_, len)| vec![0.0; packed.rows.len() * len]);
         let layers = self.layers.iter().zip(&mut passed.layers).enumerate();
         for (index, (layer, record)) in layers.rev() {
             let (Some(g_out), Some(record)) = (g.take(), record) else {
@@ -166,7 +171,11 @@ impl HostWeights {
             };
             let needed = index > lowest || self.embeddings.is_trained();
             let pass = self.layer_pass(index, packed);
-            g = pass.backward(layer, record, g_out, needed, &mut vectors, workspace);
+            let asked = (needed, g_bias.as_deref_mut());
+            g = pass.backward(layer, record, g_out, asked, &mut vectors, workspace);
+        }
+        if let (Some((offset, len)), Some(g_bias)) = (bias, &g_bias) {
+            vectors.add_rows(offset, g_bias, len, &packed.units);
         }
         if let Some(mut g) = g.filter(|_| self.embeddings.is_trained()) {
             let units = packed.units_in(Places::Tokens);

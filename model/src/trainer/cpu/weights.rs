@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
+use super::relative_bias::RelativeBias;
 use crate::families::{Activation, PoolerActivation, Positions, TransformerSpec};
 use crate::lora::adapted_layer;
 use crate::model::Model;
+use crate::network::RELATIVE_BIAS;
 use crate::parameters::{ParameterLayout, Role};
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::LoraTarget;
@@ -22,6 +24,7 @@ pub(crate) struct HostWeights {
     pub(super) pooling: Pooling,
     pub(super) pooler_activation: PoolerActivation,
     pub(super) embeddings: HostEmbeddings,
+    pub(super) relative_bias: Option<RelativeBias>,
     pub(super) layers: Vec<HostLayer>,
     pub(super) pooler: Option<HostLinear>,
     pub(super) classifier: HostLinear,
@@ -152,6 +155,7 @@ impl HostWeights {
             pooling,
             pooler_activation: spec.pooler_activation,
             embeddings: reader.embeddings(frozen, spec),
+            relative_bias: spec.relative_bias.then(|| reader.relative_bias()),
             layers: (0..spec.layers).map(|i| reader.layer(i)).collect(),
             pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
             classifier: reader.linear(&["classifier".into()]),
@@ -206,6 +210,11 @@ impl Reader<'_> {
                 .projects_embeddings()
                 .then(|| self.linear(&["embeddings_project".into()])),
         }
+    }
+
+    fn relative_bias(&mut self) -> RelativeBias {
+        let (table, offset) = self.take(&format!("{RELATIVE_BIAS}.weight"));
+        RelativeBias::new(table, offset)
     }
 
     fn layer(&mut self, index: usize) -> HostLayer {
