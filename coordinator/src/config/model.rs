@@ -15,7 +15,8 @@ use super::{ConfigError, refuse};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSection {
-    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa or CamemBERT) in Hugging Face
+    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa,
+    /// CamemBERT, DistilBERT, ELECTRA or MPNet) in Hugging Face
     /// layout: `config.json`, weights and a tokeniser. A name on the Hub isn't a folder: fetch the
     /// model first. A model that Umbel trained needs its certificate, either in the folder as
     /// `umbel_certificate.json` or in its run's folder as `certificate.json`.
