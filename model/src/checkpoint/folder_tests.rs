@@ -46,8 +46,18 @@ fn every_layout_of_a_tokeniser_gives_the_ids_that_transformers_gives() {
         let config = config.as_object().expect("an object");
         let made = tokenizer(&folder, config).unwrap_or_else(|e| panic!("{name}: {e}"));
         let made = Tokenizer::from_json(&made.bytes, 512, 1000).expect("a tokeniser");
+        // transformers makes a special token that the vocabulary lacks, and its model then fails.
+        let embeddings = config.get("vocab_size").and_then(Value::as_u64);
+        let has_all = |ids: &[u32]| {
+            let lacks = |id: &u32| embeddings.is_some_and(|count| u64::from(*id) >= count);
+            !ids.iter().any(lacks)
+        };
         for (text, ids) in expected.texts.iter().zip(ids) {
-            assert_eq!(made.encode(text).expect("ids"), ids, "{name}: {text:?}");
+            let found = made.encode(text).expect("ids");
+            assert!(has_all(&found), "{name}: {text:?}");
+            if has_all(&ids) {
+                assert_eq!(found, ids, "{name}: {text:?}");
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ mod tests {
         for distance in -600..=600_i32 {
             let mut changes = CHANGES.iter().rev();
             let expected = changes.find(|(from, _)| *from <= distance).expect("one").1;
-            let query = 700;
+            let query = 700_usize;
             let key = query
                 .checked_add_signed(distance as isize)
                 .expect("a place");
