@@ -12,11 +12,12 @@ use umbel_client::compute::ComputeSlots;
 use umbel_client::participate::{ClientError, participate};
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
-use umbel_client::transport::InProcess;
+use umbel_client::transport::{InProcess, THREAD};
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::lobby::Lobby;
 use umbel_coordinator::observe::recorder::Metric;
 use umbel_coordinator::report::run_report::RunReport;
+use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites, conduct};
 use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
@@ -26,6 +27,7 @@ use umbel_coordinator::store::run_folder::RunFolder;
 use umbel_model::data::{LabelSet, clean, read_table};
 use umbel_model::{ComputePrecision, DeviceChoice};
 use umbel_privacy::certificate::key_file;
+use umbel_privacy::disk::UnsyncedDisk;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
@@ -84,7 +86,7 @@ pub fn simulate(
     let labels = label_set(config)?;
     let clock = SystemClock::new();
     options.precision.check(&options.device.resolve()?.0)?;
-    let mut prepared = prepare(config, labels, &options.device)?;
+    let mut prepared = prepare(config, labels, &options.device, Patience::NONE)?;
     prepared.device = options.precision.of_device(prepared.device);
     let run = (config, &prepared.plan);
     let place = match &options.resume {
@@ -201,6 +203,7 @@ fn join_all(lobby: &Lobby, config: &RunConfig) -> Result<(), Failure> {
         software: concat!("umbel ", env!("CARGO_PKG_VERSION")).into(),
         labels: Vec::new(),
         ledger: LedgerPoint::START,
+        instance: THREAD,
     };
     for client in &config.clients {
         lobby
@@ -267,12 +270,14 @@ fn sites(
                 path: own.join("ledger.jsonl"),
                 data_set: client.name.to_string(),
                 new_data_set: false,
+                disk: Arc::new(UnsyncedDisk),
                 taken_up_again: false,
             },
             device: options.device.clone(),
             precision: options.precision,
             memory,
             compute: Arc::clone(&compute),
+            results: None,
             unix_seconds: || SystemClock::new().unix_seconds(),
             // Nobody outlives the run, so neither need its key.
             signing_key: Arc::new(

@@ -31,6 +31,9 @@ pub struct ClientConfig {
     /// Where to train.
     #[serde(default)]
     pub device: DeviceSection,
+    /// What the site takes home.
+    #[serde(default)]
+    pub results: ResultsSection,
 }
 
 /// `[tls]`
@@ -195,6 +198,34 @@ impl Default for DeviceSection {
     }
 }
 
+/// `[results]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResultsSection {
+    /// Whether the site fetches the model and its certificate when a run is over. The certificate is
+    /// held against the plan that the site agreed to and against what it signed itself.
+    #[serde(default = "yes")]
+    pub keep: bool,
+    /// Where they are kept, each run in a folder of its own.
+    #[serde(default = "results")]
+    pub folder: PathBuf,
+}
+
+impl Default for ResultsSection {
+    fn default() -> Self {
+        Self {
+            keep: yes(),
+            folder: results(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+fn results() -> PathBuf {
+    "results".into()
+}
 fn auto() -> String {
     "auto".into()
 }
@@ -253,6 +284,7 @@ impl ClientConfig {
         at(&mut config.data.path);
         at(&mut config.policy.ledger);
         at(&mut config.policy.signing_key);
+        at(&mut config.results.folder);
         if let Some(tls) = &mut config.tls {
             at(&mut tls.ca);
             at(&mut tls.certificate);

@@ -6,8 +6,10 @@
 //! | [`policy`] | the site's own rules, which beat the coordinator's wishes |
 //! | [`transport`], [`grpc`] | how the coordinator is reached |
 //! | [`participate`](mod@participate) | a client's part in a run, from introduction to end |
+//! | [`part`] | what that asks of whatever trains at the site |
 //! | [`site`] | data, model and ledger of a site that accepted a plan |
 //! | [`site_ledger`] | the site's budget, enforced by the site |
+//! | [`results`] | what the site takes home |
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
 //! | [`signals`] | being asked to stop |
@@ -21,8 +23,10 @@ pub mod config;
 mod draws;
 pub mod grpc;
 pub mod outbox;
+pub mod part;
 pub mod participate;
 pub mod policy;
+pub mod results;
 pub mod rounds;
 pub mod signals;
 pub mod site;

@@ -9,20 +9,23 @@ use std::time::SystemTime;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rand::RngExt as _;
 use tracing_subscriber::EnvFilter;
 use umbel_client::command_line::{Arguments, Command, Key, Run};
 use umbel_client::compute::ComputeSlots;
 use umbel_client::config::ClientConfig;
 use umbel_client::grpc::{ClientIdentity, ClientTls, ConnectionSettings, GrpcTransport};
 use umbel_client::participate::{ClientError, Progress, participate};
+use umbel_client::results::ResultsPlace;
 use umbel_client::signals::on_stop;
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::Transport as _;
 use umbel_privacy::certificate::key_file;
+use umbel_privacy::disk::RealDisk;
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::Ending;
+use umbel_proto::message::{Ending, Instance};
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -62,8 +65,9 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         .map_err(|e| configuration(e.to_string()))?;
     let public_key = signing_key.public_key();
     tracing::info!(%public_key, "the key with which this site signs what it was told and did");
-    let mut transport = connect(&config).map_err(failed)?;
-    let goodbye = connect(&config).map_err(failed)?;
+    let instance = Instance(rand::rng().random());
+    let mut transport = connect(&config, instance).map_err(failed)?;
+    let goodbye = connect(&config, instance).map_err(failed)?;
     if let Err(error) = on_stop(move || leave(goodbye)) {
         tracing::warn!("signals can't be heeded: {error}");
     }
@@ -74,6 +78,7 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         labels: config.data.labels.clone(),
         policy: Some(config.policy.rules.clone()),
         ledger: LedgerPlace {
+            disk: Arc::new(RealDisk),
             path: config.policy.ledger.clone(),
             data_set: config.policy.data_set.clone(),
             new_data_set: run.new_data_set,
@@ -83,15 +88,30 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         precision: config.precision().map_err(configuration)?,
         memory: config.device.memory.map(|size| size.as_u64()),
         compute: Arc::new(ComputeSlots::new(1)),
+        results: config.results.keep.then(|| ResultsPlace {
+            folder: config.results.folder.clone(),
+            disk: Arc::new(RealDisk),
+        }),
         unix_seconds,
         signing_key: Arc::new(signing_key),
     };
     let bar = progress_bar();
+    let mut tally = Tally::default();
     let ending = participate(&mut transport, settings, &mut |progress| {
+        tally.note(&progress);
         show(&bar, &progress)
     });
     bar.finish_and_clear();
     match ending.map_err(failed)? {
+        Ending::Complete | Ending::BudgetExhausted { .. } if tally.never_counted() => Err((
+            ExitKind::NeverCounted,
+            format!(
+                "the run is over, and none of this site's updates counted: {}. The coordinator's \
+                 report says more; give sites more time (federation.round_seconds), or this one a \
+                 faster machine",
+                tally.why()
+            ),
+        )),
         Ending::Complete => {
             tracing::info!("the run is complete");
             Ok(ExitKind::Success)
@@ -104,6 +124,34 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
             Err((ExitKind::RunFailed, format!("the run failed: {reason}")))
         }
         Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
+    }
+}
+
+/// What became of this site's updates.
+#[derive(Default)]
+struct Tally {
+    counted: u32,
+    last_refusal: Option<String>,
+    trained: u32,
+}
+
+impl Tally {
+    fn note(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Training { .. } => self.trained += 1,
+            Progress::Submitted { .. } => self.counted += 1,
+            Progress::Refused { reason, .. } => self.last_refusal = Some(reason.clone()),
+            Progress::Ready { .. } | Progress::Rejoined | Progress::TookHome { .. } => {}
+        }
+    }
+
+    fn never_counted(&self) -> bool {
+        self.trained > 0 && self.counted == 0
+    }
+
+    fn why(&self) -> &str {
+        let refusal = self.last_refusal.as_deref();
+        refusal.unwrap_or("none arrived in time")
     }
 }
 
@@ -125,7 +173,7 @@ fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
     Ok(ExitKind::Success)
 }
 
-fn connect(config: &ClientConfig) -> Result<GrpcTransport, ClientError> {
+fn connect(config: &ClientConfig, instance: Instance) -> Result<GrpcTransport, ClientError> {
     let identity = match &config.tls {
         Some(tls) => ClientIdentity::Certificate {
             tls: ClientTls::read(&config.coordinator, &tls.ca, &tls.certificate, &tls.key)?,
@@ -133,7 +181,7 @@ fn connect(config: &ClientConfig) -> Result<GrpcTransport, ClientError> {
         },
         None => ClientIdentity::Name(config.name.clone()),
     };
-    let settings = ConnectionSettings::new(&config.coordinator, identity);
+    let settings = ConnectionSettings::new(&config.coordinator, identity, instance);
     Ok(GrpcTransport::connect(settings)?)
 }
 
@@ -154,11 +202,15 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     match progress {
         Progress::Ready { rounds } => bar.set_length(u64::from(*rounds)),
         Progress::Training { .. } => bar.set_message("training"),
-        Progress::Submitted { round } => {
+        Progress::Submitted { round, epsilon } => {
             bar.set_message("waiting");
             bar.set_position(u64::from(*round));
-            tracing::debug!(round, "update handed in");
+            tracing::info!(round, epsilon, "update handed in");
         }
+        Progress::TookHome { folder } => tracing::info!(
+            folder = %folder.display(),
+            "the model and its certificate are here, and fit what this site agreed to and did"
+        ),
         Progress::Rejoined => tracing::info!("joined the run again"),
         Progress::Refused { round, reason } => {
             tracing::warn!(round, reason, "the coordinator refused the update");

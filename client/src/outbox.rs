@@ -4,20 +4,26 @@
 //! before the first of them leaves, and a client that is started again sends these and no
 //! others. There is one file for each run, plan and data set: a line that says what was
 //! answered, then the bytes of the last answer. It is replaced as a whole or not at all.
+//!
+//! Before a round's entry is written, the outbox says which round it will be for and where the
+//! ledger stands. A client that died while it trained finds that and no bytes: so none have left,
+//! and the entry still pays for that round (`privacy/proofs/resume.md`).
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use umbel_privacy::disk::{Disk, sync_parent};
+use umbel_privacy::ledger::{EntryHash, ResultJournal};
 use umbel_proto::message::BlobDigest;
 
 /// Where a run's answers are kept.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     path: PathBuf,
-    /// Whether each answer is synced. A simulation is never taken up again, so it needn't be.
-    durable: bool,
+    disk: Arc<dyn Disk>,
     /// `None` as long as there is no file.
     record: Option<Record>,
 }
@@ -43,6 +49,21 @@ struct Record {
     answered: u32,
     #[serde(default)]
     last: Option<Answer>,
+    /// What is about to be paid for, or is paid for and not yet answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Begun>,
+}
+
+/// A round that a client began to pay and to train for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Begun {
+    /// The round.
+    pub round: u32,
+    /// Digest of the parameters that it begins with.
+    pub parameters: BlobDigest,
+    /// Where the ledger stood before the round's entry.
+    pub ledger: EntryHash,
 }
 
 /// What was answered in the last round that was answered.
@@ -97,18 +118,18 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError`] where there is a file that can't be understood.
-    pub(crate) fn open(ledger: &Path, owner: &Owner, durable: bool) -> Result<Self, OutboxError> {
+    pub(crate) fn open(
+        ledger: &Path,
+        owner: &Owner,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, OutboxError> {
         let path = place(ledger, owner);
         let record = read_record(&path).map_err(|e| damaged(&path, e))?;
         match &record {
             Some(record) if record.owner != *owner => {
                 Err(damaged(&path, "it belongs to another run or data set"))
             }
-            _ => Ok(Self {
-                path,
-                durable,
-                record,
-            }),
+            _ => Ok(Self { path, disk, record }),
         }
     }
 
@@ -136,6 +157,7 @@ impl Outbox {
             owner: owner.clone(),
             answered: 0,
             last: None,
+            begun: None,
         };
         self.replace(record, &[])
     }
@@ -160,8 +182,33 @@ impl Outbox {
                 update: BlobDigest::of(update),
                 kept: true,
             }),
+            begun: None,
         };
         self.replace(record, update)
+    }
+
+    /// Notes for which round the ledger's next entry will be. The bytes of the last answer are
+    /// given up by that.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where it can't be written; then nothing must be paid for.
+    pub(crate) fn announce(&mut self, owner: &Owner, begun: Begun) -> Result<(), OutboxError> {
+        let mut last = self.last();
+        if let Some(last) = &mut last {
+            last.kept = false;
+        }
+        let record = Record {
+            owner: owner.clone(),
+            answered: self.answered(),
+            last,
+            begun: Some(begun),
+        };
+        self.replace(record, &[])
+    }
+
+    /// The round that was begun and isn't answered.
+    pub(crate) fn begun(&self) -> Option<Begun> {
+        self.record.as_ref().and_then(|record| record.begun)
     }
 
     /// The bytes that were kept for this round from these parameters, if they are still here.
@@ -197,6 +244,7 @@ impl Outbox {
         if let Some(last) = &mut record.last {
             last.kept = false;
         }
+        record.begun = None;
         self.replace(record, &[])
     }
 
@@ -206,7 +254,9 @@ impl Outbox {
     /// [`OutboxError`] where the file can't be removed.
     pub(crate) fn remove(&mut self) -> Result<(), OutboxError> {
         if self.record.take().is_some() {
-            fs::remove_file(&self.path).map_err(|e| self.unwritable(e))?;
+            self.disk
+                .remove(&self.path)
+                .map_err(|e| self.unwritable(e))?;
             // It fails where other runs have something there, and may.
             let _ = self.path.parent().map(fs::remove_dir);
         }
@@ -229,22 +279,25 @@ impl Outbox {
 
     fn write(&self, record: &Record, update: &[u8]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let unfinished = self.path.with_extension("unfinished");
-        let mut file = File::create(&unfinished)?;
+        if !folder.exists() {
+            fs::create_dir_all(folder)?;
+            sync_parent(folder)?;
+        }
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        file.write_all(&line)?;
-        file.write_all(update)?;
-        if self.durable {
-            file.sync_all()?;
-        }
-        fs::rename(&unfinished, &self.path)?;
-        if self.durable {
-            sync_folder(folder)?;
-            sync_folder(folder.parent().unwrap_or(Path::new(".")))?;
-        }
-        Ok(())
+        let unfinished = self.path.with_extension("unfinished");
+        self.disk.replace(&self.path, &unfinished, &|out| {
+            out.write_all(&line)?;
+            out.write_all(update)
+        })
+    }
+}
+
+/// An entry's result is the update's bytes. They replace the note that their round was begun, in
+/// one step.
+impl ResultJournal for Outbox {
+    fn has_result(&self, _: &EntryHash) -> io::Result<bool> {
+        Ok(self.begun().is_none())
     }
 }
 
@@ -293,19 +346,6 @@ fn split(file: File) -> io::Result<(Record, impl Read)> {
         .take(LONGEST_LINE)
         .read_until(b'\n', &mut line)?;
     Ok((serde_json::from_slice(&line)?, reader))
-}
-
-/// Makes the names in a folder survive a crash, not only the files' content.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let named = !folder.as_os_str().is_empty();
-    File::open(if named { folder } else { Path::new(".") })?.sync_all()
-}
-
-/// Other systems have no way to sync a folder.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

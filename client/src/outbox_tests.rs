@@ -1,3 +1,5 @@
+use umbel_privacy::disk::RealDisk;
+
 use super::*;
 
 fn owner(data_set: &str) -> Owner {
@@ -9,7 +11,12 @@ fn owner(data_set: &str) -> Owner {
 }
 
 fn open(folder: &Path) -> Outbox {
-    Outbox::open(&folder.join("ledger.jsonl"), &owner("visits"), true).expect("an outbox")
+    Outbox::open(
+        &folder.join("ledger.jsonl"),
+        &owner("visits"),
+        Arc::new(RealDisk),
+    )
+    .expect("an outbox")
 }
 
 #[test]
@@ -27,7 +34,8 @@ fn what_was_kept_is_there_after_a_restart_and_for_nothing_else() {
     assert_eq!(outbox.update(4, &start).expect("read"), None);
     assert_eq!(outbox.update(3, &other).expect("read"), None);
     let ledger = folder.path().join("ledger.jsonl");
-    let of_others = Outbox::open(&ledger, &owner("other data"), true).expect("an outbox");
+    let of_others =
+        Outbox::open(&ledger, &owner("other data"), Arc::new(RealDisk)).expect("an outbox");
     assert!(!of_others.exists());
 }
 
@@ -75,7 +83,7 @@ fn a_file_with_any_byte_changed_is_refused_or_not_used() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(&path, &bad).expect("written");
-        let read = Outbox::open(&ledger, &owner("visits"), true)
+        let read = Outbox::open(&ledger, &owner("visits"), Arc::new(RealDisk))
             .and_then(|outbox| outbox.update(1, &start));
         match read {
             Ok(Some(bytes)) => assert_eq!(bytes, b"update", "byte {at}"),

@@ -1,18 +1,22 @@
 //! A client's part in a run, from introduction to end. The same for every transport.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature};
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{
-    BlobDigest, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
+    BlobDigest, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
 };
 use umbel_proto::plan::{AgreedPlan, PlanError};
 
+use crate::part::AtSite;
 use crate::policy::PolicyViolation;
-use crate::site::{Owed, Site, SiteError, SiteSettings};
-use crate::site_ledger::LedgerPlace;
+use crate::results::{Known, ResultsError, ResultsPlace, take_home};
+use crate::site::{Site, SiteError, SiteSettings};
+use crate::site_ledger::{LedgerPlace, Owed};
 use crate::transport::{Transport, TransportError};
 use crate::witness::{Witness, WitnessError};
 
@@ -34,6 +38,9 @@ pub enum ClientError {
     /// The site itself can't go on: data, model, ledger or budget.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// What the coordinator gives as the run's results isn't what this site took part in.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     /// The coordinator refused two updates for one round.
     #[error("the coordinator refused the update of round {round} again: {reason}")]
     UpdateRefused {
@@ -45,7 +52,7 @@ pub enum ClientError {
 }
 
 /// Something worth showing while a client works.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// The plan was accepted and the data is read.
     Ready {
@@ -57,13 +64,20 @@ pub enum Progress {
         /// The round.
         round: u32,
     },
-    /// The round's update is handed in.
+    /// The round's update is handed in, and counts.
     Submitted {
         /// The round.
         round: u32,
+        /// What the site's ledger comes to by now; `None` without privacy.
+        epsilon: Option<f64>,
     },
     /// The coordinator didn't know this client any more, and let it in again.
     Rejoined,
+    /// The model and its certificate are here, and hold against what the site knows.
+    TookHome {
+        /// Where they are.
+        folder: PathBuf,
+    },
     /// The coordinator didn't take the update.
     Refused {
         /// The round.
@@ -87,8 +101,53 @@ pub fn participate(
     settings: SiteSettings,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ending, ClientError> {
+    let invitation = Invitation {
+        ledger: settings.ledger.clone(),
+        labels: settings.labels.clone(),
+        results: settings.results.clone(),
+    };
+    let mut open = |plan: AgreedPlan, files: &[(String, Arc<[u8]>)]| {
+        let site = Site::open(settings.clone(), plan, files)?;
+        Ok(Box::new(site) as Box<dyn AtSite>)
+    };
+    let policy = settings.policy.as_ref();
+    let accepts = |plan: &AgreedPlan, files: &[ModelFile]| match policy {
+        Some(policy) => policy.accept(plan, files),
+        None => Ok(()),
+    };
+    participate_with(transport, &invitation, (&accepts, &mut open), progress)
+}
+
+/// What a client shows when it joins.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// Its ledger.
+    pub ledger: LedgerPlace,
+    /// Its own label set; empty to take the run's.
+    pub labels: Vec<String>,
+    /// Where it takes the model and the certificate; `None` if it doesn't, as in a simulation.
+    pub results: Option<ResultsPlace>,
+}
+
+/// Whether the site's own rules allow a plan and the base model.
+pub type Accepts<'a> = &'a dyn Fn(&AgreedPlan, &[ModelFile]) -> Result<(), PolicyViolation>;
+
+/// Makes a site ready for a plan that it accepted, with the base model's files.
+pub type OpenSite<'a> =
+    &'a mut dyn FnMut(AgreedPlan, &[(String, Arc<[u8]>)]) -> Result<Box<dyn AtSite>, SiteError>;
+
+/// [`participate`], with whatever trains at the site.
+///
+/// # Errors
+/// As there.
+pub fn participate_with(
+    transport: &mut dyn Transport,
+    invitation: &Invitation,
+    (accepts, open): (Accepts<'_>, OpenSite<'_>),
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Ending, ClientError> {
     loop {
-        match take_part(transport, settings.clone(), progress) {
+        match take_part(transport, invitation, (accepts, open), progress) {
             Ok(Parting::Ended(ending)) => return Ok(ending),
             Ok(Parting::AnotherRun) => {
                 tracing::warn!("the coordinator has begun another run; joining that one");
@@ -110,23 +169,20 @@ enum Parting {
 
 fn take_part(
     transport: &mut dyn Transport,
-    settings: SiteSettings,
+    invitation: &Invitation,
+    (accepts, open): (Accepts<'_>, OpenSite<'_>),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parting, ClientError> {
-    let place = settings.ledger.clone();
-    let labels = settings.labels.clone();
-    let mut joined = join(transport, &place, &labels)?;
+    let mut joined = join(transport, invitation)?;
     let plan = AgreedPlan::from_bytes(&joined.welcome.plan)?;
     let digest = plan.digest();
     let files = &joined.welcome.files;
-    if let Some(policy) = &settings.policy {
-        policy.accept(&plan, files)?;
-    }
+    accepts(&plan, files)?;
     let mut content = Vec::with_capacity(files.len());
     for file in files {
         content.push((file.name.clone(), transport.blob(&file.digest)?));
     }
-    let mut site = Site::open(settings, plan, &content)?;
+    let mut site = open(plan.clone(), &content)?;
     drop(content);
     progress(Progress::Ready {
         rounds: site.plan().rounds.get(),
@@ -134,17 +190,25 @@ fn take_part(
     let mut rejoining = Rejoining::default();
     let mut refused_in = None;
     loop {
-        match next_step(transport, &mut site, &mut refused_in, progress) {
+        match next_step(transport, &mut *site, &mut refused_in, progress) {
             Ok(Some(ending)) => {
                 let signed = site.countersign(joined.coordinator)?;
                 site.close()?;
                 hand_in(transport, &mut joined.witness, &signed);
+                if let Some(place) = &invitation.results {
+                    let known = Known {
+                        plan: &plan,
+                        signed: &signed,
+                    };
+                    bring_home(transport, place, &known, progress)?;
+                    transport.leave(Departure::Done);
+                }
                 return Ok(Parting::Ended(ending));
             }
             Ok(None) => rejoining = Rejoining::default(),
             Err(ClientError::Transport(error)) if error.is_unknown() => {
-                rejoining.pause(error)?;
-                joined = join(transport, &place, &labels)?;
+                rejoining.pause(error, transport)?;
+                joined = join(transport, invitation)?;
                 if BlobDigest::of(&joined.welcome.plan) != digest {
                     return Ok(Parting::AnotherRun);
                 }
@@ -164,17 +228,14 @@ struct Joined {
 }
 
 /// Introduces the site, and holds both ledgers against what was seen of them.
-fn join(
-    transport: &mut dyn Transport,
-    place: &LedgerPlace,
-    labels: &[String],
-) -> Result<Joined, ClientError> {
-    let mut witness = Witness::of(place)?;
+fn join(transport: &mut dyn Transport, invitation: &Invitation) -> Result<Joined, ClientError> {
+    let mut witness = Witness::of(&invitation.ledger)?;
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: concat!("umbel-client ", env!("CARGO_PKG_VERSION")).into(),
-        labels: labels.to_vec(),
+        labels: invitation.labels.clone(),
         ledger: witness.point(),
+        instance: transport.instance(),
     };
     let welcome = transport.join(&hello)?;
     let coordinator = witness.meet(&welcome, |digest| transport.blob(digest))?;
@@ -188,7 +249,7 @@ fn join(
 /// Does what the coordinator asks for next. `Some` when the run is over.
 fn next_step(
     transport: &mut dyn Transport,
-    site: &mut Site,
+    site: &mut dyn AtSite,
     refused_in: &mut Option<u32>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Ending>, ClientError> {
@@ -201,11 +262,14 @@ fn next_step(
         Owed::Training(open) => {
             let parameters = transport.blob(&parameters)?;
             progress(Progress::Training { round });
-            site.train(open, &parameters)?
+            site.train(&open, &parameters)?
         }
     };
     match transport.submit(&Update { round, values })? {
-        Receipt::Accepted | Receipt::Duplicate => progress(Progress::Submitted { round }),
+        Receipt::Accepted | Receipt::Duplicate => progress(Progress::Submitted {
+            round,
+            epsilon: site.epsilon(),
+        }),
         Receipt::Refused { reason } if *refused_in == Some(round) => {
             return Err(ClientError::UpdateRefused { round, reason });
         }
@@ -219,6 +283,27 @@ fn next_step(
     Ok(None)
 }
 
+/// Takes home what came of the run. Only a contradiction is an error: what didn't arrive can be had
+/// otherwise.
+fn bring_home(
+    transport: &mut dyn Transport,
+    place: &ResultsPlace,
+    known: &Known<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), ClientError> {
+    let mut again = |transport: &mut dyn Transport| {
+        // It has it already, most likely.
+        let _ = transport.countersign(known.signed);
+    };
+    match take_home(transport, place, known, &mut again) {
+        Ok(Some(folder)) => progress(Progress::TookHome { folder }),
+        Ok(None) => {}
+        Err(error) if error.is_contradiction() => return Err(error.into()),
+        Err(error) => tracing::warn!("{error}"),
+    }
+    Ok(())
+}
+
 /// How often a client joined again without getting anywhere.
 #[derive(Default)]
 struct Rejoining(u32);
@@ -229,14 +314,18 @@ impl Rejoining {
     const LONGEST: Duration = Duration::from_secs(30);
 
     /// Waits a little longer each time.
-    fn pause(&mut self, error: TransportError) -> Result<(), TransportError> {
+    fn pause(
+        &mut self,
+        error: TransportError,
+        transport: &mut dyn Transport,
+    ) -> Result<(), TransportError> {
         if self.0 == Self::MOST {
             return Err(error);
         }
         tracing::warn!("{error}; joining again");
         if self.0 > 0 {
             let doubled = Duration::from_millis(125).saturating_mul(1 << self.0.min(10));
-            std::thread::sleep(doubled.min(Self::LONGEST));
+            transport.pause(doubled.min(Self::LONGEST));
         }
         self.0 += 1;
         Ok(())
@@ -274,6 +363,7 @@ impl ClientError {
             Self::Plan(_) => ExitKind::Configuration,
             Self::Policy(_) => ExitKind::Policy,
             Self::Witness(_) => ExitKind::Ledger,
+            Self::Results(_) => ExitKind::NotVerified,
             Self::Site(error) => error.exit_kind(),
         }
     }

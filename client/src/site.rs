@@ -12,9 +12,7 @@ use umbel_model::{
     Classifier, ComputePrecision, DeviceChoice, Example, ModelError, ModelFiles, PhysicalBatch,
     tokenise,
 };
-use umbel_privacy::Sha256Digest;
-use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
-use umbel_privacy::ledger::LedgerPoint;
+use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
@@ -23,8 +21,10 @@ use umbel_proto::plan::mechanism::StartError;
 use umbel_proto::plan::{AgreedPlan, Plan};
 
 use crate::compute::ComputeSlots;
+use crate::part::{AtSite, Part};
 use crate::policy::SitePolicy;
-use crate::site_ledger::{LedgerPlace, SiteLedger, SiteLedgerError};
+use crate::results::ResultsPlace;
+use crate::site_ledger::{LedgerPlace, OpenRound, Owed, SiteLedger, SiteLedgerError};
 use crate::training;
 use crate::unprotected::UnprotectedMark;
 
@@ -53,6 +53,8 @@ pub struct SiteSettings {
     pub compute: Arc<ComputeSlots>,
     /// Seconds since 1970, for ledger entries.
     pub unix_seconds: fn() -> u64,
+    /// Where it takes the model and the certificate; `None` if it doesn't, as in a simulation.
+    pub results: Option<ResultsPlace>,
     /// The key with which the site signs what it was told and did.
     pub signing_key: Arc<SigningKey>,
 }
@@ -113,22 +115,6 @@ impl SiteError {
     }
 }
 
-/// What a site owes a round.
-#[derive(Debug)]
-pub enum Owed {
-    /// The update that was paid for: these bytes and no others.
-    Kept(Vec<u8>),
-    /// An update that is yet to be trained.
-    Training(OpenRound),
-}
-
-/// A round that a site owes an update to. Only [`Site::asked`] makes one.
-#[derive(Debug)]
-pub struct OpenRound {
-    round: u32,
-    parameters: BlobDigest,
-}
-
 /// A site that has accepted a plan and read its data.
 pub struct Site {
     pub(crate) name: ClientId,
@@ -145,6 +131,47 @@ pub struct Site {
     /// What passes through the model at a time.
     pub(crate) batch: PhysicalBatch,
     compute: Arc<ComputeSlots>,
+}
+
+impl AtSite for Site {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteError> {
+        Ok(self.ledger.asked(round, parameters)?)
+    }
+
+    fn train(&mut self, open: &OpenRound, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
+        let start = read_parameters(parameters)?;
+        self.mark.make(&self.plan, (self.unix_seconds)())?;
+        let compute = Arc::clone(&self.compute);
+        let update = compute.run(|| training::train(self, open, &start))?;
+        self.ledger.keep(open, &update)?;
+        Ok(update)
+    }
+
+    fn epsilon(&self) -> Option<f64> {
+        self.ledger.epsilon()
+    }
+
+    fn countersign(&self, coordinator: CoordinatorSeen) -> Result<Countersignature, SiteError> {
+        let part = Part {
+            client: &self.name,
+            plan: &self.plan,
+            entries: match self.ledger.entries() {
+                Some(entries) => entries,
+                None => self.mark.entries(),
+            },
+            rounds: self.ledger.given(),
+        };
+        part.countersign(coordinator, &self.signing_key)
+            .map_err(|e| SiteError::Plan(format!("this site's statement: {e}")))
+    }
+
+    fn close(&mut self) -> Result<(), SiteError> {
+        Ok(self.ledger.close()?)
+    }
 }
 
 impl Site {
@@ -197,72 +224,6 @@ impl Site {
             batch,
             compute: settings.compute,
         })
-    }
-
-    /// The plan that this site follows.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// What this site owes a round that begins with the parameters of this digest: an update
-    /// that it has, or one that is yet to be trained.
-    ///
-    /// # Errors
-    /// [`SiteError`] for a round that the site doesn't answer.
-    pub fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteError> {
-        Ok(match self.ledger.asked(round, &parameters)? {
-            Some(update) => Owed::Kept(update),
-            None => Owed::Training(OpenRound { round, parameters }),
-        })
-    }
-
-    /// Trains in one round from its parameters (little-endian f32) and returns the encoded
-    /// update, after the site's ledger has what it costs, or that it protects nobody, and after it was kept so that these
-    /// very bytes can be sent again.
-    ///
-    /// # Errors
-    /// [`SiteError`]; then nothing must be sent.
-    pub fn train(&mut self, open: OpenRound, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
-        let start = read_parameters(parameters)?;
-        self.mark.make(&self.plan, (self.unix_seconds)())?;
-        let compute = Arc::clone(&self.compute);
-        let update = compute.run(|| training::train(self, open.round, &start))?;
-        self.ledger.keep(open.round, open.parameters, &update)?;
-        Ok(update)
-    }
-
-    /// What the site says of its part in the run, signed. To be asked before
-    /// [`Site::close`], which forgets what was given.
-    ///
-    /// # Errors
-    /// [`SiteError::Plan`] if it can't be written, which isn't known to happen.
-    pub fn countersign(&self, coordinator: CoordinatorSeen) -> Result<Countersignature, SiteError> {
-        let plan = Sha256Digest::from(*self.plan.digest().as_bytes());
-        let entries = match self.ledger.entries() {
-            Some(entries) => entries,
-            None => self.mark.entries(),
-        };
-        let first = entries.iter().position(|entry| entry.plan == Some(plan));
-        let before = &entries[..first.unwrap_or(entries.len())];
-        let statement = SiteStatement {
-            client: self.name.to_string(),
-            run: self.plan.run.to_string(),
-            plan_sha256: plan,
-            coordinator,
-            ledger_before: LedgerPoint::after(before),
-            ledger_after: LedgerPoint::after(entries),
-            rounds: self.ledger.given(),
-        };
-        Countersignature::sign(statement, &self.signing_key)
-            .map_err(|e| SiteError::Plan(format!("this site's statement: {e}")))
-    }
-
-    /// The run is over: nothing of it will be sent again.
-    ///
-    /// # Errors
-    /// [`SiteError`] where the disk doesn't allow it.
-    pub fn close(mut self) -> Result<(), SiteError> {
-        Ok(self.ledger.close()?)
     }
 
     /// A generator for one purpose in one round: from the operating system, or, in a seeded

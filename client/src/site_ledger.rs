@@ -1,16 +1,18 @@
 //! The site's own budget, enforced by the site, whatever the coordinator says.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use umbel_privacy::budget::Budget;
+use umbel_privacy::disk::{AnyLedgerStorage, Disk};
 use umbel_privacy::ledger::file::OpenError;
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerEntry, LedgerError, Spent};
+use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerError, Spent};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::AgreedPlan;
 use umbel_proto::spending::{Spending, SpendingError};
 
-use crate::outbox::{Outbox, OutboxError, Owner};
+use crate::outbox::{Begun, Outbox, OutboxError, Owner};
 use crate::policy::SitePolicy;
 use crate::rounds::{Claim, RoundRefusal, answer_ahead, check_range};
 
@@ -50,6 +52,18 @@ pub enum SiteLedgerError {
     /// The round isn't one that this site owes.
     #[error(transparent)]
     Round(#[from] RoundRefusal),
+    /// The budget doesn't hold all of the plan.
+    #[error(
+        "this site's budget doesn't hold all {rounds} rounds of the plan, so it takes no part, and \
+         nobody has paid yet: {reason}. Ask for fewer rounds, or for a run with a smaller \
+         privacy.epsilon"
+    )]
+    PlanTooDear {
+        /// Rounds of the plan.
+        rounds: u32,
+        /// What the ledger says.
+        reason: Box<SpendingError>,
+    },
     /// The budget doesn't allow it, or it can't be written.
     #[error("this site's ledger: {0}")]
     Spending(#[from] Box<SpendingError>),
@@ -60,6 +74,7 @@ impl SiteLedgerError {
     pub fn exit_kind(&self) -> ExitKind {
         match self {
             Self::Spending(e) if e.is_exhausted() => ExitKind::BudgetExhausted,
+            Self::PlanTooDear { .. } => ExitKind::BudgetExhausted,
             Self::Round(_) => ExitKind::Policy,
             _ => ExitKind::Ledger,
         }
@@ -69,6 +84,8 @@ impl SiteLedgerError {
 /// The ledger file, and the data in it that a run spends on.
 #[derive(Clone, Debug)]
 pub struct LedgerPlace {
+    /// On which disk.
+    pub disk: Arc<dyn Disk>,
     /// The file.
     pub path: PathBuf,
     /// Its name for the data.
@@ -77,6 +94,34 @@ pub struct LedgerPlace {
     pub new_data_set: bool,
     /// Whether a run may have to be taken up again, as over the network; a simulation never is.
     pub taken_up_again: bool,
+}
+
+/// What a site owes a round.
+#[derive(Debug)]
+pub enum Owed {
+    /// The update that was paid for: these bytes and no others.
+    Kept(Vec<u8>),
+    /// An update that is yet to be trained.
+    Training(OpenRound),
+}
+
+/// A round that a site owes an update to. Only [`SiteLedger::asked`] makes one.
+#[derive(Debug)]
+pub struct OpenRound {
+    round: u32,
+    parameters: BlobDigest,
+}
+
+impl OpenRound {
+    /// The round.
+    pub fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// Digest of the parameters that it begins with.
+    pub fn parameters(&self) -> BlobDigest {
+        self.parameters
+    }
 }
 
 /// A site's ledger during one run.
@@ -90,7 +135,7 @@ pub struct SiteLedger {
 
 /// What a run with privacy spends from.
 struct Account {
-    spending: Spending<FileLedgerStorage>,
+    spending: Spending<AnyLedgerStorage>,
     outbox: Outbox,
     owner: Owner,
     charge: Charge,
@@ -126,6 +171,9 @@ impl SiteLedger {
             Some(protection) => {
                 let budget = policy.map_or(protection.budget, SitePolicy::budget);
                 let mut account = Account::open(place, budget, plan, unix_seconds)?;
+                if policy.is_some() {
+                    account.check_plan(plan.rounds.get())?;
+                }
                 account.accept()?;
                 Some(account)
             }
@@ -139,32 +187,29 @@ impl SiteLedger {
     }
 
     /// What this site owes a round that begins with these parameters: the very update that was
-    /// kept for it, `Some`, or, `None`, one that is yet to be computed.
+    /// kept for it, or one that is yet to be computed.
     ///
     /// # Errors
     /// [`SiteLedgerError`] for a round that the site doesn't owe.
-    pub fn asked(
-        &self,
-        round: u32,
-        parameters: &BlobDigest,
-    ) -> Result<Option<Vec<u8>>, SiteLedgerError> {
+    pub fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteLedgerError> {
         check_range(round, self.rounds)?;
+        let training = Owed::Training(OpenRound { round, parameters });
         let Some(account) = &self.account else {
-            return Ok(None);
+            return Ok(training);
         };
-        if let Some(update) = account.outbox.update(round, parameters)? {
-            return Ok(Some(update));
+        if let Some(update) = account.outbox.update(round, &parameters)? {
+            return Ok(Owed::Kept(update));
         }
         if let Charge::Ahead { sampling_rate } = account.charge {
             let claim = Claim {
                 round,
-                parameters: *parameters,
+                parameters,
                 sampling_rate,
                 planned: self.rounds,
             };
             answer_ahead(&claim, account.outbox.answered(), account.outbox.last())?;
         }
-        Ok(None)
+        Ok(training)
     }
 
     /// Records what one update for `round` costs, before anything is computed that could leave
@@ -172,17 +217,13 @@ impl SiteLedger {
     ///
     /// # Errors
     /// [`SiteLedgerError`] where the budget or the disk doesn't allow it.
-    pub fn spend(&mut self, round: u32) -> Result<Option<Spent>, SiteLedgerError> {
+    pub fn spend(&mut self, open: &OpenRound) -> Result<Option<Spent>, SiteLedgerError> {
         let Some(account) = &mut self.account else {
             return Ok(None);
         };
         match account.charge {
             Charge::Ahead { .. } => Ok(None),
-            Charge::EachUpdate(draws) => {
-                let now = (account.unix_seconds)();
-                let spent = account.spending.spend(round, draws, now);
-                Ok(Some(spent.map_err(Box::new)?))
-            }
+            Charge::EachUpdate(draws) => account.pay(open, draws).map(Some),
         }
     }
 
@@ -190,18 +231,20 @@ impl SiteLedger {
     ///
     /// # Errors
     /// [`SiteLedgerError`] where it can't be kept; then nothing must be sent.
-    pub fn keep(
-        &mut self,
-        round: u32,
-        parameters: BlobDigest,
-        update: &[u8],
-    ) -> Result<(), SiteLedgerError> {
+    pub fn keep(&mut self, open: &OpenRound, update: &[u8]) -> Result<(), SiteLedgerError> {
+        let round = open.round();
         if let Some(Account { outbox, owner, .. }) = &mut self.account {
-            outbox.keep(owner, (round, parameters), update)?;
+            outbox.keep(owner, (round, open.parameters()), update)?;
         } else if self.unrecorded.1 != Some(round) {
             self.unrecorded = (self.unrecorded.0.saturating_add(1), Some(round));
         }
         Ok(())
+    }
+
+    /// What the data set has cost by now, at the budget's delta; `None` without privacy.
+    pub fn epsilon(&self) -> Option<f64> {
+        let account = self.account.as_ref()?;
+        Some(account.spending.epsilon())
     }
 
     /// In how many rounds this site gave an update.
@@ -247,7 +290,7 @@ impl Account {
             plan: plan.digest(),
             data_set: place.data_set.clone(),
         };
-        let outbox = Outbox::open(&place.path, &owner, place.taken_up_again)?;
+        let outbox = Outbox::open(&place.path, &owner, place.disk)?;
         let spending = Spending::open(ledger, place.data_set, budget, plan).map_err(Box::new)?;
         Ok(Self {
             spending,
@@ -263,6 +306,50 @@ impl Account {
             taken_up_again: place.taken_up_again,
             unix_seconds,
         })
+    }
+
+    /// Pays for one update. If this client died after it had paid for the very same one, and
+    /// before any byte of it was kept, that entry pays.
+    fn pay(&mut self, open: &OpenRound, draws: u64) -> Result<Spent, SiteLedgerError> {
+        let (round, parameters) = (open.round(), open.parameters());
+        let begun = self.outbox.begun();
+        if let Some(begun) = begun.filter(|b| (b.round, b.parameters) == (round, parameters)) {
+            // Where the entry wasn't written, or isn't the last, it is another one that pays.
+            let again = self.spending.take_up(round, begun.ledger, &self.outbox);
+            if let Ok(spent) = again {
+                tracing::info!(
+                    round,
+                    "paid for before this client was stopped; not charged again"
+                );
+                return Ok(spent);
+            }
+        }
+        self.spending.check(draws).map_err(Box::new)?;
+        let begun = Begun {
+            round,
+            parameters,
+            ledger: self.spending.head_hash(),
+        };
+        self.outbox.announce(&self.owner, begun)?;
+        let now = (self.unix_seconds)();
+        Ok(self.spending.spend(round, draws, now).map_err(Box::new)?)
+    }
+
+    /// Refuses a plan that the site's budget doesn't hold as a whole, before anybody pays: a run
+    /// that breaks off half-way has cost its other sites as much. A site that began already goes
+    /// on for as long as its budget lasts.
+    fn check_plan(&self, rounds: u32) -> Result<(), SiteLedgerError> {
+        if self.spending.has_begun() {
+            return Ok(());
+        }
+        match self.spending.check_plan() {
+            Ok(()) => Ok(()),
+            Err(refusal) if refusal.is_exhausted() => Err(SiteLedgerError::PlanTooDear {
+                rounds,
+                reason: Box::new(refusal),
+            }),
+            Err(other) => Err(Box::new(other).into()),
+        }
     }
 
     /// Pays for a plan that is paid for ahead, once for each run and plan.
@@ -289,9 +376,9 @@ impl Account {
 /// [`SiteLedgerError`] where the file can't be used.
 pub(crate) fn open_ledger(
     place: &LedgerPlace,
-) -> Result<Ledger<FileLedgerStorage>, SiteLedgerError> {
+) -> Result<Ledger<AnyLedgerStorage>, SiteLedgerError> {
     let path = &place.path;
-    let storage = FileLedgerStorage::open(path)?;
+    let storage = place.disk.open_ledger(path)?;
     let ledger = Ledger::open(storage).map_err(|source| SiteLedgerError::Damaged {
         path: path.clone(),
         source: Box::new(source),
@@ -310,7 +397,7 @@ pub(crate) fn open_ledger(
 /// would begin at 0.
 fn check_data_set(
     place: &LedgerPlace,
-    ledger: &Ledger<FileLedgerStorage>,
+    ledger: &Ledger<AnyLedgerStorage>,
 ) -> Result<(), SiteLedgerError> {
     let known = ledger.other_data_sets(&place.data_set);
     if known.is_empty() || place.new_data_set {

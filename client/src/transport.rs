@@ -10,10 +10,15 @@ use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
-use umbel_proto::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::message::{
+    BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, Welcome,
+};
 
 /// The calls of [`Federation`], made by one client. Each may be repeated.
 pub trait Transport: Send {
+    /// Which process of the client this is.
+    fn instance(&self) -> Instance;
+
     /// Introduces the client and learns the plan.
     ///
     /// # Errors
@@ -48,6 +53,17 @@ pub trait Transport: Send {
         &mut self,
         signed: &Countersignature,
     ) -> Result<Option<LedgerPoint>, TransportError>;
+
+    /// Waits for what came of the run, for a while; `None` if it isn't ready yet.
+    ///
+    /// # Errors
+    /// [`TransportError`] where the coordinator is gone by now, or refuses.
+    fn results(&mut self) -> Result<Option<Results>, TransportError>;
+
+    /// Waits before something is tried again.
+    fn pause(&mut self, pause: Duration) {
+        std::thread::sleep(pause);
+    }
 
     /// Tells the coordinator not to wait for this client any more, and why by class. Best
     /// effort: no answer is needed.
@@ -120,17 +136,24 @@ impl InProcess {
     }
 }
 
+/// A thread of the coordinator's own process is the only one of its name.
+pub const THREAD: Instance = Instance(0);
+
 /// How long one in-process call waits for a task before it asks again.
 const WAIT: Duration = Duration::from_secs(60);
 
 impl Transport for InProcess {
+    fn instance(&self) -> Instance {
+        THREAD
+    }
+
     fn join(&mut self, hello: &Hello) -> Result<Welcome, TransportError> {
         Ok(self.coordinator.join(&self.client, hello)?)
     }
 
     fn next_task(&mut self) -> Result<Task, TransportError> {
         loop {
-            if let Some(task) = self.coordinator.next_task(&self.client, WAIT)? {
+            if let Some(task) = self.coordinator.next_task(&self.client, THREAD, WAIT)? {
                 return Ok(task);
             }
         }
@@ -151,7 +174,11 @@ impl Transport for InProcess {
         Ok(self.coordinator.countersign(&self.client, signed.clone())?)
     }
 
+    fn results(&mut self) -> Result<Option<Results>, TransportError> {
+        Ok(self.coordinator.results(&self.client, WAIT)?)
+    }
+
     fn leave(&mut self, why: Departure) {
-        self.coordinator.leave(&self.client, why);
+        self.coordinator.leave(&self.client, THREAD, why);
     }
 }

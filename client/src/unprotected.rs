@@ -1,6 +1,7 @@
 //! The mark that a run without protection leaves in the site's own ledger.
 
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerEntry, LedgerError};
+use umbel_privacy::disk::AnyLedgerStorage;
+use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerError};
 use umbel_proto::plan::AgreedPlan;
 use umbel_proto::spending::SpendingError;
 use umbel_proto::unprotected::Marked;
@@ -14,14 +15,14 @@ pub(crate) enum UnprotectedMark {
     /// Nothing was trained yet.
     Due(Box<Due>),
     /// It is there. The ledger stays locked while the run goes on.
-    Made(Marked<FileLedgerStorage>),
+    Made(Marked<AnyLedgerStorage>),
     /// It couldn't be written, so that nothing may be trained.
     Failed,
 }
 
 /// What the mark will say.
 pub(crate) struct Due {
-    ledger: Ledger<FileLedgerStorage>,
+    ledger: Ledger<AnyLedgerStorage>,
     data_set: String,
 }
 

@@ -100,7 +100,9 @@ impl Witness {
             path: path.clone(),
             source,
         })?;
-        let seen = place.taken_up_again.then(|| SeenLedgers::beside(path));
+        let seen = place
+            .taken_up_again
+            .then(|| SeenLedgers::beside(path, Arc::clone(&place.disk)));
         Ok(Self {
             ledger: path.clone(),
             entries: chain.entries,

@@ -23,13 +23,16 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
-    BlobDigest, ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update,
+    BlobDigest, ClientId, Ending, Hello, Instance, PROTOCOL_VERSION, Receipt, Task, Update,
 };
 use umbel_proto::plan::{AgreedPlan, Plan};
 
 fn main() {
     divan::main();
 }
+
+/// Each client has one process.
+const THIS: Instance = Instance(1);
 
 const CLIENTS: [usize; 4] = [1_000, 4_000, 10_000, 16_000];
 const PARAMETERS: usize = 4;
@@ -44,8 +47,9 @@ fn settings(clients: &[ClientId]) -> RoundSettings {
         rounds: 1,
         clients: clients.iter().cloned().collect(),
         minimum: clients.len(),
-        sampled: false,
+        independent: false,
         attempts: 1,
+        patient: false,
     }
 }
 
@@ -135,13 +139,16 @@ impl OpenRound {
             software: "bench".into(),
             labels: Vec::new(),
             ledger: LedgerPoint::START,
+            instance: THIS,
         };
         let ledger = (Arc::from([]), LedgerPoint::START);
         lobby.open(WitnessTerms::new(&sent, [7; 32].into(), ledger, None));
         for client in clients {
             lobby.join(client, &hello).expect("a known client");
+            let task = lobby.next_task(client, THIS, Duration::ZERO);
+            task.expect("it is ready");
         }
-        let task = lobby.next_task(&clients[0], Duration::from_secs(60));
+        let task = lobby.next_task(&clients[0], THIS, Duration::from_secs(60));
         assert!(matches!(task, Ok(Some(Task::Train { round: 1, .. }))));
         let update = |(i, client): (usize, &ClientId)| {
             let vector = LatticeVector::from_values(vec![i as i64; PARAMETERS]);

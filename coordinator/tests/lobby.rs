@@ -17,7 +17,7 @@ use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::federation::{Federation, RefusalKind};
-use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION, Receipt, Update};
+use umbel_proto::message::{ClientId, Hello, Instance, PROTOCOL_VERSION, Receipt, Update};
 use umbel_proto::method::Method;
 use umbel_proto::plan::{AgreedPlan, Plan};
 
@@ -52,6 +52,7 @@ fn hello() -> Hello {
         software: "test".into(),
         labels: Vec::new(),
         ledger: LedgerPoint::START,
+        instance: Instance(1),
     }
 }
 
@@ -66,8 +67,9 @@ fn lobby() -> Lobby {
         rounds: 1,
         clients: [client("a"), client("b")].into(),
         minimum: 1,
-        sampled: false,
+        independent: false,
         attempts: 1,
+        patient: false,
     };
     let rules = UpdateRules::of(&plan);
     let lobby = Lobby::new(offer, rules, settings);
@@ -125,7 +127,7 @@ fn strangers_other_versions_and_other_labels_are_refused() {
     assert!(other.reason.contains("yes, no"), "{other}");
     assert_eq!(lobby.phase(), Phase::Gathering);
     let early = lobby
-        .next_task(&client("a"), Duration::ZERO)
+        .next_task(&client("a"), Instance(1), Duration::ZERO)
         .expect_err("not joined");
     assert_eq!(early.kind, RefusalKind::Missing);
 }

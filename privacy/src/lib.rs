@@ -31,6 +31,7 @@ pub mod certificate;
 pub mod clip;
 pub mod combination;
 pub mod digest;
+pub mod disk;
 mod dyadic;
 pub mod filter;
 mod fixed_point;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::message::Instance;
 use crate::wire;
 
 /// What a client tells of its reason to leave.
@@ -20,6 +21,8 @@ pub enum Departure {
     Ledger,
     /// It can't use the model.
     Model,
+    /// The run is over, and it has what it came for.
+    Done,
 }
 
 impl fmt::Display for Departure {
@@ -31,21 +34,30 @@ impl fmt::Display for Departure {
             Self::Policy => "its policy forbids the run",
             Self::Ledger => "its ledger can't be used",
             Self::Model => "it can't use the model",
+            Self::Done => "it has what it came for",
         })
     }
 }
 
-impl From<Departure> for wire::LeaveRequest {
+/// What `instance` says when it leaves.
+pub fn leave_request(why: Departure, instance: Instance) -> wire::LeaveRequest {
+    wire::LeaveRequest {
+        why: wire::Departure::from(why).into(),
+        instance: instance.0,
+    }
+}
+
+impl From<Departure> for wire::Departure {
     fn from(why: Departure) -> Self {
-        let why = match why {
-            Departure::Unsaid => wire::Departure::Unsaid,
-            Departure::Shutdown => wire::Departure::Shutdown,
-            Departure::Budget => wire::Departure::Budget,
-            Departure::Policy => wire::Departure::Policy,
-            Departure::Ledger => wire::Departure::Ledger,
-            Departure::Model => wire::Departure::Model,
-        };
-        Self { why: why.into() }
+        match why {
+            Departure::Unsaid => Self::Unsaid,
+            Departure::Shutdown => Self::Shutdown,
+            Departure::Budget => Self::Budget,
+            Departure::Policy => Self::Policy,
+            Departure::Ledger => Self::Ledger,
+            Departure::Model => Self::Model,
+            Departure::Done => Self::Done,
+        }
     }
 }
 
@@ -58,6 +70,7 @@ impl From<wire::LeaveRequest> for Departure {
             wire::Departure::Policy => Self::Policy,
             wire::Departure::Ledger => Self::Ledger,
             wire::Departure::Model => Self::Model,
+            wire::Departure::Done => Self::Done,
         }
     }
 }
@@ -75,11 +88,16 @@ mod tests {
             Departure::Policy,
             Departure::Ledger,
             Departure::Model,
+            Departure::Done,
         ];
         for why in all {
-            assert_eq!(Departure::from(wire::LeaveRequest::from(why)), why);
+            let said = leave_request(why, Instance(7));
+            assert_eq!((said.instance, Departure::from(said)), (7, why));
         }
-        let unknown = wire::LeaveRequest { why: 99 };
+        let unknown = wire::LeaveRequest {
+            why: 99,
+            instance: 7,
+        };
         assert_eq!(Departure::from(unknown), Departure::Unsaid);
     }
 }

@@ -29,11 +29,13 @@ pub enum ExitKind {
     NotVerified = 10,
     /// Training diverged: a released model's numbers, or a site's own steps, stopped being finite.
     Diverged = 11,
+    /// A site trained, and none of its updates counted.
+    NeverCounted = 12,
 }
 
 impl ExitKind {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Success,
         Self::Internal,
         Self::Configuration,
@@ -46,6 +48,7 @@ impl ExitKind {
         Self::Policy,
         Self::NotVerified,
         Self::Diverged,
+        Self::NeverCounted,
     ];
 
     /// The code.
@@ -68,6 +71,7 @@ impl ExitKind {
             Self::Policy => "refused by a site's policy",
             Self::NotVerified => "not verified, or contradicted by an audit",
             Self::Diverged => "training diverged",
+            Self::NeverCounted => "none of a site's updates counted",
         }
     }
 
@@ -91,7 +95,7 @@ mod tests {
     #[test]
     fn the_list_is_whole_and_in_order() {
         let codes = ExitKind::ALL.map(ExitKind::code);
-        assert!(codes.iter().copied().eq(0..12));
+        assert!(codes.iter().copied().eq(0..13));
     }
 
     #[test]

@@ -11,7 +11,9 @@ use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 
 use crate::departure::Departure;
-use crate::message::{BlobDigest, ClientId, Hello, Receipt, Task, Update, Welcome};
+use crate::message::{
+    BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, Welcome,
+};
 
 /// What a coordinator offers to a client whose name the transport has established.
 ///
@@ -23,11 +25,27 @@ pub trait Federation: Send + Sync {
     /// [`Refusal`] for a foreign client, another protocol version or other labels.
     fn join(&self, client: &ClientId, hello: &Hello) -> Result<Welcome, Refusal>;
 
-    /// The client's next task, or `None` if there was none within `wait`.
+    /// The client's next task, or `None` if there was none within `wait`. By asking for the first
+    /// time, a client says that it is ready to train.
     ///
     /// # Errors
-    /// [`Refusal`] for a client that hasn't joined.
-    fn next_task(&self, client: &ClientId, wait: Duration) -> Result<Option<Task>, Refusal>;
+    /// [`Refusal`] for a client that hasn't joined, and for a process of it whose place a later
+    /// one took.
+    fn next_task(
+        &self,
+        client: &ClientId,
+        instance: Instance,
+        wait: Duration,
+    ) -> Result<Option<Task>, Refusal>;
+
+    /// What came of the run, or `None` if that wasn't ready within `wait`. The files are blobs then.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a foreign client.
+    fn results(&self, client: &ClientId, wait: Duration) -> Result<Option<Results>, Refusal>;
+
+    /// The client is still there, whatever it is doing.
+    fn alive(&self, client: &ClientId, instance: Instance);
 
     /// A blob by its digest: a file of the base model or the current parameters.
     ///
@@ -59,7 +77,7 @@ pub trait Federation: Send + Sync {
 
     /// The client can't go on, so nobody need wait for it. It says why by class at most: an
     /// error message may quote a row, and stays at the site. A client that left may join again.
-    fn leave(&self, client: &ClientId, why: Departure);
+    fn leave(&self, client: &ClientId, instance: Instance, why: Departure);
 }
 
 /// Why a coordinator won't serve a call.

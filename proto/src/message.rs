@@ -11,7 +11,7 @@ use umbel_privacy::ledger::LedgerPoint;
 pub use crate::name::ClientId;
 
 /// The version of the protocol that this crate speaks. Both sides must agree exactly.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// The SHA-256 of a blob: the name by which models and parameters are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,6 +82,11 @@ impl fmt::Debug for BlobDigest {
     }
 }
 
+/// One process of a client, told from others with the same name: a number that it draws when it
+/// begins. If there are two, the one that was ready last is the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Instance(pub u64);
+
 /// How a client introduces itself. It holds nothing about the client's data: not even a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -93,6 +98,8 @@ pub struct Hello {
     pub labels: Vec<String>,
     /// Where the site's ledger stands, so that one that got shorter is noticed.
     pub ledger: LedgerPoint,
+    /// Which process this is.
+    pub instance: Instance,
 }
 
 /// What an admitted client is told: the plan, and the blobs that it will need.
@@ -180,6 +187,15 @@ impl Ending {
              training.local.learning_rate where clients take steps of their own)"
         )
     }
+}
+
+/// What came of a run, for its sites to take home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Results {
+    /// Its certificate, which names the released files.
+    Certified(BlobDigest),
+    /// It left no model.
+    NoModel,
 }
 
 /// A client's contribution to one round.

@@ -172,6 +172,49 @@ impl<S: LedgerStorage> Spending<S> {
         }
     }
 
+    /// Whether this run has anything in the ledger, under this very plan.
+    pub fn has_begun(&self) -> bool {
+        self.own_entries().next().is_some()
+    }
+
+    /// Whether all rounds of the plan fit the budget, or, where the run is to end by its own budget
+    /// before the last one, all of those.
+    ///
+    /// # Errors
+    /// [`SpendingError::Exhausted`] or [`SpendingError::Filtered`] if they don't.
+    pub fn check_plan(&self) -> Result<(), SpendingError> {
+        match self.check(self.plan.draws()) {
+            Err(refusal) if refusal.is_exhausted() => match self.draws_within_the_plans_budget() {
+                0 => Err(refusal),
+                draws => self.check(draws).map_err(|_| refusal),
+            },
+            checked => checked,
+        }
+    }
+
+    /// Draws of all rounds that the plan's own budget allows, in a run that is the only one.
+    fn draws_within_the_plans_budget(&self) -> u64 {
+        let Protection {
+            adjacency, budget, ..
+        } = self.mechanism.protection;
+        let per_round = u64::from(self.plan.events_per_round());
+        let nothing = PldAccountant::new(adjacency);
+        let fits = |rounds: u64| {
+            let event = self.mechanism.event.clone().times(rounds * per_round);
+            BudgetGate::check(&nothing, &event, &budget).is_ok()
+        };
+        let (mut fitting, mut above) = (0, u64::from(self.plan.rounds.get()) + 1);
+        while above - fitting > 1 {
+            let middle = fitting + (above - fitting) / 2;
+            if fits(middle) {
+                fitting = middle;
+            } else {
+                above = middle;
+            }
+        }
+        fitting * per_round
+    }
+
     /// Writes and syncs an entry for `count` draws of the plan's noise in `round`, if they fit
     /// the budget. The token that comes back is what noise can be drawn for.
     ///

@@ -7,7 +7,8 @@ use prost::Message as _;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::message::{
-    BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, Receipt, Task, Update, Welcome,
+    BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, Receipt, Results, Task,
+    Update, Welcome,
 };
 use umbel_proto::wire;
 use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement, WireError};
@@ -93,6 +94,8 @@ proptest! {
         task in option::of(any_task()),
         receipt in any_receipt(),
         hello in (any::<u32>(), any::<String>(), vec(any::<String>(), 0..4), any_point()),
+        instance in any::<u64>().prop_map(Instance),
+        results in option::of(option::of(any_digest())),
         ended in option::of(any_point()),
         wish in (any_digest(), any::<u64>()),
         announcement in (1..=u32::MAX, any::<u64>(), any_digest()),
@@ -104,9 +107,12 @@ proptest! {
         let wire = carried(wire::SubmitReply::from(receipt.clone()));
         prop_assert_eq!(Receipt::try_from(wire).unwrap(), receipt);
         let (protocol, software, labels, ledger) = hello;
-        let hello = Hello { protocol, software, labels, ledger };
+        let hello = Hello { protocol, software, labels, ledger, instance };
         let wire = carried(wire::JoinRequest::from(hello.clone()));
         prop_assert_eq!(Hello::try_from(wire).unwrap(), hello);
+        let results = results.map(|found| found.map_or(Results::NoModel, Results::Certified));
+        let wire = carried(wire::ResultsReply::from(results));
+        prop_assert_eq!(Option::<Results>::try_from(wire).unwrap(), results);
         let wire = carried(wire::CountersignReply::from(ended));
         prop_assert_eq!(Option::<LedgerPoint>::try_from(wire).unwrap(), ended);
         let wish = BlobWish { digest: wish.0, offset: wish.1 };
@@ -124,6 +130,7 @@ proptest! {
         let _ = wire::JoinRequest::decode(&bytes[..]).map(Hello::try_from);
         let _ = wire::CountersignRequest::decode(&bytes[..]).map(Countersignature::try_from);
         let _ = wire::CountersignReply::decode(&bytes[..]).map(Option::<LedgerPoint>::try_from);
+        let _ = wire::ResultsReply::decode(&bytes[..]).map(Option::<Results>::try_from);
         let _ = wire::TaskReply::decode(&bytes[..]).map(Option::<Task>::try_from);
         let _ = wire::SubmitReply::decode(&bytes[..]).map(Receipt::try_from);
         let _ = wire::UpdateHeader::decode(&bytes[..]).map(UpdateAnnouncement::try_from);

@@ -11,6 +11,7 @@ use umbel_client::site_ledger::LedgerPlace;
 use umbel_model::ComputePrecision;
 use umbel_model::data::TableSchema;
 use umbel_privacy::certificate::key_file;
+use umbel_privacy::disk::RealDisk;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ModelFile};
 use umbel_proto::plan::Plan;
@@ -42,12 +43,14 @@ fn settings(folder: &Path) -> SiteSettings {
             path: folder.join("ledger.jsonl"),
             data_set: "rows".into(),
             new_data_set: false,
+            disk: Arc::new(RealDisk),
             taken_up_again: true,
         },
         device: "cpu".parse().unwrap(),
         precision: ComputePrecision::default(),
         memory: None,
         compute: Arc::new(ComputeSlots::new(1)),
+        results: None,
         unix_seconds: || 1_700_000_000,
         signing_key: Arc::new(key_file::new_key().unwrap()),
     }

@@ -7,7 +7,9 @@ use umbel_client::grpc::{ClientIdentity, ConnectionSettings, GrpcTransport};
 use umbel_client::transport::Transport;
 use umbel_coordinator::grpc::Security;
 use umbel_proto::departure::Departure;
-use umbel_proto::message::{BlobDigest, ClientId, Ending, ModelFile, Receipt, Task, Update};
+use umbel_proto::message::{
+    BlobDigest, ClientId, Ending, Instance, ModelFile, Receipt, Task, Update,
+};
 
 use crate::coordinator::{Call, Coordinator, Script, blob, certificates, hello, north, security};
 
@@ -96,7 +98,7 @@ fn on_one_machine_a_client_may_go_by_its_name_without_tls() {
     let name: ClientId = "north".parse().unwrap();
     let address = format!("http://{}", coordinator.address);
     let identity = ClientIdentity::Name(name.clone());
-    let settings = ConnectionSettings::new(address, identity);
+    let settings = ConnectionSettings::new(address, identity, Instance(1));
     let mut client = GrpcTransport::connect(settings).unwrap();
     client.join(&hello()).unwrap();
     assert_eq!(client.blob(&BlobDigest::of(&model)).unwrap(), model);

@@ -19,8 +19,8 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
-    BlobDigest, ClientId, CoordinatorLedger, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
-    Update, Welcome,
+    BlobDigest, ClientId, CoordinatorLedger, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
+    Results, Task, Update, Welcome,
 };
 
 /// A federation that says what it was told to say, and notes what it hears.
@@ -38,6 +38,8 @@ pub(crate) struct Script {
     pub(crate) remembered: Option<LedgerPoint>,
     /// The answers to calls for the next task, one after the other.
     pub(crate) tasks: Mutex<VecDeque<Option<Task>>>,
+    /// What it says came of the run; nothing, if `None`.
+    pub(crate) results: Option<Results>,
     /// The longest update.
     pub(crate) update_bytes: u64,
     /// How long it thinks about an update that it has, before it answers.
@@ -96,7 +98,12 @@ impl Federation for Script {
         })
     }
 
-    fn next_task(&self, client: &ClientId, _: Duration) -> Result<Option<Task>, Refusal> {
+    fn next_task(
+        &self,
+        client: &ClientId,
+        _: Instance,
+        _: Duration,
+    ) -> Result<Option<Task>, Refusal> {
         self.note(Call::NextTask(client.clone()));
         Ok(self.tasks.lock().unwrap().pop_front().flatten())
     }
@@ -134,7 +141,13 @@ impl Federation for Script {
         receipt
     }
 
-    fn leave(&self, client: &ClientId, why: Departure) {
+    fn results(&self, _: &ClientId, _: Duration) -> Result<Option<Results>, Refusal> {
+        Ok(Some(self.results.unwrap_or(Results::NoModel)))
+    }
+
+    fn alive(&self, _: &ClientId, _: Instance) {}
+
+    fn leave(&self, client: &ClientId, _: Instance, why: Departure) {
         self.note(Call::Leave(client.clone(), why));
     }
 }
@@ -220,7 +233,7 @@ pub(crate) fn dialling(port: u16, own: &Path, trusted: &Path) -> ConnectionSetti
         tls,
         server_name: None,
     };
-    let mut settings = ConnectionSettings::new(address, identity);
+    let mut settings = ConnectionSettings::new(address, identity, Instance(1));
     settings.retry.first_pause = Duration::from_millis(20);
     settings.retry.longest_pause = Duration::from_millis(100);
     settings.retry.patience = Duration::from_secs(60);
@@ -239,6 +252,7 @@ pub(crate) fn hello() -> Hello {
         software: "tests".into(),
         labels: Vec::new(),
         ledger: LedgerPoint::START,
+        instance: Instance(1),
     }
 }
 

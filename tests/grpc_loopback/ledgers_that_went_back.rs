@@ -9,11 +9,12 @@ use umbel_client::participate::participate;
 use umbel_coordinator::grpc::Security;
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{Countersignature, PublicKey};
+use umbel_privacy::disk::RealDisk;
 use umbel_privacy::ledger::{
     Ledger, LedgerPoint, MemoryLedgerStorage, SeenLedgers, UnprotectedDraft, chain,
 };
 use umbel_privacy::unit::{Adjacency, NoisePlacement};
-use umbel_proto::message::{BlobDigest, CoordinatorLedger, Ending};
+use umbel_proto::message::{BlobDigest, CoordinatorLedger, Ending, Instance};
 
 use crate::coordinator::{Call, Coordinator, Script};
 use crate::site::{Bench, LOCAL, Offered, got, north};
@@ -54,7 +55,7 @@ fn play(bench: &Bench, script: Script) -> (Result<Ending, String>, Arc<Script>) 
     let script = Arc::new(script);
     let coordinator = Coordinator::start(&script, Security::LoopbackOnly);
     let address = format!("http://{}", coordinator.address);
-    let settings = ConnectionSettings::new(address, ClientIdentity::Name(north()));
+    let settings = ConnectionSettings::new(address, ClientIdentity::Name(north()), Instance(1));
     let mut transport = GrpcTransport::connect(settings).unwrap();
     let ending = participate(&mut transport, bench.site(50.0), &mut |_| {});
     coordinator.stop();
@@ -136,7 +137,7 @@ fn a_coordinators_ledger_that_went_on_is_no_offence() {
     let later = ledger(&["a", "b", "c"]);
     let (ending, _) = play(&bench, run_with(&offered.named("next"), &later));
     assert_eq!(ending, Ok(Ending::Complete));
-    let seen = SeenLedgers::beside(&bench.path("ledger.jsonl")).unwrap();
+    let seen = SeenLedgers::beside(&bench.path("ledger.jsonl"), Arc::new(RealDisk)).unwrap();
     assert_eq!(seen.get(&key().to_string()), Some(told(&later).point));
 }
 

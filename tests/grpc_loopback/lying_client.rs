@@ -11,7 +11,7 @@ use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::Beginning;
 use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_privacy::ledger::chain;
-use umbel_proto::message::{Ending, Task};
+use umbel_proto::message::{Ending, Instance, Task};
 
 use crate::coordinator::hello;
 use crate::site::{Bench, LOCAL, north};
@@ -42,6 +42,7 @@ fn polling_for_tasks_costs_nothing_and_each_attempt_counts_once() {
     let mut settings = ConnectionSettings::new(
         format!("http://127.0.0.1:{port}"),
         ClientIdentity::Name(north()),
+        Instance(1),
     );
     settings.retry.first_pause = Duration::from_millis(20);
     settings.retry.patience = Duration::from_secs(60);

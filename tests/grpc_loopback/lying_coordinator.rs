@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use umbel_client::site::{Owed, Site, SiteError};
+use umbel_client::part::AtSite as _;
+use umbel_client::site::{Site, SiteError};
+use umbel_client::site_ledger::{Owed, SiteLedger};
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_proto::message::{BlobDigest, Ending};
 
@@ -220,7 +222,7 @@ fn trains_and_stops(bench: &Bench, offered: &Offered) -> Result<Vec<u8>, SiteErr
     let parameters = offered.parameters(1);
     match site.asked(1, BlobDigest::of(&parameters))? {
         Owed::Kept(update) => Ok(update),
-        Owed::Training(open) => site.train(open, &parameters),
+        Owed::Training(open) => site.train(&open, &parameters),
     }
 }
 
@@ -234,6 +236,49 @@ fn a_client_that_stopped_before_sending_sends_what_it_paid_for() {
     assert_eq!(ending, Ok(Ending::Complete));
     assert_eq!(got[0], (1, paid_for));
     assert_eq!(bench.entries().len(), 2, "one for each round");
+}
+
+/// A site that was asked for this round, pays, and is stopped while it trains.
+fn pays_and_stops(bench: &Bench, offered: &Offered) {
+    let round = 1;
+    let site = bench.site(6.0);
+    let now = site.unix_seconds;
+    let ledger = SiteLedger::open(site.ledger, site.policy.as_ref(), &offered.plan, now);
+    let mut ledger = ledger.unwrap();
+    let parameters = BlobDigest::of(&offered.parameters(1));
+    let Owed::Training(open) = ledger.asked(round, parameters).unwrap() else {
+        panic!("nothing was given yet");
+    };
+    ledger.spend(&open).unwrap();
+}
+
+#[test]
+fn a_client_that_was_stopped_while_it_trained_does_not_pay_again() {
+    let bench = Bench::new();
+    let offered = bench.offered("local", 20, LOCAL);
+    for _ in 0..3 {
+        pays_and_stops(&bench, &offered);
+        assert_eq!(bench.entries().len(), 1);
+    }
+    let (ending, got) = bench.play(bench.site(6.0), &offered, &[(1, 1), (2, 1)]);
+    assert_eq!((ending, got.len()), (Ok(Ending::Complete), 2));
+    let rounds: Vec<u64> = bench.entries().iter().map(|entry| entry.round).collect();
+    assert_eq!(rounds, [1, 2]);
+}
+
+#[test]
+fn an_entry_pays_for_the_round_that_it_was_written_for_and_for_no_other() {
+    let bench = Bench::new();
+    let offered = bench.offered("local", 20, LOCAL);
+    pays_and_stops(&bench, &offered);
+    let (ending, _) = bench.play(bench.site(6.0), &offered, &[(1, 2)]);
+    assert_eq!(ending, Ok(Ending::Complete));
+    let attempts: Vec<(u64, u64)> = bench
+        .entries()
+        .iter()
+        .map(|entry| (entry.round, entry.attempt))
+        .collect();
+    assert_eq!(attempts, [(1, 0), (1, 1)], "the parameters were others");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use umbel_client::transport::{Transport, TransportError};
 use umbel_coordinator::grpc::Security;
 use umbel_coordinator::init::InitReport;
 use umbel_proto::federation::RefusalKind;
-use umbel_proto::message::{BlobDigest, Hello, ModelFile, Receipt, Update};
+use umbel_proto::message::{BlobDigest, Hello, Instance, ModelFile, Receipt, Update};
 
 use crate::coordinator::{
     Coordinator, Script, blob, certificates, dialling, hello, north, security,
@@ -189,7 +189,7 @@ fn files_that_cannot_be_used_are_named() {
         tls,
         server_name: None,
     };
-    let settings = ConnectionSettings::new(address, identity);
+    let settings = ConnectionSettings::new(address, identity, Instance(1));
     let reason = unreachable_reason(GrpcTransport::connect(settings).err().unwrap());
     assert!(
         reason.contains("the key must be the certificate's"),

@@ -14,14 +14,16 @@ use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_coordinator::config;
 use umbel_coordinator::grpc::Security;
+use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::prepare::{prepare, schema_of};
 use umbel_model::data::LabelSet;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelFiles};
 use umbel_privacy::certificate::key_file;
+use umbel_privacy::disk::RealDisk;
 use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::PrivacyUnit;
-use umbel_proto::message::{BlobDigest, ClientId, Ending, ModelFile, Task};
+use umbel_proto::message::{BlobDigest, ClientId, Ending, Instance, ModelFile, Task};
 use umbel_proto::plan::{AgreedPlan, WrittenPlan};
 
 use crate::coordinator::{Call, Coordinator, Script};
@@ -87,7 +89,9 @@ impl Bench {
         let path = self.configuration(name, rounds, sections);
         let config = config::load(&path, &[], None).unwrap().config;
         let labels = LabelSet::new(config.data.labels.clone()).unwrap();
-        let plan = prepare(&config, labels, &cpu()).unwrap().plan;
+        let plan = prepare(&config, labels, &cpu(), Patience::NONE)
+            .unwrap()
+            .plan;
         let files = ModelFiles::read(&model()).unwrap();
         let file = |(name, content): (&str, &[u8])| {
             let described = ModelFile {
@@ -127,12 +131,14 @@ impl Bench {
                 path: self.path("ledger.jsonl"),
                 data_set: "rows".into(),
                 new_data_set: false,
+                disk: Arc::new(RealDisk),
                 taken_up_again: true,
             },
             device: cpu(),
             precision: ComputePrecision::default(),
             memory: None,
             compute: Arc::new(ComputeSlots::new(1)),
+            results: None,
             unix_seconds: || 1_700_000_000,
             signing_key: Arc::new(key_file::new_key().unwrap()),
         }
@@ -156,7 +162,7 @@ impl Bench {
         let script = Arc::new(offered.script(asked));
         let coordinator = Coordinator::start(&script, Security::LoopbackOnly);
         let address = format!("http://{}", coordinator.address);
-        let settings = ConnectionSettings::new(address, ClientIdentity::Name(north()));
+        let settings = ConnectionSettings::new(address, ClientIdentity::Name(north()), Instance(1));
         let mut transport = GrpcTransport::connect(settings).unwrap();
         let ending = participate(&mut transport, site, &mut |_| {});
         coordinator.stop();

@@ -12,8 +12,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::departure::Departure;
-use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::departure::{Departure, leave_request};
+use umbel_proto::message::{BlobDigest, Hello, Instance, Receipt, Results, Task, Update, Welcome};
 use umbel_proto::wire;
 use umbel_proto::wire::Message;
 use umbel_proto::wire::chunk::{BlobAssembler, chunks};
@@ -28,6 +28,8 @@ use crate::transport::TransportError;
 
 /// The longest message from a coordinator: the plan, with a long list of labels.
 const MOST_MESSAGE_BYTES: usize = 16 << 20;
+/// How often a sign of life is given, and how long each may take.
+const ALIVE: Duration = Duration::from_secs(10);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How long handing in a countersignature may take: the coordinator closes its ledger first.
@@ -41,6 +43,7 @@ pub(super) struct Link {
     address: String,
     probe: Option<Probe>,
     header: Option<MetadataValue<Ascii>>,
+    instance: Instance,
     stall: Duration,
     sent: AtomicU64,
     received: AtomicU64,
@@ -56,6 +59,7 @@ impl Link {
             address: settings.address.clone(),
             probe,
             header: settings.header(),
+            instance: settings.instance,
             stall: settings.stall,
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -82,7 +86,10 @@ impl Link {
     /// Asks for the next task; the coordinator may wait for `wait`.
     pub(super) async fn next_task(&self, wait: Duration) -> Result<Option<Task>, Failure> {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-        let request = self.request(wire::TaskRequest { wait_ms });
+        let request = self.request(wire::TaskRequest {
+            wait_ms,
+            instance: self.instance.0,
+        });
         let patience = wait.saturating_add(self.stall);
         let reply = self
             .answer(self.calls.clone().next_task(request), patience)
@@ -214,9 +221,37 @@ impl Link {
         Option::<LedgerPoint>::try_from(reply).map_err(Failure::garbled)
     }
 
+    /// Asks for what came of the run; the coordinator may wait for `wait`.
+    pub(super) async fn results(&self, wait: Duration) -> Result<Option<Results>, Failure> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        let request = self.request(wire::ResultsRequest { wait_ms });
+        let patience = wait.saturating_add(self.stall);
+        let reply = self
+            .answer(self.calls.clone().results(request), patience)
+            .await?;
+        Option::<Results>::try_from(reply).map_err(Failure::garbled)
+    }
+
+    /// Which process of the client this is.
+    pub(super) fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Gives signs of life, for as long as this is waited for. One that doesn't arrive is made up
+    /// for by the next.
+    pub(super) async fn stay_alive(&self) {
+        loop {
+            tokio::time::sleep(ALIVE).await;
+            let instance = self.instance.0;
+            let request = self.request(wire::AliveRequest { instance });
+            // The calls that do something say what is wrong.
+            let _ = timeout(ALIVE, self.calls.clone().alive(request)).await;
+        }
+    }
+
     /// Says goodbye; whether it arrives doesn't matter.
     pub(super) async fn leave(&self, why: Departure) {
-        let request = self.request(wire::LeaveRequest::from(why));
+        let request = self.request(leave_request(why, self.instance));
         let _ = self
             .answer(self.calls.clone().leave(request), GOODBYE)
             .await;

@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
-use umbel_proto::message::{BlobDigest, Hello, Receipt, Task, Update, Welcome};
+use umbel_proto::message::{BlobDigest, Hello, Instance, Receipt, Results, Task, Update, Welcome};
 use umbel_proto::wire::chunk::BlobAssembler;
 use umbel_proto::wire::convert::UpdateAnnouncement;
 
@@ -50,7 +50,9 @@ pub struct Traffic {
 ///
 /// Its methods block, so they must not be called from asynchronous code.
 pub struct GrpcTransport {
-    link: Link,
+    link: Arc<Link>,
+    /// Gives signs of life once the client has joined.
+    alive: Option<tokio::task::JoinHandle<()>>,
     retry: Retry,
     /// For the last call, after which nothing of the run depends on the coordinator any more.
     parting: Retry,
@@ -81,7 +83,7 @@ impl GrpcTransport {
             .map_err(|e| refuse(format!("can't start a network thread: {e}")))?;
         let link = {
             let _entered = runtime.enter();
-            Link::new(&settings).map_err(refuse)?
+            Arc::new(Link::new(&settings).map_err(refuse)?)
         };
         let retry = Retry::new(settings.retry.clone(), &settings);
         let parting = RetryPolicy {
@@ -91,6 +93,7 @@ impl GrpcTransport {
         let parting = Retry::new(parting, &settings);
         Ok(Self {
             link,
+            alive: None,
             retry,
             parting,
             timer: RealTimer::start(),
@@ -130,8 +133,16 @@ impl GrpcTransport {
 }
 
 impl Transport for GrpcTransport {
+    fn instance(&self) -> Instance {
+        self.link.instance()
+    }
+
     fn join(&mut self, hello: &Hello) -> Result<Welcome, TransportError> {
         let welcome = self.persist(async || self.link.join(hello).await)?;
+        if let (None, Some(runtime)) = (&self.alive, &self.runtime) {
+            let link = Arc::clone(&self.link);
+            self.alive = Some(runtime.spawn(async move { link.stay_alive().await }));
+        }
         self.announced = welcome.files.iter().map(|f| (f.digest, f.bytes)).collect();
         Ok(welcome)
     }
@@ -163,6 +174,10 @@ impl Transport for GrpcTransport {
         signed: &Countersignature,
     ) -> Result<Option<LedgerPoint>, TransportError> {
         self.persist_by(&self.parting, async || self.link.countersign(signed).await)
+    }
+
+    fn results(&mut self) -> Result<Option<Results>, TransportError> {
+        self.persist(async || self.link.results(TASK_WAIT).await)
     }
 
     fn leave(&mut self, why: Departure) {

@@ -138,6 +138,7 @@ impl Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use umbel_proto::message::Instance;
 
     use std::cell::Cell;
 
@@ -149,7 +150,10 @@ mod tests {
             patience,
             ..RetryPolicy::default()
         };
-        Retry::new(policy, &ConnectionSettings::new("http://localhost:1", name))
+        Retry::new(
+            policy,
+            &ConnectionSettings::new("http://localhost:1", name, Instance(1)),
+        )
     }
 
     /// Time that passes only by sleeping.

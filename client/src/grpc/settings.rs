@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Endpoint, Uri};
-use umbel_proto::message::ClientId;
+use umbel_proto::message::{ClientId, Instance};
 
 use super::probe::Probe;
 use super::{ClientTls, RetryPolicy};
@@ -26,6 +26,8 @@ pub struct ConnectionSettings {
     pub address: String,
     /// Who calls.
     pub identity: ClientIdentity,
+    /// Which process it is: a number that is drawn when the process begins.
+    pub instance: Instance,
     /// How failed calls are repeated.
     pub retry: RetryPolicy,
     /// The longest blob that is taken where the coordinator announced no length: parameters.
@@ -51,10 +53,11 @@ pub enum ClientIdentity {
 
 impl ConnectionSettings {
     /// The usual settings: patience for ten minutes, blobs of at most 4 GiB.
-    pub fn new(address: impl Into<String>, identity: ClientIdentity) -> Self {
+    pub fn new(address: impl Into<String>, identity: ClientIdentity, instance: Instance) -> Self {
         Self {
             address: address.into(),
             identity,
+            instance,
             retry: RetryPolicy::default(),
             most_blob_bytes: 4 << 30,
             stall: Duration::from_secs(60),
@@ -160,7 +163,7 @@ mod tests {
 
     fn by_name(address: &str) -> Result<Endpoint, String> {
         let name = ClientIdentity::Name("north".parse().unwrap());
-        ConnectionSettings::new(address, name).endpoint()
+        ConnectionSettings::new(address, name, Instance(1)).endpoint()
     }
 
     #[test]

@@ -15,20 +15,22 @@ use umbel_proto::plan::mechanism::Mechanism;
 
 use super::{Adaptive, plain_batch, sampled_gradient_sum, take_up, to_lattice, unusable};
 use crate::site::{Site, SiteError};
+use crate::site_ledger::OpenRound;
 
 /// The difference that the site's local steps make, on the lattice.
 pub(super) fn update(
     site: &mut Site,
-    round: u32,
+    open: &OpenRound,
     start: &[f32],
     (local, adaptive): (&LocalOptimisation, Adaptive),
 ) -> Result<LatticeVector, SiteError> {
+    let round = open.round();
     let mechanism = site.plan.mechanism().cloned();
     match (mechanism, site.plan.unit()) {
         (Some(m), PrivacyUnit::Record | PrivacyUnit::Group) => {
-            private_steps(site, round, start, local, &m)
+            private_steps(site, open, start, local, &m)
         }
-        (Some(m), _) => whole_client(site, round, start, local, (&m, adaptive)),
+        (Some(m), _) => whole_client(site, open, start, local, (&m, adaptive)),
         (None, _) => {
             let delta = plain_steps(site, round, start, local)?;
             to_lattice(round, &widen(&delta), site.plan.submitted_step())
@@ -40,18 +42,19 @@ pub(super) fn update(
 /// sum only after noise was added, paid for beforehand.
 fn private_steps(
     site: &mut Site,
-    round: u32,
+    open: &OpenRound,
     start: &[f32],
     local: &LocalOptimisation,
     mechanism: &Mechanism,
 ) -> Result<LatticeVector, SiteError> {
+    let round = open.round();
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     let mut noise = site.randomness(round, "noise")?;
     let mut parameters = start.to_vec();
     let mut optimiser = Optimiser::new(*local, parameters.len());
     // One entry for all steps of the round, before the first; each step uses up its share.
-    let spent = site.ledger.spend(round)?;
+    let spent = site.ledger.spend(open)?;
     for step in spent.into_iter().flat_map(Spent::into_steps) {
         let found =
             sampled_gradient_sum(site, Some(mechanism), None, (&mut sampling, &mut dropout))?;
@@ -70,12 +73,13 @@ fn private_steps(
 /// The unit is the whole client: plain steps, then one clipped difference.
 fn whole_client(
     site: &mut Site,
-    round: u32,
+    open: &OpenRound,
     start: &[f32],
     local: &LocalOptimisation,
     (mechanism, adaptive): (&Mechanism, Adaptive),
 ) -> Result<LatticeVector, SiteError> {
-    let spent = site.ledger.spend(round)?;
+    let round = open.round();
+    let spent = site.ledger.spend(open)?;
     let delta = plain_steps(site, round, start, local)?;
     // Clipped as a whole again, whatever rounding added.
     let clipped = RawUpdate::new(contribution(delta, adaptive))

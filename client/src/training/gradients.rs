@@ -6,19 +6,21 @@ use umbel_privacy::release::release;
 
 use super::{Adaptive, sampled_gradient_sum, to_lattice, unusable};
 use crate::site::{Site, SiteError};
+use crate::site_ledger::OpenRound;
 
 /// The site's summed gradient of a round, noised if the noise is the site's own.
 pub(super) fn update(
     site: &mut Site,
-    round: u32,
+    open: &OpenRound,
     adaptive: Adaptive,
 ) -> Result<LatticeVector, SiteError> {
+    let round = open.round();
     let mechanism = site.plan.mechanism().cloned();
     let step = site.plan.submitted_step();
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     // Spend first: whatever happens below, what may leave this site is on record.
-    let spent = site.ledger.spend(round)?;
+    let spent = site.ledger.spend(open)?;
     let randomness = (&mut sampling, &mut dropout);
     let sum = sampled_gradient_sum(site, mechanism.as_ref(), adaptive, randomness)?;
     let found = contribution(sum, adaptive);

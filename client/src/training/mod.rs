@@ -14,15 +14,21 @@ use umbel_proto::method::{ClippingRule, Method};
 use umbel_proto::plan::mechanism::Mechanism;
 
 use crate::site::{Site, SiteError};
+use crate::site_ledger::OpenRound;
 
 /// Trains, charges the site's ledger, and encodes what may be sent.
-pub(crate) fn train(site: &mut Site, round: u32, start: &[f32]) -> Result<Vec<u8>, SiteError> {
+pub(crate) fn train(
+    site: &mut Site,
+    open: &OpenRound,
+    start: &[f32],
+) -> Result<Vec<u8>, SiteError> {
+    let round = open.round();
     let (parameters, threshold) = site.plan.start_of_round(start)?;
     let adaptive = site.plan.adaptive_clipping().copied().zip(threshold);
     site.model.set_parameters(parameters)?;
     let update = match site.plan.method {
-        Method::Gradients => gradients::update(site, round, adaptive)?,
-        Method::Deltas(local) => deltas::update(site, round, parameters, (&local, adaptive))?,
+        Method::Gradients => gradients::update(site, open, adaptive)?,
+        Method::Deltas(local) => deltas::update(site, open, parameters, (&local, adaptive))?,
     };
     let width = site.plan.coordinate_width();
     update.encode(width).map_err(|e| unusable(round, e))

@@ -230,7 +230,11 @@ fn check(
 fn remember(seen: &mut SeenLedgers, client: &ClientId, point: LedgerPoint) -> Result<(), Refusal> {
     seen.note(client.as_str(), point).map_err(|error| {
         tracing::error!(%client, "where its ledger stands can't be remembered: {error}");
-        mismatch("the coordinator can't remember this site's ledger; its log says more")
+        Refusal {
+            // A full disk, most likely: the site waits until somebody has made space.
+            kind: RefusalKind::Away,
+            reason: "the coordinator can't remember this site's ledger; its log says more".into(),
+        }
     })
 }
 

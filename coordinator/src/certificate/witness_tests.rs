@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use umbel_privacy::certificate::{CoordinatorSeen, SigningKey, SiteStatement};
+use umbel_privacy::disk::RealDisk;
 use umbel_privacy::private_rng::NoiseSource;
 
 use super::*;
@@ -25,7 +26,8 @@ fn point(entries: u64, head: u8) -> LedgerPoint {
 /// A witness of a run, which remembers where sites' ledgers stood, in this folder.
 fn witness(folder: &Path) -> Witness {
     let witness = Witness::default();
-    let seen = SeenLedgers::beside(&folder.join("ledger.jsonl")).expect("a sound memory");
+    let seen = SeenLedgers::beside(&folder.join("ledger.jsonl"), Arc::new(RealDisk))
+        .expect("a sound memory");
     witness.open(WitnessTerms {
         run: "run".into(),
         plan: Sha256Digest::of(b"plan"),

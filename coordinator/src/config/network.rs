@@ -16,6 +16,11 @@ bounded! {
     Attempts(u32): "attempts", Included(1), Included(100);
 }
 
+bounded! {
+    /// After how long without a sign of life a client isn't waited for.
+    SilenceSeconds(u64): "silence_seconds", Included(20), Included(86_400);
+}
+
 /// `[federation]`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -25,10 +30,18 @@ pub struct FederationSection {
     pub minimum: usize,
     /// How often a round with too few updates is tried.
     pub attempts: Attempts,
-    /// How long to wait for clients to join, in seconds.
+    /// How long to wait for all clients to be ready before the run begins with the minimum, in
+    /// seconds.
     pub gather_seconds: u64,
-    /// How long a round may take, in seconds.
+    /// How long a round may take, in seconds. With the unit `client` it takes so long whenever a
+    /// client of its cohort is absent, so that nobody's part depends on anybody else's.
     pub round_seconds: u64,
+    /// How long a run over the network pauses when fewer clients than the minimum are here, in
+    /// seconds. It goes on when enough are back, and ends if they aren't in time.
+    pub patience_seconds: u64,
+    /// After how many seconds without a sign of life a round isn't kept open for a client any more.
+    /// It is back at its next one. Clients give one every 10 seconds.
+    pub silence_seconds: SilenceSeconds,
 }
 
 /// `[evaluation]`
@@ -97,6 +110,8 @@ impl Default for FederationSection {
             attempts: Attempts(2),
             gather_seconds: 600,
             round_seconds: 600,
+            patience_seconds: 86_400,
+            silence_seconds: SilenceSeconds(60),
         }
     }
 }

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use umbel_privacy::certificate::Countersignature;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
-use umbel_proto::message::{ClientId, Hello, Receipt};
+use umbel_proto::message::{ClientId, Hello, Instance, Receipt};
 use umbel_proto::wire;
 use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::federation_server::Federation as FederationCalls;
@@ -86,6 +86,17 @@ impl FederationService {
         Ok((client, message))
     }
 
+    /// How long a call may wait, and the thread that it may hold meanwhile. Where all threads for
+    /// waiting are taken, it queues for one, and still asks the federation once, at the end.
+    async fn turn(&self, wait_ms: u32) -> (Duration, Option<OwnedSemaphorePermit>) {
+        let wait = Duration::from_millis(wait_ms.into()).min(self.limits.longest_wait);
+        let turn = tokio::time::timeout(wait, Arc::clone(&self.waiting).acquire_owned()).await;
+        match turn {
+            Ok(turn) => (wait, turn.ok()),
+            Err(_) => (Duration::ZERO, None),
+        }
+    }
+
     fn answer<T: wire::Message>(&self, message: T) -> Response<T> {
         self.meter.count_sent(&message);
         Response::new(message)
@@ -137,16 +148,13 @@ impl FederationCalls for FederationService {
         request: Request<wire::TaskRequest>,
     ) -> Result<Response<wire::TaskReply>, Status> {
         let (client, message) = self.open(request)?;
-        let wait = Duration::from_millis(message.wait_ms.into()).min(self.limits.longest_wait);
-        // Where all threads for waiting are taken, this call queues for one, and still asks
-        // the federation once, at the end.
-        let turn = tokio::time::timeout(wait, Arc::clone(&self.waiting).acquire_owned()).await;
-        let wait = if turn.is_ok() { wait } else { Duration::ZERO };
+        let instance = Instance(message.instance);
+        let (wait, turn) = self.turn(message.wait_ms).await;
         let task = self
             .blocking(move |federation| {
                 // Held for as long as the thread is, even if the client hangs up.
                 let _turn = turn;
-                federation.next_task(&client, wait)
+                federation.next_task(&client, instance, wait)
             })
             .await?
             .map_err(refused)?;
@@ -224,9 +232,37 @@ impl FederationCalls for FederationService {
         request: Request<wire::LeaveRequest>,
     ) -> Result<Response<wire::LeaveReply>, Status> {
         let (client, message) = self.open(request)?;
+        let instance = Instance(message.instance);
         let why = Departure::from(message);
-        self.blocking(move |federation| federation.leave(&client, why))
+        self.blocking(move |federation| federation.leave(&client, instance, why))
             .await?;
         Ok(self.answer(wire::LeaveReply {}))
+    }
+
+    async fn results(
+        &self,
+        request: Request<wire::ResultsRequest>,
+    ) -> Result<Response<wire::ResultsReply>, Status> {
+        let (client, message) = self.open(request)?;
+        let (wait, turn) = self.turn(message.wait_ms).await;
+        let results = self
+            .blocking(move |federation| {
+                let _turn = turn;
+                federation.results(&client, wait)
+            })
+            .await?
+            .map_err(refused)?;
+        Ok(self.answer(results.into()))
+    }
+
+    async fn alive(
+        &self,
+        request: Request<wire::AliveRequest>,
+    ) -> Result<Response<wire::AliveReply>, Status> {
+        let (client, message) = self.open(request)?;
+        let instance = Instance(message.instance);
+        self.blocking(move |federation| federation.alive(&client, instance))
+            .await?;
+        Ok(self.answer(wire::AliveReply {}))
     }
 }

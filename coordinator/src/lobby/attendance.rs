@@ -1,5 +1,7 @@
 //! What a run keeps about its clients, for its report.
 
+use umbel_proto::departure::Departure;
+
 /// What became of one client's updates over the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attendance {
@@ -16,8 +18,8 @@ pub struct Attendance {
     pub missed: u32,
     /// Whether it ever joined.
     pub joined: bool,
-    /// Whether it left before the end.
-    pub left: bool,
+    /// Why it left before the end, if it did.
+    pub left: Option<Departure>,
 }
 
 impl Attendance {

@@ -9,6 +9,8 @@
 //! added to the sum under a lock of the sum's own.
 
 mod attendance;
+mod membership;
+mod results;
 mod slots;
 mod state;
 mod submission;
@@ -16,7 +18,7 @@ mod submission;
 mod submission_tests;
 mod take_up;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +28,8 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
-    BlobDigest, ClientId, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
+    BlobDigest, ClientId, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Results, Task,
+    Update, Welcome,
 };
 
 use crate::aggregate::{LostSum, UpdateRules};
@@ -36,6 +39,7 @@ use crate::store::{CountedUpdate, RunStore};
 
 pub use attendance::{Attendance, Traffic};
 
+pub(crate) use results::Released;
 pub(crate) use state::Halt;
 
 use slots::Slots;
@@ -155,6 +159,21 @@ impl Lobby {
                 .collect(),
             asked: state.asked_in(round, attempt),
         }
+    }
+
+    /// Who gave a sign of life since this was asked last.
+    pub(crate) fn take_heard(&self) -> BTreeSet<ClientId> {
+        self.lock().take_heard()
+    }
+
+    /// Nothing is heard of this client, so that nobody waits for it. It is back at its next sign
+    /// of life.
+    pub(crate) fn note_silent(&self, client: &ClientId) {
+        let mut state = self.lock();
+        if state.note_silent(client) {
+            tracing::warn!(%client, "nothing is heard of this client; the run goes on without it");
+        }
+        self.wake(state);
     }
 
     /// Makes the driver look up from waiting for an action.
@@ -353,12 +372,8 @@ impl Federation for Lobby {
         if state.is_going_away() {
             return Err(away());
         }
-        state.note_joined(client);
-        let attendance = state.known(client)?;
-        attendance.joined = true;
-        attendance.left = false;
-        state.handle(Event::Joined(client.clone()));
-        self.wake(state);
+        state.note_joined(client, hello.instance);
+        drop(state);
         tracing::info!(%client, software = hello.software, "client joined");
         Ok(Welcome {
             plan: self.offer.plan.clone(),
@@ -368,14 +383,18 @@ impl Federation for Lobby {
         })
     }
 
-    fn next_task(&self, client: &ClientId, wait: Duration) -> Result<Option<Task>, Refusal> {
+    fn next_task(
+        &self,
+        client: &ClientId,
+        instance: Instance,
+        wait: Duration,
+    ) -> Result<Option<Task>, Refusal> {
         let mut state = self.lock();
         state.known(client)?;
-        if !state.has_joined(client) {
-            return Err(Refusal {
-                kind: RefusalKind::Missing,
-                reason: "join the run (again) before asking for a task".into(),
-            });
+        let before = state.actions.len();
+        state.take_place(client, instance)?;
+        if state.actions.len() > before {
+            self.for_driver.notify_all();
         }
         let nothing =
             |state: &mut State| !state.is_going_away() && state.task_for(client).is_none();
@@ -396,9 +415,23 @@ impl Federation for Lobby {
         Ok(task)
     }
 
-    fn blob(&self, client: &ClientId, digest: &BlobDigest) -> Result<Arc<[u8]>, Refusal> {
+    fn results(&self, client: &ClientId, wait: Duration) -> Result<Option<Results>, Refusal> {
+        self.wait_for_results(client, wait)
+    }
+
+    fn alive(&self, client: &ClientId, instance: Instance) {
         let mut state = self.lock();
-        state.known(client)?;
+        state.note_alive(client, Some(instance));
+        self.wake(state);
+    }
+
+    fn blob(&self, client: &ClientId, digest: &BlobDigest) -> Result<Arc<[u8]>, Refusal> {
+        self.lock().known(client)?;
+        if let Some(bytes) = self.blob_of_results(digest)? {
+            self.lock().traffic.down += bytes.len() as u64;
+            return Ok(bytes);
+        }
+        let mut state = self.lock();
         let current = state
             .parameters
             .as_ref()
@@ -454,14 +487,15 @@ impl Federation for Lobby {
         Ok(ended)
     }
 
-    fn leave(&self, client: &ClientId, why: Departure) {
+    fn leave(&self, client: &ClientId, instance: Instance, why: Departure) {
         let mut state = self.lock();
-        let Ok(attendance) = state.known(client) else {
+        if !state.give_place_up(client, instance, why) {
             return;
-        };
-        attendance.left = true;
-        state.handle(Event::Left(client.clone()));
+        }
         self.wake(state);
-        tracing::warn!(%client, %why, "client left");
+        match why {
+            Departure::Done => tracing::info!(%client, "client has what it came for"),
+            _ => tracing::warn!(%client, %why, "client left"),
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use umbel_proto::federation::{Refusal, RefusalKind};
-use umbel_proto::message::{BlobDigest, ClientId, Task};
+use umbel_proto::message::{BlobDigest, ClientId, Instance, Task};
 
 use super::attendance::{Attendance, Traffic};
+use super::results::Released;
 use crate::aggregate::{RoundSum, UpdateRules};
 use crate::round::{Action, Engine, Event, Phase, RoundSettings, Stood};
 
@@ -39,20 +40,28 @@ pub(super) struct State {
     pub(super) nudged: bool,
     /// Whether clients that wait for a task may find one now.
     pub(super) tasks_changed: bool,
-    seats: BTreeMap<ClientId, Seat>,
+    pub(super) seats: BTreeMap<ClientId, Seat>,
+    /// What came of the run, once that is known; nothing, if it left no model.
+    pub(super) results: Option<Option<Released>>,
     rules: Arc<UpdateRules>,
 }
 
 /// What is kept for a client of the run.
 #[derive(Default)]
-struct Seat {
-    attendance: Attendance,
+pub(super) struct Seat {
+    pub(super) attendance: Attendance,
     /// The last attempt at a round that it was given.
     given: Option<Attempt>,
     /// Whether it knows that the run is over.
     told: bool,
-    /// Whether it joined since this process began.
-    joined: bool,
+    /// Its process that joined last, since this one began.
+    pub(super) joined: Option<Instance>,
+    /// Its process that is ready to train.
+    pub(super) ready: Option<Instance>,
+    /// Whether it gave a sign of life since the driver asked last.
+    pub(super) heard: bool,
+    /// Whether the run goes on without it, since nothing was heard of it.
+    pub(super) silent: bool,
 }
 
 /// One attempt at one round: a client trains for it once.
@@ -76,6 +85,7 @@ impl State {
             halted: None,
             nudged: false,
             tasks_changed: false,
+            results: None,
             rules,
         }
     }
@@ -172,18 +182,6 @@ impl State {
         }
     }
 
-    /// Notes that a client joined.
-    pub(super) fn note_joined(&mut self, client: &ClientId) {
-        if let Some(seat) = self.seats.get_mut(client) {
-            seat.joined = true;
-        }
-    }
-
-    /// Whether a client joined since this process began.
-    pub(super) fn has_joined(&self, client: &ClientId) -> bool {
-        self.seats.get(client).is_some_and(|seat| seat.joined)
-    }
-
     /// Notes that a client knows that the run is over.
     pub(super) fn note_told(&mut self, client: &ClientId) {
         if let Some(seat) = self.seats.get_mut(client) {
@@ -194,6 +192,12 @@ impl State {
     /// Whether a client knows that the run is over.
     pub(super) fn was_told(&self, client: &ClientId) -> bool {
         self.seats.get(client).is_some_and(|seat| seat.told)
+    }
+
+    /// Whether everybody who heard of the run's end has left with what came of it.
+    pub(super) fn everyone_is_home(&self) -> bool {
+        let mut told = self.seats.values().filter(|seat| seat.told);
+        told.all(|seat| seat.ready.is_none())
     }
 
     /// Whether this process stops before the run is over.

@@ -92,6 +92,7 @@ impl Lobby {
         if let Err(refusal) = state.known(submission.client) {
             return Err(NotCounted::Refused(refusal.reason));
         }
+        state.note_alive(submission.client, None);
         state.traffic.up += bytes as u64;
         submission.admitted_by(&state.engine)?;
         state.open_attempt(submission.round)

@@ -9,10 +9,15 @@ use umbel_privacy::Sha256Digest;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::message::{
+    ClientId, Ending, Hello, Instance, PROTOCOL_VERSION, Receipt, Task, Update,
+};
 
 use super::*;
 use crate::round::Participation;
+
+/// Each client has one process.
+const THIS: Instance = Instance(1);
 
 const CLIENTS: usize = 24;
 const THREADS: usize = 6;
@@ -48,7 +53,7 @@ fn sum_of(clients: &[ClientId]) -> Vec<i64> {
 }
 
 /// A lobby whose first round is open.
-fn open_lobby(minimum: usize, sampled: bool, attempts: u32) -> Lobby {
+fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
     let offer = Offer {
         plan: Vec::new(),
         labels: Vec::new(),
@@ -58,8 +63,9 @@ fn open_lobby(minimum: usize, sampled: bool, attempts: u32) -> Lobby {
         rounds: 1,
         clients: clients().into_iter().collect(),
         minimum,
-        sampled,
+        independent,
         attempts,
+        patient: false,
     };
     let lobby = Lobby::new(offer, UpdateRules::of_numbers(NUMBERS), settings);
     let hello = Hello {
@@ -67,6 +73,7 @@ fn open_lobby(minimum: usize, sampled: bool, attempts: u32) -> Lobby {
         software: "test".into(),
         labels: Vec::new(),
         ledger: LedgerPoint::START,
+        instance: THIS,
     };
     lobby.open(WitnessTerms {
         run: "test".into(),
@@ -77,6 +84,7 @@ fn open_lobby(minimum: usize, sampled: bool, attempts: u32) -> Lobby {
     });
     for client in clients() {
         lobby.join(&client, &hello).unwrap();
+        lobby.next_task(&client, THIS, Duration::ZERO).unwrap();
     }
     lobby
 }
@@ -97,14 +105,14 @@ fn drive(lobby: &Lobby) -> (LatticeVector, Participation) {
                 return (sum.expect("taken before"), participation);
             }
             Action::Finish(ending) => panic!("{ending:?}"),
-            Action::Count(_) => {}
+            Action::Count(_) | Action::Pause { .. } => {}
         }
     }
 }
 
 /// Waits until clients can train.
 fn wait_until_open(lobby: &Lobby) {
-    let task = lobby.next_task(&client(0), LONG).unwrap();
+    let task = lobby.next_task(&client(0), THIS, LONG).unwrap();
     assert!(matches!(task, Some(Task::Train { .. })), "{task:?}");
 }
 
@@ -212,7 +220,7 @@ fn while_an_update_is_added_all_other_calls_are_answered_and_the_sum_is_waited_f
         }
         wait_until_open(lobby);
         assert_eq!(lobby.submit(&client(1), update(1)), Receipt::Duplicate);
-        lobby.leave(&client(3), Departure::Unsaid);
+        lobby.leave(&client(3), THIS, Departure::Unsaid);
         lobby.tell(Event::DeadlinePassed);
         assert!(matches!(lobby.phase(), Phase::Spending { .. }));
         thread::sleep(Duration::from_millis(100));
@@ -257,7 +265,7 @@ fn a_panic_under_the_lobbys_lock_ends_the_run() {
         held.join()
     });
     assert!(panicked.is_err());
-    let task = lobby.next_task(&client(0), Duration::ZERO).unwrap();
+    let task = lobby.next_task(&client(0), THIS, Duration::ZERO).unwrap();
     let Some(Task::Finished(Ending::Failed { reason })) = task else {
         panic!("expected the end, got {task:?}");
     };

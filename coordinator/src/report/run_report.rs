@@ -365,8 +365,8 @@ fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
 fn client_summary(client: &ClientId, attendance: &Attendance) -> ClientSummary {
     let left_out = if !attendance.joined {
         Some("never joined".to_owned())
-    } else if attendance.left {
-        Some("left before the end".into())
+    } else if let Some(why) = attendance.left {
+        Some(format!("left before the end: {why}"))
     } else if attendance.missed > 0 {
         Some(format!("missing in {} rounds", attendance.missed))
     } else {

@@ -17,8 +17,10 @@ pub struct Collection {
     members: BTreeMap<ClientId, Member>,
     /// Members that have given an update.
     given: usize,
-    /// Members that are here and haven't.
+    /// Members that are waited for and haven't.
     awaited: usize,
+    /// Whether those, too, are waited for who aren't here.
+    waits_for_all: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +32,18 @@ struct Member {
 }
 
 impl Member {
-    fn is_awaited(&self) -> bool {
-        self.here && self.update.is_none() && !self.shut_out
+    fn is_awaited(&self, waits_for_all: bool) -> bool {
+        (self.here || waits_for_all) && self.update.is_none() && !self.shut_out
     }
 }
 
 impl Collection {
-    /// No updates yet of this cohort, of which only those `present` are waited for.
-    pub(super) fn of(cohort: BTreeSet<ClientId>, present: &BTreeSet<ClientId>) -> Self {
+    /// No updates yet of this cohort, of which only those `present` are waited for, or all.
+    pub(super) fn of(
+        cohort: BTreeSet<ClientId>,
+        present: &BTreeSet<ClientId>,
+        waits_for_all: bool,
+    ) -> Self {
         let member = |client: ClientId| {
             let here = present.contains(&client);
             let update = None;
@@ -49,11 +55,15 @@ impl Collection {
             };
             (client, member)
         };
-        Self::counted(cohort.into_iter().map(member).collect())
+        Self::counted(cohort.into_iter().map(member).collect(), waits_for_all)
     }
 
     /// An attempt as it stood when the run was cut off. Whoever was here is expected back.
-    pub(super) fn taken_up(attempt: &OpenRound, present: &BTreeSet<ClientId>) -> Self {
+    pub(super) fn taken_up(
+        attempt: &OpenRound,
+        present: &BTreeSet<ClientId>,
+        waits_for_all: bool,
+    ) -> Self {
         let member = |client: &ClientId| {
             let closed = attempt.closed.as_ref();
             let member = Member {
@@ -64,14 +74,16 @@ impl Collection {
             };
             (client.clone(), member)
         };
-        Self::counted(attempt.cohort.iter().map(member).collect())
+        Self::counted(attempt.cohort.iter().map(member).collect(), waits_for_all)
     }
 
-    fn counted(members: BTreeMap<ClientId, Member>) -> Self {
+    fn counted(members: BTreeMap<ClientId, Member>, waits_for_all: bool) -> Self {
+        let awaited = members.values().filter(|m| m.is_awaited(waits_for_all));
         Self {
             given: members.values().filter(|m| m.update.is_some()).count(),
-            awaited: members.values().filter(|m| m.is_awaited()).count(),
+            awaited: awaited.count(),
             members,
+            waits_for_all,
         }
     }
 
@@ -136,10 +148,10 @@ impl Collection {
         let Some(member) = self.members.get_mut(client) else {
             return T::default();
         };
-        self.awaited -= usize::from(member.is_awaited());
+        self.awaited -= usize::from(member.is_awaited(self.waits_for_all));
         self.given -= usize::from(member.update.is_some());
         let answer = change(member);
-        self.awaited += usize::from(member.is_awaited());
+        self.awaited += usize::from(member.is_awaited(self.waits_for_all));
         self.given += usize::from(member.update.is_some());
         answer
     }

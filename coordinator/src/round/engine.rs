@@ -16,13 +16,17 @@ pub struct RoundSettings {
     pub rounds: u32,
     /// Everybody who may take part.
     pub clients: BTreeSet<ClientId>,
-    /// Clients that must have joined before the first round, and updates that a round needs.
+    /// Clients that must be here before the first round, and updates that a round needs.
     pub minimum: usize,
-    /// Whether cohorts are a Poisson draw, which may be small or empty by chance: then a
-    /// round needs no minimum of updates.
-    pub sampled: bool,
-    /// How often a round is tried.
+    /// Whether nobody's part in a round may depend on anybody else's, as where the client is the
+    /// unit. Then a round waits for its whole cohort, here or not, until its time is over, needs
+    /// no minimum of updates, and whoever is absent adds zero.
+    pub independent: bool,
+    /// How often a round is tried while enough clients are here.
     pub attempts: u32,
+    /// Whether clients that are missing may come back, so that a run without its minimum pauses
+    /// for them. In a simulation none does.
+    pub patient: bool,
 }
 
 /// A run's state.
@@ -31,6 +35,8 @@ pub struct Engine {
     settings: RoundSettings,
     /// Always a part of `settings.clients`.
     present: BTreeSet<ClientId>,
+    /// Who said before the first round that they can't take part. Never also present.
+    departed: BTreeSet<ClientId>,
     phase: Phase,
     done: u32,
 }
@@ -41,6 +47,7 @@ impl Engine {
         Self {
             settings,
             present: BTreeSet::new(),
+            departed: BTreeSet::new(),
             phase: Phase::Gathering,
             done: 0,
         }
@@ -81,7 +88,7 @@ impl Engine {
         self.phase = Phase::Collecting {
             round: open.round,
             attempt: open.attempt,
-            collection: Collection::taken_up(&open, &self.present),
+            collection: Collection::taken_up(&open, &self.present, self.waits_for_all()),
         };
         let mut actions = vec![again];
         actions.extend(self.close_if_settled());
@@ -98,7 +105,7 @@ impl Engine {
         &self.phase
     }
 
-    /// The clients that have joined and not left.
+    /// The clients that are ready to train, and have neither left nor fallen silent.
     pub fn present(&self) -> &BTreeSet<ClientId> {
         &self.present
     }
@@ -148,7 +155,7 @@ impl Engine {
                 round,
                 digest,
             } => self.update_arrived(client, round, digest),
-            Event::DeadlinePassed => self.close(),
+            Event::DeadlinePassed => self.deadline_passed(),
             Event::SpendRecorded => self.spend_recorded(),
             Event::Released => self.released(),
             Event::Diverged { round } => self.diverged(round),
@@ -157,45 +164,97 @@ impl Engine {
     }
 
     fn joined(&mut self, client: ClientId) -> Vec<Action> {
-        if self.settings.clients.contains(&client) {
-            if let Phase::Collecting { collection, .. } = &mut self.phase {
-                collection.came(&client);
+        if !self.settings.clients.contains(&client) {
+            return Vec::new();
+        }
+        if let Phase::Collecting { collection, .. } = &mut self.phase {
+            collection.came(&client);
+        }
+        self.departed.remove(&client);
+        self.present.insert(client);
+        match self.phase {
+            Phase::Gathering => self.begin_if_all_are_known(),
+            Phase::Paused { round, attempt } if self.enough_are_here() => {
+                self.ask_gate(round, attempt)
             }
-            self.present.insert(client);
+            _ => Vec::new(),
         }
-        // Equal sizes are equal sets: nobody is present who isn't in the settings.
-        if self.phase == Phase::Gathering && self.present.len() == self.settings.clients.len() {
-            return self.ask_gate(1, 0);
-        }
-        Vec::new()
     }
 
     fn left(&mut self, client: &ClientId) -> Vec<Action> {
         self.present.remove(client);
-        if let Phase::Collecting { collection, .. } = &mut self.phase {
-            collection.left(client);
+        match &mut self.phase {
+            Phase::Gathering if self.settings.clients.contains(client) => {
+                self.departed.insert(client.clone());
+                self.begin_if_all_are_known()
+            }
+            Phase::Collecting { collection, .. } => {
+                collection.left(client);
+                self.close_if_settled()
+            }
+            _ => Vec::new(),
         }
-        self.close_if_settled()
+    }
+
+    /// Begins when it is known of every client whether it takes part.
+    fn begin_if_all_are_known(&mut self) -> Vec<Action> {
+        // Equal sizes are equal sets: nobody is here who isn't in the settings.
+        let known = self.present.len() + self.departed.len();
+        if known < self.settings.clients.len() {
+            return Vec::new();
+        }
+        if self.enough_are_here() {
+            return self.ask_gate(1, 0);
+        }
+        if self.settings.patient {
+            // Whoever left may come back in time.
+            return Vec::new();
+        }
+        self.give_up_waiting()
+    }
+
+    /// Whether a round has a chance of its minimum of updates.
+    fn enough_are_here(&self) -> bool {
+        self.present.len() >= self.settings.minimum.max(1)
     }
 
     fn gathering_over(&mut self) -> Vec<Action> {
-        if self.phase != Phase::Gathering {
-            return Vec::new();
+        match self.phase {
+            Phase::Gathering if self.enough_are_here() => self.ask_gate(1, 0),
+            Phase::Gathering => self.pause(1, 0),
+            _ => Vec::new(),
         }
-        let minimum = self.settings.minimum.max(1);
-        if self.present.len() >= minimum {
-            return self.ask_gate(1, 0);
+    }
+
+    /// Waits for missing clients, if they may come.
+    fn pause(&mut self, round: u32, attempt: u32) -> Vec<Action> {
+        if !self.settings.patient {
+            return self.give_up_waiting();
         }
-        let absent: Vec<&str> = self
-            .settings
-            .clients
-            .difference(&self.present)
-            .map(ClientId::as_str)
-            .collect();
+        self.phase = Phase::Paused { round, attempt };
+        vec![Action::Pause {
+            round,
+            missing: self.absent().cloned().collect(),
+        }]
+    }
+
+    fn deadline_passed(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Paused { .. } => self.give_up_waiting(),
+            _ => self.close(),
+        }
+    }
+
+    fn absent(&self) -> impl Iterator<Item = &ClientId> {
+        self.settings.clients.difference(&self.present)
+    }
+
+    fn give_up_waiting(&mut self) -> Vec<Action> {
         let reason = format!(
-            "{} of at least {minimum} clients joined in time; not seen: {}",
+            "{} of at least {} clients are here, and the others didn't come in time: {}",
             self.present.len(),
-            absent.join(", ")
+            self.settings.minimum.max(1),
+            names(self.absent())
         );
         self.finish(Ending::Failed { reason })
     }
@@ -234,7 +293,7 @@ impl Engine {
         self.phase = Phase::Collecting {
             round,
             attempt,
-            collection: Collection::of(cohort, &self.present),
+            collection: Collection::of(cohort, &self.present, self.waits_for_all()),
         };
         let mut actions = vec![open];
         actions.extend(self.close_if_settled());
@@ -258,11 +317,16 @@ impl Engine {
 
     /// Updates that a round needs.
     fn needed(&self) -> usize {
-        if self.settings.sampled {
+        if self.settings.independent {
             0
         } else {
             self.settings.minimum
         }
+    }
+
+    /// Whether a round waits for those, too, who aren't here.
+    fn waits_for_all(&self) -> bool {
+        self.settings.independent && self.settings.patient
     }
 
     /// Closes the round if nobody is left to wait for, or too few are.
@@ -293,16 +357,17 @@ impl Engine {
             };
             return vec![Action::RecordSpend { round }];
         }
-        if attempt + 1 < self.settings.attempts && self.present.len() >= needed {
+        if !self.enough_are_here() && self.settings.patient {
+            return self.pause(round, attempt + 1);
+        }
+        if attempt + 1 < self.settings.attempts && self.enough_are_here() {
             return self.ask_gate(round, attempt + 1);
         }
-        let missing = collection.participation().missing;
-        let missing: Vec<&str> = missing.iter().map(ClientId::as_str).collect();
         let reason = format!(
             "round {round} got {} of at least {needed} updates in {} attempts; missing: {}",
             collection.given(),
             attempt + 1,
-            missing.join(", ")
+            names(collection.participation().missing.iter())
         );
         self.finish(Ending::Failed { reason })
     }
@@ -351,4 +416,9 @@ impl Engine {
         self.phase = Phase::Done(ending.clone());
         vec![Action::Finish(ending)]
     }
+}
+
+fn names<'a>(clients: impl Iterator<Item = &'a ClientId>) -> String {
+    let names: Vec<&str> = clients.map(ClientId::as_str).collect();
+    names.join(", ")
 }

@@ -5,9 +5,9 @@ use umbel_proto::message::{BlobDigest, ClientId, Ending};
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A client was admitted (again, perhaps).
+    /// A client is ready to train (again, perhaps).
     Joined(ClientId),
-    /// A client can't go on.
+    /// A client can't go on, or nothing is heard of it.
     Left(ClientId),
     /// Nobody waits for more clients any longer.
     GatheringOver,
@@ -26,7 +26,7 @@ pub enum Event {
         /// Hash of the update's bytes.
         digest: BlobDigest,
     },
-    /// The round's time is over.
+    /// The round's time is over, or that of a pause.
     DeadlinePassed,
     /// The ledger has the round's entry, on disk.
     SpendRecorded,
@@ -49,6 +49,13 @@ pub enum Action {
     AskGate {
         /// The round, from 1.
         round: u32,
+    },
+    /// Wait for clients that are missing, for as long as a pause may take.
+    Pause {
+        /// The round that is to begin once enough are here.
+        round: u32,
+        /// Who is missing.
+        missing: Vec<ClientId>,
     },
     /// Draw the round's cohort.
     DrawCohort {

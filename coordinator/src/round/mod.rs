@@ -7,8 +7,9 @@
 //!
 //! ```text
 //! Gathering ─▶ Gate ─▶ Draw ─▶ Collecting ─▶ Spending ─▶ Releasing ─▶ Gate …
-//!                │                  └──▶ Gate (again, where too few took part)
-//!                └──▶ Done
+//!     │          │                  ├──▶ Gate (again, where too few took part)
+//!     │          └──▶ Done          └──▶ Paused ─▶ Gate (again, once enough are here)
+//!     └──▶ Paused
 //! ```
 //!
 //! Every update of a round passes through it under one lock, so that an update must cost the

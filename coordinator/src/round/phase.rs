@@ -10,6 +10,13 @@ use super::event::Participation;
 pub enum Phase {
     /// Waiting for clients.
     Gathering,
+    /// Too few clients are here, so nobody trains. The run goes on when enough are back.
+    Paused {
+        /// The round that is to begin then.
+        round: u32,
+        /// Tries before it.
+        attempt: u32,
+    },
     /// Waiting for the budget gate's word on this round.
     Gate {
         /// The round.

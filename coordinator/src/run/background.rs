@@ -10,11 +10,24 @@ use super::summary::RoundSummary;
 use crate::lobby::Lobby;
 
 /// An observer at work, seen from the driver.
-pub(super) struct Background {
-    rounds: Sender<RoundSummary>,
-    verdicts: Receiver<Verdict>,
+pub(super) struct Background<'a> {
+    observer: At<'a>,
     /// The round whose verdict isn't in yet.
     awaited: Option<u32>,
+}
+
+/// Where the observer works.
+enum At<'a> {
+    /// In a thread of its own.
+    Thread {
+        rounds: Sender<RoundSummary>,
+        verdicts: Receiver<Verdict>,
+    },
+    /// In the driver's.
+    Here {
+        observer: &'a mut dyn Observer,
+        found: Option<Verdict>,
+    },
 }
 
 /// What the observer found.
@@ -24,7 +37,7 @@ pub(super) struct Verdict {
     pub(super) health: Health,
 }
 
-impl Background {
+impl<'a> Background<'a> {
     /// Starts the observer's thread, which ends when this is dropped.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
@@ -35,9 +48,8 @@ impl Background {
         let (found, verdicts) = mpsc::channel();
         scope.spawn(move || {
             for summary in shown {
-                let round = summary.round;
-                let health = look(observer, &summary);
-                if found.send(Verdict { round, health }).is_err() {
+                let verdict = look(observer, &summary);
+                if found.send(verdict).is_err() {
                     return;
                 }
                 // It may wait for clients' updates, which nobody needs if this one diverged.
@@ -45,8 +57,16 @@ impl Background {
             }
         });
         Self {
-            rounds,
-            verdicts,
+            observer: At::Thread { rounds, verdicts },
+            awaited: None,
+        }
+    }
+
+    /// No thread: the observer looks at each result as soon as it is shown.
+    pub(super) fn none(observer: &'a mut dyn Observer) -> Self {
+        let found = None;
+        Self {
+            observer: At::Here { observer, found },
             awaited: None,
         }
     }
@@ -56,13 +76,19 @@ impl Background {
     pub(super) fn show(&mut self, summary: RoundSummary) {
         debug_assert_eq!(self.awaited, None, "one round at a time");
         self.awaited = Some(summary.round);
-        // If the thread is gone, waiting for its verdict finds that out.
-        let _ = self.rounds.send(summary);
+        match &mut self.observer {
+            // If the thread is gone, waiting for its verdict finds that out.
+            At::Thread { rounds, .. } => drop(rounds.send(summary)),
+            At::Here { observer, found } => *found = Some(look(*observer, &summary)),
+        }
     }
 
     /// The verdict on the last round shown, if it has just come in.
     pub(super) fn poll(&mut self) -> Option<Verdict> {
-        let verdict = self.verdicts.try_recv().ok()?;
+        let verdict = match &mut self.observer {
+            At::Thread { verdicts, .. } => verdicts.try_recv().ok(),
+            At::Here { found, .. } => found.take(),
+        }?;
         self.awaited = None;
         Some(verdict)
     }
@@ -74,15 +100,21 @@ impl Background {
             round,
             health: Health::Sound,
         };
-        Some(self.verdicts.recv().unwrap_or(none))
+        let verdict = match &mut self.observer {
+            At::Thread { verdicts, .. } => verdicts.recv().ok(),
+            At::Here { found, .. } => found.take(),
+        };
+        Some(verdict.unwrap_or(none))
     }
 }
 
 /// A panic in an observer says nothing about the model, and must not end a run.
-fn look(observer: &mut dyn Observer, summary: &RoundSummary) -> Health {
-    catch_unwind(AssertUnwindSafe(|| observer.round_done(summary))).unwrap_or_else(|_| {
-        let round = summary.round;
+fn look(observer: &mut dyn Observer, summary: &RoundSummary) -> Verdict {
+    let round = summary.round;
+    let looked = catch_unwind(AssertUnwindSafe(|| observer.round_done(summary)));
+    let health = looked.unwrap_or_else(|_| {
         tracing::error!(round, "looking at a round's result panicked");
         Health::Sound
-    })
+    });
+    Verdict { round, health }
 }

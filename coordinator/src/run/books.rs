@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::run::AnyLedgerStorage;
 use crate::store::History;
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::{Ancestor, Rows, lineage};
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
+use umbel_privacy::disk::{AnyLedgerStorage, Disk as _, RealDisk};
+use umbel_privacy::ledger::{Ledger, LedgerPoint};
 use umbel_proto::plan::{AgreedPlan, Plan};
 use umbel_proto::spending::{Spending, SpendingError};
 use umbel_proto::unprotected::Marked;
@@ -60,7 +60,7 @@ impl Books {
         path: &Path,
         naming: Naming,
     ) -> Result<Self, ConductError> {
-        let storage: AnyLedgerStorage = Box::new(FileLedgerStorage::open(path)?);
+        let storage: AnyLedgerStorage = RealDisk.open_ledger(path)?;
         let ledger = Ledger::open(storage).map_err(|source| ConductError::LedgerDamaged {
             path: path.to_owned(),
             source,

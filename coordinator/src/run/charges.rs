@@ -1,14 +1,12 @@
 //! What a run costs: asked at the gate, paid before a round is released, on record at the end.
 
-use umbel_privacy::ledger::{EntryHash, LedgerStorage, Spent};
+use umbel_privacy::disk::AnyLedgerStorage;
+use umbel_privacy::ledger::{EntryHash, Spent};
 use umbel_proto::plan::Plan;
 use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
 use super::RunError;
 use crate::store::{Results, RunStore};
-
-/// A ledger of whatever kind.
-pub type AnyLedgerStorage = Box<dyn LedgerStorage + Send>;
 
 /// The run's ledger, and what this run has paid.
 pub(super) struct Charges {

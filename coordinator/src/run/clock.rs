@@ -8,6 +8,12 @@ pub trait Clock: Send + Sync {
     fn elapsed(&self) -> Duration;
     /// Seconds since 1970, for entries that people read.
     fn unix_seconds(&self) -> u64;
+
+    /// Waits by `waiting`, which returns after the time that it is given, or sooner if there is
+    /// something to do. A clock that stands still has it look only.
+    fn wait(&self, longest: Duration, waiting: &mut dyn FnMut(Duration)) {
+        waiting(longest);
+    }
 }
 
 /// The machine's own clock.

@@ -8,7 +8,7 @@ use umbel_proto::plan::Plan;
 use super::RunError;
 
 /// Whether cohorts are a Poisson draw of clients: only where the client is the unit.
-pub fn samples_clients(plan: &Plan) -> bool {
+fn samples_clients(plan: &Plan) -> bool {
     plan.hides_clients() && !plan.sampling_rate.is_all()
 }
 

@@ -1,24 +1,25 @@
 //! A run from its first round to its report: what the simulation and the service share.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use umbel_model::{Classifier, ModelError, Precision};
 use umbel_privacy::certificate::key_file::{self, SigningKeyError};
-use umbel_privacy::certificate::{InvalidLineage, SigningKey};
+use umbel_privacy::certificate::{InvalidLineage, SignedCertificate, SigningKey};
+use umbel_privacy::disk::RealDisk;
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{LedgerError, LedgerPoint, SeenError, SeenLedgers, chain};
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::Ending;
+use umbel_proto::message::{BlobDigest, Ending};
 use umbel_proto::spending::SpendingError;
 
 use crate::certificate::base_model::BASE_CERTIFICATE;
 use crate::certificate::certify::{CertifyError, Ended, certify};
 use crate::certificate::witness::WitnessTerms;
 use crate::config::RunConfig;
-use crate::lobby::{Halt, Lobby, Traffic};
+use crate::lobby::{Halt, Lobby, Released, Traffic};
 use crate::observe::evaluation::{Evaluation, PublicData};
 use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
 use crate::report;
@@ -92,7 +93,7 @@ impl Opened {
         let plan = &prepared.plan;
         let seen = match sites {
             Sites::New => None,
-            Sites::Lasting => Some(SeenLedgers::beside(&ledger)?),
+            Sites::Lasting => Some(SeenLedgers::beside(&ledger, Arc::new(RealDisk))?),
         };
         let public_key = signing_key.public_key();
         let terms = WitnessTerms::new(plan, public_key, books.as_it_was()?, seen);
@@ -256,6 +257,7 @@ pub fn conduct(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Cond
             // Clients that wait for a task must not wait for ever.
             lobby.tell(Event::Broken(error.to_string()));
             lobby.witness().close(None);
+            lobby.offer_results(None);
         }
     }
     conducted
@@ -306,6 +308,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     let Prepared {
         plan,
         lobby,
+        patience,
         mut classifier,
         base,
         public,
@@ -333,7 +336,8 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         lobby.clone(),
         spending,
         initial,
-        (clock, place.store.clone()),
+        (clock, patience),
+        place.store.clone(),
     )?;
     let recording = Recording {
         folder,
@@ -399,10 +403,12 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     folder.write_json("result.json", &report.as_json())?;
     if outcome.kept.is_none() {
         tracing::warn!("no model is left, so there is nothing to certify");
+        lobby.offer_results(None);
         return ended_in(&place, report);
     }
     if outcome.ledger.is_none() {
         tracing::error!("no certificate is written: the ledger's end isn't known");
+        lobby.offer_results(None);
         return ended_in(&place, report);
     }
     let ended = Ended {
@@ -416,8 +422,22 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         began: started,
         ended,
     };
-    certify(folder, &ended, &signing_key)?;
+    let certificate = certify(folder, &ended, &signing_key)?;
+    lobby.offer_results(Some(released(folder.path(), &certificate)));
     ended_in(&place, report)
+}
+
+/// What sites take home: the certificate, and the released files that it names.
+fn released(folder: &Path, certificate: &SignedCertificate) -> Released {
+    let files = certificate.certificate().files.iter();
+    let files = files.filter(|file| file.is_released()).map(|file| {
+        let digest = BlobDigest::from(*file.sha256.as_bytes());
+        (digest, folder.join(&file.path))
+    });
+    Released {
+        certificate: certificate.bytes().into(),
+        files: files.collect(),
+    }
 }
 
 /// The folder is complete: nobody needs to go on with this run.

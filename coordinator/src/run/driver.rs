@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use umbel_privacy::disk::AnyLedgerStorage;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::noised::{NoPrivacy, Noised};
@@ -15,8 +16,9 @@ use umbel_proto::plan::mechanism::Mechanism;
 use umbel_proto::spending::Spending;
 
 use super::RunError;
+use super::absence::{Patience, Silence};
 use super::background::{Background, Verdict};
-use super::charges::{AnyLedgerStorage, Charges};
+use super::charges::Charges;
 use super::cohort;
 use super::deadline::Deadline;
 use super::kept::Kept;
@@ -36,6 +38,8 @@ pub struct Driver<'a> {
     pub(super) lobby: Arc<Lobby>,
     pub(super) clock: &'a dyn Clock,
     pub(super) deadline: Deadline<'a>,
+    patience: Patience,
+    silence: Silence,
     pub(super) mechanism: Option<Mechanism>,
     pub(super) charges: Charges,
     paid: Option<PaidRound>,
@@ -70,7 +74,8 @@ impl<'a> Driver<'a> {
         lobby: Arc<Lobby>,
         ledger: Option<Spending<AnyLedgerStorage>>,
         parameters: Vec<f32>,
-        (clock, store): (&'a dyn Clock, Arc<dyn RunStore>),
+        (clock, patience): (&'a dyn Clock, Patience),
+        store: Arc<dyn RunStore>,
     ) -> Result<Self, RunError> {
         lobby.keep_in(Arc::clone(&store));
         Ok(Self {
@@ -80,6 +85,8 @@ impl<'a> Driver<'a> {
             paid: None,
             kept: Kept::default(),
             deadline: Deadline::none(clock),
+            patience,
+            silence: Silence::after(patience.silence),
             plan,
             config,
             lobby,
@@ -103,24 +110,41 @@ impl<'a> Driver<'a> {
         let lobby = Arc::clone(&self.lobby);
         let driven = self.take_up(observer).and_then(|last| {
             thread::scope(|scope| {
-                let mut background = Background::start(scope, observer, Arc::clone(&lobby));
-                if let Some(last) = last {
-                    self.kept.published(&last);
-                    background.show(last);
-                }
-                self.run_to_end(background)
+                let background = Background::start(scope, observer, Arc::clone(&lobby));
+                self.go_on_from(last, background)
             })
         });
-        match &driven {
-            Ok(_) => {}
-            Err(error) if error.is_storage() => lobby.halt(Halt::Store(error.to_string())),
-            // Clients that wait for a task must not wait for ever.
-            Err(error) => lobby.tell(Event::Broken(error.to_string())),
-        }
+        tell_how_it_stopped(&lobby, &driven);
         driven
     }
 
-    fn run_to_end(mut self, mut background: Background) -> Result<Driven, RunError> {
+    /// [`Driver::drive`] without a thread for the observer, which looks at each result at once: for
+    /// a test that decides what happens in which order.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn drive_in_one_thread(mut self, observer: &mut dyn Observer) -> Result<Driven, RunError> {
+        let lobby = Arc::clone(&self.lobby);
+        let driven = self
+            .take_up(observer)
+            .and_then(|last| self.go_on_from(last, Background::none(observer)));
+        tell_how_it_stopped(&lobby, &driven);
+        driven
+    }
+
+    fn go_on_from(
+        mut self,
+        last: Option<RoundSummary>,
+        mut background: Background<'_>,
+    ) -> Result<Driven, RunError> {
+        if let Some(last) = last {
+            self.kept.published(&last);
+            background.show(last);
+        }
+        self.run_to_end(background)
+    }
+
+    fn run_to_end(mut self, mut background: Background<'_>) -> Result<Driven, RunError> {
         self.deadline.set(self.config.federation.gather_seconds);
         self.finish_last_release(&mut background);
         loop {
@@ -132,12 +156,18 @@ impl<'a> Driver<'a> {
             if let Some(verdict) = background.poll() {
                 self.heed(verdict);
             }
-            let Some(action) = self.lobby.next_action(self.deadline.wait()) else {
+            let mut action = None;
+            self.clock.wait(self.deadline.wait(), &mut |wait| {
+                action = self.lobby.next_action(wait);
+            });
+            let Some(action) = action else {
+                self.check_silence();
                 self.check_deadline();
                 continue;
             };
             match action {
                 Action::AskGate { .. } => self.ask_gate(&mut background)?,
+                Action::Pause { round, missing } => self.pause(round, &missing),
                 Action::DrawCohort { round, attempt } => {
                     let clients = self.config.clients.iter();
                     let clients: Vec<ClientId> = clients.map(|c| c.name.clone()).collect();
@@ -173,6 +203,28 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Waits for clients that are missing.
+    fn pause(&mut self, round: u32, missing: &[ClientId]) {
+        let missing: Vec<&str> = missing.iter().map(ClientId::as_str).collect();
+        tracing::warn!(
+            round,
+            missing = missing.join(", "),
+            hours = self.patience.pause.as_secs_f64() / 3600.0,
+            "too few clients are here, so the run pauses; it goes on as soon as enough are back, \
+             and ends if they aren't in time (federation.patience_seconds)"
+        );
+        self.deadline.set(self.patience.pause.as_secs());
+    }
+
+    /// Goes on without clients of which nothing is heard.
+    fn check_silence(&mut self) {
+        let heard = self.lobby.take_heard();
+        let (now, present) = (self.clock.elapsed(), self.lobby.present());
+        for client in self.silence.check(now, heard, present) {
+            self.lobby.note_silent(&client);
+        }
+    }
+
     /// Takes note of what was found in the last round's model.
     fn heed(&mut self, Verdict { round, health }: Verdict) {
         let known = self.kept.diverged().is_some();
@@ -188,14 +240,14 @@ impl<'a> Driver<'a> {
     }
 
     /// Waits until the last round's scores are known; says whether all is well.
-    pub(super) fn settle(&mut self, background: &mut Background) -> bool {
+    pub(super) fn settle(&mut self, background: &mut Background<'_>) -> bool {
         if let Some(verdict) = background.wait() {
             self.heed(verdict);
         }
         self.kept.diverged().is_none()
     }
 
-    fn ask_gate(&mut self, background: &mut Background) -> Result<(), RunError> {
+    fn ask_gate(&mut self, background: &mut Background<'_>) -> Result<(), RunError> {
         if self.charges.allow_a_round(self.lobby.most_asked())? {
             self.lobby.tell(Event::RoundPermitted);
         } else if self.settle(background) {
@@ -234,7 +286,7 @@ impl<'a> Driver<'a> {
 
     /// Writes the round's entry, once it is certain that the round has a sum, and that it
     /// didn't begin with a model that is beyond help.
-    fn pay(&mut self, round: u32, background: &mut Background) -> Result<(), RunError> {
+    fn pay(&mut self, round: u32, background: &mut Background<'_>) -> Result<(), RunError> {
         self.deadline.clear();
         if !self.settle(background) {
             // The engine knows, and this action was queued before.
@@ -287,7 +339,7 @@ impl<'a> Driver<'a> {
         &mut self,
         round: u32,
         participation: Participation,
-        background: &mut Background,
+        background: &mut Background<'_>,
     ) -> Result<(), RunError> {
         let noised = self.noised_sum(round)?;
         self.lobby.note_missing(&participation.missing);
@@ -385,5 +437,14 @@ impl<'a> Driver<'a> {
             ending,
             kept: self.kept.into_model(),
         }
+    }
+}
+
+/// Clients that wait for a task must not wait for ever.
+fn tell_how_it_stopped(lobby: &Lobby, driven: &Result<Driven, RunError>) {
+    match driven {
+        Ok(_) => {}
+        Err(error) if error.is_storage() => lobby.halt(Halt::Store(error.to_string())),
+        Err(error) => lobby.tell(Event::Broken(error.to_string())),
     }
 }

@@ -7,6 +7,7 @@
 //! | [`conduct`](mod@conduct) | a run from its first round to its report, around the driver |
 //! | [`place`] | a run's folder, new or of a run that was cut off |
 //! | [`serve`](mod@serve) | a run over the network |
+//! | [`absence`] | how long a run waits for clients that are missing |
 //! | [`clock`] | time, handed in |
 //!
 //! The rest is the driver, which carries out what the round engine asks for. One thread runs [`Driver::drive`]; clients meanwhile meet in the [`Lobby`](crate::lobby::Lobby).
@@ -18,6 +19,7 @@
 //! ends, the scores of the round before are waited for. So a model whose scores aren't finite
 //! ends the run at no further cost, and a seeded run is the same however fast it is scored.
 
+pub mod absence;
 mod background;
 mod books;
 mod charges;
@@ -35,8 +37,6 @@ mod server_model;
 mod summary;
 mod take_up;
 
-pub use charges::AnyLedgerStorage;
-pub use cohort::samples_clients;
 pub use driver::Driver;
 pub use observer::{Health, Observer};
 pub use summary::{Adapted, Driven, Outcome, RoundSummary};

@@ -16,7 +16,7 @@ use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
 use crate::observe::evaluation::{EvaluationError, PublicData};
 use crate::round::RoundSettings;
-use crate::run::samples_clients;
+use crate::run::absence::Patience;
 
 /// Everything that a run needs before its first client comes.
 pub struct Prepared {
@@ -24,6 +24,8 @@ pub struct Prepared {
     pub plan: AgreedPlan,
     /// Where clients and driver meet.
     pub lobby: Arc<Lobby>,
+    /// How long the run waits for clients that are missing.
+    pub patience: Patience,
     /// The classifier, with its initial parameters.
     pub classifier: Classifier,
     /// The model that training starts from.
@@ -68,6 +70,7 @@ pub fn prepare(
     config: &RunConfig,
     labels: LabelSet,
     device: &DeviceChoice,
+    patience: Patience,
 ) -> Result<Prepared, PrepareError> {
     let files = ModelFiles::read(&config.model.base)?;
     let base = BaseModel::find(&config.model.base, &files)?;
@@ -106,11 +109,12 @@ pub fn prepare(
     let lobby = Lobby::new(
         offer(&plan, &files),
         UpdateRules::of(&plan).aggregated_by(config.server.aggregate),
-        round_settings(config, &plan),
+        round_settings(config, &plan, !patience.pause.is_zero()),
     );
     Ok(Prepared {
         plan,
         lobby: Arc::new(lobby),
+        patience,
         classifier,
         base,
         public,
@@ -152,7 +156,7 @@ fn offer(plan: &AgreedPlan, files: &ModelFiles) -> Offer {
     }
 }
 
-fn round_settings(config: &RunConfig, plan: &AgreedPlan) -> RoundSettings {
+fn round_settings(config: &RunConfig, plan: &AgreedPlan, patient: bool) -> RoundSettings {
     let clients: std::collections::BTreeSet<_> =
         config.clients.iter().map(|c| c.name.clone()).collect();
     RoundSettings {
@@ -161,8 +165,9 @@ fn round_settings(config: &RunConfig, plan: &AgreedPlan) -> RoundSettings {
             0 => clients.len(),
             n => n,
         },
-        sampled: samples_clients(plan),
+        independent: plan.hides_clients(),
         attempts: config.federation.attempts.get(),
+        patient,
         clients,
     }
 }

@@ -18,6 +18,7 @@ use crate::grpc::{
 };
 use crate::lobby::{Lobby, Traffic};
 use crate::round::Phase;
+use crate::run::absence::Patience;
 use crate::run::clock::{Clock, SystemClock};
 use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
 use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
@@ -115,6 +116,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         &config,
         LabelSet::new(config.data.labels.clone())?,
         &options.device,
+        patience(&config),
     )?;
     let beside = options.config.parent().unwrap_or(std::path::Path::new(""));
     let ledger = config.privacy.ledger.clone();
@@ -182,7 +184,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     );
     // Clients of a run that only stops are told to wait, and there is no news of an end.
     if matches!(lobby.phase(), Phase::Done(_)) {
-        farewell(&lobby, &clock);
+        farewell(&lobby, &clock, &meter);
     }
     drop(stop);
     if let Ok(Err(error)) = runtime.block_on(service) {
@@ -247,11 +249,27 @@ impl Signals {
     }
 }
 
-/// Lets clients fetch the news that the run is over, before the service closes.
-fn farewell(lobby: &Lobby, clock: &dyn Clock) {
-    let until = clock.elapsed() + FAREWELL;
-    while !lobby.everyone_told() && clock.elapsed() < until {
+/// Lets clients fetch the news that the run is over, and what came of it, before the service
+/// closes.
+fn farewell(lobby: &Lobby, clock: &dyn Clock, meter: &TrafficMeter) {
+    let mut until = clock.elapsed() + FAREWELL;
+    let mut sent = meter.sent();
+    while !(lobby.everyone_told() && lobby.everyone_is_home()) && clock.elapsed() < until {
         lobby.wait_for_change(Duration::from_millis(200));
+        // A model takes its time. As long as something moves, somebody gets it.
+        if meter.sent() > sent + 10_000 {
+            sent = meter.sent();
+            until = clock.elapsed() + FAREWELL;
+        }
+    }
+}
+
+/// How long sites are waited for.
+fn patience(config: &RunConfig) -> Patience {
+    let federation = &config.federation;
+    Patience {
+        pause: Duration::from_secs(federation.patience_seconds),
+        silence: Some(Duration::from_secs(federation.silence_seconds.get())),
     }
 }
 

@@ -84,7 +84,7 @@ impl Driver<'_> {
 
     /// If the last round's result was stored and the run cut off before anybody heard of its
     /// end: looks at the result, and ends the run. A run that had diverged ends so.
-    pub(super) fn finish_last_release(&mut self, background: &mut Background) {
+    pub(super) fn finish_last_release(&mut self, background: &mut Background<'_>) {
         if let Some(round) = self.kept.diverged() {
             return self.end_diverged(round);
         }
@@ -145,7 +145,7 @@ impl Driver<'_> {
     pub(super) fn stop(
         &mut self,
         halt: Halt,
-        background: &mut Background,
+        background: &mut Background<'_>,
     ) -> Result<Driven, RunError> {
         self.settle(background);
         match halt {

@@ -23,12 +23,13 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use umbel_privacy::disk::{Content, Disk, RealDisk};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{EntryHash, FileLedgerStorage, LedgerStorage};
 use umbel_proto::message::{BlobDigest, ClientId};
 
 use super::checkpoint::Checkpoint;
-use super::disk::{Disk, RealDisk, files, make_private};
+use super::disk::{files, make_private};
 use super::error::StoreError;
 use super::history::{History, OpenAttempt};
 use super::journal_line::{self, BadLine, End, Tail};
@@ -208,15 +209,12 @@ impl FileStore {
     }
 
     /// Writes a file under a draft's name, and gives it its own when it is whole.
-    fn store(&self, path: &Path, content: super::disk::Content<'_>) -> Result<(), StoreError> {
+    fn store(&self, path: &Path, content: Content<'_>) -> Result<(), StoreError> {
         let mut draft = path.as_os_str().to_owned();
         draft.push(".");
         draft.push(DRAFT);
         let draft = PathBuf::from(draft);
-        let write = || {
-            self.disk.write(&draft, content)?;
-            self.disk.rename(&draft, path)
-        };
+        let write = || self.disk.replace(path, &draft, content);
         write().map_err(StoreError::io(path))
     }
 

@@ -20,7 +20,6 @@ pub mod run_folder;
 mod run_store;
 
 pub use checkpoint::{Checkpoint, Told};
-pub use disk::{Content, Disk, RealDisk};
 pub use error::StoreError;
 pub use history::{History, OpenAttempt};
 pub use journal::{FileStore, Spool};

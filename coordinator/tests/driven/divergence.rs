@@ -1,6 +1,7 @@
 //! A run whose numbers stop being finite ends there: the round that shows it is paid for, and
 //! no other.
 
+use umbel_coordinator::run::absence::Patience;
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::Ending;
 
@@ -16,6 +17,7 @@ fn setting(test: &'static str) -> Setting {
         plan: plan(8.0, 9),
         minimum: 2,
         attempts: 1,
+        patience: Patience::NONE,
     }
 }
 

@@ -10,14 +10,14 @@ use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::Clock;
 use umbel_coordinator::run::place::begun;
-use umbel_coordinator::run::{
-    AnyLedgerStorage, Driven, Driver, Health, Observer, Outcome, RoundSummary,
-};
+use umbel_coordinator::run::{Driven, Driver, Health, Observer, Outcome, RoundSummary};
 use umbel_coordinator::store::{Change, MemoryStore, RunStore};
 use umbel_privacy::budget::Budget;
 use umbel_privacy::certificate::SigningKey;
+use umbel_privacy::disk::AnyLedgerStorage;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint};
 use umbel_privacy::poisson::SamplingRate;
@@ -25,12 +25,16 @@ use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{ClientId, Ending, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
+use umbel_proto::message::{
+    ClientId, Ending, Hello, Instance, PROTOCOL_VERSION, Receipt, Task, Update,
+};
 use umbel_proto::plan::{AgreedPlan, Plan, WrittenPlan};
 use umbel_proto::spending::Spending;
 
 pub const PARAMETERS: usize = 3;
 const CLIENTS: [&str; 2] = ["a", "b"];
+/// Each client has one process.
+pub const THIS: Instance = Instance(1);
 
 /// A plan of three rounds, in which the coordinator adds noise to sums of gradients.
 const EXAMPLE: &[u8] = include_bytes!("../../../proto/plan.example.json");
@@ -144,7 +148,9 @@ impl Clients<'_> {
     /// Waits until this client is given something to do.
     fn task(&self, name: &str) -> Task {
         loop {
-            let task = self.lobby.next_task(&client(name), Duration::from_secs(5));
+            let task = self
+                .lobby
+                .next_task(&client(name), THIS, Duration::from_secs(5));
             if let Some(task) = task.expect("a client of the run") {
                 return task;
             }
@@ -163,7 +169,7 @@ impl Clients<'_> {
     pub fn has_nothing_to_do(&self, name: &str) {
         let task = self
             .lobby
-            .next_task(&client(name), Duration::from_millis(300));
+            .next_task(&client(name), THIS, Duration::from_millis(300));
         assert_eq!(task.expect("a client of the run"), None);
     }
 
@@ -209,7 +215,7 @@ impl Clients<'_> {
 
     /// Can't go on.
     pub fn leaves(&self, name: &str) {
-        self.lobby.leave(&client(name), Departure::Unsaid);
+        self.lobby.leave(&client(name), THIS, Departure::Unsaid);
     }
 
     /// Both are asked, and answer.
@@ -231,6 +237,7 @@ pub struct Setting {
     /// Updates that a round needs.
     pub minimum: usize,
     pub attempts: u32,
+    pub patience: Patience,
 }
 
 /// Runs a plan against what its clients do.
@@ -255,6 +262,7 @@ pub fn run_watched(
         plan,
         minimum,
         attempts,
+        patience,
     } = setting;
     let rules = UpdateRules::of(&plan);
     let width = plan.coordinate_width();
@@ -267,8 +275,9 @@ pub fn run_watched(
         rounds: plan.rounds.get(),
         clients: CLIENTS.map(client).into(),
         minimum,
-        sampled: false,
+        independent: false,
         attempts,
+        patient: !patience.pause.is_zero(),
     };
     let lobby = Arc::new(Lobby::new(offer, rules, settings));
     let sent = plan.clone();
@@ -285,7 +294,8 @@ pub fn run_watched(
         Arc::clone(&lobby),
         spending,
         vec![0.0; PARAMETERS],
-        (&clock, store),
+        (&clock, patience),
+        store,
     )
     .expect("a driver");
     let key = SigningKey::generate(&mut NoiseSource::seeded(1, "coordinator")).expect("a key");
@@ -298,9 +308,12 @@ pub fn run_watched(
             software: "test".into(),
             labels: Vec::new(),
             ledger: LedgerPoint::START,
+            instance: THIS,
         };
         for name in CLIENTS {
             lobby.join(&client(name), &hello).expect("a known client");
+            let task = lobby.next_task(&client(name), THIS, Duration::ZERO);
+            task.expect("it is ready");
         }
         clients(&Clients {
             lobby: &lobby,

@@ -9,7 +9,8 @@ use umbel_proto::message::Ending;
 use umbel_proto::plan::AgreedPlan;
 
 use crate::harness;
-use crate::machine::{LastWrite, Machine, Power};
+use crate::machine::Machine;
+use crate::power::{LastWrite, Power};
 
 const ROUNDS: u32 = 3;
 const LAST: [LastWrite; 3] = [LastWrite::Undone, LastWrite::Half, LastWrite::Done];

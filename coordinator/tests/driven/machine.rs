@@ -1,14 +1,8 @@
 //! A machine whose process can be ended at any write, and the sites that wait for it.
-//!
-//! Every write, sync and rename of journal, results and ledger asks [`Power`] first. When it is
-//! out, that one is left undone, half done or done, as the test says, and all later ones fail:
-//! what a killed process leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -17,139 +11,21 @@ use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::place::begun;
-use umbel_coordinator::run::{AnyLedgerStorage, Driven, Driver, Outcome, RunError};
-use umbel_coordinator::store::{Change, Content, Disk, FileStore, RealDisk, RunStore, Spool};
+use umbel_coordinator::run::{Driven, Driver, Outcome, RunError};
+use umbel_coordinator::store::{Change, FileStore, RunStore, Spool};
 use umbel_privacy::certificate::SigningKey;
 use umbel_privacy::lattice::LatticeVector;
-use umbel_privacy::ledger::{FileLedgerStorage, Ledger, LedgerPoint, LedgerStorage};
+use umbel_privacy::ledger::{Ledger, LedgerPoint};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{BlobDigest, ClientId, Hello, PROTOCOL_VERSION, Receipt, Task, Update};
 use umbel_proto::plan::AgreedPlan;
 use umbel_proto::spending::Spending;
 
-use crate::harness::{CONFIGURATION, HandClock, Nobody, PARAMETERS, client};
-
-/// What becomes of the write at which the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastWrite {
-    Undone,
-    Half,
-    Done,
-}
-
-/// How many writes are left.
-#[derive(Debug)]
-pub struct Power {
-    used: AtomicU64,
-    writes: u64,
-    last: LastWrite,
-}
-
-impl Power {
-    pub fn for_writes(writes: u64, last: LastWrite) -> Arc<Self> {
-        Arc::new(Self {
-            used: AtomicU64::new(0),
-            writes,
-            last,
-        })
-    }
-
-    pub fn endless() -> Arc<Self> {
-        Self::for_writes(u64::MAX, LastWrite::Undone)
-    }
-
-    pub fn used(&self) -> u64 {
-        self.used.load(Ordering::SeqCst)
-    }
-
-    /// What to do with the next write: all of it, or as much as the last one does.
-    fn next(&self) -> Next {
-        match self.used.fetch_add(1, Ordering::SeqCst) {
-            n if n < self.writes => Next::Do,
-            n if n == self.writes => Next::Last(self.last),
-            _ => Next::Fail,
-        }
-    }
-
-    fn run(
-        &self,
-        all: impl Fn() -> io::Result<()>,
-        half: impl Fn() -> io::Result<()>,
-    ) -> io::Result<()> {
-        match self.next() {
-            Next::Do => return all(),
-            Next::Last(LastWrite::Done) => all()?,
-            Next::Last(LastWrite::Half) => half()?,
-            Next::Last(LastWrite::Undone) | Next::Fail => {}
-        }
-        Err(io::Error::other("the process is gone"))
-    }
-}
-
-enum Next {
-    Do,
-    Last(LastWrite),
-    Fail,
-}
-
-struct PoweredDisk(Arc<Power>);
-
-impl Disk for PoweredDisk {
-    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
-        let half = || {
-            let mut bytes = Vec::new();
-            content(&mut bytes)?;
-            RealDisk.write(path, &|out| out.write_all(&bytes[..bytes.len() / 2]))
-        };
-        self.0.run(|| RealDisk.write(path, content), half)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.run(|| RealDisk.rename(from, to), || Ok(()))
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.run(|| RealDisk.remove(path), || Ok(()))
-    }
-}
-
-struct PoweredStorage {
-    file: Mutex<FileLedgerStorage>,
-    power: Arc<Power>,
-}
-
-impl PoweredStorage {
-    fn open(path: &Path, power: &Arc<Power>) -> AnyLedgerStorage {
-        Box::new(Self {
-            file: Mutex::new(FileLedgerStorage::open(path).expect("a file")),
-            power: Arc::clone(power),
-        })
-    }
-}
-
-impl LedgerStorage for PoweredStorage {
-    fn read_all(&mut self) -> io::Result<Vec<u8>> {
-        self.file.lock().expect("no panic").read_all()
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let file = |bytes: &[u8]| self.file.lock().expect("no panic").append(bytes);
-        self.power
-            .run(|| file(bytes), || file(&bytes[..bytes.len() / 2]))
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let sync = || self.file.lock().expect("no panic").sync();
-        self.power.run(sync, sync)
-    }
-
-    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
-        let cut = || self.file.lock().expect("no panic").truncate_to(len);
-        self.power.run(cut, cut)
-    }
-}
+use crate::harness::{CONFIGURATION, HandClock, Nobody, PARAMETERS, THIS, client};
+use crate::power::{Power, PoweredDisk, PoweredStorage};
 
 /// A run's disk, and its sites with their outboxes.
 pub struct Machine {
@@ -213,7 +89,7 @@ impl Machine {
         match self.drive(power) {
             Ok(Driven::Over(outcome)) => Some(*outcome),
             Ok(Driven::Paused { .. }) => panic!("nobody stopped it"),
-            Err(_) if power.used() > power.writes => None,
+            Err(_) if power.is_out() => None,
             Err(error) => panic!("with power: {error}"),
         }
     }
@@ -248,8 +124,9 @@ impl Machine {
             rounds: plan.rounds.get(),
             clients: CLIENTS.map(client).into(),
             minimum: 3,
-            sampled: false,
+            independent: false,
             attempts: 2,
+            patient: false,
         };
         let lobby = Arc::new(Lobby::new(offer, rules, settings));
         match history {
@@ -273,7 +150,8 @@ impl Machine {
             Arc::clone(&lobby),
             Some(spending),
             vec![0.0; PARAMETERS],
-            (&clock, Arc::new(store)),
+            (&clock, Patience::NONE),
+            Arc::new(store),
         )?;
         let sites = &mut self.sites;
         std::thread::scope(|scope| {
@@ -302,7 +180,7 @@ impl Machine {
 impl Sites {
     /// A site does what it is asked for, if it is asked.
     fn answer(&mut self, lobby: &Lobby, site: &ClientId, width: usize) {
-        let task = lobby.next_task(site, Duration::ZERO);
+        let task = lobby.next_task(site, THIS, Duration::ZERO);
         let Ok(Some(Task::Train { round, parameters })) = task else {
             return;
         };
@@ -336,5 +214,6 @@ fn hello() -> Hello {
         software: "test".into(),
         labels: Vec::new(),
         ledger: LedgerPoint::START,
+        instance: THIS,
     }
 }

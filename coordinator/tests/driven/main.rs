@@ -5,6 +5,7 @@ mod harness;
 mod killed;
 mod machine;
 mod place;
+mod power;
 mod public_divisor;
 mod repeated_rounds;
 mod scores;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use umbel_coordinator::run::absence::Patience;
 use umbel_proto::message::Ending;
 
 use crate::harness::{Clients, PARAMETERS, Setting, run, unprotected};
@@ -17,6 +18,7 @@ fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Arc<[f32]> {
         plan,
         minimum: 1,
         attempts: 1,
+        patience: Patience::NONE,
     };
     let outcome = run(setting, clients);
     assert_eq!(outcome.ending, Ending::Complete);

@@ -2,6 +2,7 @@
 //! the site that spent most, so that a round which is tried again counts again.
 
 use umbel_coordinator::run::Outcome;
+use umbel_coordinator::run::absence::Patience;
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::Ending;
 use umbel_proto::plan::AgreedPlan;
@@ -20,6 +21,7 @@ fn run(
         plan,
         minimum: 2,
         attempts,
+        patience: Patience::NONE,
     };
     let outcome = harness::run(setting, clients);
     let snapshot = outcome.ledger.clone().expect("a ledger");

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::{Health, Observer, Outcome, RoundSummary};
 use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::NoisePlacement;
@@ -38,6 +39,7 @@ fn run(
         plan,
         minimum: 2,
         attempts: 1,
+        patience: Patience::NONE,
     };
     let (tell, verdicts) = channel();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -162,6 +164,7 @@ fn scoring_that_fails_ends_no_run() {
         plan: plan(8.0, 2),
         minimum: 2,
         attempts: 1,
+        patience: Patience::NONE,
     };
     let outcome = run_watched(0.1, setting, &mut Broken, |clients| {
         clients.take_part(1);

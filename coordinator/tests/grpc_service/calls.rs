@@ -84,7 +84,10 @@ async fn nobody_waits_for_a_task_longer_than_twenty_seconds() {
     let (_served, mut client) = plain(&mock).await;
     for wait_ms in [5, u32::MAX] {
         client
-            .next_task(as_north(wire::TaskRequest { wait_ms }))
+            .next_task(as_north(wire::TaskRequest {
+                wait_ms,
+                instance: 1,
+            }))
             .await
             .unwrap();
     }

@@ -13,7 +13,8 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
 use umbel_proto::message::{
-    BlobDigest, ClientId, CoordinatorLedger, Hello, Receipt, Task, Update, Welcome,
+    BlobDigest, ClientId, CoordinatorLedger, Hello, Instance, Receipt, Results, Task, Update,
+    Welcome,
 };
 use umbel_proto::wire;
 use umbel_proto::wire::federation_client::FederationClient;
@@ -62,7 +63,20 @@ impl Federation for Mock {
         }
     }
 
-    fn next_task(&self, client: &ClientId, wait: Duration) -> Result<Option<Task>, Refusal> {
+    fn results(&self, _: &ClientId, _: Duration) -> Result<Option<Results>, Refusal> {
+        Ok(None)
+    }
+
+    fn alive(&self, client: &ClientId, instance: Instance) {
+        self.note(format!("{client} is alive as {}", instance.0));
+    }
+
+    fn next_task(
+        &self,
+        client: &ClientId,
+        _: Instance,
+        wait: Duration,
+    ) -> Result<Option<Task>, Refusal> {
         self.note(format!("{client} waits {wait:?}"));
         Ok(None)
     }
@@ -103,7 +117,7 @@ impl Federation for Mock {
         self.note(format!("{client} is refused: {reason}"));
     }
 
-    fn leave(&self, client: &ClientId, _: Departure) {
+    fn leave(&self, client: &ClientId, _: Instance, _: Departure) {
         self.note(format!("{client} leaves"));
     }
 }

@@ -18,8 +18,17 @@ fn settings(names: &[&str], rounds: u32, minimum: usize) -> RoundSettings {
         rounds,
         clients: clients(names).into_iter().collect(),
         minimum,
-        sampled: false,
+        independent: false,
         attempts: 2,
+        patient: false,
+    }
+}
+
+/// The same, where missing clients may come back.
+fn patient(names: &[&str], rounds: u32, minimum: usize) -> RoundSettings {
+    RoundSettings {
+        patient: true,
+        ..settings(names, rounds, minimum)
     }
 }
 
@@ -287,7 +296,7 @@ fn a_run_that_can_never_reach_its_minimum_fails_at_once() {
 #[test]
 fn an_empty_poisson_cohort_is_a_noise_only_round() {
     let mut sampled = settings(&["a"], 1, 1);
-    sampled.sampled = true;
+    sampled.independent = true;
     let events = vec![
         Event::Joined(client("a")),
         Event::RoundPermitted,
@@ -312,7 +321,75 @@ fn gathering_ends_with_enough_clients_or_fails_naming_the_absent() {
 
     let (_, actions) = after(three, vec![joined("a"), Event::GatheringOver]);
     let reason = failure(&actions);
-    assert!(reason.ends_with("not seen: b, c"), "{reason}");
+    assert!(reason.ends_with("in time: b, c"), "{reason}");
+}
+
+#[test]
+fn gathering_ends_early_once_all_who_are_missing_said_that_they_cannot_come() {
+    let joined = |name: &str| Event::Joined(client(name));
+    let left = |name: &str| Event::Left(client(name));
+    let events = vec![joined("a"), left("b"), joined("c")];
+    let (_, actions) = after(settings(&["a", "b", "c"], 1, 2), events.clone());
+    assert_eq!(actions, [Action::AskGate { round: 1 }]);
+    let (_, actions) = after(settings(&["a", "b", "c"], 1, 3), events.clone());
+    assert!(failure(&actions).ends_with("in time: b"));
+    let (mut engine, actions) = after(patient(&["a", "b", "c"], 1, 3), events);
+    assert_eq!((engine.phase(), actions), (&Phase::Gathering, vec![]));
+    let actions = engine.handle(joined("b"));
+    assert_eq!(actions, [Action::AskGate { round: 1 }]);
+}
+
+#[test]
+fn below_its_minimum_a_run_pauses_and_goes_on_when_enough_are_back() {
+    let two = ["a", "b"];
+    let end = [update("a", 1), Event::Left(client("b"))];
+    let (mut engine, actions) = after(patient(&two, 1, 2), opened(&two, end));
+    let pause = Action::Pause {
+        round: 1,
+        missing: clients(&["b"]),
+    };
+    assert_eq!(actions, [pause]);
+    let (round, attempt) = (1, 1);
+    assert_eq!(engine.phase(), &Phase::Paused { round, attempt });
+    assert_eq!(engine.handle(Event::Joined(client("a"))), []);
+    let actions = engine.handle(Event::Joined(client("b")));
+    assert_eq!(actions, [Action::AskGate { round }]);
+    let actions = engine.handle(Event::RoundPermitted);
+    assert_eq!(actions, [Action::DrawCohort { round, attempt }]);
+}
+
+#[test]
+fn a_pause_ends_the_run_when_nobody_comes_in_time() {
+    let two = ["a", "b"];
+    let end = [Event::Left(client("b")), Event::DeadlinePassed];
+    let (_, actions) = after(patient(&two, 1, 2), opened(&two, end));
+    assert!(failure(&actions).ends_with("in time: b"));
+    let events = vec![
+        Event::Joined(client("a")),
+        Event::GatheringOver,
+        Event::DeadlinePassed,
+    ];
+    let (_, actions) = after(patient(&two, 1, 2), events);
+    assert!(failure(&actions).starts_with("1 of at least 2 clients"));
+}
+
+#[test]
+fn where_clients_are_the_unit_a_round_takes_its_time_whoever_is_absent() {
+    let two = ["a", "b"];
+    let independent = RoundSettings {
+        independent: true,
+        ..patient(&two, 1, 2)
+    };
+    let end = [Event::Left(client("b")), update("a", 1)];
+    let (mut engine, actions) = after(independent.clone(), opened(&two, end));
+    assert_eq!(actions, [Action::Count(client("a"))], "b may still answer");
+    let actions = engine.handle(Event::DeadlinePassed);
+    assert_eq!(actions, [Action::RecordSpend { round: 1 }]);
+    // All have answered, and nobody's part can depend on anybody's any more.
+    let end = [update("b", 1), update("a", 1)];
+    let (_, actions) = after(independent, opened(&two, end));
+    let spend = Action::RecordSpend { round: 1 };
+    assert_eq!(actions, [Action::Count(client("a")), spend]);
 }
 
 #[test]

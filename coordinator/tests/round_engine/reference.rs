@@ -9,6 +9,7 @@ use umbel_proto::message::{BlobDigest, ClientId, Ending};
 #[derive(Clone, Debug, PartialEq)]
 enum At {
     Gathering,
+    Paused,
     Gate,
     Draw,
     Collecting,
@@ -25,6 +26,7 @@ pub struct Reference {
     attempt: u32,
     done: u32,
     present: Vec<ClientId>,
+    departed: Vec<ClientId>,
     cohort: Vec<ClientId>,
     updates: BTreeMap<ClientId, BlobDigest>,
 }
@@ -38,6 +40,7 @@ impl Reference {
             attempt: 0,
             done: 0,
             present: Vec::new(),
+            departed: Vec::new(),
             cohort: Vec::new(),
             updates: BTreeMap::new(),
         }
@@ -64,32 +67,33 @@ impl Reference {
 
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         match event {
-            Event::Joined(client) => {
-                if self.settings.clients.contains(&client) && !self.present.contains(&client) {
+            Event::Joined(client) if self.settings.clients.contains(&client) => {
+                self.departed.retain(|departed| *departed != client);
+                if !self.present.contains(&client) {
                     self.present.push(client);
                 }
-                if self.at == At::Gathering && self.present.len() == self.settings.clients.len() {
+                if self.at == At::Paused && self.enough() {
                     return self.ask_gate();
                 }
+                return self.begin_if_all_are_known();
             }
             Event::Left(client) => {
                 self.present.retain(|present| *present != client);
+                if self.at == At::Gathering && self.settings.clients.contains(&client) {
+                    self.departed.retain(|departed| *departed != client);
+                    self.departed.push(client);
+                    return self.begin_if_all_are_known();
+                }
                 return self.close_if_in_vain();
             }
             Event::GatheringOver if self.at == At::Gathering => {
-                let least = self.settings.minimum.max(1);
-                let here = self.present.len();
-                if here >= least {
-                    return self.ask_gate();
-                }
-                let absent = self.settings.clients.iter();
-                let absent = absent.filter(|client| !self.present.contains(client));
-                let reason = format!(
-                    "{here} of at least {least} clients joined in time; not seen: {}",
-                    names(absent)
-                );
-                return self.finish(Ending::Failed { reason });
+                return if self.enough() {
+                    self.ask_gate()
+                } else {
+                    self.pause()
+                };
             }
+            Event::DeadlinePassed if self.at == At::Paused => return self.give_up(),
             Event::RoundPermitted if self.at == At::Gate => {
                 self.at = At::Draw;
                 return vec![Action::DrawCohort {
@@ -154,6 +158,49 @@ impl Reference {
         vec![]
     }
 
+    fn enough(&self) -> bool {
+        self.present.len() >= self.settings.minimum.max(1)
+    }
+
+    fn begin_if_all_are_known(&mut self) -> Vec<Action> {
+        let mut all = self.settings.clients.iter();
+        let known = |c: &ClientId| self.present.contains(c) || self.departed.contains(c);
+        if self.at != At::Gathering || !all.all(known) {
+            return vec![];
+        }
+        match (self.enough(), self.settings.patient) {
+            (true, _) => self.ask_gate(),
+            (false, true) => vec![],
+            (false, false) => self.give_up(),
+        }
+    }
+
+    fn absent(&self) -> Vec<ClientId> {
+        let all = self.settings.clients.iter();
+        all.filter(|c| !self.present.contains(c)).cloned().collect()
+    }
+
+    fn pause(&mut self) -> Vec<Action> {
+        if !self.settings.patient {
+            return self.give_up();
+        }
+        self.at = At::Paused;
+        vec![Action::Pause {
+            round: self.round,
+            missing: self.absent(),
+        }]
+    }
+
+    fn give_up(&mut self) -> Vec<Action> {
+        let reason = format!(
+            "{} of at least {} clients are here, and the others didn't come in time: {}",
+            self.present.len(),
+            self.settings.minimum.max(1),
+            names(self.absent().iter())
+        );
+        self.finish(Ending::Failed { reason })
+    }
+
     fn ask_gate(&mut self) -> Vec<Action> {
         self.at = At::Gate;
         vec![Action::AskGate { round: self.round }]
@@ -165,7 +212,7 @@ impl Reference {
     }
 
     fn needed(&self) -> usize {
-        if self.settings.sampled {
+        if self.settings.independent {
             0
         } else {
             self.settings.minimum
@@ -179,10 +226,10 @@ impl Reference {
     }
 
     fn close_if_in_vain(&mut self) -> Vec<Action> {
-        let awaited = self
-            .cohort
-            .iter()
-            .filter(|client| self.present.contains(client) && !self.updates.contains_key(client));
+        let all = self.settings.independent && self.settings.patient;
+        let awaited = self.cohort.iter().filter(|client| {
+            (all || self.present.contains(client)) && !self.updates.contains_key(client)
+        });
         let awaited = awaited.count();
         let in_vain = awaited == 0 || self.updates.len() + awaited < self.needed();
         if self.at == At::Collecting && in_vain {
@@ -198,7 +245,10 @@ impl Reference {
             return vec![Action::RecordSpend { round: self.round }];
         }
         self.attempt += 1;
-        if self.attempt < self.settings.attempts && self.present.len() >= needed {
+        if !self.enough() && self.settings.patient {
+            return self.pause();
+        }
+        if self.attempt < self.settings.attempts && self.enough() {
             return self.ask_gate();
         }
         let reason = format!(

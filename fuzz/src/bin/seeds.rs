@@ -10,10 +10,7 @@ use umbel_privacy::budget::Budget;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
-use umbel_proto::message::{
-    BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
-    Welcome,
-};
+use umbel_proto::message::{BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Task, Welcome};
 use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement};
 use umbel_proto::wire::{self, Message};
 
@@ -97,6 +94,7 @@ fn messages() {
         software: "umbel 0.1.0".into(),
         labels: vec!["no".into(), "yes".into()],
         ledger: LedgerPoint::START,
+        instance: Instance(1),
     };
     let file = ModelFile {
         name: "config.json".into(),

@@ -4,6 +4,7 @@ use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::disk::sync_parent;
 use crate::ledger::store::LedgerStorage;
 
 /// A ledger file, locked against other processes for as long as this lives.
@@ -102,21 +103,6 @@ fn same_file(a: &Metadata, b: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
-}
-
-/// Makes the file's name survive a crash, not only its content.
-#[cfg(unix)]
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Other systems have no way to sync a folder.
-#[cfg(not(unix))]
-pub(crate) fn sync_parent(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 impl FileLedgerStorage {

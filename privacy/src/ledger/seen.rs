@@ -5,17 +5,19 @@
 //! ledgers, and a site those of its coordinators.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::ledger::file::sync_parent;
+use crate::disk::Disk;
 use crate::ledger::point::LedgerPoint;
 
 /// What is remembered, by the owner's name or key.
 #[derive(Debug)]
 pub struct SeenLedgers {
     path: PathBuf,
+    disk: Arc<dyn Disk>,
     points: BTreeMap<String, LedgerPoint>,
 }
 
@@ -51,7 +53,7 @@ impl SeenLedgers {
     /// # Errors
     /// [`SeenError`] where the file can't be read or understood. Where there is none, nothing
     /// was seen yet.
-    pub fn beside(ledger: &Path) -> Result<Self, SeenError> {
+    pub fn beside(ledger: &Path, disk: Arc<dyn Disk>) -> Result<Self, SeenError> {
         let mut name = ledger.file_name().unwrap_or_default().to_owned();
         name.push(".seen");
         let path = ledger.with_file_name(name);
@@ -63,7 +65,7 @@ impl SeenLedgers {
                 reason: e.to_string(),
             })?,
         };
-        Ok(Self { path, points })
+        Ok(Self { path, disk, points })
     }
 
     /// Where the ledger of this owner stood.
@@ -84,28 +86,31 @@ impl SeenLedgers {
         if self.get(owner) == Some(point) {
             return Ok(());
         }
-        self.points.insert(owner.to_owned(), point);
-        self.write().map_err(|source| SeenError::Io {
+        // Only what is on the disk counts as remembered, so that a later try writes it again.
+        let mut points = self.points.clone();
+        points.insert(owner.to_owned(), point);
+        self.write(&points).map_err(|source| SeenError::Io {
             path: self.path.clone(),
             source,
-        })
+        })?;
+        self.points = points;
+        Ok(())
     }
 
     /// Replaces the file as a whole or not at all.
-    fn write(&self) -> io::Result<()> {
+    fn write(&self, points: &BTreeMap<String, LedgerPoint>) -> io::Result<()> {
         let unfinished = self.path.with_extension("seen.unfinished");
-        let mut file = File::create(&unfinished)?;
-        serde_json::to_writer_pretty(&mut file, &self.points)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.path)?;
-        sync_parent(&self.path)
+        self.disk.replace(&self.path, &unfinished, &|out| {
+            serde_json::to_writer_pretty(&mut *out, points)?;
+            out.write_all(b"\n")
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::RealDisk;
 
     fn point(entries: u64) -> LedgerPoint {
         LedgerPoint {
@@ -118,12 +123,12 @@ mod tests {
     fn what_was_seen_is_remembered_by_owner() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = folder.path().join("ledger.jsonl");
-        let mut seen = SeenLedgers::beside(&ledger).expect("nothing yet");
+        let mut seen = SeenLedgers::beside(&ledger, Arc::new(RealDisk)).expect("nothing yet");
         assert_eq!(seen.get("north"), None);
         seen.note("north", point(3)).expect("a writable folder");
         seen.note("south", point(5)).expect("a writable folder");
         seen.note("north", point(4)).expect("a writable folder");
-        let again = SeenLedgers::beside(&ledger).expect("a sound file");
+        let again = SeenLedgers::beside(&ledger, Arc::new(RealDisk)).expect("a sound file");
         assert_eq!(again.get("north"), Some(point(4)));
         assert_eq!(again.get("south"), Some(point(5)));
     }
@@ -134,7 +139,7 @@ mod tests {
         let ledger = folder.path().join("ledger.jsonl");
         for damaged in ["", "{", "[]", r#"{"north":{"entries":-1,"head":""}}"#] {
             fs::write(folder.path().join("ledger.jsonl.seen"), damaged).expect("a writable folder");
-            let refused = SeenLedgers::beside(&ledger).expect_err("damaged");
+            let refused = SeenLedgers::beside(&ledger, Arc::new(RealDisk)).expect_err("damaged");
             assert!(matches!(refused, SeenError::Damaged { .. }), "{refused}");
         }
     }

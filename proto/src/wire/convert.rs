@@ -11,8 +11,8 @@ use umbel_privacy::ledger::{EntryHash, LedgerPoint};
 
 use super as wire;
 use crate::message::{
-    BlobDigest, CoordinatorLedger, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task,
-    Update, Welcome,
+    BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
+    Results, Task, Update, Welcome,
 };
 
 /// A message that breaks the rules of `umbel.proto`.
@@ -84,6 +84,7 @@ impl From<Hello> for wire::JoinRequest {
             software: hello.software,
             labels: hello.labels,
             ledger: Some(hello.ledger.into()),
+            instance: hello.instance.0,
         }
     }
 }
@@ -102,6 +103,7 @@ impl TryFrom<wire::JoinRequest> for Hello {
             software: request.software,
             labels: request.labels,
             ledger,
+            instance: Instance(request.instance),
         })
     }
 }
@@ -189,6 +191,36 @@ impl TryFrom<wire::CountersignReply> for Option<LedgerPoint> {
 
     fn try_from(reply: wire::CountersignReply) -> Result<Self, WireError> {
         reply.ledger.map(TryInto::try_into).transpose()
+    }
+}
+
+impl From<Option<Results>> for wire::ResultsReply {
+    fn from(results: Option<Results>) -> Self {
+        use wire::results_reply::Results as Reply;
+        Self {
+            results: Some(match results {
+                None => Reply::None(wire::NoTask {}),
+                Some(Results::Certified(digest)) => Reply::Certificate(digest.as_bytes().to_vec()),
+                Some(Results::NoModel) => Reply::NoModel(wire::NoModel {}),
+            }),
+        }
+    }
+}
+
+impl TryFrom<wire::ResultsReply> for Option<Results> {
+    type Error = WireError;
+
+    fn try_from(reply: wire::ResultsReply) -> Result<Self, WireError> {
+        use wire::results_reply::Results as Reply;
+        let field = "ResultsReply.results";
+        Ok(match reply.results.ok_or(WireError::Missing { field })? {
+            Reply::None(_) => None,
+            Reply::Certificate(bytes) => Some(Results::Certified(digest(
+                &bytes,
+                "ResultsReply.certificate",
+            )?)),
+            Reply::NoModel(_) => Some(Results::NoModel),
+        })
     }
 }
 

@@ -1,0 +1,158 @@
+//! A disk whose process can be ended at any write.
+//!
+//! Every write, sync and rename asks [`Power`] first. When it is out, that one is left undone, half
+//! done or done, as the test says, and all later ones fail: what a killed process leaves. Nothing is
+//! really synced, since it is processes that end here, and not the machine.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use umbel_privacy::disk::{AnyLedgerStorage, Content, Disk, UnsyncedDisk};
+use umbel_privacy::ledger::LedgerStorage;
+use umbel_privacy::ledger::file::OpenError;
+
+/// What becomes of the write at which the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWrite {
+    Undone,
+    Half,
+    Done,
+}
+
+/// How many writes are left.
+#[derive(Debug)]
+pub struct Power {
+    used: AtomicU64,
+    writes: u64,
+    last: LastWrite,
+}
+
+impl Power {
+    pub fn for_writes(writes: u64, last: LastWrite) -> Arc<Self> {
+        Arc::new(Self {
+            used: AtomicU64::new(0),
+            writes,
+            last,
+        })
+    }
+
+    pub fn endless() -> Arc<Self> {
+        Self::for_writes(u64::MAX, LastWrite::Undone)
+    }
+
+    /// Whether the process is gone.
+    pub fn is_out(&self) -> bool {
+        self.used() > self.writes
+    }
+
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// What to do with the next write: all of it, or as much as the last one does.
+    fn next(&self) -> Next {
+        match self.used.fetch_add(1, Ordering::SeqCst) {
+            n if n < self.writes => Next::Do,
+            n if n == self.writes => Next::Last(self.last),
+            _ => Next::Fail,
+        }
+    }
+
+    fn run(
+        &self,
+        all: impl Fn() -> io::Result<()>,
+        half: impl Fn() -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.next() {
+            Next::Do => return all(),
+            Next::Last(LastWrite::Done) => all()?,
+            Next::Last(LastWrite::Half) => half()?,
+            Next::Last(LastWrite::Undone) | Next::Fail => {}
+        }
+        Err(io::Error::other("the process is gone"))
+    }
+}
+
+enum Next {
+    Do,
+    Last(LastWrite),
+    Fail,
+}
+
+#[derive(Debug)]
+pub struct PoweredDisk(pub Arc<Power>);
+
+impl Disk for PoweredDisk {
+    fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError> {
+        Ok(PoweredStorage::open(path, &self.0))
+    }
+
+    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
+        let half = || {
+            let mut bytes = Vec::new();
+            content(&mut bytes)?;
+            UnsyncedDisk.write(path, &|out| out.write_all(&bytes[..bytes.len() / 2]))
+        };
+        self.0.run(|| UnsyncedDisk.write(path, content), half)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.run(|| UnsyncedDisk.rename(from, to), || Ok(()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.run(|| UnsyncedDisk.remove(path), || Ok(()))
+    }
+}
+
+/// A ledger's file.
+pub struct PoweredStorage {
+    path: PathBuf,
+    power: Arc<Power>,
+}
+
+impl PoweredStorage {
+    pub fn open(path: &Path, power: &Arc<Power>) -> AnyLedgerStorage {
+        Box::new(Self {
+            path: path.to_owned(),
+            power: Arc::clone(power),
+        })
+    }
+
+    fn append_to_file(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        options.open(&self.path)?.write_all(bytes)
+    }
+}
+
+impl LedgerStorage for PoweredStorage {
+    fn read_all(&mut self) -> io::Result<Vec<u8>> {
+        match fs::read(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let half = || self.append_to_file(&bytes[..bytes.len() / 2]);
+        self.power.run(|| self.append_to_file(bytes), half)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.power.run(|| Ok(()), || Ok(()))
+    }
+
+    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
+        let cut = || {
+            OpenOptions::new()
+                .write(true)
+                .open(&self.path)?
+                .set_len(len)
+        };
+        self.power.run(cut, cut)
+    }
+}

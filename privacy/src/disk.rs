@@ -1,0 +1,130 @@
+//! What a party does to files so that they survive a crash, in one place: a test can let each of
+//! these fail, or end the process there.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::ledger::file::OpenError;
+use crate::ledger::{FileLedgerStorage, LedgerStorage};
+
+/// Writes a file's content.
+pub type Content<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
+/// A ledger of whatever kind.
+pub type AnyLedgerStorage = Box<dyn LedgerStorage + Send>;
+
+/// What is done to files that have to last.
+pub trait Disk: Debug + Send + Sync {
+    /// Opens the ledger file at `path`, and locks it.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it can't be opened, is no ordinary file, or another process holds it.
+    fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError>;
+
+    /// Makes a file that only its owner can read, in place of one of that name, and syncs it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()>;
+
+    /// Gives a file another name, in place of one that has it, durably.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Replaces a file's content as a whole or not at all: writes it beside, under `draft`, and
+    /// renames that.
+    ///
+    /// # Errors
+    /// What the system says. Then what was there before is still there.
+    fn replace(&self, path: &Path, draft: &Path, content: Content<'_>) -> io::Result<()> {
+        self.write(draft, content)?;
+        self.rename(draft, path)
+    }
+}
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError> {
+        Ok(Box::new(FileLedgerStorage::open(path)?))
+    }
+
+    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
+        write(path, content)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)?;
+        sync_parent(to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+/// The disk of this machine, for what needn't survive the machine: ledgers are synced, other files
+/// are not.
+#[derive(Clone, Copy, Debug)]
+pub struct UnsyncedDisk;
+
+impl Disk for UnsyncedDisk {
+    fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError> {
+        RealDisk.open_ledger(path)
+    }
+
+    fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
+        write(path, content).map(drop)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+fn write(path: &Path, content: Content<'_>) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    content(&mut file)?;
+    Ok(file)
+}
+
+/// Makes a file's name survive a crash, not only its content.
+///
+/// # Errors
+/// What the system says.
+#[cfg(unix)]
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Other systems have no way to sync a folder.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn sync_parent(_: &Path) -> io::Result<()> {
+    Ok(())
+}
