@@ -27,14 +27,18 @@ TEXTS = [
 
 CORPUS = ["the film was good", "a bad film", "the worst of the good films", "and more of it"] * 4
 
+LABELS = dict(
+    num_labels=3,
+    id2label={0: "bad", 1: "good", 2: "mixed"},
+    label2id={"bad": 0, "good": 1, "mixed": 2},
+)
+
 SIZES = dict(
     hidden_size=16,
     num_hidden_layers=2,
     num_attention_heads=2,
     intermediate_size=24,
-    num_labels=3,
-    id2label={0: "bad", 1: "good", 2: "mixed"},
-    label2id={"bad": 0, "good": 1, "mixed": 2},
+    **LABELS,
 )
 
 
@@ -96,7 +100,45 @@ def roberta():
     return tokenizer, transformers.RobertaForSequenceClassification(config), texts
 
 
-FAMILIES = {"bert": bert, "roberta": roberta}
+def distilbert():
+    tokenizer = word_pieces()
+    config = transformers.DistilBertConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=40,
+        dim=16,
+        n_layers=2,
+        n_heads=2,
+        hidden_dim=24,
+        **LABELS,
+    )
+    return tokenizer, transformers.DistilBertForSequenceClassification(config), TEXTS
+
+
+def electra():
+    tokenizer = word_pieces()
+    config = transformers.ElectraConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=40, embedding_size=8, **SIZES
+    )
+    return tokenizer, transformers.ElectraForSequenceClassification(config), TEXTS
+
+
+def mpnet():
+    tokenizer = word_pieces()
+    config = transformers.MPNetConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=42, layer_norm_eps=1e-5, **SIZES
+    )
+    # Far apart enough that several distances share a bucket.
+    texts = [*TEXTS, "a bad film, " * 9]
+    return tokenizer, transformers.MPNetForSequenceClassification(config), texts
+
+
+FAMILIES = {
+    "bert": bert,
+    "roberta": roberta,
+    "distilbert": distilbert,
+    "electra": electra,
+    "mpnet": mpnet,
+}
 
 
 def randomise(model):
@@ -104,7 +146,8 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
-            centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+            scales = ("LayerNorm.weight", "layer_norm.weight")
+            centre = 1.0 if name.endswith(scales) else 0.0
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(centre + 0.2 * noise)
 

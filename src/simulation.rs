@@ -62,6 +62,8 @@ pub enum SimulationProgress<'a> {
     Ready {
         /// The run's folder.
         folder: PathBuf,
+        /// What was made of the base model's files, in words.
+        base: String,
         /// The device, in words.
         device: String,
         /// Noise multiplier, unless there is no privacy.
@@ -110,6 +112,7 @@ pub fn simulate(
     let (folder, unfinished) = place.map_err(not_there)?;
     watch(SimulationProgress::Ready {
         folder: folder.clone(),
+        base: prepared.classifier.reading().to_string(),
         device: prepared.device.clone(),
         noise_multiplier: prepared
             .plan

@@ -6,7 +6,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use umbel_model::families::{Activation, BERT, Positions, TransformerSpec};
+use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, PhysicalBatch,
     Pooling, TrainableSet, gradient_sum,
@@ -32,6 +32,7 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
     let config = TransformerSpec {
         family: BERT,
         vocab_size: VOCABULARY,
+        embedding_size: hidden_size,
         hidden_size,
         layers,
         heads,
@@ -39,8 +40,10 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
         position_rows: TOKENS,
         positions: Positions::FromZero,
         token_types: Some(2),
+        relative_bias: false,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
+        pooler_activation: PoolerActivation::Tanh,
     };
     let options = ClassifierOptions {
         labels: ["negative", "positive"].map(str::to_owned).to_vec(),

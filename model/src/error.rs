@@ -3,16 +3,26 @@
 use std::path::{Path, PathBuf};
 use umbel_privacy::word::UnknownWord;
 
+use crate::task::Task;
+
 /// Why a model can't be read, built, run or saved.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file of the model can't be read.
-    #[error("can't read {}: {source}; a model folder has config.json, tokenizer.json and model.safetensors", path.display())]
+    #[error("can't read {}: {source}; a model folder has config.json, weights and a tokeniser, such as model.safetensors and tokenizer.json", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A folder, or one of its files, isn't what a model's is.
+    #[error("{}: {reason}", path.display())]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        reason: String,
     },
     /// A file can't be written.
     #[error("can't write {}: {source}; is there space, and may you write there?", path.display())]
@@ -33,19 +43,34 @@ pub enum ModelError {
     Weights(String),
     /// A tensor isn't there.
     #[error(
-        "model.safetensors: there is no tensor `{name}` (nor `{prefix}.{name}`); does config.json belong to it?"
+        "{file}: there is no tensor `{name}` (nor `{prefix}.{name}`); does config.json belong to it?"
     )]
     MissingTensor {
+        /// The file.
+        file: String,
         /// Its name in the file.
         name: String,
         /// What the encoder's names begin with in a classifier's file.
         prefix: &'static str,
     },
+    /// An encoder without a head.
+    #[error(
+        "{file}: there is no tensor `{name}`, so this isn't a trained classifier; train one from it \
+         with `umbel simulate` or a federation"
+    )]
+    NoClassifier {
+        /// The file.
+        file: String,
+        /// The tensor's name in the file.
+        name: String,
+    },
     /// A tensor has another shape than the configuration says.
     #[error(
-        "model.safetensors: tensor `{name}` has shape {found:?}, but config.json asks for {expected:?}; the two files don't belong together"
+        "{file}: tensor `{name}` has shape {found:?}, but config.json asks for {expected:?}; the two files don't belong together"
     )]
     TensorShape {
+        /// The file.
+        file: String,
         /// Its Hugging Face name.
         name: String,
         /// What it should be.
@@ -54,14 +79,25 @@ pub enum ModelError {
         found: Vec<usize>,
     },
     /// A tensor has a data type that can't be a weight.
-    #[error(
-        "model.safetensors: tensor `{name}` has data type {found}; weights must be F32, F16 or BF16"
-    )]
+    #[error("{file}: tensor `{name}` has data type {found}; weights must be F32, F16, BF16 or F64")]
     TensorType {
+        /// The file.
+        file: String,
         /// Its Hugging Face name.
         name: String,
         /// What it is.
         found: String,
+    },
+    /// A model whose answers aren't one label a text.
+    #[error(
+        "config.json: this is a {task} model (problem_type), and {purpose} needs one label for each \
+         text; `umbel predict` gives its answers"
+    )]
+    Task {
+        /// What its answers are.
+        task: Task,
+        /// What can't be done with it.
+        purpose: &'static str,
     },
     /// A weight is NaN or infinite.
     #[error(

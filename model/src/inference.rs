@@ -51,7 +51,8 @@ pub fn check_scores(model: &Classifier) -> Result<(), ModelError> {
     logits(model, &[(0..tokens as u32).collect()], 1).map(drop)
 }
 
-/// The probability of each label for each row.
+/// The probability of each label for each row: those of a text sum to 1 where it has one label.
+/// Of a regression, the numbers themselves.
 ///
 /// # Errors
 /// As [`logits`].
@@ -61,7 +62,10 @@ pub fn predict(
     batch: usize,
 ) -> Result<Vec<Vec<f32>>, ModelError> {
     let scores = logits(model, rows, batch)?;
-    Ok(scores.iter().map(|scores| softmax(scores)).collect())
+    Ok(scores
+        .iter()
+        .map(|scores| model.task().answers(scores))
+        .collect())
 }
 
 /// Turns labelled texts into token ids and labels, and counts those that are too long.
@@ -95,11 +99,4 @@ pub fn last_hidden_state(model: &Model, tokens: &[u32]) -> Result<Vec<Vec<f32>>,
     let hidden = model.network().hidden(&batch, &mut Tape::off());
     let [_, tokens, width] = hidden.dims();
     Ok(rows_of(hidden.reshape([tokens, width])))
-}
-
-fn softmax(scores: &[f32]) -> Vec<f32> {
-    let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f32> = scores.iter().map(|score| (score - top).exp()).collect();
-    let sum: f32 = exponentials.iter().sum();
-    exponentials.iter().map(|x| x / sum).collect()
 }

@@ -16,6 +16,7 @@
 #[cfg(test)]
 extern crate self as umbel_model;
 
+mod charsmap;
 mod checkpoint;
 mod classifier;
 mod compute_precision;
@@ -30,12 +31,13 @@ mod model;
 mod network;
 pub mod optimiser;
 mod parameters;
+mod task;
 mod text_lengths;
 mod tokenizer;
 mod trainer;
 mod training;
 
-pub use checkpoint::{ModelFiles, Precision};
+pub use checkpoint::{ModelFiles, Origin, Precision, Reading};
 pub use classifier::Classifier;
 pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
@@ -44,6 +46,7 @@ pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
 pub use model::Model;
 pub use optimiser::Optimiser;
 pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};
+pub use task::Task;
 pub use text_lengths::TextLengths;
 pub use tokenizer::Tokenizer;
 pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};

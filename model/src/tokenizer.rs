@@ -1,8 +1,11 @@
 //! Texts to token ids.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokenizers::{PostProcessor, Tokenizer as Inner, TruncationParams};
 
+use crate::charsmap;
 use crate::error::ModelError;
 
 /// A model's tokeniser. Truncation and padding that its file may ask for are overridden:
@@ -109,28 +112,36 @@ impl Tokenizer {
     }
 }
 
-/// Refuses what the tokenizers library would panic at: text that isn't JSON, and
-/// `Precompiled` normalisers, whose tables it trusts.
-fn check(json: &[u8]) -> Result<(), ModelError> {
+/// Refuses what the tokenizers library would panic at: text that isn't JSON, and tables of
+/// SentencePiece's normalisation that lead out of themselves.
+pub(crate) fn check(json: &[u8]) -> Result<(), ModelError> {
     let file: Value =
         serde_json::from_slice(json).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
-    if file.get("normalizer").is_some_and(has_precompiled) {
-        return Err(ModelError::Tokenizer(
-            "has a `Precompiled` normaliser, as SentencePiece's vocabularies do, which isn't supported; \
-             use a model whose tokeniser has none".into(),
-        ));
-    }
-    Ok(())
+    file.get("normalizer").map_or(Ok(()), check_tables)
 }
 
-fn has_precompiled(normalizer: &Value) -> bool {
+/// Checks every table that is anywhere in a normaliser.
+fn check_tables(normalizer: &Value) -> Result<(), ModelError> {
     match normalizer {
-        Value::Array(values) => values.iter().any(has_precompiled),
-        Value::Object(map) => {
-            map.contains_key("precompiled_charsmap")
-                || map.get("type").and_then(Value::as_str) == Some("Precompiled")
-                || map.values().any(has_precompiled)
+        Value::Array(values) => values.iter().try_for_each(check_tables),
+        Value::Object(keys) => {
+            let named = keys.get("type").and_then(Value::as_str) == Some("Precompiled");
+            let table = keys.get("precompiled_charsmap");
+            if named || table.is_some() {
+                let text = table.and_then(Value::as_str).unwrap_or_default();
+                let table = STANDARD
+                    .decode(text)
+                    .map_err(|e| wrong_table(&e.to_string()))?;
+                charsmap::check(&table).map_err(wrong_table)?;
+            }
+            keys.values().try_for_each(check_tables)
         }
-        _ => false,
+        _ => Ok(()),
     }
+}
+
+fn wrong_table(reason: &str) -> ModelError {
+    ModelError::Tokenizer(format!(
+        "its `Precompiled` normaliser has a table that can't be used: {reason}; fetch the file again"
+    ))
 }

@@ -15,7 +15,7 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
-use umbel_model::families::{Activation, BERT, Positions, TransformerSpec};
+use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, ComputePrecision, Dropout, Example, GradientSum,
     LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet,
@@ -129,6 +129,7 @@ pub fn named_size(name: &str) -> Option<TransformerSpec> {
     Some(TransformerSpec {
         family: BERT,
         vocab_size: 30_522,
+        embedding_size: hidden_size,
         hidden_size,
         layers,
         heads,
@@ -136,8 +137,10 @@ pub fn named_size(name: &str) -> Option<TransformerSpec> {
         position_rows: 512,
         positions: Positions::FromZero,
         token_types: Some(2),
+        relative_bias: false,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
+        pooler_activation: PoolerActivation::Tanh,
     })
 }
 

@@ -158,7 +158,7 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
     // many as there are canaries.
     let labels = vec!["in".into(), "out".into()];
     let facts = ModelFacts {
-        options: config.model.options(labels, None)?,
+        options: config.model.options(labels, None, None)?,
         parameters: command.canaries,
         layout: BlobDigest::of(b"canaries"),
         base: BasePlan {

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_model::data::{Asked, TableSchema, read_texts};
-use umbel_model::{Classifier, DeviceChoice, TextLengths, predict};
+use umbel_model::{Classifier, DeviceChoice, Task, TextLengths, predict};
 use umbel_proto::exit_code::ExitKind;
 
 use super::print_json;
@@ -16,9 +16,10 @@ use super::table_options::TableArguments;
 
 /// Classify texts with a model that a run left
 ///
-/// Prints each text's label and the probability of every label. Texts come from --text
-/// (which may be repeated), from a column of a table (--data), or, one a line, from standard
-/// input.
+/// Prints each text's label and the probability of every label. A multi-label model gives every
+/// label by itself, and names those above one half; a regression gives its numbers. Texts come
+/// from --text (which may be repeated), from a column of a table (--data), or, one a line, from
+/// standard input.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -51,8 +52,26 @@ pub struct Predict {
 #[derive(Serialize)]
 struct Answer<'a> {
     text: &'a str,
-    label: &'a str,
-    probabilities: BTreeMap<&'a str, f32>,
+    #[serde(flatten)]
+    told: Told<'a>,
+}
+
+/// What a model tells of a text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told<'a> {
+    /// The likeliest of the labels.
+    One {
+        label: &'a str,
+        probabilities: BTreeMap<&'a str, f32>,
+    },
+    /// Those that are likelier than not.
+    Several {
+        labels: Vec<&'a str>,
+        probabilities: BTreeMap<&'a str, f32>,
+    },
+    /// The outputs of a regression.
+    Numbers { values: BTreeMap<&'a str, f32> },
 }
 
 /// Texts that pass through the model at a time.
@@ -73,20 +92,15 @@ pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
     if lengths.cut > 0 {
         eprintln!("note: {lengths}");
     }
-    for (text, probabilities) in texts.iter().zip(predict(&classifier, &tokens, BATCH)?) {
+    for (text, answers) in texts.iter().zip(predict(&classifier, &tokens, BATCH)?) {
         let labels = classifier.labels().iter().map(String::as_str);
-        let named: Vec<(&str, f32)> = labels.zip(probabilities).collect();
-        let best = named.iter().max_by(|a, b| a.1.total_cmp(&b.1));
-        let label = best.map_or("", |(label, _)| label);
+        let named: Vec<(&str, f32)> = labels.zip(answers).collect();
+        let told = told(classifier.task(), &named);
         if command.json {
-            print_json(&Answer {
-                text,
-                label,
-                probabilities: named.iter().copied().collect(),
-            })?;
+            print_json(&Answer { text, told })?;
         } else {
             let list: Vec<String> = named.iter().map(|(l, p)| format!("{l} {p:.4}")).collect();
-            println!("{label}\t{}\t{text}", list.join("  "));
+            println!("{}\t{}\t{text}", told.short(), list.join("  "));
         }
     }
     Ok(ExitKind::Success)
@@ -106,6 +120,42 @@ fn texts(command: &Predict) -> Result<Vec<String>, Failure> {
     match command.text.is_empty() {
         true => from_standard_input(),
         false => Ok(command.text.clone()),
+    }
+}
+
+fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
+    let all = || named.iter().copied().collect();
+    match task {
+        Task::SingleLabel => Told::One {
+            label: named
+                .iter()
+                .max_by(|a, b| a.1.total_cmp(&b.1))
+                .map_or("", |(label, _)| label),
+            probabilities: all(),
+        },
+        Task::MultiLabel => Told::Several {
+            labels: named
+                .iter()
+                .filter(|(_, p)| *p > 0.5)
+                .map(|(l, _)| *l)
+                .collect(),
+            probabilities: all(),
+        },
+        Task::Regression => Told::Numbers { values: all() },
+    }
+}
+
+impl Told<'_> {
+    /// What comes first on a line.
+    fn short(&self) -> String {
+        match self {
+            Self::One { label, .. } => (*label).to_owned(),
+            Self::Several { labels, .. } => labels.join(","),
+            Self::Numbers { values } => {
+                let numbers = values.values().map(|value| format!("{value:.4}"));
+                numbers.collect::<Vec<_>>().join(" ")
+            }
+        }
     }
 }
 

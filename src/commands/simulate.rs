@@ -148,9 +148,12 @@ impl Watcher {
             }
             SimulationProgress::Ready {
                 folder,
+                base,
                 device,
                 noise_multiplier,
             } => {
+                // Whatever is shown: a head that begins anew, or a text that is cut, is no progress.
+                self.bar.suspend(|| eprintln!("base model: {base}"));
                 let noise = noise_multiplier
                     .map_or_else(|| "no noise".into(), |s| format!("noise multiplier {s:.4}"));
                 self.say(&format!(

@@ -15,10 +15,11 @@ use super::{ConfigError, refuse};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSection {
-    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa or CamemBERT) in Hugging Face
-    /// layout: `config.json`, `model.safetensors`, `tokenizer.json`. A model that Umbel trained
-    /// needs its certificate, either in the folder as `umbel_certificate.json` or in its run's
-    /// folder as `certificate.json`.
+    /// Folder of a pretrained encoder (BERT, RoBERTa, XLM-RoBERTa,
+    /// CamemBERT, DistilBERT, ELECTRA or MPNet) in Hugging Face
+    /// layout: `config.json`, weights and a tokeniser. A name on the Hub isn't a folder: fetch the
+    /// model first. A model that Umbel trained needs its certificate, either in the folder as
+    /// `umbel_certificate.json` or in its run's folder as `certificate.json`.
     pub base: PathBuf,
     /// What is trained: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters),
     /// `bias` (every bias, also those of layer normalisations but not their scales: BitFit) or
@@ -28,9 +29,11 @@ pub struct ModelSection {
     /// The adapters of the set `lora`. Left out, they have the defaults of their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraConfig>,
-    /// How a text becomes one vector: `cls`, `mean` or `pooler`.
-    #[serde(default)]
-    pub pooling: Pooling,
+    /// How a text becomes one vector: `cls`, `mean` or `pooler`. Left out, a model that Umbel
+    /// trained goes on with its own, a classifier with the run's labels with `pooler`, which is
+    /// that of its class in transformers, and anything else has `mean`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
     /// Tokens of each text that are read, special tokens included.
     #[serde(default)]
     pub max_tokens: MaxTokens,
@@ -54,18 +57,19 @@ impl ModelSection {
             .map_err(|e| refuse("model.lora", e.to_string()))
     }
 
-    /// What is made of the base model.
+    /// What is made of the base model, whose own pooling is `own` if it has one.
     ///
     /// # Errors
     /// [`ConfigError::Check`] naming the key.
     pub fn options(
         &self,
         labels: Vec<String>,
+        own: Option<Pooling>,
         run_seed: Option<u64>,
     ) -> Result<ClassifierOptions, ConfigError> {
         Ok(ClassifierOptions {
             labels,
-            pooling: self.pooling,
+            pooling: self.pooling.or(own).unwrap_or_default(),
             max_tokens: self.max_tokens,
             dropout: self.dropout,
             train: self.trainable_set(run_seed)?,

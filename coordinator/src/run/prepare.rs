@@ -78,11 +78,15 @@ pub fn prepare(
     let base = BaseModel::find(&config.model.base, &files)?;
     let (device, device_name) = device.resolve()?;
     let seed = config.run.seed;
-    let options = config.model.options(labels.names().to_vec(), seed)?;
+    let own_pooling = files.pooling(labels.names())?;
+    let options = config
+        .model
+        .options(labels.names().to_vec(), own_pooling, seed)?;
     // The fresh head is public, so its randomness need not be secret: a fixed stream makes
     // every run of one configuration start from the same model.
     let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
     let classifier = Classifier::load(&files, options.clone(), &mut head, &device)?;
+    tracing::info!("base model: {}", classifier.reading());
     // A model that is broken from the start would only spend.
     check_scores(&classifier)?;
     // Rows that count as public are nobody's, whatever the unit.

@@ -60,18 +60,28 @@ fn target_modules(lora: &LoraConfig, family: &dyn Family) -> Value {
     let targets: Vec<LoraTarget> = lora.targets.iter().collect();
     let projection =
         |t: &LoraTarget| matches!(t, LoraTarget::Query | LoraTarget::Key | LoraTarget::Value);
-    if targets.iter().all(projection) {
-        let names: Vec<String> = targets.iter().map(LoraTarget::to_string).collect();
-        return json!(names);
-    }
-    let names: Vec<String> = targets
+    // As the family's files call the layers of encoder layer 0: what is before and after the 0.
+    let names: Vec<(String, String)> = targets
         .iter()
-        .map(|target| adapted_layer(*target).replace('.', r"\."))
+        .filter_map(|target| {
+            let name = format!("encoder.layer.0.{}", adapted_layer(*target));
+            let full = family.file_name(&name, Pooling::Mean);
+            let (before, after) = full.split_once(".0.")?;
+            Some((before.to_owned(), after.to_owned()))
+        })
         .collect();
-    let prefix = family.prefix();
+    if targets.iter().all(projection) {
+        let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
+        let ends: Vec<String> = names.iter().filter_map(|(_, name)| last(name)).collect();
+        return json!(ends);
+    }
+    let escaped = |name: &str| name.replace('.', r"\.");
+    let before = names.first().map(|(before, _)| escaped(before));
+    let after: Vec<String> = names.iter().map(|(_, after)| escaped(after)).collect();
     json!(format!(
-        r"{prefix}\.encoder\.layer\.\d+\.({})",
-        names.join("|")
+        r"{}\.\d+\.({})",
+        before.unwrap_or_default(),
+        after.join("|")
     ))
 }
 

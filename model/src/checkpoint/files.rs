@@ -2,9 +2,17 @@
 
 use std::path::Path;
 
-use crate::error::ModelError;
+use serde_json::{Map, Value};
 
-/// The content of a model's files: from a folder, or from a coordinator.
+use super::folder::Folder;
+use super::peft;
+use super::tokenizer_files::{TokenizerFile, tokenizer};
+use super::weight_files::{Weights, weights};
+use crate::error::ModelError;
+use crate::families::TransformerSpec;
+
+/// The content of a model's files: from a folder, whose layout may be any that can be read, or from
+/// a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFiles {
     /// `config.json`
@@ -13,26 +21,72 @@ pub struct ModelFiles {
     pub tokenizer: Vec<u8>,
     /// `model.safetensors`
     pub weights: Vec<u8>,
+    /// Where they are from.
+    pub origin: Origin,
 }
 
-const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
+/// What a folder had in the place of the three files, and says beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file that the weights are from.
+    pub weights: String,
+    /// The longest text that the model is said to read, in tokens (`model_max_length`).
+    pub max_tokens: Option<usize>,
+    /// What was done to make the three files.
+    pub notes: Vec<String>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self {
+            weights: WEIGHTS.into(),
+            max_tokens: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
 
 impl ModelFiles {
-    /// Reads a folder in Hugging Face layout.
+    /// Reads a folder in Hugging Face layout: today's, or an earlier one, or a PEFT adapter whose
+    /// base model is within reach.
     ///
     /// # Errors
-    /// [`ModelError::Unreadable`] naming the file.
+    /// [`ModelError`] naming the file, what is in its place, and what to do.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path).map_err(ModelError::unreadable(&path))
-        };
+        let folder = Folder::open(folder)?;
+        if folder.is_adapter() {
+            return peft::merged(&folder);
+        }
+        Self::of(&folder)
+    }
+
+    /// Reads a folder that is no adapter's.
+    pub(super) fn of(folder: &Folder) -> Result<Self, ModelError> {
+        folder.check_config()?;
+        let config = folder.read(CONFIG)?;
+        // First: the folder of a model that can't be read may have other files, too.
+        TransformerSpec::from_json(&config)?;
+        let keys: Map<String, Value> =
+            serde_json::from_slice(&config).map_err(|e| ModelError::Config(e.to_string()))?;
+        let Weights { bytes, file } = weights(folder)?;
+        let TokenizerFile {
+            bytes: tokenizer,
+            max_tokens,
+            notes,
+        } = tokenizer(folder, &keys)?;
         Ok(Self {
-            config: read(CONFIG)?,
-            tokenizer: read(TOKENIZER)?,
-            weights: read(WEIGHTS)?,
+            config,
+            tokenizer,
+            weights: bytes,
+            origin: Origin {
+                weights: file,
+                max_tokens,
+                notes,
+            },
         })
     }
 
@@ -60,6 +114,7 @@ impl ModelFiles {
             config: there(config, CONFIG)?,
             tokenizer: there(tokenizer, TOKENIZER)?,
             weights: there(weights, WEIGHTS)?,
+            origin: Origin::default(),
         })
     }
 

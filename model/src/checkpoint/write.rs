@@ -6,7 +6,6 @@
 //! with it, so that `AutoModelForSequenceClassification.from_pretrained(folder,
 //! trust_remote_code=True)` gives the same logits.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use half::f16;
@@ -14,6 +13,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Map, Value, json};
 
 use super::read::transposed;
+use super::saved::SavedModel;
 use crate::error::ModelError;
 use crate::families::{Family, TransformerSpec};
 use umbel_proto::classifier::Pooling;
@@ -25,14 +25,6 @@ pub enum Precision {
     F32,
     /// 2 bytes: half the size, rounded.
     F16,
-}
-
-/// What `config.json` says beyond the encoder's sizes.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SavedModel {
-    pub(crate) labels: Vec<String>,
-    pub(crate) pooling: Pooling,
-    pub(crate) max_tokens: usize,
 }
 
 /// All that a folder is written from, but for the weights.
@@ -74,46 +66,6 @@ const SPECIAL_TOKENS: [(&str, [&str; 2]); 5] = [
 const MODELING: &str = include_str!("modeling_umbel.py");
 
 impl SavedModel {
-    /// Reads the labels, and how this program pooled.
-    pub(crate) fn from_json(json: &[u8]) -> Result<Self, ModelError> {
-        let config: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|e| ModelError::Config(e.to_string()))?;
-        let refuse = |reason: &str| ModelError::Config(reason.into());
-        let names = config
-            .get("id2label")
-            .and_then(Value::as_object)
-            .ok_or_else(|| refuse("there is no id2label: this isn't a trained classifier"))?;
-        let mut labels = BTreeMap::new();
-        for (id, label) in names {
-            let id: usize = id
-                .parse()
-                .map_err(|_| refuse("id2label has a key that isn't a number"))?;
-            let label = label
-                .as_str()
-                .ok_or_else(|| refuse("id2label has a label that isn't a text"))?;
-            labels.insert(id, label.to_owned());
-        }
-        if labels.is_empty() || labels.keys().copied().ne(0..labels.len()) {
-            return Err(refuse("id2label must number the labels 0, 1, 2 and so on"));
-        }
-        let pooling = match config.get("umbel_pooling").and_then(Value::as_str) {
-            Some(word) => word
-                .parse()
-                .map_err(|e| ModelError::Config(format!("umbel_pooling: {e}")))?,
-            None => Pooling::Pooler,
-        };
-        let number = |key: &str| config.get(key).and_then(Value::as_u64);
-        let max_tokens = number("umbel_max_tokens")
-            .or_else(|| number("max_position_embeddings"))
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(512);
-        Ok(Self {
-            labels: labels.into_values().collect(),
-            pooling,
-            max_tokens,
-        })
-    }
-
     /// The original configuration's keys, with what makes it this classifier's.
     fn config(
         &self,
@@ -158,12 +110,14 @@ impl SavedModel {
             ("id2label", Value::Object(id2label)),
             ("label2id", Value::Object(label2id)),
             ("num_labels", json!(self.labels.len())),
-            ("problem_type", json!("single_label_classification")),
+            ("problem_type", json!(self.task.problem_type())),
             ("torch_dtype", json!(dtype)),
             ("umbel_pooling", json!(self.pooling.to_string())),
-            ("umbel_max_tokens", json!(self.max_tokens)),
         ] {
             config.insert(key.into(), value);
+        }
+        if let Some(max_tokens) = self.max_tokens {
+            config.insert("umbel_max_tokens".into(), json!(max_tokens));
         }
         Value::Object(config)
     }
@@ -214,12 +168,20 @@ pub(super) fn pretty(value: &Value) -> Vec<u8> {
 fn modeling(family: &dyn Family) -> Vec<u8> {
     let code = MODELING.replace("Bert", family.class());
     let encoder = format!("self.{}", family.prefix());
-    code.replace("self.bert", &encoder).into_bytes()
+    let mut code = code.replace("self.bert", &encoder);
+    let class = family.encoder_class();
+    if !class.has_pooler {
+        code = code.replace(", add_pooling_layer=False", "");
+    }
+    if !class.has_segments {
+        code = code.replace(", token_type_ids=token_type_ids", "");
+    }
+    code.into_bytes()
 }
 
 /// `tokenizer_config.json`: what the special tokens are called that `tokenizer.json` has. One that
 /// it lacks isn't named: Python would add it, and the model has no embedding for it.
-fn tokenizer_config(tokenizer: &[u8], max_tokens: usize) -> Value {
+fn tokenizer_config(tokenizer: &[u8], max_tokens: Option<usize>) -> Value {
     let file: Value = serde_json::from_slice(tokenizer).unwrap_or_default();
     let added = file.get("added_tokens").and_then(Value::as_array);
     let known = |word: &str| {
@@ -228,7 +190,9 @@ fn tokenizer_config(tokenizer: &[u8], max_tokens: usize) -> Value {
     };
     let mut config = Map::new();
     config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
-    config.insert("model_max_length".into(), json!(max_tokens));
+    if let Some(max_tokens) = max_tokens {
+        config.insert("model_max_length".into(), json!(max_tokens));
+    }
     for (role, words) in SPECIAL_TOKENS {
         if let Some(word) = words.into_iter().find(|word| known(word)) {
             config.insert(role.into(), json!(word));

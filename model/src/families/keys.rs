@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Activation, Family, Positions, TransformerSpec};
+use super::{Family, PoolerActivation, Positions, TransformerSpec};
 use crate::error::ModelError;
 
 /// The keys of a `config.json`. A key that is `null` isn't there: transformers writes both.
@@ -16,6 +16,16 @@ impl ConfigKeys {
     pub fn parse(json: &[u8]) -> Result<Self, ModelError> {
         let keys = serde_json::from_slice(json).map_err(|e| ModelError::Config(e.to_string()))?;
         Ok(Self(keys))
+    }
+
+    /// Whether a key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// The first class of transformers that it names, such as `BertModel`.
+    pub fn class(&self) -> Option<&str> {
+        self.0.get("architectures")?.as_array()?.first()?.as_str()
     }
 
     /// A key that must be there: a whole number.
@@ -102,10 +112,12 @@ impl ConfigKeys {
             ));
         }
         let activation = self.word("hidden_act")?.unwrap_or("gelu");
+        let hidden_size = self.size("hidden_size")?;
         Ok(TransformerSpec {
             family,
             vocab_size: self.size("vocab_size")?,
-            hidden_size: self.size("hidden_size")?,
+            embedding_size: hidden_size,
+            hidden_size,
             layers: self.size("num_hidden_layers")?,
             heads: self.size("num_attention_heads")?,
             intermediate_size: self.size("intermediate_size")?,
@@ -114,8 +126,10 @@ impl ConfigKeys {
                 .unwrap_or(512),
             positions,
             token_types: Some(self.optional_size("type_vocab_size")?.unwrap_or(2)),
+            relative_bias: false,
             layer_norm_epsilon: self.number("layer_norm_eps")?.unwrap_or(1e-12),
             activation: activation.parse()?,
+            pooler_activation: PoolerActivation::Tanh,
         })
     }
 }
@@ -123,11 +137,6 @@ impl ConfigKeys {
 /// The keys that [`ConfigKeys::encoder`] reads.
 pub(super) fn written(spec: &TransformerSpec) -> Map<String, Value> {
     let mut keys = Map::new();
-    let activation = match spec.activation {
-        Activation::Gelu => "gelu",
-        Activation::GeluTanh => "gelu_new",
-        Activation::Relu => "relu",
-    };
     for (key, value) in [
         ("model_type", json!(spec.family.model_type())),
         ("vocab_size", json!(spec.vocab_size)),
@@ -137,7 +146,7 @@ pub(super) fn written(spec: &TransformerSpec) -> Map<String, Value> {
         ("intermediate_size", json!(spec.intermediate_size)),
         ("max_position_embeddings", json!(spec.position_rows)),
         ("layer_norm_eps", json!(spec.layer_norm_epsilon)),
-        ("hidden_act", json!(activation)),
+        ("hidden_act", json!(spec.activation.word())),
     ] {
         keys.insert(key.into(), value);
     }

@@ -6,13 +6,17 @@
 //! and the names that it gives; `model/tests/families.rs` has the tests that every family passes.
 
 mod bert;
+mod distilbert;
+mod electra;
 mod keys;
+mod mpnet;
+pub(crate) mod relative;
 mod roberta;
 mod spec;
 
 pub use bert::BERT;
 pub use keys::ConfigKeys;
-pub use spec::{Activation, Positions, TransformerSpec};
+pub use spec::{Activation, PoolerActivation, Positions, TransformerSpec};
 
 use std::fmt;
 
@@ -29,6 +33,9 @@ pub const FAMILIES: &[&dyn Family] = &[
     roberta::ROBERTA,
     roberta::XLM_ROBERTA,
     roberta::CAMEMBERT,
+    distilbert::DISTILBERT,
+    electra::ELECTRA,
+    mpnet::MPNET,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -65,6 +72,29 @@ pub trait Family: Sync {
 
     /// The layers beside the encoder, as its classifiers with this pooling call them.
     fn head(&self, pooling: Pooling) -> &'static [&'static str];
+
+    /// How its encoder's class in transformers is built and called.
+    fn encoder_class(&self) -> EncoderClass {
+        EncoderClass::default()
+    }
+}
+
+/// What an encoder's class in transformers takes.
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderClass {
+    /// Whether it is built with a pooler unless `add_pooling_layer=False`.
+    pub has_pooler: bool,
+    /// Whether it is called with `token_type_ids`.
+    pub has_segments: bool,
+}
+
+impl Default for EncoderClass {
+    fn default() -> Self {
+        Self {
+            has_pooler: true,
+            has_segments: true,
+        }
+    }
 }
 
 impl fmt::Debug for dyn Family + '_ {
@@ -87,10 +117,49 @@ pub fn named(model_type: &str) -> Result<&'static dyn Family, ModelError> {
     let mut families = FAMILIES.iter().copied();
     let found = families.find(|family| family.model_type() == model_type);
     found.ok_or_else(|| {
-        let supported: Vec<_> = FAMILIES.iter().map(|family| family.model_type()).collect();
-        ModelError::Config(format!(
-            "model_type is `{model_type}`, which isn't supported; these are: {}",
-            supported.join(", ")
+        let why = why_not(model_type);
+        unsupported(&format!("model_type is `{model_type}`{why}"))
+    })
+}
+
+/// Refuses a model, with what can be read instead.
+fn unsupported(what: &str) -> ModelError {
+    let supported: Vec<_> = FAMILIES.iter().map(|family| family.model_type()).collect();
+    ModelError::Config(format!(
+        "{what}, which isn't supported; use a model of one of these types: {}",
+        supported.join(", ")
+    ))
+}
+
+/// What stands against a model of this type, where that is known.
+fn why_not(model_type: &str) -> &'static str {
+    match model_type {
+        "t5" | "mt5" | "bart" | "mbart" | "pegasus" | "marian" | "umt5" | "longt5" => {
+            " (an encoder with a decoder)"
+        }
+        "gpt2" | "gpt_neo" | "gpt_neox" | "llama" | "mistral" | "qwen2" | "qwen3" | "gemma"
+        | "gemma2" | "gemma3_text" | "phi" | "phi3" | "opt" | "bloom" | "falcon" => {
+            " (a decoder, whose tokens see only those before them)"
+        }
+        "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
+            " (it reads images)"
+        }
+        "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",
+        _ => "",
+    }
+}
+
+/// The family whose classes' names begin as this one. The oldest checkpoints have no `model_type`,
+/// and no class either: they are of the first family.
+fn of_class(class: Option<&str>) -> Result<&'static dyn Family, ModelError> {
+    let Some(class) = class else {
+        return Ok(FAMILIES[0]);
+    };
+    let mut families = FAMILIES.iter().copied();
+    let found = families.find(|family| class.starts_with(family.class()));
+    found.ok_or_else(|| {
+        unsupported(&format!(
+            "there is no model_type, and architectures names a `{class}`"
         ))
     })
 }
@@ -105,8 +174,15 @@ impl TransformerSpec {
         let keys = ConfigKeys::parse(json)?;
         let family = match keys.word("model_type")? {
             Some(model_type) => named(model_type)?,
-            None => FAMILIES[0],
+            None => of_class(keys.class())?,
         };
+        if keys.has("quantization_config") {
+            return Err(ModelError::Config(
+                "quantization_config says that the weights are quantised, which isn't supported; \
+                 use the model's own weights, in F32, F16 or BF16"
+                    .into(),
+            ));
+        }
         family.spec(&keys)?.checked()
     }
 }

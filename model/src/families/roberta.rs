@@ -62,15 +62,20 @@ impl Family for Roberta {
     }
 
     fn file_name(&self, name: &str, pooling: Pooling) -> String {
-        match (name.split_once('.'), pooling) {
-            (Some(("pooler", rest)), _) => format!("classifier.{rest}"),
-            (Some(("classifier", rest)), Pooling::Pooler) => format!("classifier.out_proj.{rest}"),
-            (Some(("classifier", _)), _) => name.to_owned(),
-            _ => format!("{}.{name}", self.prefix()),
-        }
+        head_name(name, pooling).unwrap_or_else(|| format!("{}.{name}", self.prefix()))
     }
 
     fn head(&self, _pooling: Pooling) -> &'static [&'static str] {
         &["classifier"]
+    }
+}
+
+/// What the head's tensors are called in files: a dense layer and a last one, or one alone.
+pub(super) fn head_name(name: &str, pooling: Pooling) -> Option<String> {
+    match (name.split_once('.')?, pooling) {
+        (("pooler", rest), _) => Some(format!("classifier.{rest}")),
+        (("classifier", rest), Pooling::Pooler) => Some(format!("classifier.out_proj.{rest}")),
+        (("classifier", _), _) => Some(name.to_owned()),
+        _ => None,
     }
 }

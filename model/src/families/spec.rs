@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::Family;
+use super::relative::BUCKETS;
 use crate::error::ModelError;
 
 /// The non-linearity between the two feed-forward layers.
@@ -29,6 +30,26 @@ impl FromStr for Activation {
             ))),
         }
     }
+}
+
+impl Activation {
+    /// Its word in `config.json`.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_new",
+            Self::Relu => "relu",
+        }
+    }
+}
+
+/// The non-linearity behind the head's dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolerActivation {
+    /// Tanh, as in BERT.
+    Tanh,
+    /// One that feed-forward layers have, too.
+    Like(Activation),
 }
 
 /// Which row of the position table a token gets.
@@ -71,6 +92,8 @@ pub struct TransformerSpec {
     pub family: &'static dyn Family,
     /// Word embeddings (rows).
     pub vocab_size: usize,
+    /// Width of the embeddings. Where it isn't the hidden states', a linear layer lies between.
+    pub embedding_size: usize,
     /// Width of the hidden states.
     pub hidden_size: usize,
     /// Encoder layers.
@@ -85,10 +108,15 @@ pub struct TransformerSpec {
     pub positions: Positions,
     /// Segment embeddings (rows), of which texts have the first; `None` for a family without.
     pub token_types: Option<usize>,
+    /// Whether attention's scores have a bias by how far apart two tokens are, from one table for
+    /// all layers.
+    pub relative_bias: bool,
     /// Added to the variance in layer normalisation.
     pub layer_norm_epsilon: f64,
     /// Between the feed-forward layers.
     pub activation: Activation,
+    /// Behind the dense layer of pooling `pooler`.
+    pub pooler_activation: PoolerActivation,
 }
 
 /// No size in a text classifier's configuration is larger; it also keeps products of two
@@ -101,17 +129,34 @@ impl TransformerSpec {
         self.position_rows.saturating_sub(self.positions.first())
     }
 
+    /// Whether a linear layer lies between the embeddings and the hidden states.
+    pub(crate) fn projects_embeddings(&self) -> bool {
+        self.embedding_size != self.hidden_size
+    }
+
     /// Numbers in the embeddings and encoder layers.
     pub(crate) fn encoder_parameters(&self) -> u128 {
         let [hidden, middle, layers] =
             [self.hidden_size, self.intermediate_size, self.layers].map(|size| size as u128);
+        let embedding = self.embedding_size as u128;
         let types = self.token_types.unwrap_or(0);
         let rows = [self.vocab_size, self.position_rows, types];
         let rows: u128 = rows.into_iter().map(|size| size as u128).sum();
         let norm = 2 * hidden;
+        let projection = match self.projects_embeddings() {
+            true => (embedding + 1) * hidden,
+            false => 0,
+        };
         let attention = 4 * (hidden * hidden + hidden);
         let feed_forward = 2 * hidden * middle + middle + hidden;
-        rows * hidden + norm + layers * (attention + feed_forward + 2 * norm)
+        let relative = match self.relative_bias {
+            true => (BUCKETS * self.heads) as u128,
+            false => 0,
+        };
+        (rows + 2) * embedding
+            + projection
+            + relative
+            + layers * (attention + feed_forward + 2 * norm)
     }
 
     /// Checks sizes that were put together by hand.
@@ -122,6 +167,7 @@ impl TransformerSpec {
         let refuse = |reason: String| Err(ModelError::Config(reason));
         let sizes = [
             ("vocab_size", self.vocab_size),
+            ("embedding_size", self.embedding_size),
             ("hidden_size", self.hidden_size),
             ("num_hidden_layers", self.layers),
             ("num_attention_heads", self.heads),

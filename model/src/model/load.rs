@@ -5,15 +5,18 @@ use std::path::Path;
 use burn::tensor::Device;
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, TrainableSet};
+use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
 
 use super::{Model, Stamp};
-use crate::checkpoint::{HeadFound, ModelFiles, SavedModel, load_weights, missing};
+use crate::checkpoint::{
+    Found, HeadUse, ModelFiles, Reading, SavedModel, WeightFile, load_weights,
+};
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Network, Weight};
 use crate::parameters::{ParameterLayout, Part, trains};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
 impl Model {
@@ -29,7 +32,8 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let spec = TransformerSpec::from_json(&files.config)?;
-        let (mut model, found) = Self::assemble(&spec, files, options, device)?;
+        let head = head_use(files, &options)?;
+        let (mut model, found) = Self::assemble(&spec, files, options, head, device)?;
         model.network.visit(&mut |name, (part, _), weight| {
             // A layer of which a part is missing is drawn anew as a whole.
             let layer = name.split('.').next().unwrap_or(name);
@@ -53,7 +57,8 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let spec = TransformerSpec::from_json(&files.config)?;
-        Ok(Self::assemble(&spec, files, options, device)?.0)
+        let head = head_use(files, &options)?;
+        Ok(Self::assemble(&spec, files, options, head, device)?.0)
     }
 
     /// Opens a folder that [`Model::save`] wrote, or any other with a model for sequence
@@ -65,18 +70,22 @@ impl Model {
         let files = ModelFiles::read(folder)?;
         let spec = TransformerSpec::from_json(&files.config)?;
         let saved = SavedModel::from_json(&files.config)?;
+        let longest = files.origin.max_tokens.unwrap_or(usize::MAX);
+        let max_tokens = saved.max_tokens.unwrap_or(spec.max_tokens().min(longest));
         let options = ClassifierOptions {
             labels: saved.labels,
             pooling: saved.pooling,
-            max_tokens: MaxTokens::try_from(saved.max_tokens)
+            max_tokens: MaxTokens::try_from(max_tokens)
                 .map_err(|e| ModelError::Config(e.to_string()))?,
             dropout: Dropout::NONE,
             train: TrainableSet::Head,
         };
-        let (model, found) = Self::assemble(&spec, &files, options, device)?;
-        if let Some(name) = found.missing() {
-            return Err(missing(&spec, name, model.options.pooling));
+        let (mut model, found) = Self::assemble(&spec, &files, options, HeadUse::AsItIs, device)?;
+        let pooling = model.options.pooling;
+        if let Some(error) = found.incomplete(&files.origin.weights, &spec, pooling) {
+            return Err(error);
         }
+        model.task = saved.task;
         Ok(model)
     }
 
@@ -122,21 +131,27 @@ impl Model {
         spec: &TransformerSpec,
         files: &ModelFiles,
         options: ClassifierOptions,
+        head: HeadUse,
         device: &Device,
-    ) -> Result<(Self, HeadFound), ModelError> {
+    ) -> Result<(Self, Found), ModelError> {
         // Before memory is asked for: a size with a digit too many would end the program.
         if spec.encoder_parameters() > files.weights.len() as u128 {
             return Err(ModelError::Config(format!(
-                "its sizes ask for {} parameters, more than the {} bytes of model.safetensors \
-                 can hold; the two files don't belong together",
+                "its sizes ask for {} parameters, more than the {} bytes of {} can hold; the two \
+                 files don't belong together",
                 spec.encoder_parameters(),
-                files.weights.len()
+                files.weights.len(),
+                files.origin.weights
             )));
         }
         let max_tokens = options.max_tokens.get().min(spec.max_tokens());
         let tokenizer = Tokenizer::from_json(&files.tokenizer, max_tokens, spec.vocab_size)?;
         let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
-        let found = load_weights(&mut network, &files.weights, device)?;
+        let source = WeightFile {
+            bytes: &files.weights,
+            name: &files.origin.weights,
+        };
+        let found = load_weights(&mut network, source, head, device)?;
         if let Some(lora) = options.train.lora() {
             if lora.rank.get() > spec.hidden_size {
                 return Err(ModelError::Lora(format!(
@@ -147,9 +162,11 @@ impl Model {
             }
             network.adapt(&lora);
         }
+        let reading = reading(spec, files, &options, &found);
         let mut model = Self::of_parts(network, tokenizer, options, device);
         model.config_json.clone_from(&files.config);
         model.tokenizer_json.clone_from(&files.tokenizer);
+        model.reading = reading;
         Ok((model, found))
     }
 
@@ -170,13 +187,48 @@ impl Model {
             network,
             tokenizer,
             options,
+            task: Task::default(),
             layout: ParameterLayout::new(trained),
             device: device.clone(),
             precision: ComputePrecision::default(),
             stamp: Stamp::new(),
             config_json: Vec::new(),
             tokenizer_json: Vec::new(),
+            reading: Reading::default(),
         }
+    }
+}
+
+/// What a run of these options makes of the files' head.
+fn head_use(files: &ModelFiles, options: &ClassifierOptions) -> Result<HeadUse, ModelError> {
+    let config = serde_json::from_slice(&files.config);
+    let config = config.map_err(|e| ModelError::Config(e.to_string()))?;
+    Ok(HeadUse::of(&config, options))
+}
+
+/// What was made of the files, in words.
+fn reading(
+    spec: &TransformerSpec,
+    files: &ModelFiles,
+    options: &ClassifierOptions,
+    found: &Found,
+) -> Reading {
+    let mut notes = files.origin.notes.clone();
+    let (asked, positions) = (options.max_tokens.get(), spec.max_tokens());
+    if asked > positions {
+        notes.push(format!(
+            "max_tokens is {asked}, but the model has positions for {positions}: longer texts are \
+             cut to {positions} tokens"
+        ));
+    }
+    Reading {
+        file: files.origin.weights.clone(),
+        tensors: found.taken,
+        head: Some(found.head.clone()),
+        options: Some(options.clone()),
+        fresh_pooler: options.pooling == Pooling::Pooler && !found.has("pooler"),
+        unused: found.unused.clone(),
+        notes,
     }
 }
 

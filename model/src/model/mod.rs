@@ -10,11 +10,13 @@ pub(crate) use stamp::Stamp;
 use burn::tensor::Device;
 use umbel_proto::classifier::ClassifierOptions;
 
+use crate::checkpoint::Reading;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Batch, Network};
 use crate::parameters::{ParameterLayout, trains};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
 /// A text classifier's weights, tokeniser and labels.
@@ -23,6 +25,7 @@ pub struct Model {
     network: Network,
     tokenizer: Tokenizer,
     options: ClassifierOptions,
+    task: Task,
     layout: ParameterLayout,
     device: Device,
     precision: ComputePrecision,
@@ -30,6 +33,7 @@ pub struct Model {
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
     tokenizer_json: Vec<u8>,
+    reading: Reading,
 }
 
 impl Model {
@@ -41,6 +45,16 @@ impl Model {
     /// What the classifier was built with.
     pub fn options(&self) -> &ClassifierOptions {
         &self.options
+    }
+
+    /// What its outputs are to each other.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// What was made of its files: one line.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// What the network is built from.

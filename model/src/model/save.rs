@@ -53,7 +53,8 @@ impl Model {
             model: SavedModel {
                 labels: self.options.labels.clone(),
                 pooling: self.options.pooling,
-                max_tokens: self.tokenizer.max_tokens(),
+                task: self.task,
+                max_tokens: Some(self.tokenizer.max_tokens()),
             },
             original: serde_json::from_slice(&self.config_json).unwrap_or_default(),
             tokenizer: &self.tokenizer_json,

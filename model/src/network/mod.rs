@@ -15,10 +15,11 @@ pub(crate) use layers::{LayerNorm, Linear};
 pub(crate) use tape::{Dropout, Kept, Tape, linear};
 pub(crate) use weight::Weight;
 
-use burn::tensor::{Device, Tensor, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 use layers::See;
 
-use crate::families::{Activation, TransformerSpec};
+use crate::families::relative::{BUCKETS, bucket};
+use crate::families::{Activation, PoolerActivation, TransformerSpec};
 use crate::lora::adapted_layer;
 use crate::parameters::{Part, Role};
 use umbel_proto::classifier::Pooling;
@@ -27,13 +28,15 @@ use umbel_proto::lora::{LoraConfig, LoraTarget};
 /// Embeddings of words, positions and segments, and their normalisation.
 #[derive(Clone, Debug)]
 struct Embeddings {
-    /// `[vocab, hidden]`
+    /// `[vocab, width]`
     word: Tensor<2>,
-    /// `[positions, hidden]`
+    /// `[positions, width]`
     position: Tensor<2>,
-    /// `[types, hidden]`, where the family has segments.
+    /// `[types, width]`, where the family has segments.
     token_type: Option<Tensor<2>>,
     norm: LayerNorm,
+    /// To the hidden states' width, where the embeddings have another.
+    projection: Option<Linear>,
 }
 
 /// One encoder layer.
@@ -62,6 +65,9 @@ impl EncoderLayer {
     }
 }
 
+/// The name of the table of attention's bias by distance.
+pub(crate) const RELATIVE_BIAS: &str = "encoder.relative_attention_bias";
+
 /// Which tokens' states a layer hands on. Where the head reads the first token alone, the last
 /// layer takes no others further than their keys and values.
 #[derive(Clone, Copy)]
@@ -86,6 +92,9 @@ impl Outputs {
 pub(crate) struct Network {
     spec: TransformerSpec,
     embeddings: Embeddings,
+    /// A bias of attention's scores by distance and head, `[buckets, heads]`, in families that
+    /// have one.
+    relative_bias: Option<Tensor<2>>,
     layers: Vec<EncoderLayer>,
     pooling: Pooling,
     /// The pooler, where it is used.
@@ -102,12 +111,15 @@ impl Network {
         device: &Device,
     ) -> Self {
         let hidden = spec.hidden_size;
-        let table = |rows| Tensor::zeros([rows, hidden], device);
+        let width = spec.embedding_size;
+        let table = |rows| Tensor::zeros([rows, width], device);
         let linear =
             |name: String, part, input, output| Linear::zeros(name, part, input, output, device);
-        let norm = |name: String, part| {
-            LayerNorm::zeros(name, part, hidden, spec.layer_norm_epsilon, device)
+        let norm_of = |name: String, part, width| {
+            LayerNorm::zeros(name, part, width, spec.layer_norm_epsilon, device)
         };
+        let norm = |name: String, part| norm_of(name, part, hidden);
+        let project = || linear("embeddings_project".into(), Part::Embeddings, width, hidden);
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
             let named = |target: LoraTarget, input, output| {
@@ -131,8 +143,12 @@ impl Network {
                 word: table(spec.vocab_size),
                 position: table(spec.position_rows),
                 token_type: spec.token_types.map(table),
-                norm: norm("embeddings.LayerNorm".into(), Part::Embeddings),
+                norm: norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width),
+                projection: spec.projects_embeddings().then(project),
             },
+            relative_bias: spec
+                .relative_bias
+                .then(|| Tensor::zeros([BUCKETS, spec.heads], device)),
             layers: (0..spec.layers).map(layer).collect(),
             pooling,
             pooler: (pooling == Pooling::Pooler)
@@ -166,6 +182,13 @@ impl Network {
             see(&name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
         }
         embeddings.norm.visit(see)?;
+        if let Some(projection) = &mut embeddings.projection {
+            projection.visit(see)?;
+        }
+        if let Some(table) = &mut self.relative_bias {
+            let name = format!("{RELATIVE_BIAS}.weight");
+            see(&name, (Part::Encoder, Role::Weight), Weight::Table(table))?;
+        }
         for layer in &mut self.layers {
             layer.query.visit(see)?;
             layer.key.visit(see)?;
@@ -208,12 +231,33 @@ impl Network {
     /// The last layer's `outputs`, `[batch, tokens or 1, hidden]`.
     fn encode(&self, batch: &Batch, outputs: Outputs, tape: &mut Tape<'_>) -> Tensor<3> {
         let mut hidden = self.embed(batch, tape);
+        let bias = match &self.relative_bias {
+            Some(table) => batch.attention_bias() + self.relative_bias(table, batch, tape),
+            None => batch.attention_bias(),
+        };
         for (index, layer) in self.layers.iter().enumerate() {
             let is_last = index + 1 == self.layers.len();
             let outputs = if is_last { outputs } else { Outputs::All };
-            hidden = self.layer(layer, hidden, batch, outputs, tape);
+            hidden = self.layer(layer, hidden, &bias, outputs, tape);
         }
         hidden
+    }
+
+    /// What attention's scores get by distance, `[batch or 1, heads, tokens, tokens]`.
+    fn relative_bias(&self, table: &Tensor<2>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<4> {
+        let [_, tokens] = batch.shape();
+        let heads = self.spec.heads;
+        let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| bucket(query, key)));
+        let buckets: Vec<i32> = pairs.map(|bucket| bucket as i32).collect();
+        let buckets = TensorData::new(buckets, [tokens * tokens]);
+        let buckets = Tensor::<1, Int>::from_data(buckets, &table.device());
+        let [rows, _] = batch.shape();
+        let table = tape.for_each_row(RELATIVE_BIAS, table, rows);
+        let rows = table.dims()[0];
+        table
+            .select(1, buckets)
+            .swap_dims(1, 2)
+            .reshape([rows, heads, tokens, tokens])
     }
 
     /// One score a label, `[batch, labels]`.
@@ -233,45 +277,45 @@ impl Network {
     fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         let [_, tokens] = batch.shape();
         let embeddings = &self.embeddings;
-        let hidden = self.spec.hidden_size;
+        let width = self.spec.embedding_size;
         let words = module::embedding(embeddings.word.clone(), batch.tokens());
         let positions = match batch.positions() {
             Some(rows) => module::embedding(embeddings.position.clone(), rows),
             None => {
-                let first = embeddings.position.clone().slice([0..tokens, 0..hidden]);
+                let first = embeddings.position.clone().slice([0..tokens, 0..width]);
                 first.unsqueeze()
             }
         };
         // A classifier reads one segment: type 0 throughout.
         let segment = embeddings.token_type.clone();
-        let sum = match segment.map(|table| table.slice([0..1, 0..hidden])) {
+        let sum = match segment.map(|table| table.slice([0..1, 0..width])) {
             Some(segment) => words + (positions + segment.unsqueeze()),
             None => words + positions,
         };
         let sum = tape.embedding(sum);
         let normed = tape.norm(&embeddings.norm, sum);
-        tape.dropout(normed)
+        let normed = tape.dropout(normed);
+        match &embeddings.projection {
+            Some(projection) => tape.linear(projection, normed),
+            None => normed,
+        }
     }
 
     fn layer(
         &self,
         layer: &EncoderLayer,
         hidden: Tensor<3>,
-        batch: &Batch,
+        bias: &Tensor<4>,
         outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
-        let context = self.attend(layer, hidden.clone(), batch, outputs, tape);
+        let context = self.attend(layer, hidden.clone(), bias, outputs, tape);
         let hidden = outputs.of(hidden);
         let attended = tape.linear(&layer.attention_output, context);
         let attended = tape.dropout(attended);
         let hidden = tape.norm(&layer.attention_norm, hidden + attended);
         let middle = tape.linear(&layer.intermediate, hidden.clone());
-        let middle = match self.spec.activation {
-            Activation::Gelu => gelu::gelu(middle),
-            Activation::GeluTanh => activation::gelu_approximate(middle),
-            Activation::Relu => activation::relu(middle),
-        };
+        let middle = activate(self.spec.activation, middle);
         let output = tape.linear(&layer.output, middle);
         let output = tape.dropout(output);
         tape.norm(&layer.output_norm, hidden + output)
@@ -282,7 +326,7 @@ impl Network {
         &self,
         layer: &EncoderLayer,
         hidden: Tensor<3>,
-        batch: &Batch,
+        bias: &Tensor<4>,
         outputs: Outputs,
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
@@ -298,7 +342,13 @@ impl Network {
         let key = split(tape.linear(&layer.key, hidden.clone()));
         let value = split(tape.linear(&layer.value, hidden));
         let scale = ((width / heads) as f64).sqrt().recip();
-        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + batch.attention_bias();
+        // One row for all queries, or one for each, of which the first may be the only one.
+        let [batch, biased, queries, tokens] = bias.dims();
+        let queries = queries.min(asked);
+        let bias = bias
+            .clone()
+            .slice([0..batch, 0..biased, 0..queries, 0..tokens]);
+        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + bias;
         let weights = tape.dropout(activation::softmax(scores, 3));
         weights
             .matmul(value)
@@ -310,9 +360,23 @@ impl Network {
     fn pool(&self, outputs: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         match (self.pooling, &self.pooler) {
             (Pooling::Mean, _) => (outputs * batch.mean_weights()).sum_dim(1),
-            (_, Some(pooler)) => tape.linear(pooler, outputs).tanh(),
+            (_, Some(pooler)) => {
+                let pooled = tape.linear(pooler, outputs);
+                match self.spec.pooler_activation {
+                    PoolerActivation::Tanh => pooled.tanh(),
+                    PoolerActivation::Like(kind) => activate(kind, pooled),
+                }
+            }
             (_, None) => outputs,
         }
+    }
+}
+
+fn activate(kind: Activation, x: Tensor<3>) -> Tensor<3> {
+    match kind {
+        Activation::Gelu => gelu::gelu(x),
+        Activation::GeluTanh => activation::gelu_approximate(x),
+        Activation::Relu => activation::relu(x),
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Kept {
     Adapter(Box<AdapterInputs>),
     /// The embedding tables: nothing, the token ids are known.
     Embedding,
+    /// A small matrix that each row has a copy of: nothing, its own is ∂L/∂(copy).
+    Copy,
 }
 
 /// The inputs of an adapter's two matrices.
@@ -151,6 +153,23 @@ impl<'a> Tape<'a> {
             true => self.tap("embeddings", sum, Kept::Embedding),
             false => sum,
         }
+    }
+
+    /// A copy of a small matrix `[n, m]` for each of so many rows, `[rows, n, m]`, where it is
+    /// trained; else one for all, `[1, n, m]`. A row's gradient is then that of its copy, over all
+    /// places that use it.
+    pub(crate) fn for_each_row(
+        &mut self,
+        name: &str,
+        matrix: &Tensor<2>,
+        rows: usize,
+    ) -> Tensor<3> {
+        let [n, m] = matrix.dims();
+        if !self.trains(Part::Encoder, Role::Weight) {
+            return matrix.clone().unsqueeze();
+        }
+        let copies = matrix.clone().reshape([1, 1, n * m]).repeat_dim(0, rows);
+        self.tap(name, copies, Kept::Copy).reshape([rows, n, m])
     }
 
     /// Zeroes a random share of the coordinates and scales up the others, in training.

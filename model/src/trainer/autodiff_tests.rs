@@ -11,7 +11,10 @@ use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::support::{lora, options, small, tiny_of};
 use super::{Clipping, Example, PhysicalBatch, Trainer};
-use crate::families::{BERT, FAMILIES, Family, Positions, TransformerSpec};
+use crate::families::relative::bucket;
+use crate::families::{
+    Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
+};
 use crate::network::Weight;
 use crate::{Classifier, DeviceChoice, Pooling, TrainableSet, gradient_sum};
 
@@ -90,6 +93,9 @@ impl<'a> Plain<'a> {
             sum = sum + types.slice([0..1, 0..width]);
         }
         let mut hidden = self.norm("embeddings.LayerNorm", sum);
+        if self.model.spec().projects_embeddings() {
+            hidden = self.linear("embeddings_project", hidden);
+        }
         for layer in 0..self.model.spec().layers {
             hidden = self.layer(&format!("encoder.layer.{layer}"), hidden);
         }
@@ -98,7 +104,14 @@ impl<'a> Plain<'a> {
         let pooled = match self.model.options().pooling {
             Pooling::Mean => hidden.mean_dim(0),
             Pooling::Cls => first,
-            Pooling::Pooler => self.linear("pooler.dense", first).tanh(),
+            Pooling::Pooler => {
+                let pooled = self.linear("pooler.dense", first);
+                match self.model.spec().pooler_activation {
+                    PoolerActivation::Tanh => pooled.tanh(),
+                    PoolerActivation::Like(Activation::Relu) => activation::relu(pooled),
+                    PoolerActivation::Like(_) => gelu(pooled),
+                }
+            }
         };
         let scores = self.linear("classifier", pooled);
         let label = example.label;
@@ -130,8 +143,11 @@ impl<'a> Plain<'a> {
                 .reshape([tokens, heads, width / heads])
                 .swap_dims(0, 1)
         };
-        let scores =
+        let mut scores =
             split("query").matmul(split("key").swap_dims(1, 2)) / ((width / heads) as f64).sqrt();
+        if self.model.spec().relative_bias {
+            scores = scores + self.relative_bias(tokens);
+        }
         let context = activation::softmax(scores, 2)
             .matmul(split("value"))
             .swap_dims(0, 1)
@@ -140,10 +156,22 @@ impl<'a> Plain<'a> {
         let attention_norm = format!("{name}.attention.output.LayerNorm");
         let hidden = self.norm(&attention_norm, hidden + attended);
         let middle = self.linear(&format!("{name}.intermediate.dense"), hidden.clone());
-        // The library's own GELU has no exact slope on every device.
-        let phi = (middle.clone() / 2.0_f64.sqrt()).erf().add_scalar(1.0) * 0.5;
-        let output = self.linear(&format!("{name}.output.dense"), middle * phi);
+        let output = self.linear(&format!("{name}.output.dense"), gelu(middle));
         self.norm(&format!("{name}.output.LayerNorm"), hidden + output)
+    }
+
+    /// `[heads, tokens, tokens]`
+    fn relative_bias(&self, tokens: usize) -> Tensor<3> {
+        let places = (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key)));
+        let buckets = places.map(|(query, key)| bucket(query, key) as i32);
+        let buckets = TensorData::new(buckets.collect::<Vec<i32>>(), [tokens * tokens]);
+        let buckets = Tensor::<1, Int>::from_data(buckets, self.model.device());
+        let table = self.matrix("encoder.relative_attention_bias.weight");
+        let heads = self.model.spec().heads;
+        table
+            .select(0, buckets)
+            .swap_dims(0, 1)
+            .reshape([heads, tokens, tokens])
     }
 
     /// One row's gradient, in layout order.
@@ -185,6 +213,12 @@ impl<'a> Plain<'a> {
         }
         total
     }
+}
+
+/// The library's own GELU has no exact slope on every device.
+fn gelu(x: Tensor<2>) -> Tensor<2> {
+    let phi = (x.clone() / 2.0_f64.sqrt()).erf().add_scalar(1.0) * 0.5;
+    x * phi
 }
 
 fn add(sum: &mut [f64], factor: f64, x: &[f64]) {

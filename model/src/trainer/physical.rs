@@ -163,7 +163,11 @@ fn weights(spec: &TransformerSpec) -> u64 {
     let [hidden, intermediate] = [spec.hidden_size, spec.intermediate_size];
     let rows = spec.vocab_size + spec.position_rows + spec.token_types.unwrap_or(0) + 2;
     let layer = 4 * hidden * hidden + 2 * hidden * intermediate + 9 * hidden + intermediate;
-    (rows * hidden + spec.layers * layer) as u64
+    let projection = match spec.projects_embeddings() {
+        true => (spec.embedding_size + 1) * hidden,
+        false => 0,
+    };
+    (rows * spec.embedding_size + projection + spec.layers * layer) as u64
 }
 
 /// Numbers that a token's pass forward and back has at a time, in rows of at most `longest`

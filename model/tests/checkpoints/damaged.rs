@@ -84,7 +84,7 @@ fn a_model_whose_numbers_overflow_on_the_way_gives_no_scores() {
 fn configurations_that_do_not_fit_are_refused() {
     let large = 1 << 20;
     for (key, value, expected) in [
-        ("model_type", json!("distilbert"), "distilbert"),
+        ("model_type", json!("t5"), "t5"),
         ("hidden_act", json!("silu"), "silu"),
         ("is_decoder", json!(true), "is_decoder"),
         ("num_attention_heads", json!(3), "num_attention_heads"),

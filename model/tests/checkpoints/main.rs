@@ -2,6 +2,8 @@
 //! damage is an error.
 
 mod damaged;
+mod heads;
+mod layouts;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -27,6 +27,12 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
         "num_attention_heads": 2,
         "intermediate_size": 24,
         "max_position_embeddings": POSITIONS,
+        // ELECTRA's, and DistilBERT's words for some of the same.
+        "embedding_size": 8,
+        "dim": 16,
+        "n_layers": 2,
+        "n_heads": 2,
+        "hidden_dim": 24,
     });
     let spec = TransformerSpec::from_json(config.to_string().as_bytes()).expect("a configuration");
     TransformerSpec {

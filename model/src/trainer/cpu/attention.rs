@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::product::{Matrix, MatrixMut, multiply};
+use super::relative_bias::RelativeBias;
 use super::vector::{dot, exponentials, maximum, widely};
 use super::workspace::Workspace;
 
@@ -102,11 +103,13 @@ impl Attention {
     }
 
     /// From queries, keys and values `[N, 3 · hidden]` to the context of all outputs, `[M, hidden]`.
-    /// `mask` is dropout's, a number for each weight.
+    /// `bias` is added to the scores, where the family has one. `mask` is dropout's, a number for
+    /// each weight.
     pub(super) fn forward(
         self,
         qkv: &[f32],
         spans: &[Span],
+        bias: Option<&RelativeBias>,
         mask: Option<Vec<f32>>,
         context: &mut [f32],
         workspace: &mut Workspace,
@@ -122,6 +125,9 @@ impl Attention {
                 self.part(qkv, &span.queries(), 0, column),
                 self.part(qkv, &span.tokens, 1, column).transposed(),
             );
+            if let Some(bias) = bias {
+                bias.add_to(scores, span.tokens.len(), column / self.width());
+            }
             softmax(scores, span.tokens.len());
         }
         let dropped = mask.map(|mask| {
@@ -145,7 +151,12 @@ impl Attention {
         Attended { weights, dropped }
     }
 
-    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`.
+    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Where
+    /// there is a `bias`, each row's gradient of its table is added to `g_bias`, `[R, table]`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what goes in, and two gradients that come out"
+    )]
     pub(super) fn backward(
         self,
         qkv: &[f32],
@@ -153,11 +164,12 @@ impl Attention {
         attended: &Attended,
         g_context: &[f32],
         g_qkv: &mut [f32],
+        mut g_bias: Option<(&RelativeBias, &mut [f32])>,
         workspace: &mut Workspace,
     ) {
         let largest = spans.iter().map(Span::weights).max().unwrap_or(0);
         let mut g_scores = workspace.take(largest);
-        for (span, column, place) in self.places(spans) {
+        for (index, (span, column, place)) in self.places(spans).enumerate() {
             let (outputs, tokens) = (span.outputs.len(), span.tokens.len());
             let start = span.outputs.start * self.hidden + column;
             let g = Matrix::strided(&g_context[start..], outputs, self.width(), self.hidden);
@@ -183,6 +195,12 @@ impl Attention {
                 }
             }
             softmax_backward(scores, &attended.weights[place], tokens, self.scale());
+            if let Some((bias, g_bias)) = &mut g_bias {
+                // Before the scale, which is the product's alone.
+                let (row, head) = (index / self.heads, index % self.heads);
+                let g_table = &mut g_bias[row * bias.len()..(row + 1) * bias.len()];
+                bias.add_gradient(scores, tokens, head, self.scale().recip(), g_table);
+            }
             let scores = Matrix::new(&g_scores, outputs, tokens);
             let keys = self.part(qkv, &span.tokens, 1, column);
             let g_queries = self.part_mut(g_qkv, &span.queries(), 0, column);

@@ -1,14 +1,16 @@
 //! From hidden states to the loss, and back.
 
+use super::activation::activate;
 use super::linear::{InputGradient, LinearRecord};
 use super::packed::{Packed, Places};
 use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::families::PoolerActivation;
 
 /// What the head's pass leaves behind.
 pub(super) struct HeadRecord {
-    /// The pooler's inputs, `[R, hidden]`, and its outputs after tanh.
+    /// The pooler's inputs, `[R, hidden]`, and its activation's slope.
     pub(super) pooler: Option<(Vec<f32>, Vec<f32>, LinearRecord)>,
     /// Dropout's mask, `[R, hidden]`.
     mask: Option<Vec<f32>>,
@@ -34,13 +36,12 @@ impl HostWeights {
         let mut pooler = None;
         if let Some(layer) = &self.pooler {
             let (mut y, record) = layer.forward(&pooled, rows, workspace);
-            for row in y.chunks_mut(layer.outputs.max(1)) {
-                add(row, &layer.bias);
+            let mut slope = workspace.take(y.len());
+            match self.pooler_activation {
+                PoolerActivation::Tanh => tanh(&mut y, &layer.bias, &mut slope),
+                PoolerActivation::Like(kind) => activate(kind, &mut y, &layer.bias, &mut slope),
             }
-            y.iter_mut().for_each(|x| *x = x.tanh());
-            let mut output = workspace.take(y.len());
-            output.copy_from_slice(&y);
-            pooler = Some((std::mem::replace(&mut pooled, y), output, record));
+            pooler = Some((std::mem::replace(&mut pooled, y), slope, record));
         }
         if let Some(mask) = &mask {
             multiply_each(&mut pooled, mask);
@@ -101,10 +102,8 @@ impl HostWeights {
         if let Some(mask) = &record.mask {
             multiply_each(&mut g, mask);
         }
-        if let (Some(layer), Some((_, output, record))) = (&self.pooler, &mut record.pooler) {
-            for (g, y) in g.iter_mut().zip(&*output) {
-                *g *= 1.0 - y * y;
-            }
+        if let (Some(layer), Some((_, slope, record))) = (&self.pooler, &mut record.pooler) {
+            multiply_each(&mut g, slope);
             let mut g_first = workspace.take(rows * self.hidden);
             let into = if needed {
                 InputGradient::Written(&mut g_first)
@@ -165,9 +164,9 @@ impl HeadRecord {
 
     /// Gives its buffers back.
     pub(super) fn give(self, workspace: &mut Workspace) {
-        if let Some((input, output, record)) = self.pooler {
+        if let Some((input, slope, record)) = self.pooler {
             workspace.give(input);
-            workspace.give(output);
+            workspace.give(slope);
             record.give(workspace);
         }
         if let Some(mask) = self.mask {
@@ -176,6 +175,19 @@ impl HeadRecord {
         workspace.give(self.pooled);
         self.classifier.give(workspace);
         workspace.give(self.logits);
+    }
+}
+
+/// Adds the bias to each row of `x`, puts tanh in its place, and 1 - tanh², its slope, into
+/// `slope`.
+fn tanh(x: &mut [f32], bias: &[f32], slope: &mut [f32]) {
+    let width = bias.len().max(1);
+    for (x, slope) in x.chunks_mut(width).zip(slope.chunks_mut(width)) {
+        add(x, bias);
+        for (x, slope) in x.iter_mut().zip(slope) {
+            *x = x.tanh();
+            *slope = 1.0 - *x * *x;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::head::multiply_each;
 use super::layer_norm::Summands;
 use super::linear::{InputGradient, LinearRecord, Passage};
 use super::packed::{Packed, Places};
+use super::relative_bias::RelativeBias;
 use super::sums::VectorTaps;
 use super::vector::{add, widely};
 use super::weights::{HostLayer, HostNorm};
@@ -20,6 +21,7 @@ use crate::families::Activation;
 pub(super) struct LayerPass<'a> {
     pub(super) attention: Attention,
     pub(super) activation: Activation,
+    pub(super) relative_bias: Option<&'a RelativeBias>,
     pub(super) packed: &'a Packed,
     pub(super) outputs: Places,
 }
@@ -77,7 +79,8 @@ impl LayerPass<'_> {
         let mask = masks.draw(self.attention.weights(&spans), workspace);
         let mut context = workspace.take(m * self.attention.hidden);
         let attention = self.attention;
-        let attended = attention.forward(&qkv, &spans, mask, &mut context, workspace);
+        let bias = self.relative_bias;
+        let attended = attention.forward(&qkv, &spans, bias, mask, &mut context, workspace);
         let (product, attention_output) = layer.attention_output.forward(&context, m, workspace);
         let context_mask = masks.draw(product.len(), workspace);
         let around = self.outputs_of(&input, workspace);
@@ -122,18 +125,20 @@ impl LayerPass<'_> {
         (hidden, record)
     }
 
-    /// From ∂L/∂(outputs) `[M, hidden]` to ∂L/∂(input) `[N, hidden]`, if that is `needed`.
+    /// From ∂L/∂(outputs) `[M, hidden]` to ∂L/∂(input) `[N, hidden]`, if that is `needed`. Each
+    /// row's gradient of attention's bias is added to `g_bias`, where that is trained.
     pub(super) fn backward(
         &self,
         layer: &HostLayer,
         record: &mut LayerRecord,
         g: Vec<f32>,
-        needed: bool,
+        (needed, g_bias): (bool, Option<&mut [f32]>),
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
         let g_middle = self.feed_back(layer, record, g, vectors, workspace);
-        self.attend_back(layer, record, g_middle, needed, vectors, workspace)
+        let asked = (needed, g_bias);
+        self.attend_back(layer, record, g_middle, asked, vectors, workspace)
     }
 
     /// Back through the feed-forward layers and around them: ∂L/∂(middle), `[M, hidden]`.
@@ -183,7 +188,7 @@ impl LayerPass<'_> {
         layer: &HostLayer,
         record: &mut LayerRecord,
         mut g: Vec<f32>,
-        needed: bool,
+        (needed, g_bias): (bool, Option<&mut [f32]>),
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
@@ -206,8 +211,10 @@ impl LayerPass<'_> {
         let mut g_qkv = workspace.take(record.qkv.len());
         let (qkv, attended) = (&record.qkv, &record.attended);
         let spans = self.spans();
-        self.attention
-            .backward(qkv, &spans, attended, &g_context, &mut g_qkv, workspace);
+        let g_bias = self.relative_bias.zip(g_bias);
+        self.attention.backward(
+            qkv, &spans, attended, &g_context, &mut g_qkv, g_bias, workspace,
+        );
         workspace.give(g_context);
         let units = self.packed.units_in(Places::Tokens);
         vectors.add_biases(&layer.qkv, &g_qkv, units);
@@ -279,7 +286,8 @@ fn normalise(
     (out, record)
 }
 
-fn add_to_rows(x: &mut [f32], bias: &[f32]) {
+/// Adds the bias to each row.
+pub(super) fn add_to_rows(x: &mut [f32], bias: &[f32]) {
     widely(
         #[inline(always)]
         || {

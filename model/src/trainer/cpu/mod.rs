@@ -28,6 +28,7 @@ mod multiplied_out;
 mod network;
 mod packed;
 mod product;
+mod relative_bias;
 mod squares;
 mod sums;
 mod tile;

@@ -3,8 +3,8 @@
 use super::attention::Attention;
 use super::dropout::Masks;
 use super::head::{HeadRecord, multiply_each};
-use super::layer::{LayerPass, LayerRecord, NormRecord};
-use super::linear::Passage;
+use super::layer::{LayerPass, LayerRecord, NormRecord, add_to_rows};
+use super::linear::{InputGradient, LinearRecord, Passage};
 use super::packed::{Packed, Places};
 use super::sums::{VectorTap, VectorTaps};
 use super::vector::add;
@@ -15,24 +15,22 @@ use super::workspace::Workspace;
 pub(super) struct Passed {
     embedding_norm: NormRecord,
     embedding_mask: Option<Vec<f32>>,
+    /// The embeddings as they went into their projection, `[N, width]`.
+    projection: Option<(Vec<f32>, LinearRecord)>,
     /// Of the layers that the pass back goes through; `None` below them.
     layers: Vec<Option<LayerRecord>>,
     pub(super) head: HeadRecord,
     /// Gradients by unit of trained vectors.
     pub(super) vectors: Vec<VectorTap>,
-    /// ∂L/∂(sum of the embeddings), `[N, hidden]`, where their tables are trained.
+    /// ∂L/∂(sum of the embeddings), `[N, width]`, where their tables are trained.
     pub(super) embedding: Option<Vec<f32>>,
 }
 
 impl HostWeights {
-    /// Whether the pass back goes through the embeddings.
-    fn trains_embeddings(&self) -> bool {
-        self.embeddings.trained || self.embeddings.norm.is_trained()
-    }
-
     /// The lowest layer that the pass back goes through; the number of layers for none.
     fn lowest_trained(&self) -> usize {
-        if self.trains_embeddings() {
+        let bias = self.relative_bias.as_ref();
+        if self.embeddings.is_trained() || bias.is_some_and(|bias| bias.offset.is_some()) {
             return 0;
         }
         let trained = self.layers.iter().position(HostLayer::is_trained);
@@ -54,6 +52,13 @@ impl HostWeights {
             self.layers.len()
         };
         let (mut hidden, embedding_norm, embedding_mask) = self.embed(packed, masks, workspace);
+        let mut projection = None;
+        if let Some(layer) = &self.embeddings.projection {
+            let (mut projected, record) =
+                layer.forward(&hidden, packed.count(Places::Tokens), workspace);
+            add_to_rows(&mut projected, &layer.bias);
+            projection = Some((std::mem::replace(&mut hidden, projected), record));
+        }
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
             let pass = self.layer_pass(index, packed);
@@ -73,6 +78,7 @@ impl HostWeights {
         Passed {
             embedding_norm,
             embedding_mask,
+            projection,
             layers,
             head,
             vectors: Vec::new(),
@@ -82,7 +88,7 @@ impl HostWeights {
 
     /// What layer `index` works with. The head may read the last layer's states of first tokens
     /// alone: then that layer takes no others further than their keys and values.
-    fn layer_pass<'a>(&self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
+    fn layer_pass<'a>(&'a self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
         let is_last = index + 1 == self.layers.len();
         let outputs = match is_last && self.pooling.reads_first_alone() {
             false => Places::Tokens,
@@ -94,6 +100,7 @@ impl HostWeights {
                 heads: self.heads,
             },
             activation: self.activation,
+            relative_bias: self.relative_bias.as_ref(),
             packed,
             outputs,
         }
@@ -105,7 +112,7 @@ impl HostWeights {
         masks: &mut Masks,
         workspace: &mut Workspace,
     ) -> (Vec<f32>, NormRecord, Option<Vec<f32>>) {
-        let (width, n) = (self.hidden, packed.count(Places::Tokens));
+        let (width, n) = (self.embeddings.width(), packed.count(Places::Tokens));
         let (embeddings, tables) = (&self.embeddings, &self.embeddings.tables);
         let mut sum = workspace.take(n * width);
         let place = |row: usize| row * width..(row + 1) * width;
@@ -146,7 +153,7 @@ impl HostWeights {
         workspace: &mut Workspace,
     ) {
         let lowest = self.lowest_trained();
-        let needed = lowest < self.layers.len() || self.trains_embeddings();
+        let needed = lowest < self.layers.len() || self.embeddings.is_trained();
         let head = &mut passed.head;
         let mut g = self.score_backward(g_logits, head, packed, needed, workspace);
         let mut vectors = VectorTaps::default();
@@ -154,21 +161,39 @@ impl HostWeights {
         if let (Some(layer), Some((_, _, record))) = (&self.pooler, &head.pooler) {
             vectors.add_biases(layer, &record.g, &packed.units);
         }
+        let bias = self.relative_bias.as_ref();
+        let bias = bias.and_then(|bias| Some((bias.offset?, bias.len())));
+        let mut g_bias = bias.map(|(_, len)| vec![0.0; packed.rows.len() * len]);
         let layers = self.layers.iter().zip(&mut passed.layers).enumerate();
         for (index, (layer, record)) in layers.rev() {
             let (Some(g_out), Some(record)) = (g.take(), record) else {
                 break;
             };
-            let needed = index > lowest || self.trains_embeddings();
+            let needed = index > lowest || self.embeddings.is_trained();
             let pass = self.layer_pass(index, packed);
-            g = pass.backward(layer, record, g_out, needed, &mut vectors, workspace);
+            let asked = (needed, g_bias.as_deref_mut());
+            g = pass.backward(layer, record, g_out, asked, &mut vectors, workspace);
         }
-        if let Some(mut g) = g.filter(|_| self.trains_embeddings()) {
+        if let (Some((offset, len)), Some(g_bias)) = (bias, &g_bias) {
+            vectors.add_rows(offset, g_bias, len, &packed.units);
+        }
+        if let Some(mut g) = g.filter(|_| self.embeddings.is_trained()) {
+            let units = packed.units_in(Places::Tokens);
+            if let (Some(layer), Some((_, record))) =
+                (&self.embeddings.projection, &mut passed.projection)
+            {
+                vectors.add_biases(layer, &g, units);
+                let n = packed.count(Places::Tokens);
+                let mut g_embeddings = workspace.take(n * self.embeddings.width());
+                let into = InputGradient::Written(&mut g_embeddings);
+                layer.backward(g, n, into, record, workspace);
+                record.give_unneeded(layer, workspace);
+                g = g_embeddings;
+            }
             if let Some(mask) = &passed.embedding_mask {
                 multiply_each(&mut g, mask);
             }
             let record = &passed.embedding_norm;
-            let units = packed.units_in(Places::Tokens);
             vectors.add_norm(&self.embeddings.norm, &g, &record.normalised, units);
             let norm = self.embeddings.norm.view();
             norm.backward(&mut g, &record.normalised, &record.inverse);
@@ -188,6 +213,12 @@ impl Passed {
         &'a self,
         weights: &'a HostWeights,
     ) -> impl Iterator<Item = Passage<'a>> {
+        let projection = match (&weights.embeddings.projection, &self.projection) {
+            (Some(layer), Some((input, record))) => {
+                Some((layer, input.as_slice(), record, Places::Tokens))
+            }
+            _ => None,
+        };
         let layers = weights.layers.iter().zip(&self.layers);
         let encoder = layers
             .filter_map(|(layer, record)| Some((layer, record.as_ref()?)))
@@ -201,7 +232,12 @@ impl Passed {
         let inputs = self.head.pooled.as_slice();
         let record = &self.head.classifier;
         let classifier = (&weights.classifier, inputs, record, Places::Rows);
-        encoder.chain(pooler).chain([classifier])
+        let embeddings = projection.filter(|_| weights.embeddings.is_trained());
+        embeddings
+            .into_iter()
+            .chain(encoder)
+            .chain(pooler)
+            .chain([classifier])
     }
 
     /// Applies `scale` to one side of each trained matrix's product.
@@ -210,6 +246,12 @@ impl Passed {
         weights: &HostWeights,
         scale: impl Fn(&mut [f32], usize, Places),
     ) {
+        if let (Some(layer), Some((_, record))) =
+            (&weights.embeddings.projection, &mut self.projection)
+            && weights.embeddings.is_trained()
+        {
+            record.scale(layer, |values, width| scale(values, width, Places::Tokens));
+        }
         for (layer, record) in weights.layers.iter().zip(&mut self.layers) {
             if let Some(record) = record {
                 record.scale(layer, &scale);
@@ -227,6 +269,10 @@ impl Passed {
         self.embedding_norm.give(workspace);
         if let Some(mask) = self.embedding_mask {
             workspace.give(mask);
+        }
+        if let Some((input, record)) = self.projection {
+            workspace.give(input);
+            record.give(workspace);
         }
         for record in self.layers.into_iter().flatten() {
             record.give(workspace);

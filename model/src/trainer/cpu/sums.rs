@@ -109,6 +109,18 @@ impl VectorTaps {
         }
     }
 
+    /// Adds a vector at `offset`, from the gradient of each row, `[R, width]`.
+    pub(super) fn add_rows(
+        &mut self,
+        offset: usize,
+        g: &[f32],
+        width: usize,
+        units: &[Range<usize>],
+    ) {
+        let tap = VectorTap::sum(offset, g, width, 0..width, units);
+        self.taps.push(tap);
+    }
+
     /// Adds a normalisation's γ and β, from ∂L/∂(output) `g` and x̂, both `[n, width]`.
     pub(super) fn add_norm(
         &mut self,

@@ -67,7 +67,7 @@ impl Tile<'_> {
                 has_types: weights.embeddings.tables.token_type.is_some(),
             };
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
-            EmbeddingGradient::new(g, weights.hidden, tables, rows, units)
+            EmbeddingGradient::new(g, weights.embeddings.width(), tables, rows, units)
         });
         let clipped = self.clip(weights, &mut passed, &packed, embedding.as_ref(), workspace);
         passed.give(workspace);

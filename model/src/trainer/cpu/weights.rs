@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
-use crate::families::{Activation, Positions};
+use super::relative_bias::RelativeBias;
+use crate::families::{Activation, PoolerActivation, Positions, TransformerSpec};
 use crate::lora::adapted_layer;
 use crate::model::Model;
+use crate::network::RELATIVE_BIAS;
 use crate::parameters::{ParameterLayout, Role};
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::LoraTarget;
@@ -20,7 +22,9 @@ pub(crate) struct HostWeights {
     pub(super) activation: Activation,
     pub(super) positions: Positions,
     pub(super) pooling: Pooling,
+    pub(super) pooler_activation: PoolerActivation,
     pub(super) embeddings: HostEmbeddings,
+    pub(super) relative_bias: Option<RelativeBias>,
     pub(super) layers: Vec<HostLayer>,
     pub(super) pooler: Option<HostLinear>,
     pub(super) classifier: HostLinear,
@@ -36,16 +40,31 @@ pub(super) struct HostEmbeddings {
     /// Whether the tables are trained.
     pub(super) trained: bool,
     pub(super) norm: HostNorm,
+    /// To the hidden states' width, where the embeddings have another.
+    pub(super) projection: Option<HostLinear>,
+}
+
+impl HostEmbeddings {
+    /// Their width.
+    pub(super) fn width(&self) -> usize {
+        self.norm.gamma.len()
+    }
+
+    /// Whether anything of them is trained.
+    pub(super) fn is_trained(&self) -> bool {
+        let projection = self.projection.as_ref();
+        self.trained || self.norm.is_trained() || projection.is_some_and(HostLinear::is_trained)
+    }
 }
 
 /// The embeddings' tables; clones share them.
 #[derive(Clone)]
 pub(crate) struct HostTables {
-    /// `[vocab, hidden]`
+    /// `[vocab, width]`
     pub(super) word: Arc<Vec<f32>>,
-    /// `[positions, hidden]`
+    /// `[positions, width]`
     pub(super) position: Arc<Vec<f32>>,
-    /// `[types, hidden]`, where the family has segments.
+    /// `[types, width]`, where the family has segments.
     pub(super) token_type: Option<Arc<Vec<f32>>>,
 }
 
@@ -134,7 +153,9 @@ impl HostWeights {
             activation: spec.activation,
             positions: spec.positions,
             pooling,
-            embeddings: reader.embeddings(frozen, spec.token_types.is_some()),
+            pooler_activation: spec.pooler_activation,
+            embeddings: reader.embeddings(frozen, spec),
+            relative_bias: spec.relative_bias.then(|| reader.relative_bias()),
             layers: (0..spec.layers).map(|i| reader.layer(i)).collect(),
             pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
             classifier: reader.linear(&["classifier".into()]),
@@ -170,18 +191,30 @@ impl Reader<'_> {
         (values, self.layout.offset_of(name))
     }
 
-    fn embeddings(&mut self, frozen: Option<&HostTables>, has_types: bool) -> HostEmbeddings {
+    fn embeddings(
+        &mut self,
+        frozen: Option<&HostTables>,
+        spec: &TransformerSpec,
+    ) -> HostEmbeddings {
         let mut table = |name: &str| Arc::new(self.take(&table_name(name)).0);
         let tables = frozen.cloned().unwrap_or_else(|| HostTables {
             word: table("word"),
             position: table("position"),
-            token_type: has_types.then(|| table("token_type")),
+            token_type: spec.token_types.map(|_| table("token_type")),
         });
         HostEmbeddings {
             tables,
             trained: self.layout.offset_of(&table_name("word")).is_some(),
             norm: self.norm("embeddings.LayerNorm"),
+            projection: spec
+                .projects_embeddings()
+                .then(|| self.linear(&["embeddings_project".into()])),
         }
+    }
+
+    fn relative_bias(&mut self) -> RelativeBias {
+        let (table, offset) = self.take(&format!("{RELATIVE_BIAS}.weight"));
+        RelativeBias::new(table, offset)
     }
 
     fn layer(&mut self, index: usize) -> HostLayer {

@@ -239,6 +239,7 @@ fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, shape: Shape, parts: &mut 
             let xa = &inputs.scaled_xa;
             parts.push(Part::product(tensor("lora_B.weight"), xa, g, shape));
         }
+        Kept::Copy => parts.push(Part::sum(tensor("weight"), g, shape)),
         Kept::Embedding => {}
     }
 }
