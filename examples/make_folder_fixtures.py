@@ -4,8 +4,8 @@
 
 writes `model/tests/folder_fixtures/`: `tokenizers.json` has folders of tokenisers, file by file,
 with the token ids that transformers gives for each; the `.bin` files hold the same few tensors as
-PyTorch has saved them over the years, and one that asks for more than tensors. Needs `torch` and
-`transformers`; the fixtures are in the repository, so that the tests need neither.
+PyTorch has saved them over the years, and one that asks for more than tensors. Needs `torch`,
+`transformers`, `sentencepiece` and `protobuf`; the fixtures are in the repository, so that the tests need neither.
 """
 
 import json
@@ -13,6 +13,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import sentencepiece
 import torch
 import transformers
 from safetensors.torch import load_file
@@ -28,6 +29,7 @@ TEXTS = [
     "好film好",
     "",
     " a  film\t\u00a0good\u0000 ",
+    "the \ufb01rst \ufb01lm\uff01 \u00ad\u00ad É\u00adt\u0301",
 ]
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -56,6 +58,27 @@ def byte_pairs():
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *alphabet]
     words += [merge.replace(" ", "") for merge in merges]
     return {w: i for i, w in enumerate(dict.fromkeys(words))}, "#version: 0.2\n" + "\n".join(merges) + "\n"
+
+
+def pieces():
+    """XLM-RoBERTa's `tokenizer.json`, whose normaliser is a table of SentencePiece's."""
+    with tempfile.TemporaryDirectory() as home:
+        rules = Path(home) / "rules.tsv"
+        # ﬁ is two letters, É small, a fullwidth ! plain; a soft hyphen is nothing.
+        rules.write_text("FB01\t66 69\nC9\tE9\nFF01\t21\nAD\t\nA0\t20\n", encoding="utf-8")
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["the film was good", "bad, awful film!", "café naïve é", "first films"] * 5),
+            model_prefix=f"{home}/sentencepiece.bpe",
+            vocab_size=40,
+            hard_vocab_limit=False,
+            normalization_rule_tsv=str(rules),
+            minloglevel=2,
+        )
+        (Path(home) / "config.json").write_text('{"model_type": "xlm-roberta"}')
+        tokenizer = transformers.AutoTokenizer.from_pretrained(home)
+        saved = Path(home) / "saved"
+        tokenizer.save_pretrained(saved)
+        return {file: (saved / file).read_text(encoding="utf-8") for file in ["tokenizer.json", "tokenizer_config.json"]}
 
 
 def folders():
@@ -98,6 +121,7 @@ def folders():
     yield "tokenizer.json with more tokens", bert, fast | settings(**named, added_tokens_decoder=added)
     yield "tokenizer.json with a file of more tokens", bert, fast | {"added_tokens.json": json.dumps({"sepsis": len(VOCABULARY)})}
     yield "MPNet's words", {"model_type": "mpnet"}, {"vocab.txt": text(mpnet)}
+    yield "a table of SentencePiece", {"model_type": "xlm-roberta"}, pieces()
     yield "byte pairs", {"model_type": "roberta"}, pairs
     yield "byte pairs that begin with a space", {"model_type": "roberta"}, pairs | settings(add_prefix_space=True)
     yield "byte pairs with added tokens", {"model_type": "roberta"}, pairs | {"added_tokens.json": json.dumps({"sepsis": 999})}

@@ -70,6 +70,11 @@ impl Tokenizer {
         Ok(!encoding.get_overflowing().is_empty())
     }
 
+    /// Words in its vocabulary, without what was added to it.
+    pub(crate) fn words(&self) -> usize {
+        self.inner.get_vocab_size(false)
+    }
+
     /// A text's token ids, with special tokens; never empty.
     ///
     /// # Errors

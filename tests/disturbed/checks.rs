@@ -68,7 +68,7 @@ fn what_left_is_paid_for_once(world: &World) -> Result<(), String> {
     }
     for site in CLIENTS {
         let entries = entries(world, site)?;
-        if world.setting.kind == Kind::ClientsByCentralNoise {
+        if world.setting.kind == Kind::Clients {
             require(entries.len() == 1, || {
                 format!("{site} paid {} times for the plan", entries.len())
             })?;

@@ -21,16 +21,16 @@ const EXAMPLE: &[u8] = include_bytes!("../../proto/plan.example.json");
 /// Whom the noise protects, and who adds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    RecordsByCentralNoise,
-    RecordsByLocalNoise,
-    ClientsByCentralNoise,
+    RecordsCentrally,
+    RecordsLocally,
+    Clients,
 }
 
 impl Kind {
     pub const ALL: [Self; 3] = [
-        Self::RecordsByCentralNoise,
-        Self::RecordsByLocalNoise,
-        Self::ClientsByCentralNoise,
+        Self::RecordsCentrally,
+        Self::RecordsLocally,
+        Self::Clients,
     ];
 }
 
@@ -69,9 +69,9 @@ impl Setting {
             promise.noise_multiplier = number(2.0);
             promise.clipping_norm = number(1.0);
             match self.kind {
-                Kind::RecordsByCentralNoise => {}
-                Kind::RecordsByLocalNoise => promise.placement = NoisePlacement::Local,
-                Kind::ClientsByCentralNoise => {
+                Kind::RecordsCentrally => {}
+                Kind::RecordsLocally => promise.placement = NoisePlacement::Local,
+                Kind::Clients => {
                     promise.unit = PrivacyUnit::Client;
                     let steps =
                         r#"{"steps": 1, "batch": 4, "optimiser": "sgd", "learning_rate": 0.1}"#;
@@ -84,6 +84,6 @@ impl Setting {
 
     /// Whether nobody's part may depend on anybody else's.
     pub fn is_independent(&self) -> bool {
-        self.kind == Kind::ClientsByCentralNoise
+        self.kind == Kind::Clients
     }
 }

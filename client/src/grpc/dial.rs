@@ -25,7 +25,7 @@ pub(super) enum Dialler {
     /// To the coordinator itself.
     Direct(HttpConnector),
     /// By way of a proxy, which is named for errors.
-    Proxy(Tunnel<HttpConnector>, String),
+    Proxy(Box<Tunnel<HttpConnector>>, String),
 }
 
 /// Why there is no connection.
@@ -68,7 +68,7 @@ impl Dialler {
         if let Some(user) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(user.clone());
         }
-        Self::Proxy(tunnel, address.unwrap_or_default())
+        Self::Proxy(Box::new(tunnel), address.unwrap_or_default())
     }
 }
 

@@ -141,7 +141,7 @@ impl Watch {
     }
 
     /// Says it in the log every day, for ever.
-    pub async fn keep(mut self, clock: impl Clock + Send) {
+    pub async fn keep(mut self, clock: impl Clock) {
         loop {
             tokio::time::sleep(LOOK).await;
             self.say(clock.unix_seconds());

@@ -77,10 +77,11 @@ fn none(folder: &Folder) -> ModelError {
             "there is no {TOKENIZER}, and {name} is SentencePiece's own file, which isn't read; \
              {remedy}"
         ),
-        None if PAIRS.iter().any(|name| folder.has(name)) => format!(
+        None if PAIRS.iter().any(|name| folder.has(name)) => {
             "a tokeniser of byte pairs needs both vocab.json and merges.txt, and one of them isn't \
              here; fetch it, too"
-        ),
+                .into()
+        }
         None => format!(
             "there is no tokeniser ({TOKENIZER}, vocab.txt, or vocab.json and merges.txt); {}; fetch \
              it with the model, or {remedy}",

@@ -144,6 +144,9 @@ fn why_not(model_type: &str) -> &'static str {
         "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
             " (it reads images)"
         }
+        "albert" => " (whose layers share their weights)",
+        "deberta" | "deberta-v2" => " (whose attention has tables of positions)",
+        "modernbert" => " (whose positions are rotations)",
         "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",
         _ => "",
     }

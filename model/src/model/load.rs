@@ -34,6 +34,7 @@ impl Model {
         let spec = TransformerSpec::from_json(&files.config)?;
         let head = head_use(files, &options)?;
         let (mut model, found) = Self::assemble(&spec, files, options, head, device)?;
+        model.check_vocabulary()?;
         model.network.visit(&mut |name, (part, _), weight| {
             // A layer of which a part is missing is drawn anew as a whole.
             let layer = name.split('.').next().unwrap_or(name);
@@ -58,7 +59,23 @@ impl Model {
     ) -> Result<Self, ModelError> {
         let spec = TransformerSpec::from_json(&files.config)?;
         let head = head_use(files, &options)?;
-        Ok(Self::assemble(&spec, files, options, head, device)?.0)
+        let (model, _) = Self::assemble(&spec, files, options, head, device)?;
+        model.check_vocabulary()?;
+        Ok(model)
+    }
+
+    /// Refuses a tokeniser whose words the model has no embeddings for, before anybody's text is
+    /// found to have one.
+    fn check_vocabulary(&self) -> Result<(), ModelError> {
+        let (words, spec) = (self.tokenizer.words(), self.spec());
+        if words <= spec.vocab_size {
+            return Ok(());
+        }
+        Err(ModelError::Tokenizer(format!(
+            "its vocabulary has {words} words, but config.json (model_type {:?}) has embeddings for \
+             {}; the two files don't belong together",
+            spec.family, spec.vocab_size
+        )))
     }
 
     /// Opens a folder that [`Model::save`] wrote, or any other with a model for sequence

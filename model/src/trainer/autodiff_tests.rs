@@ -374,6 +374,9 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
     let few = [TrainableSet::Full, lora(&["all"], false)];
     for family in kinds() {
         compare_all(family, &gpu, (&[Pooling::Mean], &few), &[2, 64]);
+        // Each kind of activation behind the pooler.
+        let head = [TrainableSet::Head];
+        compare_all(family, &gpu, (&[Pooling::Pooler], &head), &[64]);
     }
 }
 

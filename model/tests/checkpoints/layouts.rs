@@ -349,6 +349,31 @@ fn a_text_is_cut_where_the_tokeniser_says_that_the_model_ends() {
 }
 
 #[test]
+fn a_vocabulary_that_the_model_has_no_embeddings_for_is_refused_before_training() {
+    let saved = saved();
+    saved.change_tensors(|tensors| {
+        let mut words = tensors.iter_mut();
+        let words = words.find(|t| t.name.ends_with("word_embeddings.weight"));
+        let words = words.expect("a table");
+        words.shape = vec![40, 16];
+        words.data.truncate(40 * 16 * 4);
+    });
+    saved.set("vocab_size", json!(40));
+    let files = ModelFiles::read(&saved.folder()).expect("files");
+    let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
+    let options = options(Pooling::Pooler, TrainableSet::Head);
+    let error = Classifier::load_without_head(&files, options, &device).expect_err("refused");
+    assert_says(
+        &error.to_string(),
+        &["tokenizer.json", "50 words", "model_type bert", "40"],
+    );
+    // A text of other words is classified all the same.
+    let opened = saved.open().expect("a classifier");
+    assert!(opened.encode("the film").is_ok());
+    assert!(opened.encode("kkk zebra fedk").is_err());
+}
+
+#[test]
 fn a_length_beyond_the_models_positions_is_said() {
     let files = ModelFiles::read(&saved().folder());
     let files = files.expect("files");

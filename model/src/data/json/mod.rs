@@ -133,10 +133,9 @@ impl Reading<'_> {
     }
 
     fn objects(&mut self, bytes: &[u8]) -> Result<(), DataError> {
-        let mut elements = serde_json::Deserializer::from_slice(bytes).into_iter::<Element>();
-        let mut row = 0;
-        while let Some(element) = elements.next() {
-            row += 1;
+        let elements = serde_json::Deserializer::from_slice(bytes).into_iter::<Element>();
+        for (before, element) in elements.enumerate() {
+            let row = before + 1;
             let element =
                 element.map_err(|e| advice::syntax(&e, self.place(row), advice::Counted::Lines))?;
             self.element(element, row)?;
