@@ -27,11 +27,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [
-        Self::RecordsCentrally,
-        Self::RecordsLocally,
-        Self::Clients,
-    ];
+    pub const ALL: [Self; 3] = [Self::RecordsCentrally, Self::RecordsLocally, Self::Clients];
 }
 
 #[derive(Clone, Debug)]
