@@ -30,7 +30,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SENTIMENT = HERE.parent / "sentiment"
-SITES = ["east", "north", "south", "west"]
+SITES = ["amazon", "movie", "nyt", "twitter"]
 
 
 def free_port():
@@ -139,8 +139,7 @@ def federation(binaries, folder, rounds, links):
         if links is not None:
             links[site] = Link(port)
             address = links[site].port
-        table = sorted((SENTIMENT / "data").glob("site*.csv"))
-        table = {t.stem.split("_")[-1]: t for t in table}.get(site) or table[SITES.index(site)]
+        table = SENTIMENT / f"data/sites/{site}/train.csv"
         (made / f"sites/{site}/client.toml").write_text(
             f'name = "{site}"\ncoordinator = "https://localhost:{address}"\n'
             '[tls]\nca = "ca.pem"\ncertificate = "client.pem"\nkey = "client.key"\n'
