@@ -20,9 +20,14 @@ fn loss(model: &Classifier, examples: &[Example]) -> f64 {
 /// The derivative of the loss in a direction, by the central difference of fourth order.
 ///
 /// The logits are exact to about 1e-6, so with a step of 0.01 the difference is to about
-/// 1e-4; its own error, h⁴/30 times the fifth derivative, is far below.
-fn slope(model: &Classifier, examples: &[Example], offset: usize, direction: &[f64]) -> f64 {
-    let step = 0.01;
+/// 1e-4; its own error, h⁴/30 times the fifth derivative, is far below. Where the loss has a kink
+/// within the step, as behind a ReLU, the difference says nothing, and changes with the step.
+fn slope(
+    model: &Classifier,
+    examples: &[Example],
+    (offset, direction): (usize, &[f64]),
+    step: f64,
+) -> f64 {
     let parameters = model.parameters();
     let at = |steps: f64| {
         let mut moved = parameters.clone();
@@ -35,6 +40,9 @@ fn slope(model: &Classifier, examples: &[Example], offset: usize, direction: &[f
     };
     (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * step)
 }
+
+/// How far the parameters are moved.
+const STEP: f64 = 0.01;
 
 /// Compares every tensor's gradient in its own direction, at its largest coordinate and at
 /// four more.
@@ -49,7 +57,7 @@ fn compare_with_finite_differences(family: &dyn Family, pooling: Pooling) {
     let gradient = sum(&model, &examples, &each_alone(&examples), Clipping::None);
     let exact = loss(&model, &examples);
     assert!((gradient.loss - exact).abs() < 1e-5 * exact);
-    let mut worst = 0.0_f64;
+    let (mut worst, mut compared, mut kinks) = (0.0_f64, 0, 0);
     for entry in model.layout().entries() {
         let count: usize = entry.shape.iter().product();
         let part = &gradient.sum[entry.offset..entry.offset + count];
@@ -64,14 +72,33 @@ fn compare_with_finite_differences(family: &dyn Family, pooling: Pooling) {
             directions.push(part.iter().map(|x| x / length).collect());
         }
         for direction in directions {
-            let expected = slope(&model, &examples, entry.offset, &direction);
+            let along = (entry.offset, &direction[..]);
             let found: f64 = part.iter().zip(&direction).map(|(x, d)| x * d).sum();
-            let error = (found - expected).abs() / expected.abs().max(1.0);
-            assert!(error < 1e-4, "{}: {found}, {expected}", entry.name);
+            let near = |shorter: f64| {
+                let expected = slope(&model, &examples, along, STEP / shorter);
+                let error = (found - expected).abs() / expected.abs().max(1.0);
+                // The logits' last digits count for more in a shorter step.
+                (error < 1e-4 * shorter).then_some(error).ok_or(expected)
+            };
+            let error = match near(1.0) {
+                Ok(error) => error,
+                // A kink may be within the step, and not within a shorter one.
+                Err(expected) => match near(2.0).or_else(|_| near(4.0)) {
+                    Ok(error) => {
+                        kinks += 1;
+                        error
+                    }
+                    Err(finer) => panic!("{}: {found}, {expected}, {finer}", entry.name),
+                },
+            };
+            compared += 1;
             worst = worst.max(error);
         }
     }
-    println!("{family:?} {pooling}: gradients are off by {worst:e} of max(1, gradient) at most");
+    assert!(kinks * 20 <= compared, "{kinks} kinks, {compared} compared");
+    println!(
+        "{family:?} {pooling}, {kinks} kinks: gradients are off by {worst:e} of max(1, gradient) at most"
+    );
 }
 
 #[test]
