@@ -60,6 +60,9 @@ def by_csv():
             refused = "double quotes|quote"
         elif escape:
             refused = "backslash|quotes"
+        elif ending == "cr" and quoting == "QUOTE_MINIMAL":
+            # Before Python 3.12, a line feed in a text is then left without quotes.
+            refused = "line end"
         note(name, {"delimiter": sign} if sign == ":" else {}, refused)
 
 

@@ -15,7 +15,8 @@ use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
 use umbel_coordinator::round::{Engine, Event, RoundSettings};
-use umbel_coordinator::run::clock::SystemClock;
+use umbel_coordinator::run::absence::Patience;
+use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::place::begun;
 use umbel_coordinator::run::{Driven, Driver, Health, Observer, Outcome, RoundSummary};
 use umbel_coordinator::store::{Change, MemoryStore, RunStore};
@@ -174,7 +175,8 @@ fn drive(plan: AgreedPlan, clients: &[ClientId], lobby: Arc<Lobby>) -> JoinHandl
         let store = Arc::new(MemoryStore::default());
         let begun = begun(&config, &plan, LedgerPoint::START, 0);
         store.commit(Change::Begun(begun)).expect("a new store");
-        let driver = Driver::new(plan, config, lobby, None, parameters, (&clock, store));
+        let time = (&clock as &dyn Clock, Patience::NONE);
+        let driver = Driver::new(plan, config, lobby, None, parameters, time, store);
         match driver.expect("a driver").drive(&mut Nobody) {
             Ok(Driven::Over(outcome)) => *outcome,
             other => panic!("{other:?}"),

@@ -167,8 +167,9 @@ impl TransformerSpec {
         let refuse = |reason: String| Err(ModelError::Config(reason));
         let sizes = [
             ("vocab_size", self.vocab_size),
-            ("embedding_size", self.embedding_size),
             ("hidden_size", self.hidden_size),
+            // It is the hidden size where a configuration has none.
+            ("embedding_size", self.embedding_size),
             ("num_hidden_layers", self.layers),
             ("num_attention_heads", self.heads),
             ("intermediate_size", self.intermediate_size),

@@ -26,7 +26,8 @@ pub fn check_path(path: &Path) -> Result<(), String> {
 /// The same message, with the remedy where a path's backslashes broke a text.
 fn with_remedy_for_paths(message: &str) -> String {
     let in_quotes = |line: &str| line.contains('"') && line.contains('\\');
-    if message.contains("escape") && message.lines().any(in_quotes) {
+    let broken = ["escape", "unicode value digits"];
+    if broken.iter().any(|what| message.contains(what)) && message.lines().any(in_quotes) {
         return format!("{}\n{PATHS}\n", message.trim_end());
     }
     message.into()
