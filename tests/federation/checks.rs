@@ -218,9 +218,10 @@ fn a_coordinator_is_checked_and_nothing_is_made() {
     assert_eq!(finding(&found, "client")["client"], SITES[0]);
     assert_eq!(snapshot(bench.path()), before);
     // Somebody else has the port.
-    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a free port");
     let (code, found) = check_coordinator(&bench, &configuration, &[]);
     assert_eq!(code, 4, "{found:#}");
+    drop(taken);
     // A budget that no noise can meet.
     let impossible = ["--set", "privacy.epsilon=1e-9"];
     let (code, found) = check_coordinator(&bench, &configuration, &impossible);
