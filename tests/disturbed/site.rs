@@ -78,9 +78,7 @@ impl AtSite for Numbers {
         self.train_slowly();
         drop(spent);
         let numbers = self.numbers(open.round(), parameters);
-        let update = numbers
-            .encode(self.plan.coordinate_width())
-            .expect("it fits");
+        let update = numbers.encode();
         self.ledger.keep(open, &update)?;
         Ok(update)
     }

@@ -27,9 +27,10 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
+use umbel_proto::incoming::{Arrived, Incoming, NotReceived};
 use umbel_proto::message::{
     BlobDigest, ClientId, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Results, Task,
-    Update, Welcome,
+    Update, UpdateAnnouncement, Welcome,
 };
 
 use crate::aggregate::{LostSum, UpdateRules};
@@ -88,7 +89,7 @@ impl Lobby {
         let rules = Arc::new(rules);
         Self {
             offer,
-            slots: Slots::for_updates_of(rules.numbers()),
+            slots: Slots::one_a_core(),
             witness: Witness::default(),
             store: OnceLock::new(),
             state: Mutex::new(State::new(settings, Arc::clone(&rules))),
@@ -119,10 +120,14 @@ impl Lobby {
     }
 
     /// Stops the run, to be gone on with by another process. Clients are told to wait for it.
-    /// The first reason is the one that counts.
+    /// The first failure is the one that counts.
     pub(crate) fn halt(&self, why: Halt) {
         let mut state = self.lock();
-        state.halted.get_or_insert(why);
+        match &state.halted {
+            // A stop that was asked for waits for the result in hand, which a failure may take away.
+            None | Some(Halt::Shutdown) => state.halted = Some(why),
+            Some(_) => {}
+        }
         state.nudged = true;
         state.tasks_changed = true;
         self.for_driver.notify_all();
@@ -459,7 +464,28 @@ impl Federation for Lobby {
     }
 
     fn submit(&self, client: &ClientId, update: Update) -> Receipt {
-        self.take_update(client, update)
+        self.take_update(client, update.into())
+    }
+
+    fn receive(
+        &self,
+        client: &ClientId,
+        announced: UpdateAnnouncement,
+    ) -> Result<Box<dyn Incoming>, NotReceived> {
+        self.begin_update(client, announced)
+    }
+
+    fn received(&self, client: &ClientId, announced: UpdateAnnouncement) -> u64 {
+        let store = self.store.get();
+        store.map_or(0, |store| store.received(client, &announced))
+    }
+
+    fn submit_arrived(&self, client: &ClientId, arrived: Arrived) -> Receipt {
+        self.take_update(client, arrived)
+    }
+
+    fn note_unstorable(&self, reason: &str) {
+        self.halt(Halt::Store(reason.to_owned()));
     }
 
     fn note_refusal(&self, client: &ClientId, reason: &str) {

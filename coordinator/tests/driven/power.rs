@@ -99,6 +99,15 @@ impl Disk for PoweredDisk {
         self.0.run(|| UnsyncedDisk.write(path, content), half)
     }
 
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let half = || UnsyncedDisk.append(path, &bytes[..bytes.len() / 2]);
+        self.0.run(|| UnsyncedDisk.append(path, bytes), half)
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        self.0.run(|| UnsyncedDisk.sync(path), || Ok(()))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.run(|| UnsyncedDisk.rename(from, to), || Ok(()))
     }
