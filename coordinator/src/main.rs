@@ -8,11 +8,13 @@ use std::time::SystemTime;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use umbel_coordinator::command_line::{Arguments, Check, Command, Init, Serve};
+use umbel_coordinator::command_line::{Arguments, Ask, Check, Command, Init, Serve};
+use umbel_coordinator::config;
+use umbel_coordinator::control::{Request, ask};
 use umbel_coordinator::init::{InitError, InitOptions, init};
 use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::conduct::Conducted;
-use umbel_coordinator::run::place::Beginning;
+use umbel_coordinator::run::place::{Beginning, journals_of};
 use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_coordinator::startup::check::{CheckOptions, check};
 use umbel_proto::exit_code::ExitKind;
@@ -23,6 +25,13 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(command) => run_serve(&command),
         Command::Check(command) => Ok(run_check(&command)),
+        Command::Status(command) => run_ask(&command, Request::Status),
+        Command::Pause(command) => run_ask(&command, Request::Pause),
+        Command::Resume(command) => run_ask(&command, Request::Resume),
+        Command::Stop(command) => {
+            let after_round = command.after_round;
+            run_ask(&command.ask, Request::Stop { after_round })
+        }
         Command::Init(command) => run_init(&command),
     };
     match outcome {
@@ -98,6 +107,23 @@ fn run_check(command: &Check) -> ExitKind {
     // A reader that is gone needs no answer; the exit code says it, too.
     let _ = std::io::stdout().write_all(text.as_bytes());
     found.exit_kind()
+}
+
+fn run_ask(command: &Ask, request: Request) -> Result<ExitKind, (ExitKind, String)> {
+    let configuration = |e: String| (ExitKind::Configuration, e);
+    let loaded = config::load(&command.config, &command.overrides, None);
+    let config = loaded.map_err(|e| configuration(e.to_string()))?.config;
+    let journals = journals_of(&config).map_err(|e| configuration(e.to_string()))?;
+    let status = ask(&config.run.out, &journals, request)
+        .map_err(|e| (ExitKind::RunFailed, e.to_string()))?;
+    let text = match command.json {
+        true => serde_json::to_string(&status).map(|json| json + "\n"),
+        false => Ok(status.to_string()),
+    };
+    let text = text.map_err(|e| (ExitKind::RunFailed, e.to_string()))?;
+    // A reader that is gone needs no answer.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(ExitKind::Success)
 }
 
 fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {

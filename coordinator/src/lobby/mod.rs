@@ -12,6 +12,7 @@ mod attendance;
 mod membership;
 mod results;
 mod slots;
+mod standing;
 mod state;
 mod submission;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::store::{CountedUpdate, RunStore};
 pub use attendance::{Attendance, Traffic};
 
 pub(crate) use results::Released;
+pub(crate) use standing::{Shown, Standing};
 pub(crate) use state::Halt;
 
 use slots::Slots;
@@ -124,9 +126,11 @@ impl Lobby {
     pub(crate) fn halt(&self, why: Halt) {
         let mut state = self.lock();
         match &state.halted {
-            // A stop that was asked for waits for the result in hand, which a failure may take away.
-            None | Some(Halt::Shutdown) => state.halted = Some(why),
-            Some(_) => {}
+            Some(Halt::Store(_)) => {}
+            Some(Halt::Shutdown) if why == Halt::AfterRound => {}
+            // A sooner stop goes before a later one, and a failure before what was asked for: a stop
+            // waits for the result in hand, which a failure may take away.
+            _ => state.halted = Some(why),
         }
         state.nudged = true;
         state.tasks_changed = true;

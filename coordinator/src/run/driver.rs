@@ -26,7 +26,7 @@ use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
 use super::summary::{Driven, Outcome, RoundSummary};
 use crate::config::RunConfig;
-use crate::lobby::{Halt, Lobby};
+use crate::lobby::{Halt, Lobby, Shown};
 use crate::round::{Action, Event, Participation};
 use crate::run::clock::Clock;
 use crate::store::{Change, Checkpoint, OpenAttempt, RoundClosed, RoundOpened, RunStore, Told};
@@ -53,6 +53,8 @@ pub struct Driver<'a> {
     pub(super) attempt: u32,
     /// How long earlier processes drove this run.
     pub(super) before: Duration,
+    /// Whether the engine waits for the gate's word, and the operator holds the run back.
+    held_at_gate: bool,
 }
 
 /// A round between its payment and its release.
@@ -95,6 +97,7 @@ impl<'a> Driver<'a> {
             cut_off: None,
             attempt: 0,
             before: Duration::ZERO,
+            held_at_gate: false,
         })
     }
 
@@ -160,12 +163,21 @@ impl<'a> Driver<'a> {
             self.clock.wait(self.deadline.wait(), &mut |wait| {
                 action = self.lobby.next_action(wait);
             });
+            if self.held_at_gate && !self.lobby.is_held() {
+                self.held_at_gate = false;
+                self.ask_gate(&mut background)?;
+            }
             let Some(action) = action else {
                 self.check_silence();
                 self.check_deadline();
                 continue;
             };
             match action {
+                Action::AskGate { round } if self.lobby.is_held() => {
+                    tracing::info!(round, "held back before this round by the operator");
+                    self.deadline.clear();
+                    self.held_at_gate = true;
+                }
                 Action::AskGate { .. } => self.ask_gate(&mut background)?,
                 Action::Pause { round, missing } => self.pause(round, &missing),
                 Action::DrawCohort { round, attempt } => {
@@ -280,6 +292,10 @@ impl<'a> Driver<'a> {
             }))?;
         }
         self.deadline.set(seconds);
+        self.lobby.show(Shown {
+            epsilon: self.charges.epsilon(),
+            closes_at: Some(self.clock.unix_seconds().saturating_add(seconds)),
+        });
         self.lobby.offer_round(encoded);
         Ok(())
     }
@@ -351,6 +367,10 @@ impl<'a> Driver<'a> {
             stored.map_err(RunError::from)
         })?;
         let (summary, _) = released.into_value();
+        self.lobby.show(Shown {
+            epsilon: summary.epsilon,
+            closes_at: None,
+        });
         self.kept.published(&summary);
         background.show(summary);
         if self.kept.diverged().is_some() {

@@ -14,6 +14,7 @@ use umbel_proto::federation::Federation;
 use umbel_proto::plan::Plan;
 
 use crate::config::{self, ConfigError, RunConfig, ServeSection};
+use crate::control::Listening;
 use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
@@ -171,6 +172,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
     }
     runtime.spawn(heed_signals(Arc::clone(&lobby)));
+    let listening = Listening::begin(&place.journal(), &lobby);
     runtime.spawn(watch.keep(clock));
     let (stop, stopped) = oneshot::channel::<()>();
     let federation: Arc<dyn Federation> = lobby.clone();
@@ -210,6 +212,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     if matches!(lobby.phase(), Phase::Done(_)) {
         farewell(&lobby, &clock, &meter);
     }
+    drop(listening);
     drop(stop);
     if let Ok(Err(error)) = runtime.block_on(service) {
         tracing::error!("the service ended early: {error}");
