@@ -17,7 +17,7 @@ use umbel_proto::plan::{AgreedPlan, Plan};
 use crate::link::Link;
 use crate::power::{Power, PoweredDisk};
 use crate::scheduler::Task;
-use crate::setting::{PARAMETERS, ROUND};
+use crate::setting::{CLIENTS, PARAMETERS, ROUND};
 use crate::world::World;
 
 /// How often a client that is busy gives a sign of life.
@@ -116,7 +116,12 @@ pub fn live(
         0 => ROUND + ROUND / 2,
         n => Duration::from_millis(200 * n),
     };
-    let takes = if world.is_disturbed() {
+    let index = CLIENTS.iter().position(|name| *name == client.as_str());
+    let said = world.setting.takes.as_ref().zip(index);
+    let said = said.and_then(|(all, index)| all.get(index).or(all.last()));
+    let takes = if let Some(takes) = said {
+        *takes
+    } else if world.is_disturbed() {
         takes
     } else {
         Duration::from_secs(1)

@@ -42,6 +42,7 @@ use crate::store::{CountedUpdate, RunStore};
 pub use attendance::{Attendance, Traffic};
 
 pub(crate) use results::Released;
+pub use standing::{Absence, Away};
 pub(crate) use standing::{Shown, Standing};
 pub(crate) use state::Halt;
 
@@ -217,14 +218,21 @@ impl Lobby {
         open.ok_or(LostSum)?.take()
     }
 
-    /// Notes which clients missed the round.
-    pub(crate) fn note_missing(&self, missing: &[ClientId]) {
+    /// Notes which clients missed the round, and says why each did.
+    pub(crate) fn note_missing(
+        &self,
+        round: u32,
+        missing: &[ClientId],
+    ) -> BTreeMap<ClientId, Absence> {
         let mut state = self.lock();
         for client in missing {
             if let Ok(attendance) = state.known(client) {
                 attendance.missed += 1;
             }
         }
+        let why = missing.iter();
+        why.map(|client| (client.clone(), state.why_missing(client, round)))
+            .collect()
     }
 
     /// Where the run stands.

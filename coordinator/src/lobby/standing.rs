@@ -64,7 +64,71 @@ impl fmt::Display for Whereabouts {
     }
 }
 
+/// Why nothing that counts came of a client in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It wasn't there.
+    Away(Away),
+    /// What it sent was refused.
+    Refused,
+    /// It was there, and its update wasn't when the round closed.
+    Late,
+    /// The coordinator was started again since, and doesn't know any more.
+    Forgotten,
+}
+
+/// How a client wasn't there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// It never joined.
+    Never,
+    /// It joined and wasn't ready.
+    Joining,
+    /// Nothing was heard of it.
+    Silent,
+    /// It had left.
+    Left(Departure),
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Away(Away::Never) => "it never joined",
+            Self::Away(Away::Joining) => "it had joined and wasn't ready",
+            Self::Away(Away::Silent) => "nothing was heard of it",
+            Self::Away(Away::Left(why)) => return write!(f, "it had left: {why}"),
+            Self::Refused => "its update was refused",
+            Self::Late => "its update wasn't there in time",
+            Self::Forgotten => "the coordinator was started again and doesn't know why",
+        })
+    }
+}
+
+impl Whereabouts {
+    fn absence(self, refused: bool) -> Absence {
+        match self {
+            Self::Never => Absence::Away(Away::Never),
+            Self::Joining => Absence::Away(Away::Joining),
+            Self::Silent => Absence::Away(Away::Silent),
+            Self::Left(why) => Absence::Away(Away::Left(why)),
+            Self::Ready | Self::Training | Self::Gave if refused => Absence::Refused,
+            Self::Ready | Self::Training | Self::Gave => Absence::Late,
+        }
+    }
+}
+
 impl State {
+    /// Why a client gave nothing in the round that just closed.
+    pub(super) fn why_missing(&self, client: &ClientId, round: u32) -> Absence {
+        match self.seats.get(client) {
+            Some(seat) => {
+                let refused = seat.refused_in == Some(round);
+                self.whereabouts(client, seat).absence(refused)
+            }
+            None => Absence::Away(Away::Never),
+        }
+    }
+
     /// Where a client is.
     pub(super) fn whereabouts(&self, client: &ClientId, seat: &Seat) -> Whereabouts {
         if let Some(why) = seat.attendance.left {

@@ -67,6 +67,8 @@ pub(super) struct Seat {
     pub(super) ready: Option<Instance>,
     /// Whether it gave a sign of life since the driver asked last.
     pub(super) heard: bool,
+    /// The last round in which an update of it was refused.
+    pub(super) refused_in: Option<u32>,
     /// Whether the run goes on without it, since nothing was heard of it.
     pub(super) silent: bool,
 }

@@ -37,7 +37,7 @@ impl Lobby {
             digest: announced.digest,
         };
         if let Err(why) = self.admit(&submission) {
-            return Err(NotReceived::Answered(self.answer(client, Err(why))));
+            return Err(NotReceived::Answered(self.answer(&submission, Err(why))));
         }
         let most = self.rules.bytes();
         match self.store.get() {
@@ -63,16 +63,19 @@ impl Lobby {
         };
         let bytes = &*arrived.bytes;
         let counted = self.read_and_count(&submission, (bytes, arrived.announced.bytes));
-        self.answer(client, counted)
+        self.answer(&submission, counted)
     }
 
-    fn answer(&self, client: &ClientId, counted: Result<(), NotCounted>) -> Receipt {
+    fn answer(&self, submission: &Submission<'_>, counted: Result<(), NotCounted>) -> Receipt {
         let reason = match counted {
             Ok(()) => return Receipt::Accepted,
             Err(NotCounted::Duplicate) => return Receipt::Duplicate,
             Err(NotCounted::Refused(reason)) => reason,
         };
-        self.refuse(client, &reason);
+        self.refuse(submission.client, &reason);
+        if let Some(seat) = self.lock().seats.get_mut(submission.client) {
+            seat.refused_in = Some(submission.round);
+        }
         Receipt::Refused { reason }
     }
 

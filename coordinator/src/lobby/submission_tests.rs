@@ -64,6 +64,7 @@ fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
         clients: clients().into_iter().collect(),
         minimum,
         independent,
+        quorum: None,
         attempts,
         patient: false,
     };
@@ -105,7 +106,7 @@ fn drive(lobby: &Lobby) -> (LatticeVector, Participation) {
                 return (sum.expect("taken before"), participation);
             }
             Action::Finish(ending) => panic!("{ending:?}"),
-            Action::Count(_) | Action::Pause { .. } => {}
+            Action::Count(_) | Action::GrantGrace { .. } | Action::Pause { .. } => {}
         }
     }
 }

@@ -24,8 +24,8 @@ use umbel_privacy::certificate::Certificate;
 
 pub use protection::Statement;
 pub use run_summary::{
-    ClientSummary, CurvePoint, Ending, NamedScores, PrivacySummary, Results, RunSummary, Scores,
-    Traffic, TrainingSummary,
+    AbsenceSummary, ClientSummary, CurvePoint, Ending, NamedScores, PrivacySummary, Results,
+    RunSummary, Scores, Traffic, TrainingSummary,
 };
 
 /// A report that can't be written.

@@ -24,10 +24,10 @@ use super::deadline::Deadline;
 use super::kept::Kept;
 use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
-use super::summary::{Driven, Outcome, RoundSummary};
+use super::summary::{Driven, Outcome, RoundSummary, TookPart};
 use crate::config::RunConfig;
-use crate::lobby::{Halt, Lobby, Shown};
-use crate::round::{Action, Event, Participation};
+use crate::lobby::{Absence, Halt, Lobby, Shown};
+use crate::round::{Action, Event, Participation, Phase};
 use crate::run::clock::Clock;
 use crate::store::{Change, Checkpoint, OpenAttempt, RoundClosed, RoundOpened, RunStore, Told};
 
@@ -55,6 +55,8 @@ pub struct Driver<'a> {
     pub(super) before: Duration,
     /// Whether the engine waits for the gate's word, and the operator holds the run back.
     held_at_gate: bool,
+    /// When the open attempt was opened, or taken up again.
+    opened: Duration,
 }
 
 /// A round between its payment and its release.
@@ -98,6 +100,7 @@ impl<'a> Driver<'a> {
             attempt: 0,
             before: Duration::ZERO,
             held_at_gate: false,
+            opened: Duration::ZERO,
         })
     }
 
@@ -191,6 +194,7 @@ impl<'a> Driver<'a> {
                     attempt,
                     cohort,
                 } => self.open(round, attempt, cohort)?,
+                Action::GrantGrace { round, attempt } => self.grant_grace(round, attempt),
                 Action::Count(_) => {}
                 Action::RecordSpend { round } => self.pay(round, &mut background)?,
                 Action::Release {
@@ -202,6 +206,24 @@ impl<'a> Driver<'a> {
                     return Ok(Driven::Over(Box::new(self.outcome(ending))));
                 }
             }
+        }
+    }
+
+    /// Waits for the rest of a round only for a while, in proportion to how long the others took.
+    fn grant_grace(&mut self, round: u32, attempt: u32) {
+        let took = self.clock.elapsed().saturating_sub(self.opened);
+        let grace = self.config.federation.grace.of(took);
+        // An action that was queued before the round was closed says nothing any more.
+        let open = matches!(
+            self.lobby.phase(),
+            Phase::Collecting { round: r, attempt: a, .. } if (r, a) == (round, attempt)
+        );
+        if open && self.deadline.bring_forward(grace) {
+            tracing::info!(
+                round,
+                seconds = grace.as_secs_f64(),
+                "enough updates are here; the others have this long (federation.grace)"
+            );
         }
     }
 
@@ -292,6 +314,7 @@ impl<'a> Driver<'a> {
             }))?;
         }
         self.deadline.set(seconds);
+        self.opened = self.clock.elapsed();
         self.lobby.show(Shown {
             epsilon: self.charges.epsilon(),
             closes_at: Some(self.clock.unix_seconds().saturating_add(seconds)),
@@ -360,8 +383,10 @@ impl<'a> Driver<'a> {
         background: &mut Background<'_>,
     ) -> Result<(), RunError> {
         let noised = self.noised_sum(round)?;
-        self.lobby.note_missing(&participation.missing);
-        let noised = noised.post_process(|sum| self.step(round, &sum, participation));
+        let absences = self.lobby.note_missing(round, &participation.missing);
+        let why = |client: &ClientId| absences.get(client).copied().unwrap_or(Absence::Late);
+        let took_part = self.published(participation, why);
+        let noised = noised.post_process(|sum| self.step(round, &sum, took_part));
         let released = noised.store(|(_, checkpoint)| {
             let stored = self.store.commit(Change::Released(checkpoint));
             stored.map_err(RunError::from)
@@ -408,13 +433,13 @@ impl<'a> Driver<'a> {
         &mut self,
         round: u32,
         sum: &LatticeVector,
-        participation: Participation,
+        took_part: Option<TookPart>,
     ) -> (RoundSummary, Checkpoint) {
         let stepped = self.model.step(round, sum);
         let summary = RoundSummary {
             round,
             epsilon: self.charges.epsilon(),
-            participation: self.published(participation),
+            took_part,
             parameters: stepped.parameters,
             learning_rate: stepped.learning_rate,
             adaptive: stepped.adaptive,
@@ -438,8 +463,12 @@ impl<'a> Driver<'a> {
     }
 
     /// What may be said of who took part: nothing where the client is the unit.
-    pub(super) fn published(&self, participation: Participation) -> Option<Participation> {
-        (!self.plan.hides_clients()).then_some(participation)
+    pub(super) fn published(
+        &self,
+        participation: Participation,
+        why: impl Fn(&ClientId) -> Absence,
+    ) -> Option<TookPart> {
+        (!self.plan.hides_clients()).then(|| TookPart::of(participation, why))
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {

@@ -12,7 +12,7 @@ use umbel_proto::plan::AgreedPlan;
 
 use crate::aggregate::UpdateRules;
 use crate::certificate::base_model::{BaseModel, Uncertified};
-use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
+use crate::config::{ConfigError, ModelFacts, QuorumPercent, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
 use crate::observe::evaluation::{EvaluationError, PublicData};
 use crate::round::RoundSettings;
@@ -182,6 +182,7 @@ fn round_settings(config: &RunConfig, plan: &AgreedPlan, patient: bool) -> Round
             n => n,
         },
         independent: plan.hides_clients(),
+        quorum: config.federation.quorum_percent.map(QuorumPercent::get),
         attempts: config.federation.attempts.get(),
         patient,
         clients,

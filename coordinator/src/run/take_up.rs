@@ -11,7 +11,7 @@ use super::driver::Driver;
 use super::kept::Kept;
 use super::observer::{Health, Observer};
 use super::summary::{Adapted, Driven, RoundSummary};
-use crate::lobby::Halt;
+use crate::lobby::{Absence, Halt};
 use crate::round::{Event, Phase};
 use crate::store::{Checkpoint, CountedUpdate, History, OpenAttempt, RoundClosed};
 
@@ -68,7 +68,7 @@ impl Driver<'_> {
         RoundSummary {
             round: stored.round,
             epsilon: stored.told.epsilon,
-            participation: self.published(history.participation.clone()),
+            took_part: self.published(history.participation.clone(), |_| Absence::Forgotten),
             parameters: Arc::clone(&stored.parameters),
             learning_rate: stored.told.learning_rate,
             adaptive: unclipped

@@ -273,6 +273,7 @@ pub fn run_watched(
         clients: CLIENTS.map(client).into(),
         minimum,
         independent: false,
+        quorum: None,
         attempts,
         patient: !patience.pause.is_zero(),
     };

@@ -128,6 +128,7 @@ impl Machine {
             clients: CLIENTS.map(client).into(),
             minimum: 3,
             independent: false,
+            quorum: None,
             attempts: 2,
             patient: false,
         };

@@ -19,6 +19,7 @@ fn settings(names: &[&str], rounds: u32, minimum: usize) -> RoundSettings {
         clients: clients(names).into_iter().collect(),
         minimum,
         independent: false,
+        quorum: None,
         attempts: 2,
         patient: false,
     }
