@@ -36,11 +36,12 @@ pub trait Disk: Debug + Send + Sync {
     /// What the system says. Then some of the bytes may be there.
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes what was appended to a file survive a crash.
+    /// Gives a file that was appended to another name, in place of one that has it; content and name
+    /// survive a crash then.
     ///
     /// # Errors
     /// What the system says.
-    fn sync(&self, path: &Path) -> io::Result<()>;
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Gives a file another name, in place of one that has it, durably.
     ///
@@ -82,9 +83,10 @@ impl Disk for RealDisk {
         append(path, bytes)
     }
 
-    fn sync(&self, path: &Path) -> io::Result<()> {
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
         // Windows syncs through writable handles only.
-        OpenOptions::new().append(true).open(path)?.sync_all()
+        OpenOptions::new().append(true).open(from)?.sync_all()?;
+        self.rename(from, to)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -115,8 +117,8 @@ impl Disk for UnsyncedDisk {
         append(path, bytes)
     }
 
-    fn sync(&self, _: &Path) -> io::Result<()> {
-        Ok(())
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename(from, to)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -90,7 +90,10 @@ pub enum NotReceived {
     /// It needn't come: this is what becomes of it.
     #[error("it is answered without its bytes")]
     Answered(Receipt),
-    /// What is sent doesn't go on from what is here.
+    /// It can't count.
+    #[error("{0}")]
+    Refused(String),
+    /// What is sent doesn't go on from what is here, or all of it is here and being looked at.
     #[error("{here} of its bytes are here, so it can't go on from byte {offset}")]
     Gap {
         /// Bytes that are here.
@@ -105,12 +108,10 @@ pub enum NotReceived {
 
 impl From<ChunkError> for NotReceived {
     fn from(error: ChunkError) -> Self {
-        Self::Answered(Receipt::Refused {
-            reason: format!(
-                "the update: {error}; coordinator and client must follow the same plan with the \
-                 same version"
-            ),
-        })
+        Self::Refused(format!(
+            "the update: {error}; coordinator and client must follow the same plan with the same \
+             version"
+        ))
     }
 }
 

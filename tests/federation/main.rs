@@ -11,6 +11,8 @@ mod equality;
 mod forged;
 mod lineage;
 mod network;
+#[cfg(unix)]
+mod operator;
 mod strangers;
 mod taken_up;
 mod trainable_sets;

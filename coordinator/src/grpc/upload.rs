@@ -46,6 +46,7 @@ pub(super) async fn receive(
     let mut arriving = match begin(announced).await? {
         Ok(arriving) => arriving,
         Err(NotReceived::Answered(receipt)) => return Ok(Upload::Answered(receipt)),
+        Err(NotReceived::Refused(reason)) => return Ok(Upload::Refused(reason)),
         Err(NotReceived::Storage(reason)) => return Ok(Upload::Unstorable(reason)),
         Err(gap @ NotReceived::Gap { .. }) => return Err(Status::aborted(gap.to_string())),
     };
@@ -179,7 +180,7 @@ mod tests {
 
     fn refusal(upload: Result<Upload, Status>) -> String {
         match upload {
-            Ok(Upload::Refused(reason) | Upload::Answered(Receipt::Refused { reason })) => reason,
+            Ok(Upload::Refused(reason)) => reason,
             other => panic!("{other:?}"),
         }
     }

@@ -37,7 +37,7 @@ use super::history::{History, OpenAttempt};
 use super::journal_line::{self, BadLine, End, Tail};
 use super::record::Record;
 use super::run_store::{Change, RunStore};
-use super::spool::{Parts, SpooledUpdate};
+use super::spool::{Claims, Parts, SpooledUpdate};
 
 /// The journal's file.
 const JOURNAL: &str = "run.journal";
@@ -60,6 +60,7 @@ pub struct FileStore {
     folder: PathBuf,
     spool: Spool,
     disk: Arc<dyn Disk>,
+    claims: Claims,
     state: Mutex<State>,
 }
 
@@ -111,6 +112,7 @@ impl FileStore {
             folder: folder.to_owned(),
             spool,
             disk,
+            claims: Claims::default(),
             state: Mutex::new(State {
                 journal,
                 history,
@@ -226,8 +228,7 @@ impl FileStore {
     /// Keeps an update durably: by its new name if it came into a file, or by a copy.
     fn spool(&self, path: &Path, bytes: &dyn UpdateBytes) -> Result<(), StoreError> {
         if let Some(part) = bytes.file() {
-            let kept = self.disk.sync(part);
-            match kept.and_then(|()| self.disk.rename(part, path)) {
+            match self.disk.keep(part, path) {
                 // It has its name already, or was dropped with its attempt while it was checked.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 kept => return kept.map_err(StoreError::io(path)),
@@ -398,13 +399,13 @@ impl RunStore for FileStore {
         if self.spool == Spool::Elsewhere {
             return Ok(Box::new(InMemory::new(announced, most)?));
         }
-        let parts = Parts::of(&self.folder.join(SPOOL), client);
+        let parts = Parts::of(&self.folder.join(SPOOL), client, &self.claims);
         let arriving = parts.receive(announced, most, Arc::clone(&self.disk))?;
         Ok(Box::new(arriving))
     }
 
     fn received(&self, client: &ClientId, announced: &UpdateAnnouncement) -> u64 {
-        Parts::of(&self.folder.join(SPOOL), client).received(announced)
+        Parts::of(&self.folder.join(SPOOL), client, &self.claims).received(announced)
     }
 
     fn checkpoint(&self, round: u32) -> Result<Option<Checkpoint>, StoreError> {

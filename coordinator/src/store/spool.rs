@@ -5,10 +5,11 @@
 //! goes on where it broke. A client has one such file at most: a new update takes an older one's
 //! place.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use umbel_privacy::disk::Disk;
 use umbel_proto::incoming::{Arrived, Incoming, NotReceived, UpdateBytes};
@@ -19,8 +20,6 @@ use super::disk::files;
 
 /// What the name of an unfinished update's file ends with.
 const PART: &str = "part";
-/// What the name of a whole one's file ends with, until it is accepted.
-const WHOLE: &str = "whole";
 
 /// An update in a file.
 #[derive(Debug)]
@@ -73,13 +72,52 @@ fn read_into(tally: &mut Tally, from: &mut dyn Read) -> io::Result<()> {
 pub(super) struct Parts<'a> {
     spool: PathBuf,
     client: &'a ClientId,
+    claims: &'a Claims,
+}
+
+/// The files that somebody writes to or reads from. Two uploads of the same bytes must not meet in
+/// one file: a client may begin the second before the first one has its receipt.
+#[derive(Debug, Default)]
+pub(super) struct Claims(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl Claims {
+    fn claim(&self, path: &Path) -> Option<Claim> {
+        let new = lock(&self.0).insert(path.to_owned());
+        new.then(|| Claim {
+            path: path.to_owned(),
+            claims: Arc::clone(&self.0),
+        })
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        lock(&self.0).contains(path)
+    }
+}
+
+/// A file that is somebody's for as long as this lives.
+#[derive(Debug)]
+struct Claim {
+    path: PathBuf,
+    claims: Arc<Mutex<BTreeSet<PathBuf>>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.claims).remove(&self.path);
+    }
+}
+
+/// A set of paths is never half changed, so that a poisoned lock means nothing.
+fn lock(claims: &Mutex<BTreeSet<PathBuf>>) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+    claims.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn of(spool: &Path, client: &'a ClientId) -> Self {
+    pub(super) fn of(spool: &Path, client: &'a ClientId, claims: &'a Claims) -> Self {
         Self {
             spool: spool.to_owned(),
             client,
+            claims,
         }
     }
 
@@ -108,12 +146,17 @@ impl<'a> Parts<'a> {
     ) -> Result<Arriving, NotReceived> {
         let tally = Tally::new(announced.digest, announced.bytes, most)?;
         let path = self.path(&announced.digest);
+        let claim = self.claims.claim(&path).ok_or(NotReceived::Gap {
+            here: announced.bytes,
+            offset: announced.offset,
+        })?;
         self.remove_others(&path, &*disk)?;
         let mut arriving = Arriving {
             announced,
             tally,
             path,
             disk,
+            claim,
         };
         arriving.go_on()?;
         Ok(arriving)
@@ -129,7 +172,7 @@ impl<'a> Parts<'a> {
             Self::is_one(file) && name == Some(self.client.as_str())
         };
         for file in files(&self.spool).map_err(unstorable)? {
-            if file != kept && is_own(&file) {
+            if file != kept && is_own(&file) && !self.claims.has(&file) {
                 disk.remove(&file).map_err(unstorable)?;
             }
         }
@@ -147,6 +190,7 @@ pub(super) struct Arriving {
     tally: Tally,
     path: PathBuf,
     disk: Arc<dyn Disk>,
+    claim: Claim,
 }
 
 impl Arriving {
@@ -195,16 +239,14 @@ impl Incoming for Arriving {
             }
             return Err(error);
         }
-        // Under another name, so that a repeated upload of the same bytes can't reach it. Should
-        // there be one of that name, it has the same bytes.
-        let path = self.path.with_extension(WHOLE);
-        self.disk.rename(&self.path, &path).map_err(stored)?;
-        let file = File::open(&path).map_err(stored)?;
+        let file = File::open(&self.path).map_err(stored)?;
+        let path = self.path.clone();
         Ok(Arrived {
             announced: self.announced,
             bytes: Box::new(Whole {
                 update: SpooledUpdate { path, file },
                 disk: self.disk,
+                _claim: self.claim,
             }),
         })
     }
@@ -216,6 +258,8 @@ impl Incoming for Arriving {
 struct Whole {
     update: SpooledUpdate,
     disk: Arc<dyn Disk>,
+    /// Given up after the file is gone.
+    _claim: Claim,
 }
 
 impl UpdateBytes for Whole {
@@ -230,7 +274,9 @@ impl UpdateBytes for Whole {
 
 impl Drop for Whole {
     fn drop(&mut self) {
-        // What stays is removed with its round.
-        let _ = self.disk.remove(&self.update.path);
+        if self.update.path.exists() {
+            // What stays is removed with its round.
+            let _ = self.disk.remove(&self.update.path);
+        }
     }
 }

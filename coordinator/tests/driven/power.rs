@@ -134,8 +134,8 @@ impl Disk for PoweredDisk {
         self.0.run(|| UnsyncedDisk.append(path, bytes), half)
     }
 
-    fn sync(&self, path: &Path) -> io::Result<()> {
-        self.0.run(|| UnsyncedDisk.sync(path), || Ok(()))
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.run(|| UnsyncedDisk.keep(from, to), || Ok(()))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

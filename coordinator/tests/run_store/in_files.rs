@@ -267,7 +267,7 @@ fn what_is_not_what_was_announced_is_never_kept() {
     let (kind, store) = open_round();
     let a = client("a");
     let long = store.receive(&a, announced(&[0; 101], 0), 100).err();
-    assert!(matches!(long, Some(NotReceived::Answered(_))), "{long:?}");
+    assert!(matches!(long, Some(NotReceived::Refused(_))), "{long:?}");
     let mut altered = store.receive(&a, announced(b"ab", 0), 100).unwrap();
     altered.push(b"ac").unwrap();
     assert!(altered.push(b"d").is_err());
