@@ -386,7 +386,7 @@ impl<'a> Driver<'a> {
         let absences = self.lobby.note_missing(round, &participation.missing);
         let why = |client: &ClientId| absences.get(client).copied().unwrap_or(Absence::Late);
         let took_part = self.published(participation, why);
-        let noised = noised.post_process(|sum| self.step(round, &sum, took_part));
+        let noised = noised.post_process(|sum| self.step(round, sum, took_part));
         let released = noised.store(|(_, checkpoint)| {
             let stored = self.store.commit(Change::Released(checkpoint));
             stored.map_err(RunError::from)
@@ -432,7 +432,7 @@ impl<'a> Driver<'a> {
     fn step(
         &mut self,
         round: u32,
-        sum: &LatticeVector,
+        sum: LatticeVector,
         took_part: Option<TookPart>,
     ) -> (RoundSummary, Checkpoint) {
         let stepped = self.model.step(round, sum);

@@ -125,8 +125,8 @@ pub fn result(round: u32) -> Checkpoint {
         optimiser: State {
             steps: u64::from(round),
             moments: vec![
-                vec![1.0 / 3.0; 4],
-                vec![f64::MIN_POSITIVE, 0.3, -0.0, 1e300],
+                Arc::new(vec![1.0 / 3.0; 4]),
+                Arc::new(vec![f64::MIN_POSITIVE, 0.3, -0.0, 1e300]),
             ],
         },
         threshold: Some(0.1),

@@ -117,6 +117,14 @@ impl LatticeVector {
         self.values
     }
 
+    /// [`Self::to_f64`] in the vector's own memory.
+    pub fn into_f64(self, step: LatticeStep) -> Vec<f64> {
+        let step = step.get();
+        // Both take eight bytes, so that the list is reused as it is.
+        let values = self.values.into_iter();
+        values.map(|value| value as f64 * step).collect()
+    }
+
     /// The coordinates times `step`. Exact where they are below 2^53 steps, otherwise
     /// rounded to the nearest float.
     pub fn to_f64(&self, step: LatticeStep) -> Vec<f64> {
