@@ -56,6 +56,11 @@ pub struct Serve {
     /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Rehearse the run: three rounds in which every site trains on rows that it makes up. Sites
+    /// start `umbel-client run` as for the run itself, and are checked as for it. Nothing is spent,
+    /// nothing is learnt, nothing is kept.
+    #[arg(long, conflicts_with_all = ["new", "new_data_set"])]
+    pub rehearse: bool,
     /// Begin a new run even if one of this name was cut off. What that one cost stays charged.
     #[arg(long)]
     pub new: bool,

@@ -15,7 +15,7 @@ use umbel_coordinator::init::{InitError, InitOptions, init};
 use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::{Beginning, journals_of};
-use umbel_coordinator::run::serve::{ServeOptions, serve};
+use umbel_coordinator::run::serve::{ServeOptions, Served, serve};
 use umbel_coordinator::startup::check::{CheckOptions, check};
 use umbel_proto::exit_code::ExitKind;
 
@@ -65,10 +65,22 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
             true => Beginning::Anew,
             false => Beginning::GoOn,
         },
+        rehearse: command.rehearse,
         new_data_set: command.new_data_set,
         device: command.device.clone(),
     };
-    let conducted = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let served = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let conducted = match served {
+        Served::Run(conducted) => conducted,
+        Served::Rehearsed(rehearsed) => {
+            let text = match command.json {
+                true => format!("{}\n", rehearsed.as_json()),
+                false => rehearsed.to_string(),
+            };
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return Ok(rehearsed.exit_kind());
+        }
+    };
     let report = match conducted {
         Conducted::Ended(report) => report,
         Conducted::Paused {

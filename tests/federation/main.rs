@@ -13,6 +13,7 @@ mod lineage;
 mod network;
 #[cfg(unix)]
 mod operator;
+mod rehearsal;
 mod strangers;
 mod taken_up;
 mod trainable_sets;
