@@ -160,6 +160,9 @@ pub fn participate_with(
     }
 }
 
+/// How long a client waits before it asks again whether its update can be taken.
+const NOT_NOW: Duration = Duration::from_secs(1);
+
 /// Why a client stops taking part in a run.
 enum Parting {
     Ended(Ending),
@@ -295,6 +298,10 @@ fn next_step(
             round,
             epsilon: site.epsilon(),
         }),
+        Receipt::NotNow { reason } => {
+            tracing::warn!(round, reason, "the coordinator can't take the update now");
+            transport.pause(NOT_NOW);
+        }
         Receipt::Refused { reason } if *refused_in == Some(round) => {
             return Err(ClientError::UpdateRefused { round, reason });
         }

@@ -84,7 +84,7 @@ pub trait Federation: Send + Sync {
     fn submit_arrived(&self, client: &ClientId, arrived: Arrived) -> Receipt {
         match arrived.into_update() {
             Ok(update) => self.submit(client, update),
-            Err(error) => Receipt::Refused {
+            Err(error) => Receipt::NotNow {
                 reason: error.to_string(),
             },
         }

@@ -239,6 +239,12 @@ pub enum Receipt {
     Accepted,
     /// The very same update was here already, and counts once.
     Duplicate,
+    /// The coordinator can't take it now, through no fault of the client's: it is to be sent again.
+    /// Over a network this is no answer but a failed call.
+    NotNow {
+        /// Why.
+        reason: String,
+    },
     /// It doesn't count.
     Refused {
         /// Why, and what to do.

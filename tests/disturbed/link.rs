@@ -100,7 +100,10 @@ impl Link {
             }
         }
         match arriving.finish() {
-            Ok(arrived) => Some(lobby.submit_arrived(&self.client, arrived)),
+            Ok(arrived) => match lobby.submit_arrived(&self.client, arrived) {
+                Receipt::NotNow { .. } => None,
+                receipt => Some(receipt),
+            },
             Err(why) => {
                 lobby.note_unstorable(&why.to_string());
                 None

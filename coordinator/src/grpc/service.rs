@@ -224,7 +224,10 @@ impl FederationCalls for FederationService {
                 Receipt::Refused { reason }
             }
         };
-        Ok(self.answer(receipt.into()))
+        match receipt {
+            Receipt::NotNow { reason } => Err(Status::unavailable(reason)),
+            receipt => Ok(self.answer(receipt.into())),
+        }
     }
 
     async fn update_progress(

@@ -21,6 +21,8 @@ struct Submission<'a> {
 enum NotCounted {
     Duplicate,
     Refused(String),
+    /// It isn't the update's fault.
+    NotNow(String),
 }
 
 impl Lobby {
@@ -70,6 +72,7 @@ impl Lobby {
         let reason = match counted {
             Ok(()) => return Receipt::Accepted,
             Err(NotCounted::Duplicate) => return Receipt::Duplicate,
+            Err(NotCounted::NotNow(reason)) => return Receipt::NotNow { reason },
             Err(NotCounted::Refused(reason)) => reason,
         };
         self.refuse(submission.client, &reason);
@@ -128,7 +131,7 @@ impl Lobby {
     fn unstorable(&self, error: &dyn ToString) -> NotCounted {
         self.halt(Halt::Store(error.to_string()));
         let reason = "the coordinator can't store updates; its log says more";
-        NotCounted::Refused(reason.into())
+        NotCounted::NotNow(reason.into())
     }
 
     /// Notes that bytes came. What can't count any more is told so before anybody decodes it.
@@ -199,7 +202,10 @@ impl Lobby {
             });
             return match added {
                 Ok(()) => Ok(Counted::Yes),
-                Err(lost) => Err(NotCounted::Refused(lost.to_string())),
+                Err(lost) => Err(match self.halted() {
+                    Some(Halt::Store(_)) => NotCounted::NotNow(lost.to_string()),
+                    _ => NotCounted::Refused(lost.to_string()),
+                }),
             };
         }
     }

@@ -148,6 +148,7 @@ fn a_round_that_closes_in_the_middle_of_submissions_has_all_that_count_once() {
                                 accepted[i].fetch_add(1, Ordering::SeqCst);
                             }
                             Receipt::Duplicate => {}
+                            Receipt::NotNow { reason } => panic!("nothing is stored: {reason}"),
                             Receipt::Refused { reason } => {
                                 assert!(reason.contains("round 1 isn't open"), "{reason}");
                             }

@@ -378,7 +378,9 @@ impl From<Receipt> for wire::SubmitReply {
         let outcome = match receipt {
             Receipt::Accepted => Outcome::Accepted(wire::Accepted {}),
             Receipt::Duplicate => Outcome::Duplicate(wire::Duplicate {}),
-            Receipt::Refused { reason } => Outcome::Refused(wire::Refused { reason }),
+            Receipt::Refused { reason } | Receipt::NotNow { reason } => {
+                Outcome::Refused(wire::Refused { reason })
+            }
         };
         Self {
             outcome: Some(outcome),
