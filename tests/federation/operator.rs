@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::network::{
-    EIGHT, Processes, binary, check_eight_rounds, federation, free_port, report, start_clients,
-    start_coordinator, wait_for_round,
+    EIGHT, Processes, binary, check_eight_rounds, configured, federation, free_port, report,
+    start_clients, start_coordinator, wait_for_round,
 };
-use crate::workbench::Workbench;
+use crate::workbench::{SITES, Workbench};
 
 fn coordinator(bench: &Workbench, arguments: &[&str], configuration: &Path) -> Output {
     Command::new(binary("umbel-coordinator"))
@@ -126,6 +126,53 @@ fn socket_below(runs: &Path) -> std::path::PathBuf {
         socket.exists().then_some(socket)
     });
     sockets.next().expect("a socket")
+}
+
+#[test]
+fn certificates_that_end_in_the_middle_of_a_run_end_nothing_but_new_connections() {
+    use std::time::SystemTime;
+    use umbel_coordinator::init::{InitOptions, init};
+
+    const LEFT: Duration = Duration::from_secs(45);
+    let bench = Workbench::new(12);
+    let port = free_port();
+    let day = Duration::from_secs(86_400);
+    let ends = SystemTime::now() + LEFT;
+    let address = format!("https://localhost:{port}")
+        .parse()
+        .expect("an address");
+    let mut options = InitOptions::new(address, ends - day);
+    options.days = 1;
+    let sites = SITES.map(|site| site.parse().expect("a name"));
+    init(&bench.path().join("federation"), &sites, &options).expect("certificates");
+    let configuration = configured(&bench, port);
+    let coordinator = start_coordinator(&bench, &configuration, &EIGHT);
+    let clients = start_clients(&bench);
+    wait_for_round(&bench, 1);
+    ask(&bench, &["pause"], &configuration);
+    while SystemTime::now() < ends + Duration::from_secs(2) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    let held = ask(&bench, &["status"], &configuration);
+    assert!(
+        held["rounds_done"].as_u64() < Some(8),
+        "the run waits for the end: {held}"
+    );
+    ask(&bench, &["resume"], &configuration);
+    let served = report(&bench, coordinator);
+    check_eight_rounds(&bench, &served, clients);
+    // Whoever starts now is told what is wrong, on both sides.
+    let late = start_coordinator(&bench, &configuration, &EIGHT);
+    let code = late.wait_with_output().expect("it ends").status.code();
+    let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();
+    assert_eq!(code, Some(2), "{log}");
+    let mut clients = start_clients(&bench);
+    for client in clients.0.drain(..) {
+        let output = client.wait_with_output().expect("it ends");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains("ended"), "{errors}");
+    }
 }
 
 #[test]
