@@ -1,8 +1,9 @@
 //! The `umbel-coordinator` command.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::Write as _;
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -15,22 +16,23 @@ use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::Beginning;
 use umbel_coordinator::run::serve::{ServeOptions, serve};
 use umbel_coordinator::startup::check::{CheckOptions, check};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => return console::told(told.print(), told.exit_code()),
+    };
     start_log(arguments.log_json);
     let outcome = match arguments.command {
         Command::Serve(command) => run_serve(&command),
-        Command::Check(command) => Ok(run_check(&command)),
+        Command::Check(command) => run_check(&command),
         Command::Init(command) => run_init(&command),
     };
     match outcome {
         Ok(kind) => kind.into(),
-        Err((kind, message)) => {
-            eprintln!("error: {message}");
-            kind.into()
-        }
+        Err((kind, message)) => console::fail(kind, message),
     }
 }
 
@@ -39,7 +41,10 @@ fn start_log(json: bool) {
         .unwrap_or_else(|_| EnvFilter::new("warn,umbel_coordinator=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(console::is_coloured())
+        // It would be told of by a panic.
+        .log_internal_errors(false);
     if json {
         log.json().init();
     } else {
@@ -67,23 +72,22 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
             rounds,
             planned,
         } => {
-            eprintln!(
+            console::remark(format_args!(
                 "stopped after round {rounds} of {planned}; start the same command again to go on \
                  in {}",
                 folder.display()
-            );
+            ));
             return Ok(ExitKind::Success);
         }
     };
-    if command.json {
-        println!("{}", report.as_json());
-    } else {
-        println!("{}", report.table());
-    }
+    print(match command.json {
+        true => report.as_json().to_string(),
+        false => report.table(),
+    })?;
     Ok(report.exit_kind())
 }
 
-fn run_check(command: &Check) -> ExitKind {
+fn run_check(command: &Check) -> Result<ExitKind, (ExitKind, String)> {
     let options = CheckOptions {
         config: command.config.clone(),
         overrides: command.overrides.clone(),
@@ -91,13 +95,11 @@ fn run_check(command: &Check) -> ExitKind {
         device: command.device.clone(),
     };
     let found = check(&options, &SystemClock::new());
-    let text = match command.json {
-        true => format!("{}\n", found.as_json()),
+    print(match command.json {
+        true => found.as_json().to_string(),
         false => found.to_string(),
-    };
-    // A reader that is gone needs no answer; the exit code says it, too.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    found.exit_kind()
+    })?;
+    Ok(found.exit_kind())
 }
 
 fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {
@@ -106,6 +108,15 @@ fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {
     options.days = command.days;
     let failed = |e: InitError| (ExitKind::Configuration, e.to_string());
     let report = init(&command.folder, &command.sites, &options).map_err(failed)?;
-    println!("{report}");
+    print(report)?;
     Ok(ExitKind::Success)
+}
+
+/// Prints a command's whole answer.
+fn print(answer: impl Display) -> Result<(), (ExitKind, String)> {
+    match console::answer(answer) {
+        // Nothing comes after it, so that it is all one whether somebody still reads.
+        Ok(_) => Ok(()),
+        Err(unsaid) => Err((ExitKind::Internal, unsaid.to_string())),
+    }
 }

@@ -1,11 +1,10 @@
 //! `umbel settings`: every setting of a configuration.
 
-use std::io::Write as _;
-
 use clap::{Args, ValueEnum};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::settings::{Section, markdown, toml_value};
 
+use super::print;
 use crate::failure::Failure;
 
 /// List the settings of a configuration
@@ -131,8 +130,7 @@ the same.
 ";
 
 fn printed(page: &str) -> Result<ExitKind, Failure> {
-    // Whoever closes the pipe has read enough.
-    let _ = std::io::stdout().write_all(page.as_bytes());
+    print(page)?;
     Ok(ExitKind::Success)
 }
 

@@ -73,6 +73,7 @@ impl RunReport {
             report::Ending::BudgetExhausted => ExitKind::BudgetExhausted,
             report::Ending::Failed { .. } => ExitKind::RunFailed,
             report::Ending::Diverged { .. } => ExitKind::Diverged,
+            report::Ending::Stopped => ExitKind::Stopped,
         }
     }
 
@@ -92,6 +93,7 @@ impl RunReport {
             report::Ending::Failed { reason } => ("failed", Some(reason.clone())),
             // A run that diverged failed, for whoever asks no more than that.
             report::Ending::Diverged { round, .. } => ("failed", Some(Ending::divergence(*round))),
+            report::Ending::Stopped => ("stopped", None),
         };
         let diverged = match run.ending {
             report::Ending::Diverged { round, .. } => Some(round),
@@ -128,7 +130,7 @@ impl RunReport {
             "ledger_head": run.ledger_head,
             "model_sha256": run.model_hash,
             "public_key": run.signing_key,
-            "run_dir": self.folder,
+            "run_dir": self.folder.to_string_lossy(),
         })
     }
 
@@ -162,6 +164,14 @@ impl RunReport {
                 "\nThe run failed: {}. {}",
                 Ending::divergence(*round),
                 report::Ending::kept(*kept)
+            )?,
+            report::Ending::Stopped => writeln!(
+                out,
+                "\nThe run was stopped early. {}",
+                match run.training.rounds_done {
+                    0 => "No round was done, so there is no model.",
+                    _ => "The last round's model is kept.",
+                }
             )?,
         }
         if let Some(results) = &run.results {
@@ -262,6 +272,7 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
                 round: *round,
                 kept: facts.outcome.kept.as_ref().map(|(round, _)| *round),
             },
+            Ending::Stopped { .. } => report::Ending::Stopped,
         },
         privacy: privacy_summary(facts),
         training: training_summary(facts),

@@ -75,6 +75,8 @@ pub enum Ending {
         /// The round whose model is kept, if there is a sound one.
         kept: Option<u32>,
     },
+    /// Whoever conducted it ended it early.
+    Stopped,
 }
 
 impl Ending {

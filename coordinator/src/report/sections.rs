@@ -36,6 +36,11 @@ pub(super) fn ending(run: &RunSummary) -> Html {
                 Ending::kept(*kept)
             ),
         ),
+        Ending::Stopped => (
+            "done",
+            "Stopped early",
+            format!(" after {done}, by whoever conducted it."),
+        ),
     };
     let word = Html::with("strong", &[("class", class)], word);
     Html::with("p", &[("class", "ending")], [word, Html::text(&rest)])

@@ -70,6 +70,27 @@ pub enum Sites {
 }
 
 impl Opened {
+    /// Looks whether [`Opened::new`] could open them, and makes nothing.
+    ///
+    /// # Errors
+    /// [`ConductError`] as there, and where the base model's lineage doesn't add up.
+    pub fn check(
+        (config, prepared): (&RunConfig, &Prepared),
+        ledger: &Path,
+        signing_key: &Path,
+        naming: Naming,
+        unfinished: Option<&Unfinished>,
+    ) -> Result<(), ConductError> {
+        key_file::load(signing_key)?;
+        let mut books = Books::rehearse(config, ledger, naming)?;
+        if let Some(unfinished) = unfinished {
+            books.go_on(unfinished.history())?;
+        }
+        books.inherit(&prepared.base, &prepared.plan)?;
+        books.begin(&prepared.plan, 0)?;
+        Ok(())
+    }
+
     /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
     /// none, and lets the lobby's sites in: to a new run, or to one that was cut off.
     ///

@@ -91,7 +91,7 @@ pub enum AccountingError {
     TooMany,
 }
 
-/// The probability δ with which the guarantee may fail, 0 < δ < 1.
+/// What epsilon leaves out, 0 < δ < 1: P(S) ≤ e^ε P′(S) + δ for every set of results S.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Delta(f64);
