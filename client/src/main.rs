@@ -39,7 +39,11 @@ use umbel_proto::message::{Ending, Instance};
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(told) => return console::told(told.print(), told.exit_code()),
+        Err(told) => {
+            let words = told.render();
+            let coloured = words.ansi().to_string();
+            return console::end_with_help(&words.to_string(), &coloured, told.use_stderr());
+        }
     };
     let done = match arguments.command {
         Command::Run(run) => {

@@ -22,7 +22,11 @@ use umbel_proto::exit_code::ExitKind;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(told) => return console::told(told.print(), told.exit_code()),
+        Err(told) => {
+            let words = told.render();
+            let coloured = words.ansi().to_string();
+            return console::end_with_help(&words.to_string(), &coloured, told.use_stderr());
+        }
     };
     start_log(arguments.log_json);
     let outcome = match arguments.command {

@@ -41,10 +41,7 @@ pub fn answer(text: impl Display) -> Result<Reader, Unsaid> {
 }
 
 /// What became of a write to standard output.
-///
-/// # Errors
-/// [`Unsaid`], where it failed for another reason than a closed pipe.
-pub fn heard(written: io::Result<()>) -> Result<Reader, Unsaid> {
+fn heard(written: io::Result<()>) -> Result<Reader, Unsaid> {
     match written {
         Ok(()) => Ok(Reader::There),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
@@ -63,21 +60,28 @@ pub fn fail(kind: ExitKind, why: impl Display) -> ExitCode {
     kind.into()
 }
 
-/// How a command ends whose command line asked for help, or was wrong: `printed` is what became of
-/// saying so, `code` its exit code.
-pub fn told(printed: io::Result<()>, code: i32) -> ExitCode {
-    match (heard(printed), u8::try_from(code)) {
-        (Err(unsaid), Ok(0)) => fail(ExitKind::Internal, unsaid),
-        (_, Ok(code)) => code.into(),
-        (_, Err(_)) => ExitKind::Configuration.into(),
+/// How a command ends whose command line asked for help, or is wrong: with these words, without
+/// escape codes and with them.
+pub fn end_with_help(plain: &str, coloured: &str, is_wrong: bool) -> ExitCode {
+    let words = |may_be_coloured| if may_be_coloured { coloured } else { plain };
+    if is_wrong {
+        remark(words(is_coloured()).trim_end());
+        return ExitKind::Configuration.into();
+    }
+    match answer(words(are_colours_wanted() && io::stdout().is_terminal())) {
+        Ok(_) => ExitKind::Success.into(),
+        Err(unsaid) => fail(ExitKind::Internal, unsaid),
     }
 }
 
 /// Whether what is said on standard error may be coloured: it goes to a terminal, and `NO_COLOR`
 /// (<https://no-color.org>) isn't set.
 pub fn is_coloured() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !refused
+    are_colours_wanted() && io::stderr().is_terminal()
+}
+
+fn are_colours_wanted() -> bool {
+    !std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::settings::{Section, markdown, toml_value};
+use umbel_proto::settings::{Section, instead_of_word, markdown, toml_value};
 
 use super::print;
 use crate::failure::Failure;
@@ -94,10 +94,9 @@ fn chosen(mut sections: Vec<Section>, wanted: Option<&str>) -> Result<Vec<Sectio
     known.retain(|path| !path.is_empty());
     sections.retain(|section| section.path == wanted.trim_matches(['[', ']']));
     if sections.is_empty() {
-        let reason = format!(
-            "there is no section {wanted:?}; there are {}",
-            known.join(", ")
-        );
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let told = instead_of_word(wanted, &known);
+        let reason = format!("there is no such section: {told}");
         return Err(Failure::new(ExitKind::Configuration, reason));
     }
     Ok(sections)

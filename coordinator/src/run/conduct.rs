@@ -81,7 +81,16 @@ impl Opened {
         naming: Naming,
         unfinished: Option<&Unfinished>,
     ) -> Result<(), ConductError> {
+        // The folder of runs is made with the run, where there is none.
+        let has_a_folder = |file: &Path| match folder_of(file) {
+            Some(folder) if folder != config.run.out => folder.metadata().map(drop),
+            _ => Ok(()),
+        };
         key_file::load(signing_key)?;
+        let path = signing_key.to_owned();
+        has_a_folder(signing_key).map_err(|source| SigningKeyError::Io { path, source })?;
+        let path = ledger.to_owned();
+        has_a_folder(ledger).map_err(|source| OpenError::Io { path, source })?;
         let mut books = Books::rehearse(config, ledger, naming)?;
         if let Some(unfinished) = unfinished {
             books.go_on(unfinished.history())?;
@@ -130,6 +139,14 @@ impl Opened {
     pub fn ledger_point(&self) -> LedgerPoint {
         self.books.began_at()
     }
+}
+
+/// The folder that a file is to be in.
+fn folder_of(file: &Path) -> Option<&Path> {
+    file.parent().map(|folder| match folder.as_os_str() {
+        empty if empty.is_empty() => Path::new("."),
+        _ => folder,
+    })
 }
 
 /// What became of a run that was conducted.

@@ -145,13 +145,13 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         Opened::check(run, &ledger, &signing_key, naming, unfinished)
     };
     // All that can be refused is refused before anything is made, or an earlier run given up.
-    if options.beginning == Beginning::Anew {
-        could_open(None)?;
-    }
+    could_open(None)?;
     let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
     let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
-    could_open(unfinished.as_ref())?;
+    if unfinished.is_some() {
+        could_open(unfinished.as_ref())?;
+    }
     let room = room(&config, &prepared.plan, &ledger);
     // A run that was cut off has most of what it needs, and may be what fills the disk.
     match (room, &unfinished) {
