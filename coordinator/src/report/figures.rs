@@ -54,6 +54,23 @@ pub(super) fn epsilon(number: f64) -> String {
     format!("{raised:.decimals$}")
 }
 
+/// A share as a percentage of about three digits, never rounded down.
+pub(super) fn share(number: f64) -> String {
+    if number.is_nan() {
+        return "not a number".into();
+    }
+    let percent = 100.0 * number.clamp(0.0, 1.0);
+    let decimals: usize = match percent {
+        p if p >= 100.0 => 0,
+        p if p >= 10.0 => 1,
+        p if p >= 1.0 => 2,
+        _ => 3,
+    };
+    let scale = 10_f64.powi(decimals as i32);
+    let raised = ((percent * scale - 1e-9).ceil() / scale).clamp(0.0, 100.0) + 0.0;
+    format!("{raised:.decimals$} %")
+}
+
 /// Any parameter: plain where that is short, else with an exponent.
 pub(super) fn parameter(number: f64) -> String {
     let size = number.abs();
@@ -201,6 +218,21 @@ mod tests {
             "2,981 times",
             "more than a million times",
             "more than a million times",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_share_is_never_rounded_down() {
+        let found = [0.0, 0.000_012, 0.0101, 0.5231, 0.999_99, 1.0, f64::NAN].map(share);
+        let expected = [
+            "0.000 %",
+            "0.002 %",
+            "1.01 %",
+            "52.4 %",
+            "100.0 %",
+            "100 %",
+            "not a number",
         ];
         assert_eq!(found, expected);
     }

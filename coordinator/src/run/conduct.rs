@@ -436,6 +436,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
             .ok()
             .map(|digest| digest.to_string()),
         signing_key: signing_key.public_key().to_string(),
+        lineage: &lineage,
     };
     let summary = summarise(&facts);
     folder.write("report.html", report::render(&summary).as_bytes())?;

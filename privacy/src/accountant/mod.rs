@@ -5,9 +5,11 @@
 //! of orders ([`rdp`]) and converts the sum ([`conversion`]). [`ZcdpAccountant`] and
 //! [`GdpAccountant`] serve mechanisms without sampling; the closed form of the Gaussian
 //! mechanism is in [`gaussian`]. What happened is written as [`event::MechanismEvent`]s.
-//! [`calibrate`] answers the questions the other way round. An accountant of another kind
+//! [`calibrate`] answers the questions the other way round, and [`attack`] says what all that leaves
+//! to an attacker. An accountant of another kind
 //! implements [`Accountant`]. What none of them has a sound figure for is refused.
 
+pub mod attack;
 mod binomial;
 pub mod calibrate;
 pub mod conversion;
