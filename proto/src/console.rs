@@ -81,7 +81,7 @@ pub fn is_coloured() -> bool {
 }
 
 fn are_colours_wanted() -> bool {
-    !std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 #[cfg(test)]

@@ -126,16 +126,17 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// How many times as likely `exp(epsilon)` makes a conclusion, in words.
-pub(super) fn times_as_likely(epsilon: f64) -> String {
+/// How many times as likely `exp(epsilon)` makes a conclusion, in words; `None` beyond a million,
+/// where "at most" would comfort for nothing.
+pub(super) fn times_as_likely(epsilon: f64) -> Option<String> {
     let factor = epsilon.exp();
     if factor.is_nan() || factor >= 1e6 {
-        "more than a million times".into()
+        None
     } else if factor >= 100.0 {
         // Below a million, so the cast is exact.
-        format!("{} times", count(factor.ceil() as u32))
+        Some(format!("{} times", count(factor.ceil() as u32)))
     } else {
-        format!("{:.2} times", (factor * 100.0).ceil() / 100.0)
+        Some(format!("{:.2} times", (factor * 100.0).ceil() / 100.0))
     }
 }
 
@@ -213,13 +214,13 @@ mod tests {
     fn the_factor_of_an_epsilon_is_rounded_up() {
         let found = [0.0, 1.0, 8.0, 20.0, f64::INFINITY].map(times_as_likely);
         let expected = [
-            "1.00 times",
-            "2.72 times",
-            "2,981 times",
-            "more than a million times",
-            "more than a million times",
+            Some("1.00 times"),
+            Some("2.72 times"),
+            Some("2,981 times"),
+            None,
+            None,
         ];
-        assert_eq!(found, expected);
+        assert_eq!(found, expected.map(|times| times.map(str::to_owned)));
     }
 
     #[test]

@@ -56,6 +56,18 @@ fn the_headline_follows_epsilon() {
 }
 
 #[test]
+fn an_epsilon_that_limits_nothing_is_not_called_a_limit() {
+    let text = Statement::of_run(&of(500.0, 1e-5, Some(10_000)))
+        .lines()
+        .join(" ");
+    assert!(
+        text.contains("more than a million times as likely"),
+        "{text}"
+    );
+    assert!(!text.contains("at most more"), "{text}");
+}
+
+#[test]
 fn the_headline_names_whom_one_has_to_trust() {
     let mut run = of(8.0, 1e-5, Some(10_000));
     assert!(
@@ -76,7 +88,10 @@ fn delta_is_held_against_the_number_of_units() {
         "{said}"
     );
     let text = words(&render(&of(0.5, 1e-3, Some(1_000))));
-    assert!(text.contains("too large: not below 1 / 1,000"), "{text}");
+    assert!(
+        text.contains("too large: not below one over the number of units (about 1,000)"),
+        "{text}"
+    );
     // Just below it.
     assert_eq!(headline(&of(0.5, 0.999e-3, Some(1_000))).0, "strong");
     // Where nobody knows the number, delta is red and nothing is green.
@@ -91,7 +106,7 @@ fn delta_is_held_against_the_number_of_units() {
     let known = render(&of(0.5, 1e-5, Some(10_000)));
     assert!(known.contains("<div class=\"plain\"><dt>Delta</dt>"));
     assert!(
-        words(&known).contains("10.0 % of 1 / 10,000"),
+        words(&known).contains("10.0 % of one over the number of units (about 10,000)"),
         "{}",
         words(&known)
     );

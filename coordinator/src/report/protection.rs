@@ -275,13 +275,21 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
         ),
         false => String::new(),
     };
+    let likely = match figures::times_as_likely(guaranteed) {
+        Some(times) => format!(
+            "So whatever they see was at most {times} as likely {comparison}, plus a probability of \
+             {delta}. Smaller is stronger."
+        ),
+        None => format!(
+            "So whatever they see may have been more than a million times as likely {comparison}: \
+             by itself, such an epsilon limits next to nothing."
+        ),
+    };
     format!(
-        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). So whatever \
-         they see was at most {} as likely {comparison}, plus a probability of {delta}. Smaller is stronger.{several}",
+        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). {likely}{several}",
         figures::epsilon(guaranteed),
         unit.one,
         privacy.adjacency,
-        figures::times_as_likely(guaranteed),
     )
 }
 

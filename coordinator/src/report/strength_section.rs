@@ -95,9 +95,9 @@ pub(super) fn against_units(privacy: &PrivacySummary) -> String {
     let about = figures::count(units);
     match AgainstUnits::of(privacy) {
         AgainstUnits::Below => format!(
-            "{} of 1 / {about}, one over about as many units",
+            "{} of one over the number of units (about {about})",
             figures::share(delta * units as f64)
         ),
-        _ => format!("too large: not below 1 / {about}, one over about as many units"),
+        _ => format!("too large: not below one over the number of units (about {about})"),
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn trade_off_chart(strength: &Strength) -> Html {
         .map(|(rate, _)| (x(*rate), y(*rate)))
         .collect();
     pieces.push(polyline("guess", &guesses));
-    pieces.push(text("guess-label", (x(0.012), y(0.012) - 5.0), "guessing"));
+    pieces.push(text("guess-label", (right - 2.0, y(0.0) - 6.0), "guessing"));
     let bound: Vec<(f64, f64)> = strength
         .curve
         .iter()
@@ -74,11 +74,8 @@ pub(super) fn trade_off_chart(strength: &Strength) -> Html {
     pieces.push(line("limit", (at, y(hits)), (at, bottom)));
     let label = format!("{} at 1 %", figures::share(hits));
     let above = if y(hits) < TOP + 14.0 { 16.0 } else { -8.0 };
-    let (class, shift) = match hits > 0.5 {
-        true => ("value end", -6.0),
-        false => ("value middle", 0.0),
-    };
-    pieces.push(text(class, (at + shift, y(hits) + above), &label));
+    let label = text("value end", (at - 5.0, y(hits) + above), &label);
+    pieces.push(label);
     let view = format!("0 0 {WIDTH} {HEIGHT}");
     Html::with(
         "svg",
