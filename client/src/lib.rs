@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod part;
 pub mod participate;
 pub mod policy;
+mod rehearsal;
 pub mod results;
 pub mod rounds;
 pub mod signals;

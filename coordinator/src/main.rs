@@ -9,12 +9,14 @@ use std::time::SystemTime;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use umbel_coordinator::command_line::{Arguments, Check, Command, Init, Serve};
+use umbel_coordinator::command_line::{Arguments, Ask, Check, Command, Init, Serve};
+use umbel_coordinator::config;
+use umbel_coordinator::control::{Request, ask};
 use umbel_coordinator::init::{InitError, InitOptions, init};
 use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::conduct::Conducted;
-use umbel_coordinator::run::place::Beginning;
-use umbel_coordinator::run::serve::{ServeOptions, serve};
+use umbel_coordinator::run::place::{Beginning, journals_of};
+use umbel_coordinator::run::serve::{ServeOptions, Served, serve};
 use umbel_coordinator::startup::check::{CheckOptions, check};
 use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
@@ -32,6 +34,13 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(command) => run_serve(&command),
         Command::Check(command) => run_check(&command),
+        Command::Status(command) => run_ask(&command, Request::Status),
+        Command::Pause(command) => run_ask(&command, Request::Pause),
+        Command::Resume(command) => run_ask(&command, Request::Resume),
+        Command::Stop(command) => {
+            let after_round = command.after_round;
+            run_ask(&command.ask, Request::Stop { after_round })
+        }
         Command::Init(command) => run_init(&command),
     };
     match outcome {
@@ -65,10 +74,22 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
             true => Beginning::Anew,
             false => Beginning::GoOn,
         },
+        rehearse: command.rehearse,
         new_data_set: command.new_data_set,
         device: command.device.clone(),
     };
-    let conducted = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let served = serve(&options).map_err(|e| (e.exit_kind(), e.to_string()))?;
+    let conducted = match served {
+        Served::Run(conducted) => conducted,
+        Served::Rehearsed(rehearsed) => {
+            let text = match command.json {
+                true => format!("{}\n", rehearsed.as_json()),
+                false => rehearsed.to_string(),
+            };
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return Ok(rehearsed.exit_kind());
+        }
+    };
     let report = match conducted {
         Conducted::Ended(report) => report,
         Conducted::Paused {
@@ -104,6 +125,21 @@ fn run_check(command: &Check) -> Result<ExitKind, (ExitKind, String)> {
         false => found.to_string(),
     })?;
     Ok(found.exit_kind())
+}
+
+fn run_ask(command: &Ask, request: Request) -> Result<ExitKind, (ExitKind, String)> {
+    let configuration = |e: String| (ExitKind::Configuration, e);
+    let loaded = config::load(&command.config, &command.overrides, None);
+    let config = loaded.map_err(|e| configuration(e.to_string()))?.config;
+    let journals = journals_of(&config).map_err(|e| configuration(e.to_string()))?;
+    let status = ask(&config.run.out, &journals, request)
+        .map_err(|e| (ExitKind::RunFailed, e.to_string()))?;
+    let text = match command.json {
+        true => serde_json::to_string(&status),
+        false => Ok(status.to_string()),
+    };
+    print(text.map_err(|e| (ExitKind::RunFailed, e.to_string()))?)?;
+    Ok(ExitKind::Success)
 }
 
 fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {

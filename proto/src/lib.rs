@@ -18,6 +18,7 @@ pub mod departure;
 pub mod exit_code;
 pub mod federation;
 pub mod findings;
+pub mod incoming;
 pub mod lora;
 pub mod message;
 pub mod method;

@@ -11,7 +11,7 @@ use umbel_privacy::ledger::LedgerPoint;
 pub use crate::name::ClientId;
 
 /// The version of the protocol that this crate speaks. Both sides must agree exactly.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// The SHA-256 of a blob: the name by which models and parameters are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -208,8 +208,33 @@ pub enum Results {
 pub struct Update {
     /// The round that it belongs to.
     pub round: u32,
-    /// A lattice vector, in the fixed-width encoding that the plan names.
+    /// An encoded lattice vector.
     pub values: Vec<u8>,
+}
+
+/// What an upload announces before its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateAnnouncement {
+    /// The round that the update belongs to.
+    pub round: u32,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// What it must hash to.
+    pub digest: BlobDigest,
+    /// From which byte on it is sent: those before are at the coordinator.
+    pub offset: u64,
+}
+
+impl UpdateAnnouncement {
+    /// What to announce before sending this update.
+    pub fn of(update: &Update) -> Self {
+        Self {
+            round: update.round,
+            bytes: update.values.len() as u64,
+            digest: BlobDigest::of(&update.values),
+            offset: 0,
+        }
+    }
 }
 
 /// What became of a submitted update.

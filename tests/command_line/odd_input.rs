@@ -31,7 +31,7 @@ fn is_refused(of: &str, arguments: &[OsString], output: &Output) {
 }
 
 /// Every way to name a file on a command line, `FILE` in its place.
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 23] = [
     ("umbel", "simulate FILE"),
     ("umbel", "simulate done.toml --resume FILE"),
     ("umbel", "evaluate --model FILE --data pooled.csv"),
@@ -56,6 +56,8 @@ const FILES: [(&str, &str); 21] = [
     ("umbel-client", "key FILE"),
     ("umbel-coordinator", "serve FILE"),
     ("umbel-coordinator", "check FILE"),
+    ("umbel-coordinator", "status FILE"),
+    ("umbel-coordinator", "stop FILE"),
 ];
 
 /// The words of a command line, with `FILE` and the paths of the run that is done put in.

@@ -97,7 +97,7 @@ pub(crate) fn federation(bench: &Workbench, port: u16) -> PathBuf {
 }
 
 /// Starts the coordinator; what it says goes into a file, so that nobody has to read it.
-fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> Child {
+pub(crate) fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -117,7 +117,7 @@ fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> 
 }
 
 /// Waits until the coordinator has done so many rounds.
-fn wait_for_round(bench: &Workbench, round: usize) {
+pub(crate) fn wait_for_round(bench: &Workbench, round: usize) {
     let begun = Instant::now();
     loop {
         let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();

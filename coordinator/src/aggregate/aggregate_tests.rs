@@ -2,16 +2,22 @@
 
 use super::*;
 
-fn vector(values: &[i64]) -> LatticeVector {
-    LatticeVector::from_values(values.to_vec())
+/// Hands an update of these values to whatever reads one.
+fn read<T>(values: &[i64], by: impl FnOnce(&mut Reading<'_>) -> T) -> T {
+    let readable = Readable {
+        bytes: &LatticeVector::from_values(values.to_vec()).encode(),
+        numbers: values.len(),
+    };
+    let mut reading = readable.read().expect("in memory");
+    by(&mut reading)
 }
 
 fn of(kind: &AggregateKind, updates: &[&[i64]]) -> Vec<i64> {
     let mut aggregate = (kind.make)(3, false);
     for update in updates {
-        let update = vector(update);
-        assert_eq!(aggregate.check(&update), Ok(()), "{kind:?}");
-        aggregate.accept(&update).expect("it was checked");
+        let checked = read(update, |reading| aggregate.check(reading));
+        assert!(checked.is_ok(), "{kind:?}");
+        read(update, |reading| aggregate.accept(reading)).expect("it was checked");
     }
     aggregate.finish().values().to_vec()
 }
@@ -56,8 +62,12 @@ fn no_updates_come_to_zeros() {
 fn another_length_is_refused_and_not_a_panic() {
     for kind in ALL {
         let mut aggregate = (kind.make)(3, true);
-        assert!(aggregate.accept(&vector(&[1, 2])).is_err(), "{kind:?}");
-        let _ = aggregate.check(&vector(&[1, 2, 3, 4]));
+        let longer = [1, 2, 3, 4];
+        assert!(
+            read(&longer, |reading| aggregate.accept(reading)).is_err(),
+            "{kind:?}"
+        );
+        let _ = read(&longer, |reading| aggregate.check(reading));
     }
 }
 

@@ -4,9 +4,9 @@
 //! It keeps every update of a round in memory. Of an even number it is the mean of the middle
 //! two, so that it is kept twice as large, on the lattice, and the divisor makes up for that.
 
-use umbel_privacy::lattice::{LatticeError, LatticeVector};
+use umbel_privacy::lattice::LatticeVector;
 
-use super::{Aggregate, AggregateKind};
+use super::{Aggregate, AggregateKind, Reading, Unfit};
 
 /// The coordinate-wise median, as a stand-in for the mean of what clients sent.
 pub(super) const KIND: AggregateKind = AggregateKind {
@@ -28,14 +28,20 @@ struct Median {
 }
 
 impl Aggregate for Median {
-    fn check(&self, _: &LatticeVector) -> Result<(), LatticeError> {
+    fn may_refuse(&self) -> bool {
+        false
+    }
+
+    fn check(&self, _: &mut Reading<'_>) -> Result<(), Unfit> {
         Ok(())
     }
 
-    fn accept(&mut self, update: &LatticeVector) -> Result<(), LatticeError> {
+    fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
         // Adding to zeros finds another length, and changes nothing else.
         let mut own = LatticeVector::zeros(self.numbers);
-        own.checked_add_assign(update)?;
+        while let Some((at, values)) = update.next_block()? {
+            own.checked_add_at(at, values)?;
+        }
         self.updates.push(own);
         Ok(())
     }
@@ -73,7 +79,16 @@ mod tests {
     use umbel_privacy::lattice::LatticeStep;
 
     use super::*;
-    use crate::aggregate::ALL;
+    use crate::aggregate::{ALL, Readable};
+
+    fn accept(aggregate: &mut dyn Aggregate, update: LatticeVector) {
+        let readable = Readable {
+            bytes: &update.encode(),
+            numbers: update.len(),
+        };
+        let mut reading = readable.read().expect("in memory");
+        aggregate.accept(&mut reading).expect("of the length");
+    }
 
     #[test]
     fn one_client_with_absurd_numbers_moves_it_to_a_neighbour_at_most() {
@@ -83,8 +98,7 @@ mod tests {
             .expect("listed");
         let mut aggregate = (kind.make)(2, false);
         for update in [[3, 1], [i64::MAX / 4, i64::MIN / 4], [5, 2]] {
-            let update = LatticeVector::from_values(update.to_vec());
-            aggregate.accept(&update).expect("two numbers");
+            accept(&mut *aggregate, LatticeVector::from_values(update.to_vec()));
         }
         assert_eq!(aggregate.finish().values(), [10, 2]);
         assert!(!kind.bounds_units);
@@ -115,7 +129,7 @@ mod tests {
                 let mut aggregate = (KIND.make)(parameters.len(), false);
                 for update in updates {
                     let update = LatticeVector::quantize(update, step).expect("finite");
-                    aggregate.accept(&update).expect("of the length");
+                    accept(&mut *aggregate, update);
                 }
                 let clients = updates.len();
                 let divisor = KIND.divisor(clients as f64, clients);

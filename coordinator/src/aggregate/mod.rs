@@ -16,9 +16,11 @@ mod sum;
 mod update_rules;
 
 pub use kind::{AggregateKind, UnknownAggregate, deserialize, schema, standard};
+use std::io;
+
 pub(crate) use round_sum::{LostSum, RoundSum};
-use umbel_privacy::lattice::{LatticeError, LatticeVector};
-pub use update_rules::{BadUpdate, UpdateRules};
+use umbel_privacy::lattice::{LatticeError, LatticeVector, ReadError};
+pub use update_rules::{BadUpdate, CheckError, Readable, Reading, UpdateRules};
 
 /// The rules that there are, by the names that `server.aggregate` may have. The first is the
 /// default.
@@ -27,21 +29,42 @@ pub const ALL: &[&AggregateKind] = &[&sum::KIND, &median::KIND];
 /// The updates of one attempt at a round, on their way to one vector. What comes out doesn't
 /// depend on the order in which they came.
 pub trait Aggregate: Send {
-    /// Whether this vector can be accepted, asked before it counts.
-    ///
-    /// # Errors
-    /// [`LatticeError`] says at which coordinate it can't.
-    fn check(&self, update: &LatticeVector) -> Result<(), LatticeError>;
+    /// Whether [`Aggregate::check`] has to be asked at all: to look at an update takes a while.
+    fn may_refuse(&self) -> bool;
 
-    /// Takes in an update that was checked.
+    /// Whether this update can be accepted, asked before it counts.
     ///
     /// # Errors
-    /// [`LatticeError`] where it can't be in spite of the check: it counts already, so that the
+    /// [`Unfit`] says at which coordinate it can't.
+    fn check(&self, update: &mut Reading<'_>) -> Result<(), Unfit>;
+
+    /// Takes in an update that was checked. It is read a block at a time, so that a rule that needs
+    /// no whole update never holds one.
+    ///
+    /// # Errors
+    /// [`Unfit`] where it can't be in spite of the check: it counts already, so that the
     /// whole is thrown away.
-    fn accept(&mut self, update: &LatticeVector) -> Result<(), LatticeError>;
+    fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit>;
 
     /// What the updates come to; zeros where there were none.
     fn finish(self: Box<Self>) -> LatticeVector;
+}
+
+/// Why an update can't be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// A coordinate leaves the range of the result.
+    #[error(transparent)]
+    Lattice(#[from] LatticeError),
+    /// It can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl From<io::Error> for Unfit {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error.into())
+    }
 }
 
 #[cfg(test)]

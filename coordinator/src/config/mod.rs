@@ -22,7 +22,7 @@ pub use load::{ConfigError, LoadedConfig, load};
 pub use model::ModelSection;
 pub use network::{
     Attempts, ClientSection, Connections, EvaluationFile, EvaluationSection, FederationSection,
-    Handshakes, ServeSection,
+    Grace, Handshakes, QuorumPercent, ServeSection,
 };
 pub use plan::{ModelFacts, plan};
 pub use privacy::PrivacySection;

@@ -12,6 +12,7 @@ mod attendance;
 mod membership;
 mod results;
 mod slots;
+mod standing;
 mod state;
 mod submission;
 #[cfg(test)]
@@ -27,9 +28,10 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
+use umbel_proto::incoming::{Arrived, Incoming, NotReceived};
 use umbel_proto::message::{
     BlobDigest, ClientId, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Results, Task,
-    Update, Welcome,
+    Update, UpdateAnnouncement, Welcome,
 };
 
 use crate::aggregate::{LostSum, UpdateRules};
@@ -40,6 +42,8 @@ use crate::store::{CountedUpdate, RunStore};
 pub use attendance::{Attendance, Traffic};
 
 pub(crate) use results::Released;
+pub use standing::{Absence, Away};
+pub(crate) use standing::{Shown, Standing};
 pub(crate) use state::Halt;
 
 use slots::Slots;
@@ -88,7 +92,7 @@ impl Lobby {
         let rules = Arc::new(rules);
         Self {
             offer,
-            slots: Slots::for_updates_of(rules.numbers()),
+            slots: Slots::one_a_core(),
             witness: Witness::default(),
             store: OnceLock::new(),
             state: Mutex::new(State::new(settings, Arc::clone(&rules))),
@@ -119,10 +123,16 @@ impl Lobby {
     }
 
     /// Stops the run, to be gone on with by another process. Clients are told to wait for it.
-    /// The first reason is the one that counts.
+    /// The first failure is the one that counts.
     pub(crate) fn halt(&self, why: Halt) {
         let mut state = self.lock();
-        state.halted.get_or_insert(why);
+        match &state.halted {
+            Some(Halt::Store(_)) => {}
+            Some(Halt::Shutdown) if why == Halt::AfterRound => {}
+            // A sooner stop goes before a later one, and a failure before what was asked for: a stop
+            // waits for the result in hand, which a failure may take away.
+            _ => state.halted = Some(why),
+        }
         state.nudged = true;
         state.tasks_changed = true;
         self.for_driver.notify_all();
@@ -213,14 +223,21 @@ impl Lobby {
         open.ok_or(LostSum)?.take()
     }
 
-    /// Notes which clients missed the round.
-    pub(crate) fn note_missing(&self, missing: &[ClientId]) {
+    /// Notes which clients missed the round, and says why each did.
+    pub(crate) fn note_missing(
+        &self,
+        round: u32,
+        missing: &[ClientId],
+    ) -> BTreeMap<ClientId, Absence> {
         let mut state = self.lock();
         for client in missing {
             if let Ok(attendance) = state.known(client) {
                 attendance.missed += 1;
             }
         }
+        let why = missing.iter();
+        why.map(|client| (client.clone(), state.why_missing(client, round)))
+            .collect()
     }
 
     /// Where the run stands.
@@ -464,7 +481,28 @@ impl Federation for Lobby {
     }
 
     fn submit(&self, client: &ClientId, update: Update) -> Receipt {
-        self.take_update(client, update)
+        self.take_update(client, update.into())
+    }
+
+    fn receive(
+        &self,
+        client: &ClientId,
+        announced: UpdateAnnouncement,
+    ) -> Result<Box<dyn Incoming>, NotReceived> {
+        self.begin_update(client, announced)
+    }
+
+    fn received(&self, client: &ClientId, announced: UpdateAnnouncement) -> u64 {
+        let store = self.store.get();
+        store.map_or(0, |store| store.received(client, &announced))
+    }
+
+    fn submit_arrived(&self, client: &ClientId, arrived: Arrived) -> Receipt {
+        self.take_update(client, arrived)
+    }
+
+    fn note_unstorable(&self, reason: &str) {
+        self.halt(Halt::Store(reason.to_owned()));
     }
 
     fn note_refusal(&self, client: &ClientId, reason: &str) {

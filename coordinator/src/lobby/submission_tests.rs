@@ -39,7 +39,7 @@ fn values(i: usize) -> Vec<i64> {
 }
 
 fn update(i: usize) -> Update {
-    let values = LatticeVector::from_values(values(i)).encode(8).unwrap();
+    let values = LatticeVector::from_values(values(i)).encode();
     Update { round: 1, values }
 }
 
@@ -64,6 +64,7 @@ fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
         clients: clients().into_iter().collect(),
         minimum,
         independent,
+        quorum: None,
         attempts,
         patient: false,
     };
@@ -105,7 +106,7 @@ fn drive(lobby: &Lobby) -> (LatticeVector, Participation) {
                 return (sum.expect("taken before"), participation);
             }
             Action::Finish(ending) => panic!("{ending:?}"),
-            Action::Count(_) | Action::Pause { .. } => {}
+            Action::Count(_) | Action::GrantGrace { .. } | Action::Pause { .. } => {}
         }
     }
 }
@@ -215,7 +216,8 @@ fn while_an_update_is_added_all_other_calls_are_answered_and_the_sum_is_waited_f
         let adding = open.lock().unwrap();
         let waiting = scope.spawn(|| lobby.submit(&client(2), update(2)));
         // Its first check passed, and it comes to the sum's lock or waits there.
-        while lobby.traffic().up < 2 * lobby.update_bytes() {
+        let both = update(1).values.len() + update(2).values.len();
+        while lobby.traffic().up < both as u64 {
             thread::yield_now();
         }
         wait_until_open(lobby);

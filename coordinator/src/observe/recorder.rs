@@ -4,6 +4,7 @@
 //! [`write_metrics`] in another, so that neither a long evaluation nor a slow disk keeps
 //! clients waiting.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -45,9 +46,12 @@ pub struct Metric {
     /// Clients whose updates count; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
-    /// Clients that missed the round; `None` where the client is the unit.
+    /// Who they are; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing: Option<Vec<String>>,
+    pub gave: Option<Vec<String>>,
+    /// Clients of the cohort of which nothing counts, and why; `None` where the client is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<BTreeMap<String, String>>,
     /// Whether the model's numbers stopped being finite in this round, which is the last then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
@@ -149,7 +153,7 @@ impl Observer for Scorer<'_> {
     fn round_done(&mut self, summary: &RoundSummary) -> Health {
         let (health, evaluation) = self.examine(summary);
         let scores = evaluation.map(|e| e.overall);
-        let participation = summary.participation.as_ref();
+        let took_part = summary.took_part.as_ref();
         let metric = Metric {
             round: summary.round,
             epsilon: summary.epsilon,
@@ -159,10 +163,16 @@ impl Observer for Scorer<'_> {
             learning_rate: summary.learning_rate,
             unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
             clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
-            clients: participation.map(|participation| participation.counted.len()),
-            missing: participation.map(|participation| {
-                let missing = participation.missing.iter();
-                missing.map(ToString::to_string).collect()
+            clients: took_part.map(|took_part| took_part.gave.len()),
+            gave: took_part.map(|took_part| {
+                let gave = took_part.gave.iter();
+                gave.map(ToString::to_string).collect()
+            }),
+            missing: took_part.map(|took_part| {
+                let missing = took_part.missing.iter();
+                missing
+                    .map(|(client, why)| (client.to_string(), why.to_string()))
+                    .collect()
             }),
             diverged: health == Health::Diverged,
             seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
@@ -224,6 +234,7 @@ mod tests {
             unclipped: None,
             clipping_threshold: None,
             clients: None,
+            gave: None,
             missing: None,
             diverged: false,
             seconds: 0.0,

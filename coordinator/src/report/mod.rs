@@ -31,8 +31,8 @@ use umbel_privacy::certificate::Certificate;
 pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
-    About, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores, PrivacySummary, Results,
-    RunSummary, Scores, Traffic, TrainingSummary,
+    About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
+    PrivacySummary, Results, RunSummary, Scores, Traffic, TrainingSummary,
 };
 pub use strength::{Basis, Strength};
 

@@ -105,6 +105,12 @@ pub(super) fn run() -> RunSummary {
         },
         connections: vec!["Clients were threads of one process: nothing crossed a network.".into()],
         clients: ["twitter", "amazon", "movie", "nyt"].map(client).into(),
+        absences: vec![AbsenceSummary {
+            client: "nyt".into(),
+            from: 3,
+            to: 7,
+            why: "nothing was heard of it".into(),
+        }],
         traffic: Some(Traffic {
             bytes_up: 1_190_000_000,
             bytes_down: 1_180_000_000,

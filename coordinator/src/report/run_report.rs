@@ -17,8 +17,8 @@ use crate::lobby::{Attendance, Traffic};
 use crate::observe::evaluation::{Evaluation, Scores};
 use crate::observe::recorder::Metric;
 use crate::report::{
-    self, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results, RunSummary, Statement,
-    Strength, TrainingSummary,
+    self, AbsenceSummary, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results,
+    RunSummary, Statement, Strength, TrainingSummary,
 };
 use crate::run::Outcome;
 
@@ -294,6 +294,7 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             .filter(|_| !hides_clients)
             .map(|(client, attendance)| client_summary(client, attendance))
             .collect(),
+        absences: absences(facts.metrics),
         traffic: (!hides_clients).then_some(report::Traffic {
             bytes_up: facts.traffic.up,
             bytes_down: facts.traffic.down,
@@ -439,6 +440,28 @@ fn client_summary(client: &ClientId, attendance: &Attendance) -> ClientSummary {
         refused_updates: attendance.refused,
         left_out_reason: left_out,
     }
+}
+
+/// What the rounds' lines say of who was missing, with rounds of one kind taken together.
+fn absences(metrics: &[Metric]) -> Vec<AbsenceSummary> {
+    let mut absences: Vec<AbsenceSummary> = Vec::new();
+    for metric in metrics {
+        for (client, why) in metric.missing.iter().flatten() {
+            let before = metric.round - 1;
+            let goes_on =
+                |a: &&mut AbsenceSummary| a.to == before && a.client == *client && a.why == *why;
+            match absences.iter_mut().rev().find(goes_on) {
+                Some(absence) => absence.to = metric.round,
+                None => absences.push(AbsenceSummary {
+                    client: client.clone(),
+                    from: metric.round,
+                    to: metric.round,
+                    why: why.clone(),
+                }),
+            }
+        }
+    }
+    absences
 }
 
 fn results(evaluation: &Evaluation) -> Results {

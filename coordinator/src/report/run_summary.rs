@@ -40,6 +40,9 @@ pub struct RunSummary {
     pub connections: Vec<String>,
     /// Everybody whom the configuration names; nobody where the client is the unit.
     pub clients: Vec<ClientSummary>,
+    /// Who gave nothing in which rounds, and why; empty where the client is the unit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absences: Vec<AbsenceSummary>,
     /// What was moved; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
@@ -226,6 +229,19 @@ pub struct ClientSummary {
     pub refused_updates: u32,
     /// Why it was left out for good, if it was.
     pub left_out_reason: Option<String>,
+}
+
+/// A client that gave nothing in rounds one after the other, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsenceSummary {
+    /// Its name.
+    pub client: String,
+    /// The first of the rounds.
+    pub from: u32,
+    /// The last of them.
+    pub to: u32,
+    /// Why.
+    pub why: String,
 }
 
 /// Bytes moved between clients and coordinator.

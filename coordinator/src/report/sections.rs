@@ -8,7 +8,9 @@ use super::html::Html;
 use super::layout::{number, parameters, section, table};
 use super::level::{AgainstUnits, Level};
 use super::protection::Statement;
-use super::run_summary::{ClientSummary, CurvePoint, Ending, PrivacySummary, RunSummary, Scores};
+use super::run_summary::{
+    AbsenceSummary, ClientSummary, CurvePoint, Ending, PrivacySummary, RunSummary, Scores,
+};
 use super::svg::{Chart, line_chart};
 
 /// How the run ended.
@@ -322,7 +324,50 @@ pub(super) fn clients(run: &RunSummary) -> Html {
         return section("Who took part", [hidden, connections.collect()]);
     }
     let table = table("Everybody whom the configuration names.", &heads, rows);
-    section("Who took part", [table, connections.collect()])
+    section(
+        "Who took part",
+        [table, absences(run), connections.collect()],
+    )
+}
+
+/// Absences that the page lists; `report.json` has all of them.
+const ABSENCES_SHOWN: usize = 100;
+
+/// Who gave nothing in which rounds, and why.
+fn absences(run: &RunSummary) -> Html {
+    if run.absences.is_empty() {
+        return Html::default();
+    }
+    let row = |absence: &AbsenceSummary| {
+        let rounds = match absence.from == absence.to {
+            true => figures::count(absence.from),
+            false => format!(
+                "{} to {}",
+                figures::count(absence.from),
+                figures::count(absence.to)
+            ),
+        };
+        let cells = [
+            Html::with("th", &[("scope", "row")], &rounds),
+            Html::element("td", &absence.client),
+            Html::element("td", &absence.why),
+        ];
+        Html::element("tr", cells)
+    };
+    let heads = [
+        ("rounds", false),
+        ("client", false),
+        ("gave nothing, since", false),
+    ];
+    let rows = run.absences.iter().take(ABSENCES_SHOWN).map(row).collect();
+    let more = run.absences.len().saturating_sub(ABSENCES_SHOWN);
+    let caption = match more {
+        0 => "Whose update is missing, by round. Everybody else of the cohort gave one.".to_owned(),
+        more => {
+            format!("Whose update is missing, by round; {more} more such lines are in report.json.")
+        }
+    };
+    table(&caption, &heads, rows)
 }
 
 /// The numbers behind the guarantee.

@@ -22,6 +22,10 @@ pub struct RoundSettings {
     /// unit. Then a round waits for its whole cohort, here or not, until its time is over, needs
     /// no minimum of updates, and whoever is absent adds zero.
     pub independent: bool,
+    /// Of a round's cohort, the share in percent whose updates are enough to stop waiting for the
+    /// others before long; nobody is given up before the deadline if `None`. Without meaning for an
+    /// [independent](Self::independent) round.
+    pub quorum: Option<u8>,
     /// How often a round is tried while enough clients are here.
     pub attempts: u32,
     /// Whether clients that are missing may come back, so that a run without its minimum pauses
@@ -95,6 +99,7 @@ impl Engine {
         };
         let mut actions = vec![again];
         actions.extend(self.close_if_settled());
+        actions.extend(self.quorum_reached(|given, quorum| given >= quorum));
         actions
     }
 
@@ -319,7 +324,29 @@ impl Engine {
         }
         let mut actions = vec![Action::Count(client)];
         actions.extend(self.close_if_settled());
+        actions.extend(self.quorum_reached(|given, quorum| given == quorum));
         actions
+    }
+
+    /// Says that enough updates are here, where `enough` of those given and those needed holds.
+    fn quorum_reached(&self, enough: fn(usize, usize) -> bool) -> Option<Action> {
+        let Phase::Collecting {
+            round,
+            attempt,
+            collection,
+        } = &self.phase
+        else {
+            return None;
+        };
+        let percent = self
+            .settings
+            .quorum
+            .filter(|_| !self.settings.independent)?;
+        let share = (collection.cohort().len() * usize::from(percent)).div_ceil(100);
+        enough(collection.given(), share.max(self.needed()).max(1)).then_some(Action::GrantGrace {
+            round: *round,
+            attempt: *attempt,
+        })
     }
 
     /// Updates that a round needs.

@@ -75,6 +75,13 @@ pub enum Action {
         /// Who is to train.
         cohort: Vec<ClientId>,
     },
+    /// Enough updates are here: wait for the others no longer than a grace after this.
+    GrantGrace {
+        /// The round.
+        round: u32,
+        /// Tries before this one.
+        attempt: u32,
+    },
     /// Add the update that just arrived to the sum.
     Count(ClientId),
     /// Write the round's entry into the ledger, durably.

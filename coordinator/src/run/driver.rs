@@ -24,10 +24,10 @@ use super::deadline::Deadline;
 use super::kept::Kept;
 use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
-use super::summary::{Driven, Outcome, RoundSummary};
+use super::summary::{Driven, Outcome, RoundSummary, TookPart};
 use crate::config::RunConfig;
-use crate::lobby::{Halt, Lobby};
-use crate::round::{Action, Event, Participation};
+use crate::lobby::{Absence, Halt, Lobby, Shown};
+use crate::round::{Action, Event, Participation, Phase};
 use crate::run::clock::Clock;
 use crate::store::{Change, Checkpoint, OpenAttempt, RoundClosed, RoundOpened, RunStore, Told};
 
@@ -53,6 +53,10 @@ pub struct Driver<'a> {
     pub(super) attempt: u32,
     /// How long earlier processes drove this run.
     pub(super) before: Duration,
+    /// Whether the engine waits for the gate's word, and the operator holds the run back.
+    held_at_gate: bool,
+    /// When the open attempt was opened, or taken up again.
+    opened: Duration,
 }
 
 /// A round between its payment and its release.
@@ -95,6 +99,8 @@ impl<'a> Driver<'a> {
             cut_off: None,
             attempt: 0,
             before: Duration::ZERO,
+            held_at_gate: false,
+            opened: Duration::ZERO,
         })
     }
 
@@ -160,12 +166,21 @@ impl<'a> Driver<'a> {
             self.clock.wait(self.deadline.wait(), &mut |wait| {
                 action = self.lobby.next_action(wait);
             });
+            if self.held_at_gate && !self.lobby.is_held() {
+                self.held_at_gate = false;
+                self.ask_gate(&mut background)?;
+            }
             let Some(action) = action else {
                 self.check_silence();
                 self.check_deadline();
                 continue;
             };
             match action {
+                Action::AskGate { round } if self.lobby.is_held() => {
+                    tracing::info!(round, "held back before this round by the operator");
+                    self.deadline.clear();
+                    self.held_at_gate = true;
+                }
                 Action::AskGate { .. } => self.ask_gate(&mut background)?,
                 Action::Pause { round, missing } => self.pause(round, &missing),
                 Action::DrawCohort { round, attempt } => {
@@ -179,6 +194,7 @@ impl<'a> Driver<'a> {
                     attempt,
                     cohort,
                 } => self.open(round, attempt, cohort)?,
+                Action::GrantGrace { round, attempt } => self.grant_grace(round, attempt),
                 Action::Count(_) => {}
                 Action::RecordSpend { round } => self.pay(round, &mut background)?,
                 Action::Release {
@@ -190,6 +206,24 @@ impl<'a> Driver<'a> {
                     return Ok(Driven::Over(Box::new(self.outcome(ending))));
                 }
             }
+        }
+    }
+
+    /// Waits for the rest of a round only for a while, in proportion to how long the others took.
+    fn grant_grace(&mut self, round: u32, attempt: u32) {
+        let took = self.clock.elapsed().saturating_sub(self.opened);
+        let grace = self.config.federation.grace.of(took);
+        // An action that was queued before the round was closed says nothing any more.
+        let open = matches!(
+            self.lobby.phase(),
+            Phase::Collecting { round: r, attempt: a, .. } if (r, a) == (round, attempt)
+        );
+        if open && self.deadline.bring_forward(grace) {
+            tracing::info!(
+                round,
+                seconds = grace.as_secs_f64(),
+                "enough updates are here; the others have this long (federation.grace)"
+            );
         }
     }
 
@@ -280,6 +314,11 @@ impl<'a> Driver<'a> {
             }))?;
         }
         self.deadline.set(seconds);
+        self.opened = self.clock.elapsed();
+        self.lobby.show(Shown {
+            epsilon: self.charges.epsilon(),
+            closes_at: Some(self.clock.unix_seconds().saturating_add(seconds)),
+        });
         self.lobby.offer_round(encoded);
         Ok(())
     }
@@ -294,6 +333,8 @@ impl<'a> Driver<'a> {
         }
         let sum = match self.lobby.take_sum() {
             Ok(sum) => sum,
+            // Whoever goes on with the run makes the sum again from what is stored.
+            Err(_) if matches!(self.lobby.halted(), Some(Halt::Store(_))) => return Ok(()),
             Err(lost) => {
                 self.lobby.tell(Event::Broken(lost.to_string()));
                 return Ok(());
@@ -342,13 +383,19 @@ impl<'a> Driver<'a> {
         background: &mut Background<'_>,
     ) -> Result<(), RunError> {
         let noised = self.noised_sum(round)?;
-        self.lobby.note_missing(&participation.missing);
-        let noised = noised.post_process(|sum| self.step(round, &sum, participation));
+        let absences = self.lobby.note_missing(round, &participation.missing);
+        let why = |client: &ClientId| absences.get(client).copied().unwrap_or(Absence::Late);
+        let took_part = self.published(participation, why);
+        let noised = noised.post_process(|sum| self.step(round, sum, took_part));
         let released = noised.store(|(_, checkpoint)| {
             let stored = self.store.commit(Change::Released(checkpoint));
             stored.map_err(RunError::from)
         })?;
         let (summary, _) = released.into_value();
+        self.lobby.show(Shown {
+            epsilon: summary.epsilon,
+            closes_at: None,
+        });
         self.kept.published(&summary);
         background.show(summary);
         if self.kept.diverged().is_some() {
@@ -385,14 +432,14 @@ impl<'a> Driver<'a> {
     fn step(
         &mut self,
         round: u32,
-        sum: &LatticeVector,
-        participation: Participation,
+        sum: LatticeVector,
+        took_part: Option<TookPart>,
     ) -> (RoundSummary, Checkpoint) {
         let stepped = self.model.step(round, sum);
         let summary = RoundSummary {
             round,
             epsilon: self.charges.epsilon(),
-            participation: self.published(participation),
+            took_part,
             parameters: stepped.parameters,
             learning_rate: stepped.learning_rate,
             adaptive: stepped.adaptive,
@@ -416,8 +463,12 @@ impl<'a> Driver<'a> {
     }
 
     /// What may be said of who took part: nothing where the client is the unit.
-    pub(super) fn published(&self, participation: Participation) -> Option<Participation> {
-        (!self.plan.hides_clients()).then_some(participation)
+    pub(super) fn published(
+        &self,
+        participation: Participation,
+        why: impl Fn(&ClientId) -> Absence,
+    ) -> Option<TookPart> {
+        (!self.plan.hides_clients()).then(|| TookPart::of(participation, why))
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {

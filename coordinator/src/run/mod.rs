@@ -32,6 +32,7 @@ mod kept;
 mod observer;
 pub mod place;
 pub mod prepare;
+pub mod rehearsal;
 pub mod serve;
 mod server_model;
 mod summary;

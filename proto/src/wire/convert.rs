@@ -12,7 +12,7 @@ use umbel_privacy::ledger::{EntryHash, LedgerPoint};
 use super as wire;
 use crate::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
-    Results, Task, Update, Welcome,
+    Results, Task, UpdateAnnouncement, Welcome,
 };
 use crate::printable::printable;
 
@@ -408,34 +408,13 @@ impl TryFrom<wire::SubmitReply> for Receipt {
     }
 }
 
-/// What an upload announces before its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpdateAnnouncement {
-    /// The round that the update belongs to.
-    pub round: u32,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// What it must hash to.
-    pub digest: BlobDigest,
-}
-
-impl UpdateAnnouncement {
-    /// What to announce before sending this update.
-    pub fn of(update: &Update) -> Self {
-        Self {
-            round: update.round,
-            bytes: update.values.len() as u64,
-            digest: BlobDigest::of(&update.values),
-        }
-    }
-}
-
 impl From<UpdateAnnouncement> for wire::UpdateHeader {
     fn from(announcement: UpdateAnnouncement) -> Self {
         Self {
             round: announcement.round,
             total_bytes: announcement.bytes,
             digest: announcement.digest.as_bytes().to_vec(),
+            offset: announcement.offset,
         }
     }
 }
@@ -448,6 +427,7 @@ impl TryFrom<wire::UpdateHeader> for UpdateAnnouncement {
             round: round(header.round, "UpdateHeader.round")?,
             bytes: header.total_bytes,
             digest: digest(&header.digest, "UpdateHeader.digest")?,
+            offset: header.offset,
         })
     }
 }
