@@ -132,6 +132,15 @@ impl SiteError {
     }
 }
 
+/// Looks whether a site's table is one that the plan can use, and keeps nothing of it.
+///
+/// # Errors
+/// [`SiteError`] where it can't be read, or doesn't fit the plan.
+pub fn check_table(settings: &SiteSettings, plan: &Plan) -> Result<(), SiteError> {
+    let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
+    SiteTexts::read(settings, plan, &labels).map(drop)
+}
+
 /// A site that has accepted a plan and read its data.
 pub struct Site {
     pub(crate) name: ClientId,

@@ -19,6 +19,7 @@
 //! | [`command_line`] | what `umbel-coordinator` can be asked to do |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod aggregate;
 pub mod certificate;

@@ -1,8 +1,9 @@
 //! The `umbel-coordinator` command.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::Write as _;
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -17,14 +18,22 @@ use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::{Beginning, journals_of};
 use umbel_coordinator::run::serve::{ServeOptions, Served, serve};
 use umbel_coordinator::startup::check::{CheckOptions, check};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            let words = told.render();
+            let coloured = words.ansi().to_string();
+            return console::end_with_help(&words.to_string(), &coloured, told.use_stderr());
+        }
+    };
     start_log(arguments.log_json);
     let outcome = match arguments.command {
         Command::Serve(command) => run_serve(&command),
-        Command::Check(command) => Ok(run_check(&command)),
+        Command::Check(command) => run_check(&command),
         Command::Status(command) => run_ask(&command, Request::Status),
         Command::Pause(command) => run_ask(&command, Request::Pause),
         Command::Resume(command) => run_ask(&command, Request::Resume),
@@ -36,10 +45,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(kind) => kind.into(),
-        Err((kind, message)) => {
-            eprintln!("error: {message}");
-            kind.into()
-        }
+        Err((kind, message)) => console::fail(kind, message),
     }
 }
 
@@ -48,7 +54,10 @@ fn start_log(json: bool) {
         .unwrap_or_else(|_| EnvFilter::new("warn,umbel_coordinator=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(console::is_coloured())
+        // It would be told of by a panic.
+        .log_internal_errors(false);
     if json {
         log.json().init();
     } else {
@@ -88,23 +97,22 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
             rounds,
             planned,
         } => {
-            eprintln!(
+            console::remark(format_args!(
                 "stopped after round {rounds} of {planned}; start the same command again to go on \
                  in {}",
                 folder.display()
-            );
+            ));
             return Ok(ExitKind::Success);
         }
     };
-    if command.json {
-        println!("{}", report.as_json());
-    } else {
-        println!("{}", report.table());
-    }
+    print(match command.json {
+        true => report.as_json().to_string(),
+        false => report.table(),
+    })?;
     Ok(report.exit_kind())
 }
 
-fn run_check(command: &Check) -> ExitKind {
+fn run_check(command: &Check) -> Result<ExitKind, (ExitKind, String)> {
     let options = CheckOptions {
         config: command.config.clone(),
         overrides: command.overrides.clone(),
@@ -112,13 +120,11 @@ fn run_check(command: &Check) -> ExitKind {
         device: command.device.clone(),
     };
     let found = check(&options, &SystemClock::new());
-    let text = match command.json {
-        true => format!("{}\n", found.as_json()),
+    print(match command.json {
+        true => found.as_json().to_string(),
         false => found.to_string(),
-    };
-    // A reader that is gone needs no answer; the exit code says it, too.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    found.exit_kind()
+    })?;
+    Ok(found.exit_kind())
 }
 
 fn run_ask(command: &Ask, request: Request) -> Result<ExitKind, (ExitKind, String)> {
@@ -129,12 +135,10 @@ fn run_ask(command: &Ask, request: Request) -> Result<ExitKind, (ExitKind, Strin
     let status = ask(&config.run.out, &journals, request)
         .map_err(|e| (ExitKind::RunFailed, e.to_string()))?;
     let text = match command.json {
-        true => serde_json::to_string(&status).map(|json| json + "\n"),
+        true => serde_json::to_string(&status),
         false => Ok(status.to_string()),
     };
-    let text = text.map_err(|e| (ExitKind::RunFailed, e.to_string()))?;
-    // A reader that is gone needs no answer.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    print(text.map_err(|e| (ExitKind::RunFailed, e.to_string()))?)?;
     Ok(ExitKind::Success)
 }
 
@@ -144,6 +148,15 @@ fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {
     options.days = command.days;
     let failed = |e: InitError| (ExitKind::Configuration, e.to_string());
     let report = init(&command.folder, &command.sites, &options).map_err(failed)?;
-    println!("{report}");
+    print(report)?;
     Ok(ExitKind::Success)
+}
+
+/// Prints a command's whole answer.
+fn print(answer: impl Display) -> Result<(), (ExitKind, String)> {
+    match console::answer(answer) {
+        // Nothing comes after it, so that it is all one whether somebody still reads.
+        Ok(_) => Ok(()),
+        Err(unsaid) => Err((ExitKind::Internal, unsaid.to_string())),
+    }
 }

@@ -174,6 +174,11 @@ pub enum Ending {
         /// The round after which that was found. It is released and paid for.
         round: u32,
     },
+    /// Whoever conducts the run ended it early; what was released by then stands.
+    Stopped {
+        /// Rounds done before.
+        rounds: u32,
+    },
 }
 
 impl Ending {

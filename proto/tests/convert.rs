@@ -24,6 +24,7 @@ fn any_ending() -> impl Strategy<Value = Ending> {
         any::<u32>().prop_map(|rounds| Ending::BudgetExhausted { rounds }),
         any::<String>().prop_map(|reason| Ending::Failed { reason }),
         (1..=u32::MAX).prop_map(|round| Ending::Diverged { round }),
+        any::<u32>().prop_map(|rounds| Ending::Stopped { rounds }),
     ]
 }
 

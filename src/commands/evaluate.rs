@@ -10,10 +10,11 @@ use umbel_coordinator::observe::evaluation::{ByLabel, EvaluationError, PublicDat
 use umbel_model::data::{Asked, LabelSet, TableSchema};
 use umbel_model::metrics::ClassScores;
 use umbel_model::{Classifier, DeviceChoice};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
 use super::table_options::TableArguments;
+use super::{print, print_json};
 
 /// Measure a model's accuracy on a labelled file
 ///
@@ -60,8 +61,8 @@ struct Answer<'a> {
     /// `per_class`.
     #[serde(skip_serializing_if = "Option::is_none")]
     confusion: Option<Vec<Vec<usize>>>,
-    model: PathBuf,
-    data: PathBuf,
+    model: String,
+    data: String,
     device: String,
 }
 
@@ -110,7 +111,7 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     };
     let data = PublicData::read(&[file], &schema, &labels, false, &classifier).map_err(failure)?;
     for note in data.notes() {
-        eprintln!("note: {note}");
+        console::remark(format_args!("note: {note}"));
     }
     let (scores, by_label) = data.evaluate_by_label(&classifier)?;
     if command.json {
@@ -120,12 +121,12 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
             auc: by_label.area_under_roc,
             per_class: per_class.map(PerClass::new).collect(),
             confusion: by_label.confusion,
-            model: command.model.clone(),
-            data: command.data.clone(),
+            model: command.model.display().to_string(),
+            data: command.data.display().to_string(),
             device: device_name,
         })?;
     } else {
-        print_table(&scores, &by_label, labels.names(), &device_name);
+        print(table(&scores, &by_label, labels.names(), &device_name))?;
     }
     Ok(ExitKind::Success)
 }
@@ -133,27 +134,31 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
 /// Labels whose scores are shown where nobody asked for JSON.
 const SHOWN: usize = 40;
 
-fn print_table(scores: &Scores, by_label: &ByLabel, labels: &[String], device: &str) {
-    println!(
-        "accuracy {:.4}\nmacro-F1 {:.4}\nloss     {:.4}\nexamples {}\ndevice   {device}",
+fn table(scores: &Scores, by_label: &ByLabel, labels: &[String], device: &str) -> String {
+    let mut text = format!(
+        "accuracy {:.4}\nmacro-F1 {:.4}\nloss     {:.4}\nexamples {}\ndevice   {device}\n",
         scores.accuracy, scores.macro_f1, scores.loss, scores.examples
     );
     if let Some(area) = by_label.area_under_roc {
-        println!("AUC      {area:.4}");
+        text += &format!("AUC      {area:.4}\n");
     }
     if labels.len() > SHOWN {
-        println!("({} labels; --json has the scores of each)", labels.len());
-        return;
+        text += &format!("({} labels; --json has the scores of each)\n", labels.len());
+        return text;
     }
     let width = labels.iter().map(|label| label.chars().count()).max();
     let width = width.unwrap_or_default().clamp(5, 40);
-    println!("\n{:width$}  precision  recall  F1      examples", "label");
+    text += &format!(
+        "\n{:width$}  precision  recall  F1      examples\n",
+        "label"
+    );
     for (label, scores) in labels.iter().zip(&by_label.scores) {
-        println!(
-            "{label:width$}  {:.4}     {:.4}  {:.4}  {}",
+        text += &format!(
+            "{label:width$}  {:.4}     {:.4}  {:.4}  {}\n",
             scores.precision, scores.recall, scores.f1, scores.support
         );
     }
+    text
 }
 
 fn failure(error: EvaluationError) -> Failure {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use umbel_proto::settings;
 
 use super::{ALL, Aggregate};
 
@@ -22,11 +23,8 @@ pub struct AggregateKind {
 
 /// A name that no rule has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} isn't a rule by which updates become one; there are {known}")]
-pub struct UnknownAggregate {
-    name: String,
-    known: String,
-}
+#[error("no rule by which updates become one has this name: {0}")]
+pub struct UnknownAggregate(String);
 
 impl AggregateKind {
     /// The public number that the result is divided by.
@@ -60,18 +58,13 @@ pub fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<&'static AggregateKind, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let known = || {
-        ALL.iter()
-            .map(|kind| kind.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     ALL.iter()
         .copied()
         .find(|kind| kind.name == name)
         .ok_or_else(|| {
-            let known = known();
-            serde::de::Error::custom(UnknownAggregate { name, known })
+            let known: Vec<&str> = ALL.iter().map(|kind| kind.name).collect();
+            let told = settings::instead_of_word(&name, &known);
+            serde::de::Error::custom(UnknownAggregate(told))
         })
 }
 

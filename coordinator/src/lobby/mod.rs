@@ -144,6 +144,11 @@ impl Lobby {
         self.halt(Halt::Shutdown);
     }
 
+    /// Has the run end after the round that is open, if one is, with what was released by then.
+    pub fn stop(&self) {
+        self.tell(Event::Stop);
+    }
+
     /// Why the run is to stop, if it is.
     pub(crate) fn halted(&self) -> Option<Halt> {
         self.lock().halted.clone()

@@ -43,6 +43,8 @@ pub struct Engine {
     departed: BTreeSet<ClientId>,
     phase: Phase,
     done: u32,
+    /// Whether no further round, and no further attempt at one, is to begin.
+    stopping: bool,
 }
 
 impl Engine {
@@ -54,6 +56,7 @@ impl Engine {
             departed: BTreeSet::new(),
             phase: Phase::Gathering,
             done: 0,
+            stopping: false,
         }
     }
 
@@ -164,6 +167,7 @@ impl Engine {
             Event::SpendRecorded => self.spend_recorded(),
             Event::Released => self.released(),
             Event::Diverged { round } => self.diverged(round),
+            Event::Stop => self.stop(),
             Event::Broken(reason) => self.finish(Ending::Failed { reason }),
         }
     }
@@ -265,6 +269,9 @@ impl Engine {
     }
 
     fn ask_gate(&mut self, round: u32, attempt: u32) -> Vec<Action> {
+        if self.stopping {
+            return self.finish(Ending::Stopped { rounds: round - 1 });
+        }
         self.phase = Phase::Gate { round, attempt };
         vec![Action::AskGate { round }]
     }
@@ -424,6 +431,20 @@ impl Engine {
             self.ask_gate(round + 1, 0)
         } else {
             self.finish(Ending::Complete)
+        }
+    }
+
+    /// Ends at once where no site was asked to train, and otherwise once that round is over.
+    fn stop(&mut self) -> Vec<Action> {
+        self.stopping = true;
+        match self.phase {
+            Phase::Gathering | Phase::Paused { .. } | Phase::Gate { .. } | Phase::Draw { .. } => {
+                self.finish(Ending::Stopped { rounds: self.done })
+            }
+            Phase::Collecting { .. }
+            | Phase::Spending { .. }
+            | Phase::Releasing { .. }
+            | Phase::Done(_) => Vec::new(),
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Event {
         /// The round.
         round: u32,
     },
+    /// Whoever conducts the run wants it to end: after the round that is open, if one is.
+    Stop,
     /// The driver can't go on (disk full, say).
     Broken(String),
 }

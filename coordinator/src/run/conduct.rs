@@ -70,6 +70,36 @@ pub enum Sites {
 }
 
 impl Opened {
+    /// Looks whether [`Opened::new`] could open them, and makes nothing.
+    ///
+    /// # Errors
+    /// [`ConductError`] as there, and where the base model's lineage doesn't add up.
+    pub fn check(
+        (config, prepared): (&RunConfig, &Prepared),
+        ledger: &Path,
+        signing_key: &Path,
+        naming: Naming,
+        unfinished: Option<&Unfinished>,
+    ) -> Result<(), ConductError> {
+        // The folder of runs is made with the run, where there is none.
+        let has_a_folder = |file: &Path| match folder_of(file) {
+            Some(folder) if folder != config.run.out => folder.metadata().map(drop),
+            _ => Ok(()),
+        };
+        key_file::load(signing_key)?;
+        let path = signing_key.to_owned();
+        has_a_folder(signing_key).map_err(|source| SigningKeyError::Io { path, source })?;
+        let path = ledger.to_owned();
+        has_a_folder(ledger).map_err(|source| OpenError::Io { path, source })?;
+        let mut books = Books::rehearse(config, ledger, naming)?;
+        if let Some(unfinished) = unfinished {
+            books.go_on(unfinished.history())?;
+        }
+        books.inherit(&prepared.base, &prepared.plan)?;
+        books.begin(&prepared.plan, 0)?;
+        Ok(())
+    }
+
     /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
     /// none, and lets the lobby's sites in: to a new run, or to one that was cut off.
     ///
@@ -109,6 +139,14 @@ impl Opened {
     pub fn ledger_point(&self) -> LedgerPoint {
         self.books.began_at()
     }
+}
+
+/// The folder that a file is to be in.
+fn folder_of(file: &Path) -> Option<&Path> {
+    file.parent().map(|folder| match folder.as_os_str() {
+        empty if empty.is_empty() => Path::new("."),
+        _ => folder,
+    })
 }
 
 /// What became of a run that was conducted.
@@ -398,6 +436,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
             .ok()
             .map(|digest| digest.to_string()),
         signing_key: signing_key.public_key().to_string(),
+        lineage: &lineage,
     };
     let summary = summarise(&facts);
     folder.write("report.html", report::render(&summary).as_bytes())?;

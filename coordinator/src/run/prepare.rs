@@ -157,8 +157,17 @@ fn notes(config: &RunConfig, classifier: &Classifier, public: &PublicData) -> Ve
              to {positions} tokens"
         )
     });
+    let (rounds, warmup) = (config.run.rounds.get(), config.server.warmup_rounds);
+    let cold = (warmup > rounds).then(|| {
+        format!(
+            "server.warmup_rounds is {warmup} and run.rounds {rounds}: the learning rate rises to \
+             {rounds}/{warmup} of server.learning_rate and no further; set fewer rounds of warm-up \
+             to train at its full rate"
+        )
+    });
     beyond
         .into_iter()
+        .chain(cold)
         .chain(public.notes().iter().cloned())
         .collect()
 }

@@ -156,10 +156,22 @@ pub fn serve(options: &ServeOptions) -> Result<Served, ServeRunError> {
         tracing::warn!("{note}");
     }
     let (ledger, signing_key) = own_files(&config, &options.config);
+    let naming = Naming::new(options.new_data_set);
+    let could_open = |unfinished: Option<&Unfinished>| {
+        let run = (&config, &prepared);
+        Opened::check(run, &ledger, &signing_key, naming, unfinished)
+    };
+    // All that can be refused is refused before anything is made, or an earlier run given up.
+    could_open(None)?;
+    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
+    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     let unfinished = match &stage {
         Some(_) => None,
         None => Unfinished::find(&config, &prepared.plan, options.beginning)?,
     };
+    if unfinished.is_some() {
+        could_open(unfinished.as_ref())?;
+    }
     let room = room(&config, &prepared.plan, &ledger);
     // A run that was cut off has most of what it needs, and may be what fills the disk.
     match (room, &unfinished) {
@@ -170,12 +182,9 @@ pub fn serve(options: &ServeOptions) -> Result<Served, ServeRunError> {
         (&config, &prepared),
         ledger,
         &signing_key,
-        (Sites::Lasting, Naming::new(options.new_data_set)),
+        (Sites::Lasting, naming),
         unfinished.as_ref(),
     )?;
-    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
-    // An address that is taken leaves no folder behind.
-    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     let place = match unfinished {
         Some(unfinished) => Place::again(unfinished)?,
         None => Place::make(

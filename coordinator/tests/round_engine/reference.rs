@@ -29,6 +29,7 @@ pub struct Reference {
     departed: Vec<ClientId>,
     cohort: Vec<ClientId>,
     updates: BTreeMap<ClientId, BlobDigest>,
+    stopping: bool,
 }
 
 impl Reference {
@@ -43,6 +44,7 @@ impl Reference {
             departed: Vec::new(),
             cohort: Vec::new(),
             updates: BTreeMap::new(),
+            stopping: false,
         }
     }
 
@@ -153,6 +155,13 @@ impl Reference {
                     return self.finish(Ending::Diverged { round });
                 }
             }
+            Event::Stop => {
+                self.stopping = true;
+                let idle = [At::Gathering, At::Paused, At::Gate, At::Draw];
+                if idle.contains(&self.at) {
+                    return self.finish(Ending::Stopped { rounds: self.done });
+                }
+            }
             Event::Broken(reason) => return self.finish(Ending::Failed { reason }),
             _ => {}
         }
@@ -203,6 +212,10 @@ impl Reference {
     }
 
     fn ask_gate(&mut self) -> Vec<Action> {
+        if self.stopping {
+            let rounds = self.done;
+            return self.finish(Ending::Stopped { rounds });
+        }
         self.at = At::Gate;
         vec![Action::AskGate { round: self.round }]
     }

@@ -77,6 +77,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::SpendRecorded),
         1 => Just(Event::Released),
         1 => (0..4u32).prop_map(|round| Event::Diverged { round }),
+        1 => Just(Event::Stop),
     ]
 }
 

@@ -342,6 +342,7 @@ impl From<Ending> for wire::Finished {
             }
             Ending::Failed { reason } => Wire::Failed(wire::Failed { reason }),
             Ending::Diverged { round } => Wire::Diverged(wire::Diverged { round }),
+            Ending::Stopped { rounds } => Wire::Stopped(wire::Stopped { rounds }),
         };
         Self {
             ending: Some(ending),
@@ -367,6 +368,9 @@ impl TryFrom<wire::Finished> for Ending {
             }),
             Some(Wire::Diverged(ending)) => Ok(Self::Diverged {
                 round: round(ending.round, "Diverged.round")?,
+            }),
+            Some(Wire::Stopped(ending)) => Ok(Self::Stopped {
+                rounds: ending.rounds,
             }),
         }
     }
