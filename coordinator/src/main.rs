@@ -82,11 +82,10 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
     let conducted = match served {
         Served::Run(conducted) => conducted,
         Served::Rehearsed(rehearsed) => {
-            let text = match command.json {
-                true => format!("{}\n", rehearsed.as_json()),
+            print(match command.json {
+                true => rehearsed.as_json().to_string(),
                 false => rehearsed.to_string(),
-            };
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            })?;
             return Ok(rehearsed.exit_kind());
         }
     };
