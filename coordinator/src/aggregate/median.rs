@@ -6,6 +6,7 @@
 
 use umbel_privacy::lattice::LatticeVector;
 
+use super::kept::Kept;
 use super::{Aggregate, AggregateKind, Reading, Unfit};
 
 /// The coordinate-wise median, as a stand-in for the mean of what clients sent.
@@ -13,19 +14,12 @@ pub(super) const KIND: AggregateKind = AggregateKind {
     name: "median",
     // One unit can move a client's update past others', and the median by the distance to them.
     bounds_units: false,
+    keys: &[],
     divisor: |divisor, clients| 2.0 * divisor / clients as f64,
-    make: |numbers, _| {
-        Box::new(Median {
-            numbers,
-            updates: Vec::new(),
-        })
-    },
+    make: |_, numbers, _| Box::new(Median(Kept::of(numbers))),
 };
 
-struct Median {
-    numbers: usize,
-    updates: Vec<LatticeVector>,
-}
+struct Median(Kept);
 
 impl Aggregate for Median {
     fn may_refuse(&self) -> bool {
@@ -37,24 +31,11 @@ impl Aggregate for Median {
     }
 
     fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
-        // Adding to zeros finds another length, and changes nothing else.
-        let mut own = LatticeVector::zeros(self.numbers);
-        while let Some((at, values)) = update.next_block()? {
-            own.checked_add_at(at, values)?;
-        }
-        self.updates.push(own);
-        Ok(())
+        self.0.accept(update)
     }
 
     fn finish(self: Box<Self>) -> LatticeVector {
-        let mut column = vec![0; self.updates.len()];
-        let doubled = (0..self.numbers).map(|index| {
-            for (value, update) in column.iter_mut().zip(&self.updates) {
-                *value = update.values()[index];
-            }
-            twice_the_median(&mut column)
-        });
-        LatticeVector::from_values(doubled.collect())
+        self.0.by_coordinate(twice_the_median)
     }
 }
 
@@ -76,10 +57,8 @@ fn twice_the_median(values: &mut [i64]) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use umbel_privacy::lattice::LatticeStep;
-
     use super::*;
-    use crate::aggregate::{ALL, Readable};
+    use crate::aggregate::{ALL, AggregateSettings, Readable};
 
     fn accept(aggregate: &mut dyn Aggregate, update: LatticeVector) {
         let readable = Readable {
@@ -96,51 +75,12 @@ mod tests {
             .iter()
             .find(|kind| kind.name == "median")
             .expect("listed");
-        let mut aggregate = (kind.make)(2, false);
+        let mut aggregate = (kind.make)(&AggregateSettings::default(), 2, false);
         for update in [[3, 1], [i64::MAX / 4, i64::MIN / 4], [5, 2]] {
             accept(&mut *aggregate, LatticeVector::from_values(update.to_vec()));
         }
         assert_eq!(aggregate.finish().values(), [10, 2]);
         assert!(!kind.bounds_units);
-    }
-
-    /// What `examples/make_strategy_fixtures.py median` writes.
-    #[derive(serde::Deserialize)]
-    struct Flower {
-        start: Vec<f64>,
-        runs: Vec<Run>,
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Run {
-        /// By round, client and parameter.
-        updates: Vec<Vec<Vec<f64>>>,
-        after: Vec<Vec<f64>>,
-    }
-
-    #[test]
-    fn twenty_rounds_come_to_flowers_parameters() {
-        let fixture = include_str!("../../tests/strategies/flower_median.json");
-        let flower: Flower = serde_json::from_str(fixture).expect("a sound fixture");
-        let step = LatticeStep::UNCLIPPED;
-        for run in flower.runs {
-            let mut parameters = flower.start.clone();
-            for (updates, after) in run.updates.iter().zip(&run.after) {
-                let mut aggregate = (KIND.make)(parameters.len(), false);
-                for update in updates {
-                    let update = LatticeVector::quantize(update, step).expect("finite");
-                    accept(&mut *aggregate, update);
-                }
-                let clients = updates.len();
-                let divisor = KIND.divisor(clients as f64, clients);
-                let moved = aggregate.finish().to_f64(step);
-                for ((own, moved), flowers) in parameters.iter_mut().zip(moved).zip(after) {
-                    *own += moved / divisor;
-                    assert!((*own - flowers).abs() <= 1e-6, "{own} for {flowers}");
-                }
-            }
-            assert_eq!(run.after.len(), 20);
-        }
     }
 
     #[test]

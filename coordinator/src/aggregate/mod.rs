@@ -4,18 +4,25 @@
 //! |---|---|
 //! | `update_rules` | what a submitted vector must be to count |
 //! | `round_sum` | the aggregate of one attempt, under a lock of its own, and the order of locks |
-//! | `kind` | the name of a rule in configurations |
+//! | `kind` | the name of a rule in configurations, and its numbers |
+//! | `kept` | all updates of a round, for rules that need them |
 //!
 //! The others are a rule each. A new one is a new file with its [`AggregateKind`], and a line in
 //! [`ALL`].
 
+mod kept;
 mod kind;
+mod krum;
 mod median;
 mod round_sum;
 mod sum;
+mod trimmed_mean;
 mod update_rules;
 
-pub use kind::{AggregateKind, UnknownAggregate, deserialize, schema, standard};
+pub use kind::{
+    AggregateKey, AggregateKind, AggregateRule, AggregateSettings, UnknownAggregate, deserialize,
+    schema, standard,
+};
 use std::io;
 
 pub(crate) use round_sum::{LostSum, RoundSum};
@@ -24,7 +31,7 @@ pub use update_rules::{BadUpdate, CheckError, Readable, Reading, UpdateRules};
 
 /// The rules that there are, by the names that `server.aggregate` may have. The first is the
 /// default.
-pub const ALL: &[&AggregateKind] = &[&sum::KIND, &median::KIND];
+pub const ALL: &[&AggregateKind] = &[&sum::KIND, &median::KIND, &trimmed_mean::KIND, &krum::KIND];
 
 /// The updates of one attempt at a round, on their way to one vector. What comes out doesn't
 /// depend on the order in which they came.

@@ -109,7 +109,7 @@ mod tests {
     use umbel_privacy::lattice::LatticeError;
 
     use super::*;
-    use crate::aggregate::standard;
+    use crate::aggregate::{AggregateSettings, standard};
 
     fn encoded(values: &[i64]) -> Vec<u8> {
         LatticeVector::from_values(values.to_vec()).encode()
@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn sum(may_overflow: bool) -> RoundSum {
-        let mut aggregate = (standard().make)(2, may_overflow);
+        let mut aggregate = (standard().make)(&AggregateSettings::default(), 2, may_overflow);
         let first = encoded(&[i64::MAX - 1, 0]);
         aggregate.accept(&mut two(&first).read().unwrap()).unwrap();
         RoundSum {

@@ -10,8 +10,9 @@ use super::{Aggregate, AggregateKind, Reading, Unfit};
 pub(super) const KIND: AggregateKind = AggregateKind {
     name: "sum",
     bounds_units: true,
+    keys: &[],
     divisor: |divisor, _| divisor,
-    make: |numbers, may_overflow| {
+    make: |_, numbers, may_overflow| {
         Box::new(Sum {
             total: LatticeVector::zeros(numbers),
             may_overflow,

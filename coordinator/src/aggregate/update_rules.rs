@@ -9,7 +9,7 @@ use umbel_privacy::lattice::{BadEncoding, Coordinates, LatticeStep, ReadError, S
 use umbel_proto::incoming::UpdateBytes;
 use umbel_proto::plan::Plan;
 
-use super::{Aggregate, AggregateKind, standard};
+use super::{Aggregate, AggregateRule};
 
 /// What a submitted vector must be, by the plan: checked on what was really received.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct UpdateRules {
     step: LatticeStep,
     /// The norm that the guarantee rests on, where it rests on what one client submits.
     norm: Option<ClippingNorm>,
-    kind: &'static AggregateKind,
+    rule: AggregateRule,
 }
 
 /// Why a vector is no update.
@@ -97,7 +97,7 @@ impl UpdateRules {
                 .mechanism()
                 .filter(|_| one_client_is_the_unit)
                 .map(|mechanism| mechanism.clipping_norm),
-            kind: standard(),
+            rule: AggregateRule::sum(),
         }
     }
 
@@ -111,7 +111,7 @@ impl UpdateRules {
             largest,
             step: LatticeStep::UNCLIPPED,
             norm: None,
-            kind: standard(),
+            rule: AggregateRule::sum(),
         }
     }
 
@@ -179,12 +179,13 @@ impl UpdateRules {
     }
 
     /// The same rules for updates that become one vector in another way than by their sum.
-    pub fn aggregated_by(self, kind: &'static AggregateKind) -> Self {
-        Self { kind, ..self }
+    pub fn aggregated_by(self, rule: AggregateRule) -> Self {
+        Self { rule, ..self }
     }
 
     /// An aggregate of nothing, to which each of so many clients may add an update once.
     pub fn aggregate(&self, clients: usize) -> Box<dyn Aggregate> {
-        (self.kind.make)(self.parameters, self.may_overflow(clients))
+        let AggregateRule { kind, settings } = &self.rule;
+        (kind.make)(settings, self.parameters, self.may_overflow(clients))
     }
 }

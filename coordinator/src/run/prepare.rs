@@ -125,7 +125,7 @@ pub(super) fn prepare_with(
     let plan = AgreedPlan::from(plan);
     let lobby = Lobby::new(
         offer(&plan, &files),
-        UpdateRules::of(&plan).aggregated_by(config.server.aggregate),
+        UpdateRules::of(&plan).aggregated_by(config.server.rule()),
         round_settings(config, &plan, !patience.pause.is_zero()),
     );
     Ok(Prepared {
