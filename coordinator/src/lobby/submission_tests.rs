@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::lattice::LatticeVector;
+use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
