@@ -89,6 +89,11 @@ pub struct EvaluationSection {
     /// Evaluate after the first round, after every so many rounds, and at the end, each time while
     /// the next round trains; 0 means only at the end.
     pub every: u32,
+    /// End the run once so many evaluations in a row weren't better, in loss, than the best before
+    /// them. What was released by then stands, and sites that paid ahead stay charged. Left out, all
+    /// rounds are done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_after: Option<u32>,
     /// About how many rows, evenly spread, the evaluations before the end use; 0 means all.
     pub rows: usize,
     /// Labelled files that count as public: what is computed on them is published.
@@ -172,6 +177,7 @@ impl Default for EvaluationSection {
     fn default() -> Self {
         Self {
             every: 10,
+            stop_after: None,
             rows: 0,
             files: Vec::new(),
         }
@@ -205,6 +211,16 @@ pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
         "is more than there are clients",
     )?;
     check_quorum(config, names.len())?;
+    require(
+        config.evaluation.stop_after != Some(0),
+        "evaluation.stop_after",
+        "must be at least 1",
+    )?;
+    require(
+        config.evaluation.stop_after.is_none() || !config.evaluation.files.is_empty(),
+        "evaluation.stop_after",
+        "needs public rows to look at; name some under [[evaluation.files]], or remove it",
+    )?;
     let files: BTreeSet<&String> = config.evaluation.files.iter().map(|f| &f.name).collect();
     require(
         files.len() == config.evaluation.files.len(),

@@ -149,6 +149,30 @@ impl<'a> Scorer<'a> {
     }
 }
 
+impl Scorer<'_> {
+    /// Whether the evaluations up to this round were in vain for as long as the run is to try.
+    fn has_settled(&self, round: u32) -> bool {
+        let Some(patience) = self.settings.stop_after else {
+            return false;
+        };
+        let so_far = self.metrics.iter().filter(|metric| metric.round <= round);
+        have_settled(so_far.filter_map(|metric| metric.loss), patience)
+    }
+}
+
+/// Whether the last `patience` losses, or more, weren't below the least before them.
+fn have_settled(losses: impl Iterator<Item = f64>, patience: u32) -> bool {
+    let (mut least, mut in_vain) = (f64::INFINITY, 0);
+    for loss in losses {
+        if loss < least {
+            (least, in_vain) = (loss, 0);
+        } else {
+            in_vain += 1;
+        }
+    }
+    in_vain >= patience
+}
+
 impl Observer for Scorer<'_> {
     fn round_done(&mut self, summary: &RoundSummary) -> Health {
         let (health, evaluation) = self.examine(summary);
@@ -180,13 +204,17 @@ impl Observer for Scorer<'_> {
         // If the writer is gone, the whole file is written at the end.
         let _ = self.lines.send(metric.clone());
         self.metrics.push(metric);
-        health
+        match health {
+            Health::Sound if self.has_settled(summary.round) => Health::Settled,
+            health => health,
+        }
     }
 
     fn found(&self, round: u32) -> Option<Health> {
         let line = self.metrics.iter().rfind(|metric| metric.round == round)?;
         Some(match line.diverged {
             true => Health::Diverged,
+            false if self.has_settled(round) => Health::Settled,
             false => Health::Sound,
         })
     }
@@ -222,6 +250,19 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn losses_have_settled_once_enough_of_them_were_no_better_than_the_best() {
+        let settled = |losses: &[f64], patience| have_settled(losses.iter().copied(), patience);
+        assert!(!settled(&[], 1));
+        assert!(!settled(&[1.0, 0.9, 0.8], 1));
+        assert!(settled(&[1.0, 0.9, 0.9], 1));
+        assert!(!settled(&[1.0, 0.9, 0.95], 2));
+        assert!(settled(&[1.0, 0.9, 0.95, 0.91], 2));
+        assert!(!settled(&[1.0, 0.9, 0.95, 0.89, 0.9], 2));
+        // What is no number is no better either.
+        assert!(settled(&[1.0, f64::NAN, f64::NAN], 2));
+    }
 
     fn metric(round: u32) -> Metric {
         Metric {

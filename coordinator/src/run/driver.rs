@@ -52,6 +52,8 @@ pub struct Driver<'a> {
     pub(super) before: Duration,
     /// Whether the engine waits for the gate's word, and the operator holds the run back.
     held_at_gate: bool,
+    /// The round after which scores didn't get better any more.
+    pub(super) settled: Option<u32>,
     /// When the open attempt was opened, or taken up again.
     opened: Duration,
 }
@@ -98,6 +100,7 @@ impl<'a> Driver<'a> {
             before: Duration::ZERO,
             held_at_gate: false,
             opened: Duration::ZERO,
+            settled: None,
         })
     }
 
@@ -260,8 +263,17 @@ impl<'a> Driver<'a> {
     fn heed(&mut self, Verdict { round, health }: Verdict) {
         let known = self.kept.diverged().is_some();
         self.kept.judged(round, health);
+        self.note_settled(round, health);
         if health == Health::Diverged && !known {
             self.end_diverged(round);
+        }
+    }
+
+    /// Notes that a round's scores were the last that the run waits for. It ends after the next
+    /// round, which sites train for by then, however soon or late the scores were known.
+    pub(super) fn note_settled(&mut self, round: u32, health: Health) {
+        if health == Health::Settled {
+            self.settled.get_or_insert(round);
         }
     }
 

@@ -50,6 +50,14 @@ impl Driver<'_> {
         if round == self.plan.rounds.get() {
             self.settle(background);
         }
+        if self.settled.is_some_and(|settled| settled < round) {
+            tracing::info!(
+                round,
+                "scores on public rows don't get better any more, so the run ends here \
+                 (evaluation.stop_after)"
+            );
+            self.lobby.tell(Event::Stop);
+        }
         self.lobby.tell(Event::Released);
         Ok(())
     }

@@ -32,7 +32,8 @@ impl Driver<'_> {
         self.model.restore(&last)?;
         self.before = Duration::try_from_secs_f64(last.told.seconds).unwrap_or_default();
         match observer.found(last.round) {
-            Some(Health::Sound) => {
+            Some(found @ (Health::Sound | Health::Settled)) => {
+                self.note_settled(last.round, found);
                 self.kept = Kept::before(Some((last.round, Arc::clone(&last.parameters))));
                 Ok(None)
             }
