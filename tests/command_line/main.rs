@@ -8,6 +8,7 @@ mod manuals;
 mod odd_input;
 mod outputs;
 mod predictions;
+mod reports;
 #[path = "../federation/workbench.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod workbench;
