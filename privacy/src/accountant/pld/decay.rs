@@ -1,7 +1,7 @@
 //! How fast the integrand of [`super::contour`] surely falls: a bound on all the points
 //! that are left out (privacy/proofs/contour.md, "Decay").
 
-use super::contour::Composition;
+use super::composition::Composition;
 use super::coupling::Coupling;
 use super::mixture::TiltedMixture;
 use super::tilted::{Stretch, TiltedLaw};

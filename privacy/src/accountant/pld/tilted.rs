@@ -8,46 +8,10 @@
 use std::f64::consts::PI;
 
 use super::coupling::Coupling;
+use super::cumulants::Cumulants;
 use super::sampled_gaussian::SampledGaussian;
+use super::strip;
 use super::turns::{LANES, Turns};
-
-/// What one mechanism contributes to the cumulant function K(θ) = ln E(e^{θL}).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Cumulants {
-    /// K(θ).
-    pub(super) log_moment: f64,
-    /// K'(θ), the mean of the tilted loss.
-    pub(super) mean: f64,
-    /// K''(θ), its variance.
-    pub(super) variance: f64,
-}
-
-impl Cumulants {
-    /// Of a discrete law tilted by e^{θL}, as (loss, ln of mass × e^{θ loss}).
-    pub(super) fn of(points: &[(f64, f64)]) -> Self {
-        let largest = points
-            .iter()
-            .fold(f64::NEG_INFINITY, |most, (_, ln)| most.max(*ln));
-        let weights = || points.iter().map(|(loss, ln)| (loss, (ln - largest).exp()));
-        let sum: f64 = weights().map(|(_, weight)| weight).sum();
-        let mean = weights().map(|(loss, weight)| weight * loss).sum::<f64>() / sum;
-        let squares: f64 = weights()
-            .map(|(loss, weight)| weight * (loss - mean) * (loss - mean))
-            .sum();
-        Self {
-            log_moment: largest + sum.ln(),
-            mean,
-            variance: squares / sum,
-        }
-    }
-
-    /// Adds `count` independent losses of cumulants `other`.
-    pub(super) fn add(&mut self, other: Self, count: f64) {
-        self.log_moment += count * other.log_moment;
-        self.mean += count * other.mean;
-        self.variance += count * other.variance;
-    }
-}
 
 /// A law at the nodes of a quadrature rule, tilted by e^{θL}.
 pub(super) struct TiltedLaw {
@@ -62,6 +26,8 @@ pub(super) struct TiltedLaw {
     cumulants: Cumulants,
     /// The largest |ln p| + |θ L| that mattered: what rounding scales with.
     magnitude: f64,
+    /// What ending the integral adds to the error, relative to M(θ).
+    outside: f64,
 }
 
 /// Nodes beyond which nothing is attempted.
@@ -78,18 +44,28 @@ impl TiltedLaw {
     /// `law` tilted by `theta` > 0, with nodes that serve frequencies up to `frequency`.
     /// None where that would take too many.
     pub(super) fn new(law: SampledGaussian, theta: f64, frequency: f64) -> Option<Self> {
-        Self::with_step(law, theta, law.step(theta, frequency))
+        Self::with_step(law, theta, law.step(theta, frequency), frequency)
     }
 
     /// The law on a grid that follows its density closely, for the bounds on its decay.
     pub(super) fn finely(law: SampledGaussian, theta: f64) -> Option<Self> {
         let narrowest = 1.0 / (24.0 * law.concavity(theta).sqrt());
         let smooth = 0.3 / law.convexity(theta).sqrt();
-        Self::with_step(law, theta, law.step(theta, 0.0).min(narrowest).min(smooth))
+        let step = law.step(theta, 0.0).min(narrowest).min(smooth);
+        Self::with_step(law, theta, step, 0.0)
     }
 
-    fn with_step(law: SampledGaussian, theta: f64, step: f64) -> Option<Self> {
-        Self::on_grid(law, theta, step, law.range(theta))
+    fn with_step(law: SampledGaussian, theta: f64, step: f64, frequency: f64) -> Option<Self> {
+        let (low, high) = law.range(theta);
+        if !law.ends() {
+            return Self::on_grid(law, theta, step, (low, high));
+        }
+        // What is integrated ends half a step beyond the nodes at either end.
+        let low = high - ((high - low) / step).ceil() * step;
+        let mut tilted = Self::on_grid(law, theta, step, (low + step / 2.0, high))?;
+        let ln_moment = tilted.cumulants.log_moment;
+        tilted.outside = strip::outside(&law, theta, frequency, (low, high), step, ln_moment);
+        Some(tilted)
     }
 
     fn on_grid(
@@ -163,6 +139,7 @@ impl TiltedLaw {
                 variance,
             },
             magnitude: largest_part,
+            outside: 0.0,
         })
     }
 
@@ -196,7 +173,7 @@ impl TiltedLaw {
             + 4.0 * frequency * self.cumulants.variance.sqrt().min(spread)
             + (self.losses.len() as f64).sqrt()
             + 64.0;
-        1e-17 + roundings * f64::EPSILON + self.losses.len() as f64 * NEGLIGIBLE
+        1e-17 + roundings * f64::EPSILON + self.losses.len() as f64 * NEGLIGIBLE + self.outside
     }
 
     /// The centred characteristic function E(e^{iu(L - mean)}) at u = k `spacing`,

@@ -3,7 +3,7 @@
 use super::cell::{Component, Range};
 use super::compose::Sum;
 use super::ends::{lower, upper};
-use super::law::{Bound, Law, Layout, Parts, reach};
+use super::law::{Bound, Law, Layout, Parts, highest, reach};
 use super::spacing::Spacing;
 use super::strays::Strays;
 use super::tilting::{LN_NEGLIGIBLE, Seen, cumulants, right_alias};
@@ -346,31 +346,13 @@ impl Plan {
     /// Above which losses can be put together, so that a grid need not reach as far as the largest ones:
     /// runs with such a loss hardly ever have a total below epsilon.
     fn cut(&self, question: &Question, found: Interval) -> (f64, Strays) {
-        let epsilon = found.upper();
-        let none = (f64::INFINITY, Strays::NONE);
-        if !epsilon.is_finite() || epsilon <= 0.0 {
-            return none;
-        }
         // Beyond the largest losses nothing is cut off.
-        let highs = question.runs.iter();
-        let highest = highs
-            .map(|(parts, _)| reach(parts, self.ln_low, self.ln_rare).high)
-            .fold(0.0, f64::max);
-        let cuts = MULTIPLES.into_iter().map(|multiple| multiple * epsilon);
-        for cut in cuts.take_while(|cut| *cut < highest) {
-            let enough = question.ln_delta + LN_STRAYS;
-            if let Some(strays) = Strays::beyond(&question.runs, cut, epsilon, enough) {
-                return (cut, strays);
-            }
-        }
-        none
+        let highest = highest(&question.runs, self.ln_rare);
+        let enough = question.ln_delta + LN_STRAYS;
+        Strays::least(&question.runs, found.upper(), enough, highest)
+            .unwrap_or((f64::INFINITY, Strays::NONE))
     }
 }
-
-/// Cuts that are tried, in epsilons.
-const MULTIPLES: [f64; 16] = [
-    1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0, 40.0, 100.0, 250.0, 600.0, 1500.0, 4000.0,
-];
 
 /// A step of at most `step` of which the distances between atoms are whole multiples, as nearly as
 /// can be had, the most frequent one exactly.

@@ -1,0 +1,127 @@
+//! Integrals over a stretch of outcomes that is next to nothing at either end: how fine a rule serves, and what it errs.
+//!
+//! On a strip around the axis that ends where the integral does, only what the loss does *there* matters, and not what
+//! it does where hardly an outcome is (privacy/proofs/contour.md, "Quadrature over a stretch").
+
+use std::f64::consts::PI;
+
+use super::sampled_gaussian::{SampledGaussian, Side};
+use crate::accountant::gaussian::ln_upper_tail;
+
+/// More than this added relative to M(θ), and the integral says nothing.
+const MOST_OUTSIDE: f64 = 1e-6;
+
+/// Strips that are tried, each by this factor narrower than the one before.
+const STRIPS: i32 = 48;
+const NARROWER: f64 = 0.8;
+
+/// A strip |Im x| <= `half_width`, in which no integrand is more than e^`growth` times as large as on the axis. Growth
+/// is convex in the width, and none at 0.
+struct Strip {
+    half_width: f64,
+    growth: f64,
+}
+
+/// The widest step with which the rule errs by less than 2 e^-`exponent` M(θ), but for what ends add.
+pub(super) fn step(
+    law: &SampledGaussian,
+    theta: f64,
+    ends: (f64, f64),
+    frequency: f64,
+    exponent: f64,
+) -> f64 {
+    strips(law, theta, ends, frequency)
+        .map(|strip| 2.0 * PI * strip.half_width / (strip.growth + exponent))
+        .fold(0.0, f64::max)
+}
+
+/// Strips for a stretch that ends at `low` less σ at most, and at `high`.
+fn strips(
+    law: &SampledGaussian,
+    theta: f64,
+    (low, high): (f64, f64),
+    frequency: f64,
+) -> impl Iterator<Item = Strip> {
+    let variance = law.sigma * law.sigma;
+    // The largest share q e^t/R <= q e^t/(1 - q) of the shifted part of R(x).
+    let part = |x: f64| {
+        let t = (2.0 * x - 1.0) / (2.0 * variance);
+        (law.q / (1.0 - law.q) * t.exp()).min(1.0)
+    };
+    let (ahead, mirrored) = (part(high), part(law.sigma - low));
+    let kept = law.cut.map_or(0.0, |cut| variance / cut.blur());
+    let side = law.side;
+    (0..STRIPS).flat_map(move |narrower| {
+        let b = 3.1 * NARROWER.powi(narrower);
+        let gaussian = b * b * (variance + kept * kept) / 2.0;
+        let strip = |turned: f64, shrunk: f64| Strip {
+            half_width: b * variance,
+            growth: gaussian + frequency * b * turned + shrunk,
+        };
+        // |arg R| <= b, and |R| >= R cos(b/2); or |arg R| <= b s and |R| >= R (1 - s (1 - cos b)) for shares of at
+        // most s and b <= π/2.
+        let by_half = -theta * (b / 2.0).cos().ln();
+        let by_share = -theta * (-mirrored * (1.0 - b.cos())).ln_1p();
+        let close = b < PI / 2.0;
+        let [any, rare] = match side {
+            Side::Remove => [(1.0, 0.0), (ahead, 0.0)],
+            Side::Add => [(1.0, by_half), (mirrored, by_share)],
+            Side::Replace => [(2.0, by_half), (ahead + mirrored, by_share)],
+        };
+        let strips = [Some(any), Some(rare).filter(|_| close)];
+        strips
+            .map(|of| of.map(|(turned, shrunk)| strip(turned, shrunk)))
+            .into_iter()
+            .flatten()
+    })
+}
+
+/// What the rule of this `step` between `low` and the end of the law's stretch adds to the error, with what lies beyond,
+/// relative to M(θ) = e^`ln_moment`; infinite where it isn't little. Nodes are half a step from either end.
+pub(super) fn outside(
+    law: &SampledGaussian,
+    theta: f64,
+    frequency: f64,
+    (low, high): (f64, f64),
+    step: f64,
+    ln_moment: f64,
+) -> f64 {
+    let ln_scale = -(law.sigma * (2.0 * PI).sqrt()).ln() - ln_moment;
+    let size = |x: f64| {
+        let loss = law.loss(x);
+        (law.ln_density(x, loss) + theta * loss + ln_scale).exp()
+    };
+    let ends = size(low) + size(high);
+    let beyond = match law.side {
+        // The tilted density falls on either side of its mode at least as fast as the normal one.
+        Side::Add => {
+            let mode = law.mode_of_added(theta);
+            if low < mode && mode < high {
+                1.26 * law.sigma * ends
+            } else {
+                f64::INFINITY
+            }
+        }
+        // Nothing is kept above. Losses increase, and below zero P has at most what N(0, σ²) has.
+        Side::Remove | Side::Replace if low < 0.0 => {
+            (ln_upper_tail(-low / law.sigma) + theta * law.loss(low) - ln_moment).exp()
+        }
+        Side::Remove | Side::Replace => f64::INFINITY,
+    };
+    // Any strip proves a bound; of those in which the rule converges the best one counts. With growth convex, e^growth
+    // falls short of what the rule gains by e^{-falls s} at a part s of the width.
+    let within = strips(law, theta, (low + law.sigma, high), frequency)
+        .map(|strip| {
+            let gain = 2.0 * PI * strip.half_width / step;
+            (strip.half_width, gain - strip.growth)
+        })
+        .filter(|(_, falls)| *falls > 1.0)
+        .map(|(half_width, falls)| 4.0 * (-falls).exp() + 2.0 * half_width / falls * ends)
+        .fold(f64::INFINITY, f64::min);
+    let outside = 1.01 * (within + beyond);
+    if outside < MOST_OUTSIDE {
+        outside
+    } else {
+        f64::INFINITY
+    }
+}
