@@ -102,6 +102,11 @@ impl Attempt {
         }
     }
 
+    /// θ.
+    pub(super) fn tilt(&self) -> f64 {
+        self.saddle.theta
+    }
+
     /// A certified interval for the epsilon at exp(`ln_delta`), with so much work at most for one look at all points;
     /// None where the integrand falls too slowly for that.
     pub(super) fn up_to(&mut self, ln_delta: f64, most_work: f64) -> Option<Interval> {
@@ -183,10 +188,17 @@ impl Attempt {
         }
         let scale = sum_at(&points, 0.0, spacing).abs();
         let end = (count as f64 + 1.0) * spacing;
-        let rest = 2.0 * decay.tail(spacing, end, 1e-12 * scale);
-        if rest > GOOD_TAIL * scale && (work < most_work / 4.0 || rest > PASSABLE_TAIL * scale) {
+        // Where more points take little, the tail is to be good, and else passable.
+        let good_enough = if work < most_work / 4.0 {
+            GOOD_TAIL
+        } else {
+            PASSABLE_TAIL
+        };
+        let most = good_enough * scale / 2.0;
+        let Some(tail) = decay.tail(spacing, end, 1e-12 * scale, most) else {
             return Some(None);
-        }
+        };
+        let rest = 2.0 * tail;
         let magnitude = points.iter().map(|(re, im)| 2.0 * re.hypot(*im)).sum();
         Some(Some(Contour {
             saddle,

@@ -36,6 +36,9 @@ const MOST_TILTS: usize = 3;
 /// Of δ so much at least is taken to be left for runs of which nothing was left out, when a tilt is looked for.
 const LEAST_REST: f64 = 0.01;
 
+/// Times the tilt that serves all losses: with one that isn't as large, nothing is gained.
+const WORTHWHILE: f64 = 1.3;
+
 /// What runs that fall back below epsilon may add, as a part of δ: ln of it.
 const LN_STRAYS: f64 = -12.0;
 
@@ -54,6 +57,7 @@ pub(super) struct Search {
     runs: Vec<Run>,
     highest: f64,
     near: Near,
+    whole: f64,
     attempt: Option<Attempt>,
     tries: usize,
 }
@@ -75,8 +79,8 @@ impl Near {
 }
 
 impl Search {
-    /// None where nothing can be left out.
-    pub(super) fn new(total: &Total, delta: Delta) -> Option<Self> {
+    /// None where nothing can be left out. `whole` is the tilt that serves all losses, where one does.
+    pub(super) fn new(total: &Total, delta: Delta, whole: Option<f64>) -> Option<Self> {
         if total.side == Side::Add {
             return None;
         }
@@ -91,6 +95,7 @@ impl Search {
             runs,
             highest,
             near: Near::Likely(AT_FIRST * likely),
+            whole: whole.unwrap_or(0.0),
             attempt: None,
             tries: 0,
         })
@@ -144,6 +149,9 @@ impl Search {
                 Near::Likely(_) => Saddle::of(&cumulants, rest.ln())?,
                 Near::Known(epsilon) => Saddle::near(&cumulants, epsilon, theta)?,
             };
+            if saddle.theta < WORTHWHILE * self.whole {
+                return None;
+            }
             let fits = saddle.theta < 2.0 * theta && saddle.theta > 0.5 * theta;
             if fits {
                 let moment = |theta: f64| composition.moment_at_most(theta);

@@ -89,8 +89,9 @@ impl Decay {
         sampled - self.mu_squared * low * low / 2.0
     }
 
-    /// A bound on Σ Π |φ|^n / |z(z+1)| over the points u >= `from`, to about `goal`.
-    pub(super) fn tail(&self, spacing: f64, from: f64, goal: f64) -> f64 {
+    /// A bound on Σ Π |φ|^n / |z(z+1)| over the points u >= `from`, to about `goal`; None where it is above `most`.
+    pub(super) fn tail(&self, spacing: f64, from: f64, goal: f64, most: f64) -> Option<f64> {
+        let within = |tail: f64| (tail <= most).then_some(tail);
         // Σ 1/u² over points in [low, high) is at most (1/Δ)(1/(low - Δ) - 1/(high - Δ)).
         let inverse_squares = |low: f64, high: f64| {
             (1.0 / (low - spacing) - 1.0 / (high - spacing)).max(0.0) / spacing
@@ -101,10 +102,11 @@ impl Decay {
         for _ in 0..MOST_BANDS {
             let rest = self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY);
             if rest < goal {
-                return total + rest;
+                return within(total + rest);
             }
             let ln_bound = self.ln_between(low, low * ratio);
             total += ln_bound.exp() * inverse_squares(low, low * ratio);
+            within(total)?;
             low *= ratio;
             // Wide bands where there is much to spare.
             ratio = if ln_bound < goal.ln() - 30.0 {
@@ -113,6 +115,6 @@ impl Decay {
                 1.2
             };
         }
-        total + self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY)
+        within(total + self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY))
     }
 }

@@ -184,9 +184,13 @@ impl Inquiry {
         if self.is_many() {
             return Interval::UNKNOWN;
         }
+        let whole = match &self.smooth {
+            Way::Open(attempt) => Some(attempt.tilt()),
+            _ => None,
+        };
         let search = self
             .cut
-            .open(|| cut_contour::Search::new(&self.total, self.delta));
+            .open(|| cut_contour::Search::new(&self.total, self.delta, whole));
         search.map_or(Interval::UNKNOWN, |search| search.up_to(effort.contour))
     }
 

@@ -85,6 +85,12 @@ impl SampledGaussian {
         share / (self.sigma * self.sigma)
     }
 
+    /// How steeply ln of the tilted density can rise at x or above; negative where it falls from there on. Shares lie
+    /// between 0 and 1, and less is kept the larger x is.
+    pub(super) fn steepest(&self, theta: f64, x: f64) -> f64 {
+        (1.0 + 2.0 * theta - x) / (self.sigma * self.sigma)
+    }
+
     /// ln of P's density at x, without the constant -ln(σ √(2π)).
     pub(super) fn ln_density(&self, x: f64, loss: f64) -> f64 {
         let kept = self.cut.map_or(0.0, |cut| cut.ln_kept(x));

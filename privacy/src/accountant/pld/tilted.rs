@@ -37,6 +37,9 @@ const MOST_NODES: f64 = 200_000.0;
 /// and where it is lost altogether, the nodes never come to an end.
 const LEAST_STEP: f64 = 1024.0;
 
+/// Cells of less mass aren't paired.
+const LEAST_PAIRED: f64 = 1e-9;
+
 /// Masses below this, relative to the largest, are dropped.
 const NEGLIGIBLE: f64 = 1e-22;
 
@@ -96,6 +99,23 @@ impl TiltedLaw {
             losses.push(loss);
             logs.push(log);
             index += 1.0;
+            // Between far clusters hardly a node matters. Those that surely don't are left out unseen.
+            let below = largest + 2.0 * NEGLIGIBLE.ln() - log;
+            if below > 0.0 {
+                let last = ((high - low) / step).ceil();
+                let skipped = (below / law.steepest(theta, x) / step).floor();
+                let next = if skipped >= 0.0 {
+                    index + skipped
+                } else {
+                    last
+                }
+                .min(last);
+                while index < next {
+                    losses.push(loss);
+                    logs.push(f64::NEG_INFINITY);
+                    index += 1.0;
+                }
+            }
         }
         let threshold = largest + NEGLIGIBLE.ln();
         let start = logs.iter().position(|&log| log >= threshold)?;
@@ -248,7 +268,11 @@ impl TiltedLaw {
         };
         let mut overlap = 0.0;
         let mut start = 0;
-        while let Some((l0, l1, _)) = cell(start) {
+        while let Some((l0, l1, here)) = cell(start) {
+            if here <= LEAST_PAIRED {
+                start += 1;
+                continue;
+            }
             let shift = (half_turn / (l1 - l0)).clamp(2.0, most as f64) as usize;
             for index in start..start + shift {
                 let (Some((l0, l1, here)), Some((l2, l3, there))) =
@@ -259,7 +283,7 @@ impl TiltedLaw {
                 let mass = here.min(there);
                 // D lies between L(x+d) - L(x+step) and L(x+d+step) - L(x).
                 let (least, most) = (low * (l2 - l1) / 2.0, high * (l3 - l0) / 2.0);
-                if mass > 1e-9 && most < PI {
+                if mass > LEAST_PAIRED && most < PI {
                     let worst = least.cos().abs().max(most.cos().abs());
                     overlap += 2.0 * (1.0 - worst) * mass;
                 }
@@ -273,7 +297,14 @@ impl TiltedLaw {
     /// two: what they say about high frequencies.
     pub(super) fn stretches(&self) -> Vec<Stretch> {
         let slopes: Vec<f64> = (0..self.losses.len())
-            .map(|index| self.law.slope(self.first + index as f64 * self.step))
+            .map(|index| {
+                let weight = self.weights.get(index).copied().unwrap_or(0.0);
+                if weight > 0.0 {
+                    self.law.slope(self.first + index as f64 * self.step)
+                } else {
+                    0.0
+                }
+            })
             .collect();
         let wiggle = self.law.slope_between_nodes(self.step);
         let dip = (-self.law.convexity(self.theta) * self.step * self.step / 8.0).exp();
@@ -284,6 +315,10 @@ impl TiltedLaw {
             let ([w0, w1], [s0, s1]) = (weights, slopes) else {
                 continue;
             };
+            if *w0 == 0.0 || *w1 == 0.0 {
+                found.extend(current.take().map(|stretch| stretch.finish(self.step)));
+                continue;
+            }
             let (least, most) = (s0.min(*s1) / wiggle, s0.max(*s1) * wiggle);
             let fits = current
                 .as_ref()
