@@ -9,6 +9,11 @@ use super::tilted::{Stretch, TiltedLaw};
 /// Bands of frequencies that the tail is bounded in.
 const MOST_BANDS: usize = 120;
 
+/// Cells for each narrowest feature of a density, and how many there are where laws are more than so many.
+const FINE: f64 = 24.0;
+const COARSE: f64 = 8.0;
+const MANY: usize = 64;
+
 /// ln of what is so little that no better bound is looked for.
 const LN_NOTHING: f64 = -80.0;
 
@@ -23,17 +28,21 @@ struct Decaying {
     times: f64,
     /// For each part of the mixture, its share and what bounds |φ| at high frequencies.
     stretches: Vec<(f64, Vec<Stretch>)>,
+    /// The same at low ones; nothing where that isn't asked for.
     couplings: Vec<(f64, Coupling)>,
 }
 
 impl Decaying {
     /// ln of a bound on |φ(u)|^n for every u in [`low`, `high`].
     fn ln_between(&self, low: f64, high: f64) -> f64 {
-        let couplings = self.couplings.iter();
-        let coupled: f64 = couplings
-            .map(|(share, coupling)| share * coupling.bound_between(low, high))
-            .sum();
-        let mut bound = coupled;
+        let mut bound = if self.couplings.is_empty() {
+            1.0
+        } else {
+            let couplings = self.couplings.iter();
+            couplings
+                .map(|(share, coupling)| share * coupling.bound_between(low, high))
+                .sum()
+        };
         if self.times * bound.ln() > LN_NOTHING {
             bound = bound.min(self.law.bound_between(low, high));
         }
@@ -56,13 +65,16 @@ impl Decaying {
 
 impl Decay {
     pub(super) fn of(composition: &Composition, theta: f64) -> Option<Self> {
+        let is_many = composition.laws.len() > MANY;
+        let parts = if is_many { COARSE } else { FINE };
         let laws = composition
             .laws
             .iter()
             .map(|(law, times)| {
-                let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta))?;
+                let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta, parts))?;
                 let stretches = law.stretches();
-                let couplings = law.couplings();
+                // Of many laws, what neighbours cancel is enough.
+                let couplings = if is_many { Vec::new() } else { law.couplings() };
                 Some(Decaying {
                     law,
                     times: *times,

@@ -51,8 +51,9 @@ impl TiltedLaw {
     }
 
     /// The law on a grid that follows its density closely, for the bounds on its decay.
-    pub(super) fn finely(law: SampledGaussian, theta: f64) -> Option<Self> {
-        let narrowest = 1.0 / (24.0 * law.concavity(theta).sqrt());
+    /// `parts` cells of it are as long as the density's narrowest feature.
+    pub(super) fn finely(law: SampledGaussian, theta: f64, parts: f64) -> Option<Self> {
+        let narrowest = 1.0 / (parts * law.concavity(theta).sqrt());
         let smooth = 0.3 / law.convexity(theta).sqrt();
         let step = law.step(theta, 0.0).min(narrowest).min(smooth);
         Self::with_step(law, theta, step, 0.0)
