@@ -168,3 +168,81 @@ fn reaches(law: &SampledGaussian, loss: f64) -> Option<f64> {
     }
     Some(high)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(x: f64, mean: f64, sigma: f64) -> f64 {
+        let z = (x - mean) / sigma;
+        (-z * z / 2.0).exp() / (sigma * (2.0 * std::f64::consts::PI).sqrt())
+    }
+
+    /// What is left out of P and of Q, and of Q up to a loss, by sums over outcomes.
+    fn counted(law: &SampledGaussian, cut: &Cut, loss: f64) -> (f64, f64, f64) {
+        let (mut p, mut q, mut below) = (0.0, 0.0, 0.0);
+        let step = 1e-4;
+        for k in -200_000..200_000 {
+            let x = (f64::from(k) + 0.5) * step;
+            let gone = if x > cut.high {
+                1.0
+            } else {
+                -cut.ln_kept(x).exp_m1()
+            };
+            let density =
+                (1.0 - law.q) * normal(x, 0.0, law.sigma) + law.q * normal(x, 1.0, law.sigma);
+            p += gone * density * step;
+            let other = density * (-law.loss(x)).exp() * step;
+            q += gone * other;
+            if law.loss(x) <= loss {
+                below += gone * other;
+            }
+        }
+        (p, q, below)
+    }
+
+    #[test]
+    fn what_is_left_out_has_the_probabilities_that_sums_over_outcomes_have() {
+        for (side, q, sigma, loss, theta) in [
+            (Side::Remove, 1e-3, 0.8, 0.05, 300.0),
+            (Side::Remove, 1e-5, 1.5, 1e-4, 1e5),
+            (Side::Replace, 1e-2, 0.7, 0.9, 20.0),
+            (Side::Replace, 0.3, 1.1, 1.7, 8.0),
+        ] {
+            let whole = SampledGaussian {
+                q,
+                sigma,
+                side,
+                cut: None,
+            };
+            for small in [1e-3, 1e-9, 1e-14] {
+                let Some(cut) = Cut::above(whole, loss, theta, small) else {
+                    continue;
+                };
+                let (p, of_q) = cut.left_out(&whole);
+                let (p_counted, q_counted, below_counted) = counted(&whole, &cut, loss);
+                assert!(
+                    (p / p_counted - 1.0).abs() < 1e-6,
+                    "{side:?} {p} {p_counted}"
+                );
+                assert!((of_q / q_counted - 1.0).abs() < 1e-6, "{side:?} {of_q}");
+                let below = cut.left_out_below(&whole);
+                assert!(
+                    below >= below_counted * (1.0 - 1e-9) && below <= small,
+                    "{below}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_where_no_loss_is_large() {
+        let added = SampledGaussian {
+            q: 0.1,
+            sigma: 1.0,
+            side: Side::Add,
+            cut: None,
+        };
+        assert_eq!(Cut::above(added, 0.01, 100.0, 1e-9), None);
+    }
+}

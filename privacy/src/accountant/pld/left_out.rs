@@ -46,3 +46,47 @@ impl LeftOut {
         (self.p * (1.0 - ROUNDED) - gone * (1.0 + ROUNDED)).max(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_adds_as_much_as_its_probability_and_nothing_from_below() {
+        let rare = LeftOut {
+            p: 1e-9,
+            ln_q: -40.0,
+            ln_small: f64::NEG_INFINITY,
+            strays: Strays::UNKNOWN,
+        };
+        for epsilon in [0.0, 1.0, 700.0, 1e6] {
+            let most = rare.at_most(epsilon);
+            assert!((1e-9..1.1e-9).contains(&most), "{epsilon} {most}");
+            assert!(rare.at_least(epsilon) <= 1e-9);
+        }
+        assert_eq!(rare.at_least(50.0), 0.0);
+    }
+
+    #[test]
+    fn nothing_left_out_adds_nothing() {
+        for epsilon in [0.0, 1.0, 1e6] {
+            assert_eq!(LeftOut::NOTHING.at_most(epsilon), 0.0);
+            assert_eq!(LeftOut::NOTHING.at_least(epsilon), 0.0);
+        }
+    }
+
+    #[test]
+    fn runs_that_fall_back_are_added_from_above_only() {
+        let some = LeftOut {
+            p: 1e-6,
+            ln_q: -20.0,
+            ln_small: -30.0,
+            strays: Strays::NONE,
+        };
+        let balance = 1e-6 - (2.0f64 - 20.0).exp();
+        assert!(some.at_least(2.0) <= balance && some.at_least(2.0) > balance * (1.0 - 1e-7));
+        let fallen = (2.0f64 - 30.0).exp();
+        assert!(some.at_most(2.0) >= balance + fallen);
+        assert!(some.at_most(2.0) < (balance + fallen) * (1.0 + 1e-7));
+    }
+}

@@ -178,9 +178,13 @@ fn cut(sigma: f64, q_when_cut: f64) -> SampledGaussian {
     }
 }
 
-/// Cumulants of a mixture of sampled Gaussians at θ.
+/// Cumulants of a mixture of sampled Gaussians at θ, which are estimates only where a law was cut, and else as close as
+/// quadrature is.
 pub(super) fn cumulants_of(components: &Components, theta: f64) -> Option<Cumulants> {
-    let tilted = |law: SampledGaussian| Some(TiltedLaw::new(law, theta, 0.0)?.cumulants());
+    let tilted = |law: SampledGaussian| {
+        let tilted = TiltedLaw::new(law, theta, 0.0)?;
+        (tilted.is_close() || law.cut.is_some()).then_some(tilted.cumulants())
+    };
     match components.as_slice() {
         [(_, law)] => tilted(*law),
         [(_, whole), (share, cut)] => Some(mixture(tilted(*whole)?, tilted(*cut)?, *share)),

@@ -7,9 +7,6 @@ use super::rounded::{Towards, rounded};
 use super::{bounded, contour, cut_contour, dominated, single};
 use crate::accountant::{Delta, gaussian};
 
-/// The relative width of an interval that is narrow enough.
-const NARROW: f64 = 3e-4;
-
 /// Of more distinct mechanisms the contour is preferred, whatever it takes.
 const MANY: usize = 16;
 
@@ -19,6 +16,8 @@ struct Effort {
     contour: f64,
     /// Points of transforms on all grids together.
     grid: f64,
+    /// The relative width of an interval that is narrow enough.
+    narrow: f64,
 }
 
 /// A few milliseconds, some tens of milliseconds, and half a second.
@@ -26,17 +25,23 @@ const EFFORTS: [Effort; 3] = [
     Effort {
         contour: 4e6,
         grid: 1e5,
+        narrow: 3e-4,
     },
     Effort {
         contour: 1.5e7,
         grid: 1e6,
+        narrow: 3e-4,
     },
     Effort {
         contour: MUCH_CONTOUR,
         grid: 1.2e7,
+        narrow: 7e-4,
     },
 ];
 const MUCH_CONTOUR: f64 = 6e7;
+
+/// A cut contour that takes more hardly ever comes to an end.
+const MOST_CUT: f64 = 1.5e7;
 
 /// A certified epsilon of one side, which needn't be known closely where it is below `enough`.
 pub(super) fn epsilon(total: &Total, delta: Delta, enough: f64) -> Interval {
@@ -103,8 +108,11 @@ impl Inquiry {
         if self.place == 0 {
             self.found = self.at_once();
         }
-        while self.place < efforts && !self.is_known() {
-            self.make(self.place);
+        for effort in EFFORTS.iter().take(efforts).skip(self.place) {
+            if self.is_known(effort) {
+                break;
+            }
+            self.make(self.place, effort);
             self.place += 1;
         }
         if efforts >= EFFORTS.len() && self.found.upper().is_infinite() {
@@ -113,8 +121,8 @@ impl Inquiry {
         self.found
     }
 
-    fn is_known(&self) -> bool {
-        self.found.is_within(NARROW) || self.found.upper() <= self.enough
+    fn is_known(&self, effort: &Effort) -> bool {
+        self.found.is_within(effort.narrow) || self.found.upper() <= self.enough
     }
 
     /// By closed forms.
@@ -138,10 +146,7 @@ impl Inquiry {
     }
 
     /// The effort at this place, until epsilon is known. All intervals hold, so the truth lies in what they share.
-    fn make(&mut self, place: usize) {
-        let Some(effort) = EFFORTS.get(place) else {
-            return;
-        };
+    fn make(&mut self, place: usize, effort: &Effort) {
         let ways = [
             Self::by_contour,
             Self::by_cut_contour,
@@ -152,7 +157,7 @@ impl Inquiry {
         for way in ways {
             let found = way(self, place, effort);
             self.found = self.found.and(found);
-            if self.is_known() {
+            if self.is_known(effort) {
                 return;
             }
         }
@@ -191,7 +196,8 @@ impl Inquiry {
         let search = self
             .cut
             .open(|| cut_contour::Search::new(&self.total, self.delta, whole));
-        search.map_or(Interval::UNKNOWN, |search| search.up_to(effort.contour))
+        let work = effort.contour.min(MOST_CUT);
+        search.map_or(Interval::UNKNOWN, |search| search.up_to(work))
     }
 
     fn by_largest_loss(&mut self, place: usize, _: &Effort) -> Interval {
@@ -227,7 +233,9 @@ impl Inquiry {
             enough: self.enough,
         };
         let search = self.grid.open(|| Some(grid::Search::new(question())));
-        search.map_or(Interval::UNKNOWN, |search| search.up_to(effort.grid))
+        search.map_or(Interval::UNKNOWN, |search| {
+            search.up_to(effort.grid, effort.narrow)
+        })
     }
 
     /// The epsilon of a part of the total, with the efforts up to this place.

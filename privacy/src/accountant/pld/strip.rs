@@ -125,3 +125,87 @@ pub(super) fn outside(
         f64::INFINITY
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cut::Cut;
+    use super::super::tilted::TiltedLaw;
+    use super::*;
+
+    fn laws() -> Vec<(SampledGaussian, f64)> {
+        let law = |q, sigma, side| SampledGaussian {
+            q,
+            sigma,
+            side,
+            cut: None,
+        };
+        let cut = |law: SampledGaussian, loss, theta| SampledGaussian {
+            cut: Cut::above(law, loss, theta, 1e-12),
+            ..law
+        };
+        vec![
+            (cut(law(1e-3, 0.8, Side::Remove), 0.05, 300.0), 300.0),
+            (cut(law(1e-5, 1.5, Side::Remove), 1e-4, 1e5), 1e5),
+            (cut(law(1e-2, 0.7, Side::Replace), 0.9, 20.0), 20.0),
+            (law(1e-4, 2.0, Side::Add), 1e4),
+            (law(0.3, 0.6, Side::Add), 3.0),
+        ]
+    }
+
+    #[test]
+    fn the_rule_gives_what_a_much_finer_one_gives() {
+        for (law, theta) in laws() {
+            assert!(law.ends());
+            for turns in [0.3, 1.0, 4.0] {
+                let frequency = turns * theta;
+                let coarse = TiltedLaw::new(law, theta, frequency).unwrap();
+                let fine = TiltedLaw::new(law, theta, 8.0 * frequency).unwrap();
+                assert!(fine.nodes() > coarse.nodes(), "{law:?}");
+                let error = coarse.error(frequency) + fine.error(8.0 * frequency);
+                assert!(error < 1e-12, "{law:?} {error}");
+                let [coarse, fine] = [coarse, fine].map(|law| {
+                    let cumulants = law.cumulants();
+                    let (re, im) = law.characteristic(frequency, 1)[0];
+                    let (sin, cos) = (frequency * cumulants.mean).sin_cos();
+                    (
+                        cumulants.log_moment,
+                        re * cos - im * sin,
+                        re * sin + im * cos,
+                    )
+                });
+                assert!((coarse.0 - fine.0).abs() < error + 1e-13, "{law:?}");
+                let apart = (coarse.1 - fine.1).hypot(coarse.2 - fine.2);
+                assert!(apart < error + 1e-13 * (1.0 + turns), "{law:?} {apart}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_too_coarse_or_ends_too_early_says_nothing() {
+        for (law, theta) in laws() {
+            let ends = law.range(theta);
+            let moment = TiltedLaw::new(law, theta, 0.0)
+                .unwrap()
+                .cumulants()
+                .log_moment;
+            let step = law.step(theta, theta);
+            let close = outside(&law, theta, theta, ends, step, moment);
+            assert!(close < 1e-15, "{law:?} {close}");
+            let coarse = outside(&law, theta, theta, ends, 3.0 * step, moment);
+            assert!(coarse > 1e-12, "{law:?} {coarse}");
+            let coarse = outside(&law, theta, theta, ends, 30.0 * step, moment);
+            assert_eq!(coarse, f64::INFINITY, "{law:?}");
+            // Where the tilted density is largest.
+            let size = |x: f64| {
+                let loss = law.loss(x);
+                law.ln_density(x, loss) + theta * loss
+            };
+            let places = (0..1000).map(|k| ends.0 + f64::from(k) / 1e3 * (ends.1 - ends.0));
+            let most = places.max_by(|a, b| size(*a).total_cmp(&size(*b))).unwrap();
+            for early in [(most, ends.1), (ends.0, most)] {
+                let early = outside(&law, theta, theta, early, step, moment);
+                assert_eq!(early, f64::INFINITY, "{law:?}");
+            }
+        }
+    }
+}

@@ -37,6 +37,9 @@ const MOST_NODES: f64 = 200_000.0;
 /// and where it is lost altogether, the nodes never come to an end.
 const LEAST_STEP: f64 = 1024.0;
 
+/// What ending an integral may add, relative to M(θ), without being counted.
+const CLOSE: f64 = 1e-15;
+
 /// Cells of less mass aren't paired.
 const LEAST_PAIRED: f64 = 1e-9;
 
@@ -56,7 +59,7 @@ impl TiltedLaw {
         let narrowest = 1.0 / (parts * law.concavity(theta).sqrt());
         let smooth = 0.3 / law.convexity(theta).sqrt();
         let step = law.step(theta, 0.0).min(narrowest).min(smooth);
-        Self::with_step(law, theta, step, 0.0)
+        Self::with_step(law, theta, step, 0.0).filter(Self::is_close)
     }
 
     fn with_step(law: SampledGaussian, theta: f64, step: f64, frequency: f64) -> Option<Self> {
@@ -166,6 +169,11 @@ impl TiltedLaw {
 
     pub(super) fn cumulants(&self) -> Cumulants {
         self.cumulants
+    }
+
+    /// Whether ending the integrals adds no more to the error than rounding does.
+    pub(super) fn is_close(&self) -> bool {
+        self.outside < CLOSE
     }
 
     /// How many nodes matter.
