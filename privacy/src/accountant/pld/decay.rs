@@ -4,7 +4,8 @@
 use super::composition::Composition;
 use super::coupling::Coupling;
 use super::mixture::TiltedMixture;
-use super::tilted::{Stretch, TiltedLaw};
+use super::stretch::Stretch;
+use super::tilted::TiltedLaw;
 
 /// Bands of frequencies that the tail is bounded in.
 const MOST_BANDS: usize = 120;

@@ -29,6 +29,7 @@ mod rounded;
 mod saddle;
 mod sampled_gaussian;
 mod single;
+mod stretch;
 mod strip;
 mod tilted;
 mod turns;

@@ -142,6 +142,13 @@ impl Inquiry {
         if total.variation() <= delta.get() {
             return Interval::ZERO;
         }
+        // Where next to nothing is asked for, a coarse look may do.
+        if self.is_many() && self.enough > 0.0 {
+            let upper = self.rounded(Towards::More).upper();
+            if upper <= self.enough {
+                return Interval::between(0.0, upper);
+            }
+        }
         total.by_largest_loss(delta.get().ln())
     }
 
@@ -254,15 +261,20 @@ impl Inquiry {
         }
     }
 
+    /// The epsilon of the total with its parameters rounded so that few distinct mechanisms are left.
+    fn rounded(&self, towards: Towards) -> Interval {
+        let rounded = rounded(&self.total, towards, MANY);
+        rounded.map_or(Interval::UNKNOWN, |total| {
+            epsilon(&total, self.delta, self.enough)
+        })
+    }
+
     /// Where no effort has found an upper end.
     fn at_last(&self) -> Interval {
         let mut found = Interval::UNKNOWN;
         if self.is_many() {
-            let by = |towards| rounded(&self.total, towards, MANY);
-            let ask = |total: &Total| epsilon(total, self.delta, self.enough);
-            let more = by(Towards::More).map(|more| ask(&more).upper());
-            let less = by(Towards::Less).map(|less| ask(&less).lower());
-            found = Interval::between(less.unwrap_or(0.0), more.unwrap_or(f64::INFINITY));
+            let (less, more) = (self.rounded(Towards::Less), self.rounded(Towards::More));
+            found = Interval::between(less.lower(), more.upper());
         }
         if found.upper().is_finite() {
             return found;
