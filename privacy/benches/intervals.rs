@@ -52,6 +52,8 @@ fn other(rng: &mut impl Rng) -> serde_json::Value {
 
 /// How long this thread has had a processor; None where the system doesn't tell.
 fn on_processor() -> Option<Duration> {
+    // What is told is as of the last time that the system looked.
+    std::thread::yield_now();
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds = told.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))

@@ -127,18 +127,26 @@ impl SampledGaussian {
         self.cut.is_some() || self.side == Side::Add
     }
 
-    /// The root of x = θ ρ(-x), where the tilted density of the side `Add` is largest.
-    pub(super) fn mode_of_added(&self, theta: f64) -> f64 {
+    /// About the root of x = θ ρ(-x), where the tilted density of the side `Add` is largest.
+    fn mode_of_added(&self, theta: f64) -> f64 {
         let (mut low, mut high) = (0.0, theta);
         for _ in 0..60 {
+            if high - low < 0.01 * self.sigma {
+                break;
+            }
             let middle = low + (high - low) / 2.0;
-            if middle < theta * self.share(-middle) {
+            if self.rises_added(theta, middle) {
                 low = middle;
             } else {
                 high = middle;
             }
         }
         high
+    }
+
+    /// Whether the tilted density of the side `Add` rises at x: its mode is where it ceases to.
+    pub(super) fn rises_added(&self, theta: f64, x: f64) -> bool {
+        x < theta * self.share(-x)
     }
 
     /// A step with which the trapezoidal rule gives E(e^{zL}) for all z = θ + iu,

@@ -12,8 +12,8 @@ use crate::accountant::gaussian::ln_upper_tail;
 const MOST_OUTSIDE: f64 = 1e-6;
 
 /// Strips that are tried, each by this factor narrower than the one before.
-const STRIPS: i32 = 48;
-const NARROWER: f64 = 0.8;
+const STRIPS: i32 = 24;
+const NARROWER: f64 = 0.65;
 
 /// A strip |Im x| <= `half_width`, in which no integrand is more than e^`growth` times as large as on the axis. Growth
 /// is convex in the width, and none at 0.
@@ -60,15 +60,20 @@ fn strips(
         };
         // |arg R| <= b, and |R| >= R cos(b/2); or |arg R| <= b s and |R| >= R (1 - s (1 - cos b)) for shares of at
         // most s and b <= π/2.
-        let by_half = -theta * (b / 2.0).cos().ln();
-        let by_share = -theta * (-mirrored * (1.0 - b.cos())).ln_1p();
+        let by_half = || -theta * (b / 2.0).cos().ln();
+        let by_share = || -theta * (-mirrored * (1.0 - b.cos())).ln_1p();
         let close = b < PI / 2.0;
-        let [any, rare] = match side {
-            Side::Remove => [(1.0, 0.0), (ahead, 0.0)],
-            Side::Add => [(1.0, by_half), (mirrored, by_share)],
-            Side::Replace => [(2.0, by_half), (ahead + mirrored, by_share)],
+        let any = match side {
+            Side::Remove => (1.0, 0.0),
+            Side::Add => (1.0, by_half()),
+            Side::Replace => (2.0, by_half()),
         };
-        let strips = [Some(any), Some(rare).filter(|_| close)];
+        let rare = || match side {
+            Side::Remove => (ahead, 0.0),
+            Side::Add => (mirrored, by_share()),
+            Side::Replace => (ahead + mirrored, by_share()),
+        };
+        let strips = [Some(any), close.then(rare)];
         strips
             .map(|of| of.map(|(turned, shrunk)| strip(turned, shrunk)))
             .into_iter()
@@ -95,8 +100,7 @@ pub(super) fn outside(
     let beyond = match law.side {
         // The tilted density falls on either side of its mode at least as fast as the normal one.
         Side::Add => {
-            let mode = law.mode_of_added(theta);
-            if low < mode && mode < high {
+            if law.rises_added(theta, low) && !law.rises_added(theta, high) {
                 1.26 * law.sigma * ends
             } else {
                 f64::INFINITY
