@@ -202,7 +202,9 @@ impl Composition {
         for (law, times) in &self.laws {
             let law = TiltedMixture::new(law, |law| TiltedLaw::new(law, theta, 0.0))?;
             let error = law.error(0.0);
-            if !(error < CLOSE) {
+            // An error that is no number isn't small.
+            let is_close = error < CLOSE;
+            if !is_close {
                 return None;
             }
             errors += times * error;

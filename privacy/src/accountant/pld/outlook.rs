@@ -78,7 +78,8 @@ fn without_above(all: &[Outcomes], others: &Total, most: f64, delta: f64) -> Opt
         })
         .collect();
     let rest = delta - gone;
-    if !(rest > LEAST_REST * delta) {
+    let is_enough = rest > LEAST_REST * delta;
+    if !is_enough {
         return None;
     }
     let cumulants = |theta: f64| {
@@ -99,7 +100,8 @@ fn without_above(all: &[Outcomes], others: &Total, most: f64, delta: f64) -> Opt
 fn outcomes(law: SampledGaussian) -> Option<Vec<(f64, f64)>> {
     let from = REACH.0 / STEP;
     let count = (1.0 / law.sigma + REACH.1) / STEP - from;
-    if !(count < MOST_OUTCOMES) {
+    let are_few = count < MOST_OUTCOMES;
+    if !are_few {
         return None;
     }
     let outcomes: Vec<(f64, f64)> = (0..count as usize)
