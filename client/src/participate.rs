@@ -302,11 +302,12 @@ fn next_step(
             tracing::warn!(round, reason, "the coordinator can't take the update now");
             transport.pause(NOT_NOW);
         }
+        // If the round is tried again, the same update is sent again.
+        Receipt::Late { reason } => progress(Progress::Refused { round, reason }),
         Receipt::Refused { reason } if *refused_in == Some(round) => {
             return Err(ClientError::UpdateRefused { round, reason });
         }
-        // Too late, most likely. If the round is tried again, the same update is sent again; a
-        // second refusal of it ends this.
+        // The same bytes would be refused again: should they be asked for once more, this ends.
         Receipt::Refused { reason } => {
             *refused_in = Some(round);
             progress(Progress::Refused { round, reason });

@@ -96,7 +96,7 @@ fn update(share: f64) -> Vec<u8> {
 /// The reason of a refusal.
 fn reason(receipt: Receipt) -> String {
     match receipt {
-        Receipt::Refused { reason } => reason,
+        Receipt::Refused { reason } | Receipt::Late { reason } => reason,
         other => panic!("expected a refusal, got {other:?}"),
     }
 }

@@ -244,6 +244,12 @@ pub enum Receipt {
     Accepted,
     /// The very same update was here already, and counts once.
     Duplicate,
+    /// Its round isn't open (any more). Nothing is wrong with it: if the round is tried again, the
+    /// same update may count.
+    Late {
+        /// Which round, and what to do.
+        reason: String,
+    },
     /// The coordinator can't take it now, through no fault of the client's: it is to be sent again.
     /// Over a network this is no answer but a failed call.
     NotNow {

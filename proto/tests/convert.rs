@@ -41,6 +41,7 @@ fn any_receipt() -> impl Strategy<Value = Receipt> {
         Just(Receipt::Accepted),
         Just(Receipt::Duplicate),
         any::<String>().prop_map(|reason| Receipt::Refused { reason }),
+        any::<String>().prop_map(|reason| Receipt::Late { reason }),
     ]
 }
 

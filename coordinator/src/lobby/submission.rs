@@ -20,6 +20,7 @@ struct Submission<'a> {
 /// What an update comes to that doesn't count.
 enum NotCounted {
     Duplicate,
+    Late(String),
     Refused(String),
     /// It isn't the update's fault.
     NotNow(String),
@@ -73,6 +74,10 @@ impl Lobby {
             Ok(()) => return Receipt::Accepted,
             Err(NotCounted::Duplicate) => return Receipt::Duplicate,
             Err(NotCounted::NotNow(reason)) => return Receipt::NotNow { reason },
+            Err(NotCounted::Late(reason)) => {
+                self.refuse(submission.client, &reason);
+                return Receipt::Late { reason };
+            }
             Err(NotCounted::Refused(reason)) => reason,
         };
         self.refuse(submission.client, &reason);
@@ -240,6 +245,9 @@ impl Submission<'_> {
 
 impl From<RefusedUpdate> for NotCounted {
     fn from(why: RefusedUpdate) -> Self {
-        Self::Refused(why.to_string())
+        match why {
+            RefusedUpdate::Closed(_) | RefusedUpdate::NotInCohort => Self::Late(why.to_string()),
+            RefusedUpdate::Conflicting => Self::Refused(why.to_string()),
+        }
     }
 }

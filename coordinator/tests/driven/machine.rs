@@ -231,9 +231,7 @@ impl Sites {
         });
         let values = update.clone();
         let receipt = upload(lobby, site, &Update { round, values });
-        if let Receipt::Refused { reason } = receipt {
-            assert!(reason.contains("isn't open"), "{reason}");
-        }
+        assert!(!matches!(receipt, Receipt::Refused { .. }), "{receipt:?}");
     }
 }
 

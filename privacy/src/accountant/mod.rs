@@ -19,11 +19,13 @@ pub mod gaussian;
 mod leaf;
 mod log_space;
 mod matrix;
+mod noise_multiplier;
 pub mod pld;
 pub mod rdp;
 mod rdp_accountant;
 mod sampled_gaussian;
 mod unsampled;
+mod written_event;
 
 use std::fmt;
 

@@ -382,6 +382,7 @@ impl From<Receipt> for wire::SubmitReply {
         let outcome = match receipt {
             Receipt::Accepted => Outcome::Accepted(wire::Accepted {}),
             Receipt::Duplicate => Outcome::Duplicate(wire::Duplicate {}),
+            Receipt::Late { reason } => Outcome::Late(wire::Late { reason }),
             Receipt::Refused { reason } | Receipt::NotNow { reason } => {
                 Outcome::Refused(wire::Refused { reason })
             }
@@ -403,6 +404,9 @@ impl TryFrom<wire::SubmitReply> for Receipt {
             }),
             Some(Outcome::Accepted(_)) => Ok(Self::Accepted),
             Some(Outcome::Duplicate(_)) => Ok(Self::Duplicate),
+            Some(Outcome::Late(late)) => Ok(Self::Late {
+                reason: printable(&late.reason, LONGEST_REASON),
+            }),
             Some(Outcome::Refused(refused)) => Ok(Self::Refused {
                 reason: printable(&refused.reason, LONGEST_REASON),
             }),

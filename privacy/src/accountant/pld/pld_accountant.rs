@@ -102,7 +102,13 @@ impl PldAccountant {
             let smaller = total.largest_loss() <= interval.lower()
                 || contour::is_below(&total, interval.lower(), delta.get().ln());
             if !(interval.lower() > 0.0 && smaller) {
-                interval = interval.max(one_sided::epsilon(&total, delta, interval.lower()));
+                // Below the upper end that there is it needn't be known closely.
+                let enough = if interval.upper().is_finite() {
+                    interval.upper()
+                } else {
+                    interval.lower()
+                };
+                interval = interval.max(one_sided::epsilon(&total, delta, enough));
             }
         }
         interval
