@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::network::{Processes, federation, free_port, report, start_clients, start_coordinator};
 use crate::workbench::{SITES, Workbench};
 
+/// How clients ended: exit code, and what they said on standard error.
+type Ends = Vec<(Option<i32>, String)>;
+
 /// What a rehearsal says, and the exit codes of coordinator and clients.
-fn rehearse(
-    bench: &Workbench,
-    configuration: &Path,
-) -> (Value, Option<i32>, Vec<(Option<i32>, String)>) {
+fn rehearse(bench: &Workbench, configuration: &Path) -> (Value, Option<i32>, Ends) {
     let coordinator = start_coordinator(bench, configuration, &["--rehearse"]);
     let mut clients = start_clients(bench);
     let output = coordinator.wait_with_output().expect("it ends");
