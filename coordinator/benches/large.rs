@@ -2,6 +2,8 @@
 //! `cargo bench --workspace --bench large`, or with a size and numbers of clients of your own:
 //! `cargo bench --workspace --bench large -- 23000000 8 64`.
 //!
+//! `-- pace` tells instead how many rounds a second there are where nobody trains, of a small model.
+//!
 //! Each line is a process of its own, so that its peak of memory is its own. Updates come as a
 //! network brings them, in chunks, into files that are synced. `UMBEL_BENCH_FOLDER` says on which
 //! disk; memory shouldn't grow with clients, and the disk's speed is most of the time.
@@ -45,6 +47,9 @@ fn main() {
         .filter_map(|text| text.parse().ok())
         .collect();
     let parameters = numbers.first().copied().unwrap_or(PARAMETERS);
+    if std::env::args().any(|text| text == "pace") {
+        return pace();
+    }
     if let Ok(part) = std::env::var("UMBEL_BENCH_PART") {
         let folder = std::env::var("UMBEL_BENCH_FOLDER").expect("a folder");
         return live(&part, Path::new(&folder), parameters, numbers[1]);
@@ -73,6 +78,53 @@ fn main() {
     }
 }
 
+/// Rounds a second, of clients that answer at once.
+fn pace() {
+    const ROUNDS: u32 = 10;
+    const PARAMETERS: usize = 1_000;
+    for count in [4, 64, 1_000] {
+        let clients: Vec<ClientId> = (0..count)
+            .map(|i| format!("client-{i:03}").parse().expect("a name"))
+            .collect();
+        let base = std::env::var_os("UMBEL_BENCH_FOLDER").map(PathBuf::from);
+        let folder = tempfile::tempdir_in(base.unwrap_or_else(std::env::temp_dir));
+        let folder = folder.expect("a folder");
+        let (lobby, driving) = coordinator(folder.path(), (PARAMETERS, ROUNDS), &clients);
+        for client in &clients {
+            lobby.join(client, &hello()).expect("it is known");
+            lobby
+                .next_task(client, THIS, Duration::ZERO)
+                .expect("it is ready");
+        }
+        let began = Instant::now();
+        let values = values(PARAMETERS).encode();
+        for round in 1..=ROUNDS {
+            std::thread::scope(|scope| {
+                // As many calls at a time as a service has threads for, or fewer.
+                for some in clients.chunks(clients.len().div_ceil(16)) {
+                    let (lobby, values) = (&lobby, &values);
+                    scope.spawn(move || {
+                        for client in some {
+                            let task = lobby.next_task(client, THIS, LONG).expect("no refusal");
+                            assert!(
+                                matches!(task, Some(Task::Train { round: r, .. }) if r == round)
+                            );
+                            let values = values.clone();
+                            upload(lobby, client, &Update { round, values });
+                        }
+                    });
+                }
+            });
+        }
+        driving.join().expect("no panic");
+        let seconds = began.elapsed().as_secs_f64();
+        println!(
+            "{count} clients: {:.2} rounds a second",
+            f64::from(ROUNDS) / seconds
+        );
+    }
+}
+
 /// The most memory that this process had, in MB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -86,7 +138,7 @@ fn live(part: &str, folder: &Path, parameters: usize, clients: usize) {
         .map(|i| format!("client-{i:03}").parse().expect("a name"))
         .collect();
     let began = Instant::now();
-    let (lobby, driving) = coordinator(folder, parameters, &clients);
+    let (lobby, driving) = coordinator(folder, (parameters, 1), &clients);
     let task = |client: &ClientId, wait| lobby.next_task(client, THIS, wait);
     for client in &clients {
         lobby.join(client, &hello()).expect("it is known");
@@ -175,12 +227,12 @@ fn hello() -> Hello {
     }
 }
 
-fn plan(parameters: usize) -> AgreedPlan {
+fn plan(parameters: usize, rounds: u32) -> AgreedPlan {
     let example = include_bytes!("../../proto/plan.example.json");
     let example = Plan::from_json(example).expect("a plan");
     let changed = example.changed(|plan| {
         plan.classifier.parameters = parameters;
-        plan.rounds = 1.try_into().expect("rounds");
+        plan.rounds = rounds.try_into().expect("rounds");
         plan.sampling_rate = SamplingRate::ALL;
         plan.seed = Some(1);
         let promise = plan.protection.as_mut().expect("the example promises");
@@ -190,13 +242,13 @@ fn plan(parameters: usize) -> AgreedPlan {
     changed.expect("a plan").into()
 }
 
-/// A coordinator at the beginning of its only round, or where it was cut off.
+/// A coordinator at the beginning of its run, or where it was cut off.
 fn coordinator(
     folder: &Path,
-    parameters: usize,
+    (parameters, rounds): (usize, u32),
     clients: &[ClientId],
 ) -> (Arc<Lobby>, std::thread::JoinHandle<()>) {
-    let plan = plan(parameters);
+    let plan = plan(parameters, rounds);
     let section = |client| format!("[[clients]]\nname = '{client}'\n");
     let sections: String = clients.iter().map(section).collect();
     let config: RunConfig = toml::from_str(&[CONFIGURATION, &sections].concat()).expect("sound");
@@ -213,7 +265,7 @@ fn coordinator(
         files: Vec::new(),
     };
     let settings = RoundSettings {
-        rounds: 1,
+        rounds,
         clients: clients.iter().cloned().collect(),
         minimum: clients.len(),
         independent: false,

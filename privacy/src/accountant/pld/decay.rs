@@ -29,21 +29,17 @@ struct Decaying {
     times: f64,
     /// For each part of the mixture, its share and what bounds |φ| at high frequencies.
     stretches: Vec<(f64, Vec<Stretch>)>,
-    /// The same at low ones; nothing where that isn't asked for.
     couplings: Vec<(f64, Coupling)>,
 }
 
 impl Decaying {
     /// ln of a bound on |φ(u)|^n for every u in [`low`, `high`].
     fn ln_between(&self, low: f64, high: f64) -> f64 {
-        let mut bound = if self.couplings.is_empty() {
-            1.0
-        } else {
-            let couplings = self.couplings.iter();
-            couplings
-                .map(|(share, coupling)| share * coupling.bound_between(low, high))
-                .sum()
-        };
+        let couplings = self.couplings.iter();
+        let coupled: f64 = couplings
+            .map(|(share, coupling)| share * coupling.bound_between(low, high))
+            .sum();
+        let mut bound = coupled;
         if self.times * bound.ln() > LN_NOTHING {
             bound = bound.min(self.law.bound_between(low, high));
         }
@@ -66,16 +62,18 @@ impl Decaying {
 
 impl Decay {
     pub(super) fn of(composition: &Composition, theta: f64) -> Option<Self> {
-        let is_many = composition.laws.len() > MANY;
-        let parts = if is_many { COARSE } else { FINE };
+        let parts = if composition.laws.len() > MANY {
+            COARSE
+        } else {
+            FINE
+        };
         let laws = composition
             .laws
             .iter()
             .map(|(law, times)| {
                 let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta, parts))?;
                 let stretches = law.stretches();
-                // Of many laws, what neighbours cancel is enough.
-                let couplings = if is_many { Vec::new() } else { law.couplings() };
+                let couplings = law.couplings();
                 Some(Decaying {
                     law,
                     times: *times,

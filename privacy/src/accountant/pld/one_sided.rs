@@ -48,6 +48,11 @@ pub(super) fn epsilon(total: &Total, delta: Delta, enough: f64) -> Interval {
     Inquiry::new(total, delta, enough).up_to(EFFORTS.len())
 }
 
+/// Whether there are so many distinct mechanisms that some ways take too long.
+pub(super) fn is_many(total: &Total) -> bool {
+    total.runs.len() > MANY
+}
+
 /// What was found of one epsilon so far, and where each way of finding more has got to. Parts of the total are
 /// inquired into by themselves; what was found of them is kept, too.
 struct Inquiry {
@@ -143,7 +148,7 @@ impl Inquiry {
             return Interval::ZERO;
         }
         // Where next to nothing is asked for, a coarse look may do.
-        if self.is_many() && self.enough > 0.0 {
+        if is_many(&self.total) && self.enough > 0.0 {
             let upper = self.rounded(Towards::More).upper();
             if upper <= self.enough {
                 return Interval::between(0.0, upper);
@@ -170,16 +175,12 @@ impl Inquiry {
         }
     }
 
-    fn is_many(&self) -> bool {
-        self.total.runs.len() > MANY
-    }
-
     fn by_contour(&mut self, place: usize, effort: &Effort) -> Interval {
         // Each look at a grid takes as long for every mechanism.
-        if self.is_many() && place > 0 {
+        if is_many(&self.total) && place > 0 {
             return Interval::UNKNOWN;
         }
-        let work = if self.is_many() {
+        let work = if is_many(&self.total) {
             MUCH_CONTOUR
         } else {
             effort.contour
@@ -193,7 +194,7 @@ impl Inquiry {
     }
 
     fn by_cut_contour(&mut self, _: usize, effort: &Effort) -> Interval {
-        if self.is_many() {
+        if is_many(&self.total) {
             return Interval::UNKNOWN;
         }
         let whole = match &self.smooth {
@@ -272,7 +273,7 @@ impl Inquiry {
     /// Where no effort has found an upper end.
     fn at_last(&self) -> Interval {
         let mut found = Interval::UNKNOWN;
-        if self.is_many() {
+        if is_many(&self.total) {
             let (less, more) = (self.rounded(Towards::Less), self.rounded(Towards::More));
             found = Interval::between(less.lower(), more.upper());
         }
