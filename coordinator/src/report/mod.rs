@@ -8,6 +8,7 @@
 mod certificate_page;
 mod figures;
 mod html;
+mod judging;
 mod layout;
 mod page;
 mod protection;

@@ -52,6 +52,7 @@ fn run() -> RunSummary {
     let point = |round: u32| CurvePoint {
         round,
         loss: (round.is_multiple_of(10) || round == 1).then(|| 0.5 + 0.2 / f64::from(round).sqrt()),
+        calibrated_loss: None,
         accuracy: (round.is_multiple_of(10) || round == 1).then(|| 0.76 - 0.25 / f64::from(round)),
         epsilon: Some(0.9 + 7.081 * (f64::from(round) / 180.0).sqrt()),
     };
@@ -100,6 +101,7 @@ fn run() -> RunSummary {
                     scores: scores(0.75),
                 })
                 .into(),
+            judgement: None,
         }),
         curve: (1..=180).map(point).collect(),
         ledger_head: Some("3f".repeat(32)),
