@@ -1,8 +1,11 @@
 //! How narrow intervals are, and how long they take, by region of the settings:
 //! `cargo bench -p umbel-privacy --bench intervals`. Another number of settings than 600:
 //! `UMBEL_SETTINGS=5000`. Others than those of seed 7: `UMBEL_SEED=8`. Settings that are wide or slow are listed first.
+//! `UMBEL_LIST=settings.jsonl` writes all of them to a file, with what came out, to compare one build with another.
+//! Times are of the processor where the system tells them, so that other work on the machine hardly changes them.
 
-use std::time::Instant;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -47,6 +50,26 @@ fn other(rng: &mut impl Rng) -> serde_json::Value {
     }
 }
 
+/// How long this thread has had a processor; None where the system doesn't tell.
+fn on_processor() -> Option<Duration> {
+    // What is told is as of the last time that the system looked.
+    std::thread::yield_now();
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = told.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+/// What `compute` gives, and how many milliseconds it took.
+fn timed<T>(compute: impl FnOnce() -> T) -> (T, f64) {
+    let (clock, before) = (Instant::now(), on_processor());
+    let value = compute();
+    let took = match (before, on_processor()) {
+        (Some(before), Some(after)) => after.saturating_sub(before),
+        _ => clock.elapsed(),
+    };
+    (value, took.as_secs_f64() * 1e3)
+}
+
 #[derive(Default)]
 struct Region {
     milliseconds: Vec<f64>,
@@ -67,6 +90,8 @@ fn main() {
         "the rest",
     ];
     let mut regions: [Region; 4] = Default::default();
+    let mut list = std::env::var_os("UMBEL_LIST")
+        .map(|path| std::io::BufWriter::new(std::fs::File::create(path).expect("a file")));
     for _ in 0..count {
         let adjacency = [Adjacency::AddOrRemove, Adjacency::ReplaceOne][rng.random_range(0..2)];
         let delta = spread(&mut rng, 1e-15, 1e-2);
@@ -88,15 +113,21 @@ fn main() {
         accountant
             .compose(&MechanismEvent::Composed { events }, 1)
             .expect("events that are known");
-        let start = Instant::now();
-        let found = accountant.interval(Delta::try_from(delta).expect("a delta"));
-        let took = start.elapsed().as_secs_f64() * 1e3;
+        let at = Delta::try_from(delta).expect("a delta");
+        let (found, took) = timed(|| accountant.interval(at));
         let Region { milliseconds, wide } = &mut regions[region];
         milliseconds.push(took);
         // Below an epsilon of 1e-6 the width is absolute.
         let narrow = found.upper() - found.lower() <= 1e-3 * found.upper().max(1e-6);
         let narrow = narrow && found.upper().is_finite();
         *wide += usize::from(!narrow);
+        if let Some(list) = &mut list {
+            let line = serde_json::json!({
+                "region": region, "ms": took, "lower": found.lower(), "upper": found.upper(),
+                "narrow": narrow, "adjacency": adjacency.to_string(), "delta": delta, "events": written,
+            });
+            writeln!(list, "{line}").expect("a line written");
+        }
         if !narrow || took > SLOW_MILLISECONDS {
             println!("{took:.0} ms, {adjacency}, delta {delta:e}, {found:?}: {written}");
         }

@@ -7,13 +7,16 @@ use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::config::EvaluationFile;
 use umbel_coordinator::observe::evaluation::{Evaluation, EvaluationError, PublicData, Scores};
-use umbel_coordinator::observe::judgement::{Calibrate, Judgement, ScoreIntervals};
+use umbel_coordinator::observe::judgement::{
+    Calibrate, Judgement, Majority, PerClass, ScoreIntervals,
+};
 use umbel_model::data::{Asked, LabelSet, TableSchema};
 use umbel_model::{Classifier, DeviceChoice};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
 use super::table_options::TableArguments;
+use super::{print, print_json};
 
 /// Measure a model's accuracy on a labelled file
 ///
@@ -57,8 +60,8 @@ struct Answer {
     judgement: Judgement,
     /// The scores of each file.
     files: Vec<FileScores>,
-    model: PathBuf,
-    data: Vec<PathBuf>,
+    model: String,
+    data: Vec<String>,
     device: String,
 }
 
@@ -83,10 +86,15 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     };
     let labels = LabelSet::new(classifier.labels().to_vec())
         .map_err(|e| Failure::new(ExitKind::Model, format!("the model's labels: {e}")))?;
+    let names: Vec<String> = command
+        .data
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     let files: Vec<EvaluationFile> = command.data.iter().map(file).collect();
     let data = PublicData::read(&files, &schema, &labels, false, &classifier).map_err(failure)?;
     for note in data.notes() {
-        eprintln!("note: {note}");
+        console::remark(format_args!("note: {note}"));
     }
     let answers = data.answers(&classifier)?;
     let already = Calibrate::Already(classifier.temperature());
@@ -100,13 +108,13 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
             files: files
                 .map(|(name, scores)| FileScores { name, scores })
                 .collect(),
-            model: command.model.clone(),
-            data: command.data.clone(),
+            model: command.model.display().to_string(),
+            data: names,
             device: device_name,
         })?;
     } else {
-        print_scores(&evaluation, &judgement, &device_name);
-        print_labels(&judgement);
+        let scores = scores_table(&evaluation, &judgement, &device_name);
+        print(scores + &labels_table(&judgement.per_class))?;
     }
     Ok(ExitKind::Success)
 }
@@ -121,10 +129,11 @@ fn file(path: &PathBuf) -> EvaluationFile {
 /// Labels whose scores are shown where nobody asked for JSON.
 const SHOWN: usize = 40;
 
-fn print_scores(evaluation: &Evaluation, judgement: &Judgement, device: &str) {
+fn scores_table(evaluation: &Evaluation, judgement: &Judgement, device: &str) -> String {
     let scores = &evaluation.overall;
+    let mut text = String::new();
     if let Some(verdict) = &judgement.verdict {
-        println!("{verdict}\n");
+        text += &format!("{verdict}\n\n");
     }
     let interval = |of: fn(&ScoreIntervals) -> (f64, f64)| {
         let interval = judgement.intervals.as_ref().map(of);
@@ -132,8 +141,8 @@ fn print_scores(evaluation: &Evaluation, judgement: &Judgement, device: &str) {
             format!("  (95 % interval {low:.4} to {high:.4})")
         })
     };
-    println!(
-        "accuracy {:.4}{}\nmacro-F1 {:.4}{}\nloss     {:.4}\nexamples {}\ndevice   {device}",
+    text += &format!(
+        "accuracy {:.4}{}\nmacro-F1 {:.4}{}\nloss     {:.4}\nexamples {}\ndevice   {device}\n",
         scores.accuracy,
         interval(|of| of.accuracy),
         scores.macro_f1,
@@ -142,59 +151,55 @@ fn print_scores(evaluation: &Evaluation, judgement: &Judgement, device: &str) {
         scores.examples
     );
     if let Some(area) = judgement.auc {
-        println!("AUC      {area:.4}");
+        text += &format!("AUC      {area:.4}\n");
     }
     if let Some(majority) = &judgement.majority {
-        println!(
-            "always answering {:?}: accuracy {:.4}",
-            majority.label, majority.share
-        );
+        let Majority { label, share } = majority;
+        text += &format!("always answering {label:?}: accuracy {share:.4}\n");
     }
-    match &judgement.bag_of_words {
-        Some(words) => println!(
+    text += &match &judgement.bag_of_words {
+        Some(words) => format!(
             "bag of words, trained on {} of these rows: accuracy {:.4} on the other {}, where \
-             this model has {:.4}",
+             this model has {:.4}\n",
             words.trained_on, words.accuracy, words.examples, words.model_accuracy
         ),
-        None => println!("bag of words: missing, there are too few rows to train one on"),
-    }
+        None => "bag of words: missing, there are too few rows to train one on\n".into(),
+    };
     if let Some(calibration) = &judgement.calibration {
         let before = calibration.before.as_ref();
         let before = before.map_or(String::new(), |b| format!(" (as trained {:.4})", b.ece));
-        println!("calibration error {:.4}{before}", calibration.now.ece);
+        text += &format!("calibration error {:.4}{before}\n", calibration.now.ece);
     }
     if evaluation.files.len() > 1 {
-        println!("\naccuracy  macro-F1  loss    examples  file");
+        text += "\naccuracy  macro-F1  loss    examples  file\n";
         for (name, s) in &evaluation.files {
-            println!(
-                "{:.4}    {:.4}    {:.4}  {:<8}  {name}",
+            text += &format!(
+                "{:.4}    {:.4}    {:.4}  {:<8}  {name}\n",
                 s.accuracy, s.macro_f1, s.loss, s.examples
             );
         }
     }
+    text
 }
 
-fn print_labels(judgement: &Judgement) {
-    let per_class = &judgement.per_class;
+fn labels_table(per_class: &[PerClass]) -> String {
     if per_class.len() > SHOWN {
-        println!(
-            "({} labels; --json has the scores of each)",
-            per_class.len()
-        );
-        return;
+        let labels = per_class.len();
+        return format!("({labels} labels; --json has the scores of each)\n");
     }
-    let width = per_class
-        .iter()
-        .map(|class| class.label.chars().count())
-        .max();
-    let width = width.unwrap_or_default().clamp(5, 40);
-    println!("\n{:width$}  precision  recall  F1      examples", "label");
+    let width = per_class.iter().map(|class| class.label.chars().count());
+    let width = width.max().unwrap_or_default().clamp(5, 40);
+    let mut text = format!(
+        "\n{:width$}  precision  recall  F1      examples\n",
+        "label"
+    );
     for class in per_class {
-        println!(
-            "{:width$}  {:.4}     {:.4}  {:.4}  {}",
+        text += &format!(
+            "{:width$}  {:.4}     {:.4}  {:.4}  {}\n",
             class.label, class.precision, class.recall, class.f1, class.examples
         );
     }
+    text
 }
 
 fn failure(error: EvaluationError) -> Failure {

@@ -4,6 +4,7 @@
 //! [`write_metrics`] in another, so that neither a long evaluation nor a slow disk keeps
 //! clients waiting.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -49,9 +50,12 @@ pub struct Metric {
     /// Clients whose updates count; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
-    /// Clients that missed the round; `None` where the client is the unit.
+    /// Who they are; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing: Option<Vec<String>>,
+    pub gave: Option<Vec<String>>,
+    /// Clients of the cohort of which nothing counts, and why; `None` where the client is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<BTreeMap<String, String>>,
     /// Whether the model's numbers stopped being finite in this round, which is the last then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
@@ -165,10 +169,34 @@ impl<'a> Scorer<'a> {
     }
 }
 
+impl Scorer<'_> {
+    /// Whether the evaluations up to this round were in vain for as long as the run is to try.
+    fn has_settled(&self, round: u32) -> bool {
+        let Some(patience) = self.settings.stop_after else {
+            return false;
+        };
+        let so_far = self.metrics.iter().filter(|metric| metric.round <= round);
+        have_settled(so_far.filter_map(|metric| metric.loss), patience)
+    }
+}
+
+/// Whether the last `patience` losses, or more, weren't below the least before them.
+fn have_settled(losses: impl Iterator<Item = f64>, patience: u32) -> bool {
+    let (mut least, mut in_vain) = (f64::INFINITY, 0);
+    for loss in losses {
+        if loss < least {
+            (least, in_vain) = (loss, 0);
+        } else {
+            in_vain += 1;
+        }
+    }
+    in_vain >= patience
+}
+
 impl Observer for Scorer<'_> {
     fn round_done(&mut self, summary: &RoundSummary) -> Health {
         let (health, answers) = self.examine(summary);
-        let participation = summary.participation.as_ref();
+        let took_part = summary.took_part.as_ref();
         let mut metric = Metric {
             round: summary.round,
             epsilon: summary.epsilon,
@@ -179,10 +207,16 @@ impl Observer for Scorer<'_> {
             learning_rate: summary.learning_rate,
             unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
             clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
-            clients: participation.map(|participation| participation.counted.len()),
-            missing: participation.map(|participation| {
-                let missing = participation.missing.iter();
-                missing.map(ToString::to_string).collect()
+            clients: took_part.map(|took_part| took_part.gave.len()),
+            gave: took_part.map(|took_part| {
+                let gave = took_part.gave.iter();
+                gave.map(ToString::to_string).collect()
+            }),
+            missing: took_part.map(|took_part| {
+                let missing = took_part.missing.iter();
+                missing
+                    .map(|(client, why)| (client.to_string(), why.to_string()))
+                    .collect()
             }),
             diverged: health == Health::Diverged,
             seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
@@ -193,13 +227,17 @@ impl Observer for Scorer<'_> {
         // If the writer is gone, the whole file is written at the end.
         let _ = self.lines.send(metric.clone());
         self.metrics.push(metric);
-        health
+        match health {
+            Health::Sound if self.has_settled(summary.round) => Health::Settled,
+            health => health,
+        }
     }
 
     fn found(&self, round: u32) -> Option<Health> {
         let line = self.metrics.iter().rfind(|metric| metric.round == round)?;
         Some(match line.diverged {
             true => Health::Diverged,
+            false if self.has_settled(round) => Health::Settled,
             false => Health::Sound,
         })
     }
@@ -236,6 +274,19 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn losses_have_settled_once_enough_of_them_were_no_better_than_the_best() {
+        let settled = |losses: &[f64], patience| have_settled(losses.iter().copied(), patience);
+        assert!(!settled(&[], 1));
+        assert!(!settled(&[1.0, 0.9, 0.8], 1));
+        assert!(settled(&[1.0, 0.9, 0.9], 1));
+        assert!(!settled(&[1.0, 0.9, 0.95], 2));
+        assert!(settled(&[1.0, 0.9, 0.95, 0.91], 2));
+        assert!(!settled(&[1.0, 0.9, 0.95, 0.89, 0.9], 2));
+        // What is no number is no better either.
+        assert!(settled(&[1.0, f64::NAN, f64::NAN], 2));
+    }
+
     fn metric(round: u32) -> Metric {
         Metric {
             round,
@@ -248,6 +299,7 @@ mod tests {
             unclipped: None,
             clipping_threshold: None,
             clients: None,
+            gave: None,
             missing: None,
             diverged: false,
             seconds: 0.0,

@@ -197,7 +197,7 @@ fn calibration(calibration: &Calibration) -> Html {
     };
     let drawn = reliability_chart(&points(&calibration.now));
     let caption = [
-        Html::element("h3", "Reliability"),
+        Html::element("h4", "Reliability"),
         Html::text(
             "share of rows that are right (up) by the probability that was claimed (across); on \
              the dashed line, claims are what they say",

@@ -6,17 +6,18 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use umbel_privacy::unit::{Adjacency, NoisePlacement};
+use umbel_privacy::certificate::lineage;
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, Words};
 use crate::lobby::{Attendance, Traffic};
 use crate::observe::recorder::Metric;
 use crate::report::{
-    self, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results, RunSummary, Statement,
-    TrainingSummary,
+    self, AbsenceSummary, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results,
+    RunSummary, Statement, Strength, TrainingSummary,
 };
 use crate::run::Outcome;
 
@@ -36,6 +37,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) seconds: f64,
     pub(crate) model_hash: Option<String>,
     pub(crate) signing_key: String,
+    pub(crate) lineage: &'a [lineage::Ancestor],
 }
 
 /// A run that has ended, and where its folder is.
@@ -72,6 +74,7 @@ impl RunReport {
             report::Ending::BudgetExhausted => ExitKind::BudgetExhausted,
             report::Ending::Failed { .. } => ExitKind::RunFailed,
             report::Ending::Diverged { .. } => ExitKind::Diverged,
+            report::Ending::Stopped => ExitKind::Stopped,
         }
     }
 
@@ -91,6 +94,7 @@ impl RunReport {
             report::Ending::Failed { reason } => ("failed", Some(reason.clone())),
             // A run that diverged failed, for whoever asks no more than that.
             report::Ending::Diverged { round, .. } => ("failed", Some(Ending::divergence(*round))),
+            report::Ending::Stopped => ("stopped", None),
         };
         let diverged = match run.ending {
             report::Ending::Diverged { round, .. } => Some(round),
@@ -107,6 +111,11 @@ impl RunReport {
             "epsilon_guaranteed": run.privacy.epsilon_guaranteed(),
             "epsilon_budget": run.privacy.epsilon_budget,
             "delta": run.privacy.delta,
+            "units": run.privacy.units,
+            "protection": Statement::of_run(run).level,
+            "attack": run.strength,
+            "base_model": run.base,
+            "about": run.about,
             "unit": run.privacy.unit,
             "adjacency": run.privacy.adjacency,
             "noise": run.privacy.placement,
@@ -128,7 +137,7 @@ impl RunReport {
             "ledger_head": run.ledger_head,
             "model_sha256": run.model_hash,
             "public_key": run.signing_key,
-            "run_dir": self.folder,
+            "run_dir": self.folder.to_string_lossy(),
         })
     }
 
@@ -162,6 +171,14 @@ impl RunReport {
                 "\nThe run failed: {}. {}",
                 Ending::divergence(*round),
                 report::Ending::kept(*kept)
+            )?,
+            report::Ending::Stopped => writeln!(
+                out,
+                "\nThe run was stopped early. {}",
+                match run.training.rounds_done {
+                    0 => "No round was done, so there is no model.",
+                    _ => "The last round's model is kept.",
+                }
             )?,
         }
         if let Some(results) = &run.results {
@@ -250,12 +267,14 @@ impl RunReport {
 /// hides, so that none of it gets in.
 pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
     let hides_clients = facts.plan.hides_clients();
+    let privacy = privacy_summary(facts);
     RunSummary {
         name: facts.config.run.name.to_string(),
         software: concat!("Umbel ", env!("CARGO_PKG_VERSION")).into(),
         started: facts.started.clone(),
         finished: facts.finished.clone(),
         seconds: facts.seconds,
+        about: about(facts.config),
         ending: match &facts.outcome.ending {
             Ending::Complete => report::Ending::Complete,
             Ending::BudgetExhausted { .. } => report::Ending::BudgetExhausted,
@@ -266,9 +285,12 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
                 round: *round,
                 kept: facts.outcome.kept.as_ref().map(|(round, _)| *round),
             },
+            Ending::Stopped { .. } => report::Ending::Stopped,
         },
-        privacy: privacy_summary(facts),
+        strength: Strength::of(&privacy),
+        privacy,
         training: training_summary(facts),
+        base: base(facts),
         connections: facts.connections.clone(),
         clients: facts
             .attendance
@@ -276,6 +298,7 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             .filter(|_| !hides_clients)
             .map(|(client, attendance)| client_summary(client, attendance))
             .collect(),
+        absences: absences(facts.metrics),
         traffic: (!hides_clients).then_some(report::Traffic {
             bytes_up: facts.traffic.up,
             bytes_down: facts.traffic.down,
@@ -294,6 +317,44 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
     }
 }
 
+fn about(config: &RunConfig) -> report::About {
+    let words = |words: &Option<Words>| words.as_ref().map(|words| words.to_string());
+    report::About {
+        purpose: words(&config.report.purpose),
+        organisation: words(&config.report.organisation),
+        contact: words(&config.report.contact),
+    }
+}
+
+fn base(facts: &Facts<'_>) -> report::Base {
+    let ancestor = |ancestor: &lineage::Ancestor| report::Ancestor {
+        run: ancestor.run.clone(),
+        unit: ancestor.unit,
+        data_set: ancestor.data_set.clone(),
+        certificate: ancestor.certificate.to_string(),
+    };
+    report::Base {
+        weights: Some(facts.plan.classifier.base.weights.to_string()),
+        ancestors: facts.lineage.iter().map(ancestor).collect(),
+    }
+}
+
+/// About how many units there are, by public numbers alone.
+fn units(config: &RunConfig) -> Option<u64> {
+    let expected = || {
+        let rate = config.privacy.sampling_rate.get();
+        let units = config.training.expected_batch?.get() / rate;
+        // The cast saturates.
+        (units.is_finite() && units >= 1.0).then(|| units.ceil() as u64)
+    };
+    match (config.report.units, config.privacy.unit) {
+        (Some(units), _) => Some(units.get()),
+        (None, PrivacyUnit::Client) => Some(config.clients.len() as u64),
+        (None, PrivacyUnit::Record | PrivacyUnit::Group) => expected(),
+        (None, PrivacyUnit::None) => None,
+    }
+}
+
 fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
     let promise = facts.plan.protection;
     PrivacySummary {
@@ -306,6 +367,7 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
             .map(NonZeroUsize::get),
         epsilon_budget: promise.map(|p| p.budget.epsilon()),
         delta: promise.map(|p| p.budget.delta().get()),
+        units: units(facts.config),
         noise_multiplier: promise.map(|p| p.noise_multiplier.get()),
         clipping_norm: promise.map(|p| p.clipping_norm.get()),
         group_column: facts.config.data.group.clone(),
@@ -382,6 +444,28 @@ fn client_summary(client: &ClientId, attendance: &Attendance) -> ClientSummary {
         refused_updates: attendance.refused,
         left_out_reason: left_out,
     }
+}
+
+/// What the rounds' lines say of who was missing, with rounds of one kind taken together.
+fn absences(metrics: &[Metric]) -> Vec<AbsenceSummary> {
+    let mut absences: Vec<AbsenceSummary> = Vec::new();
+    for metric in metrics {
+        for (client, why) in metric.missing.iter().flatten() {
+            let before = metric.round - 1;
+            let goes_on =
+                |a: &&mut AbsenceSummary| a.to == before && a.client == *client && a.why == *why;
+            match absences.iter_mut().rev().find(goes_on) {
+                Some(absence) => absence.to = metric.round,
+                None => absences.push(AbsenceSummary {
+                    client: client.clone(),
+                    from: metric.round,
+                    to: metric.round,
+                    why: why.clone(),
+                }),
+            }
+        }
+    }
+    absences
 }
 
 /// What was known after each round.

@@ -241,13 +241,21 @@ impl Frame {
 fn lines(places: &[Option<(f64, f64)>]) -> Option<Html> {
     let runs = places.split(Option::is_none).filter(|run| run.len() > 1);
     let path: Vec<String> = runs
-        .map(|run| {
-            let corners = run.iter().flatten().map(|(x, y)| format!("{x:.1},{y:.1}"));
-            format!("M{}", corners.collect::<Vec<_>>().join(" L"))
-        })
+        .map(|run| corners(run.iter().flatten().copied()))
         .collect();
     (!path.is_empty())
         .then(|| Html::with("path", &[("class", "series"), ("d", &path.join(" "))], ""))
+}
+
+/// A path from point to point.
+pub(super) fn polyline(class: &str, places: &[(f64, f64)]) -> Html {
+    let path = corners(places.iter().copied());
+    Html::with("path", &[("class", class), ("d", &path)], "")
+}
+
+fn corners(places: impl Iterator<Item = (f64, f64)>) -> String {
+    let corners: Vec<String> = places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    format!("M{}", corners.join(" L"))
 }
 
 fn mark((round, value): &(u32, f64), place: (f64, f64), write: fn(f64) -> String) -> Html {
@@ -271,7 +279,7 @@ fn value_label((x, y): (f64, f64), label: &str) -> Html {
     text(anchor, (x, y), label)
 }
 
-fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
+pub(super) fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
     let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(|v| format!("{v:.1}"));
     let attributes = [
         ("class", class),
@@ -283,7 +291,7 @@ fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
     Html::with("line", &attributes, "")
 }
 
-fn text(class: &str, (x, y): (f64, f64), content: &str) -> Html {
+pub(super) fn text(class: &str, (x, y): (f64, f64), content: &str) -> Html {
     let (x, y) = (format!("{x:.1}"), format!("{y:.1}"));
     Html::with("text", &[("class", class), ("x", &*x), ("y", &*y)], content)
 }

@@ -1,7 +1,6 @@
 //! Repetitions of δ that the trapezoidal rule adds: how far apart they have to be, and what bounds them
 //! (privacy/proofs/contour.md, "Aliases").
 
-use super::mechanism::Total;
 use super::saddle::Saddle;
 
 /// ln of the relative error in δ that aliases may make.
@@ -21,8 +20,12 @@ pub(super) fn ln_chernoff(theta: f64) -> f64 {
 }
 
 /// The distance W of the aliases, wide enough that they don't matter, and a bound on
-/// those on the right.
-pub(super) fn period(total: &Total, saddle: &Saddle, ln_delta: f64) -> Option<(f64, RightAlias)> {
+/// those on the right. `moment` is K.
+pub(super) fn period(
+    moment: &dyn Fn(f64) -> Option<f64>,
+    saddle: &Saddle,
+    ln_delta: f64,
+) -> Option<(f64, RightAlias)> {
     let theta = saddle.theta;
     let left = (-ln_delta.min(saddle.ln_delta()) - LN_ALIAS) / theta;
     // δ(e) <= c e^{K(θ₂) - θ₂ e} for every θ₂ > 0, c = max_t (1 - e^{-t}) e^{-θ₂t}.
@@ -30,7 +33,7 @@ pub(super) fn period(total: &Total, saddle: &Saddle, ln_delta: f64) -> Option<(f
         .into_iter()
         .filter_map(|factor| {
             let further = factor * theta;
-            let moment = total.cumulants(further)?.log_moment;
+            let moment = moment(further)?;
             let ln_c = ln_chernoff(further);
             let needed = (ln_c + moment - further * saddle.epsilon - saddle.ln_delta() - LN_ALIAS)
                 / (further - theta);

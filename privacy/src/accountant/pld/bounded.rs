@@ -16,53 +16,61 @@ const LITTLE: f64 = 0.1;
 /// More than rounding takes of a sum of largest losses.
 const ROUNDED: f64 = 1e-12;
 
-/// An interval for the epsilon of `total`; [`Interval::UNKNOWN`] where this says nothing. `ask` gives an interval of
-/// others.
-pub(super) fn epsilon(
-    total: &Total,
-    delta: Delta,
-    ask: &dyn Fn(&Total, Delta, f64) -> Interval,
-) -> Interval {
-    known(total, delta, ask).unwrap_or(Interval::UNKNOWN)
+/// What there is to ask of the others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// ℓ.
+    largest: f64,
+    /// What the others cost at most.
+    cost: f64,
+    /// δ/P, rounded up so that less is asked for.
+    given_top: f64,
 }
 
-fn known(
-    total: &Total,
-    delta: Delta,
-    ask: &dyn Fn(&Total, Delta, f64) -> Interval,
-) -> Option<Interval> {
-    let (bounded, others) = total.bounded();
-    let empty = others.runs.is_empty() && others.mu_squared == 0.0;
-    let ln_top = bounded.ln_top()?;
-    let largest = bounded.largest_loss();
-    if bounded.runs.is_empty() || empty || !largest.is_finite() {
-        return None;
-    }
-    let cost = if others.variation() <= delta.get() {
-        0.0
-    } else {
-        at_most(&others, delta)
-    };
-    if cost > LITTLE * largest {
-        return None;
-    }
-    // Rounded up, so that less is asked for.
-    let given_top = delta.get() / ln_top.exp() * (1.0 + ROUNDED);
-    let upper = ask(&others, delta, 0.0).upper().min(cost);
-    let lower = if given_top < 1.0 {
-        let at_least =
-            Delta::try_from(given_top).map_or(0.0, |delta| ask(&others, delta, 0.0).lower());
-        // An epsilon of 0 says nothing of how large δ_R is there.
-        if at_least > 0.0 {
-            at_least
-        } else {
-            (-given_top).ln_1p()
+impl Plan {
+    /// None where no mechanism has a largest loss, or all do, or the others cost much beside it.
+    pub(super) fn new(total: &Total, delta: Delta) -> Option<Self> {
+        let (bounded, others) = total.bounded();
+        let empty = others.runs.is_empty() && others.mu_squared == 0.0;
+        let ln_top = bounded.ln_top()?;
+        let largest = bounded.largest_loss();
+        if bounded.runs.is_empty() || empty || !largest.is_finite() {
+            return None;
         }
-    } else {
-        f64::NEG_INFINITY
-    };
-    Some(Interval::between(
-        (largest * (1.0 - ROUNDED) + lower - ROUNDED).max(0.0),
-        (largest + upper) * (1.0 + ROUNDED),
-    ))
+        let cost = if others.variation() <= delta.get() {
+            0.0
+        } else {
+            at_most(&others, delta)
+        };
+        (cost <= LITTLE * largest).then_some(Self {
+            largest,
+            cost,
+            given_top: delta.get() / ln_top.exp() * (1.0 + ROUNDED),
+        })
+    }
+
+    /// An interval for the epsilon of the whole at `delta`. `ask` gives an interval of the others.
+    pub(super) fn epsilon(&self, delta: Delta, ask: &mut dyn FnMut(Delta) -> Interval) -> Interval {
+        let Self {
+            largest,
+            cost,
+            given_top,
+        } = *self;
+        let upper = ask(delta).upper().min(cost);
+        let lower = if given_top < 1.0 {
+            let at_least = Delta::try_from(given_top).map_or(0.0, |delta| ask(delta).lower());
+            // An epsilon of 0 says nothing of how large δ_R is there.
+            if at_least > 0.0 {
+                at_least
+            } else {
+                (-given_top).ln_1p()
+            }
+        } else {
+            f64::NEG_INFINITY
+        };
+        Interval::between(
+            (largest * (1.0 - ROUNDED) + lower - ROUNDED).max(0.0),
+            (largest + upper) * (1.0 + ROUNDED),
+        )
+    }
 }

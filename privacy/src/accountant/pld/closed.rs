@@ -1,7 +1,7 @@
 //! Mechanisms whose loss has a moment generating function in closed form: Laplace noise,
 //! continuous and discrete. Their losses are the same from either side.
 
-use super::tilted::Cumulants;
+use super::cumulants::Cumulants;
 
 /// One run of such a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -14,13 +14,11 @@ use std::f64::consts::PI;
 
 use super::Interval;
 use super::aliases::{RightAlias, ln_chernoff, period};
-use super::closed::Closed;
+use super::composition::Composition;
 use super::decay::Decay;
+use super::left_out::LeftOut;
 use super::mechanism::Total;
-use super::mixture::TiltedMixture;
 use super::saddle::Saddle;
-use super::sampled_gaussian::SampledGaussian;
-use super::tilted::TiltedLaw;
 
 /// Nodes of a law that take as long as one closed form.
 const CLOSED_WORK: f64 = 40.0;
@@ -33,24 +31,6 @@ const GOOD_TAIL: f64 = 1e-9;
 
 /// The same where more points would take too long.
 const PASSABLE_TAIL: f64 = 1e-5;
-
-/// A certified interval for the epsilon at which δ(ε) of `total` is exp(`ln_delta`), or
-/// None where its mechanisms aren't all Gaussian or the integrand falls too slowly.
-pub(super) fn epsilon(total: &Total, ln_delta: f64, most_work: f64) -> Option<Interval> {
-    let Parts { laws, closed } = total.laws()?;
-    // Atoms alone never make the integrand fall.
-    if laws.is_empty() && total.mu_squared == 0.0 {
-        return None;
-    }
-    let composition = Composition {
-        total,
-        laws,
-        closed,
-        mu_squared: total.mu_squared,
-    };
-    let saddle = Saddle::of(&|theta| total.cumulants(theta), ln_delta)?;
-    Contour::new(&composition, saddle, ln_delta, most_work)?.solve(ln_delta)
-}
 
 /// Whether δ(`epsilon`) of `total` is surely below exp(`ln_delta`), by Chernoff's
 /// inequality at the best θ. A quick look: false proves nothing.
@@ -84,116 +64,78 @@ pub(super) fn is_below(total: &Total, epsilon: f64, ln_delta: f64) -> bool {
     false
 }
 
-/// What the contour knows, with counts.
-#[derive(Default)]
-pub(super) struct Parts {
-    pub(super) laws: Vec<(Components, f64)>,
-    pub(super) closed: Vec<(Closed, f64)>,
-}
-
-/// A total of sampled Gaussians, closed forms and one Gaussian.
-pub(super) struct Composition<'a> {
-    total: &'a Total,
-    pub(super) laws: Vec<(Components, f64)>,
-    closed: Vec<(Closed, f64)>,
-    pub(super) mu_squared: f64,
-}
-
-impl Composition<'_> {
-    /// The laws with their counts, tilted by e^{θL}, for frequencies up to `frequency`.
-    fn tilted(&self, theta: f64, frequency: f64) -> Option<Vec<(TiltedMixture, f64)>> {
-        let laws = self.laws.iter();
-        laws.map(|(law, times)| {
-            let tilted = TiltedMixture::new(law, |law| TiltedLaw::new(law, theta, frequency))?;
-            Some((tilted, *times))
-        })
-        .collect()
-    }
-
-    /// ln of the size of the product of all φ at one frequency, about.
-    fn ln_size(&self, laws: &[(TiltedMixture, f64)], theta: f64, frequency: f64) -> f64 {
-        let ln = |values: &mut dyn Iterator<Item = (f64, f64)>, times: f64| {
-            values
-                .map(|(re, im)| times * re.hypot(im).ln())
-                .sum::<f64>()
-        };
-        let sampled = laws.iter().map(|(law, times)| {
-            let values = law.characteristic(frequency, 1);
-            ln(&mut values.into_iter(), *times)
-        });
-        let closed = self.closed.iter().map(|(closed, times)| {
-            let mean = closed.cumulants(theta).mean;
-            ln(
-                &mut closed.characteristic(theta, mean, frequency, 1),
-                *times,
-            )
-        });
-        sampled.sum::<f64>() + closed.sum::<f64>() - self.mu_squared * frequency * frequency / 2.0
-    }
-}
-
-/// A mixture of sampled Gaussians, with their probabilities.
-pub(super) type Components = Vec<(f64, SampledGaussian)>;
-
-/// The integrand at the points of one line.
-struct Contour {
+/// A line, on which points are added with more work until their sum is known closely.
+pub(super) struct Attempt {
+    composition: Composition,
     saddle: Saddle,
     spacing: f64,
-    /// e^{iku(E S - ε₀)} Π φⱼ^nⱼ / (z(z+1)) at u = kΔ, k >= 0, as (re, im).
-    points: Vec<(f64, f64)>,
-    /// Σ |F(kΔ)|, which rounding of the sum scales with.
-    magnitude: f64,
-    /// A bound on everything that `points` leave out or get wrong, in the same units.
-    error: f64,
-    /// A bound on the relative error of the factor M(θ).
-    moment_error: f64,
-    /// ln of the alias' bounds, without their dependence on epsilon.
-    left_alias: f64,
     right_alias: RightAlias,
+    decay: Option<Decay>,
+    /// How far out points are to be tried next.
+    frequency: f64,
 }
 
-impl Contour {
-    fn new(
-        composition: &Composition,
+impl Attempt {
+    /// The line of all of `total` for an epsilon at exp(`ln_delta`); None where its mechanisms aren't all known here.
+    pub(super) fn of(total: &Total, ln_delta: f64) -> Option<Self> {
+        let composition = Composition::of(total)?;
+        let saddle = Saddle::of(&|theta| total.cumulants(theta), ln_delta)?;
+        let moment = |theta: f64| Some(total.cumulants(theta)?.log_moment);
+        let line = period(&moment, &saddle, ln_delta)?;
+        Some(Self::new(composition, saddle, line))
+    }
+
+    /// A line with repetitions so far apart, and a bound on those on the right.
+    pub(super) fn new(
+        composition: Composition,
         saddle: Saddle,
-        ln_delta: f64,
-        most_work: f64,
-    ) -> Option<Self> {
-        let (period, right_alias) = period(composition.total, &saddle, ln_delta)?;
+        (period, right_alias): (f64, RightAlias),
+    ) -> Self {
         let spacing = 2.0 * PI / period;
-        if is_hopeless(composition, &saddle, spacing, most_work) {
+        Self {
+            composition,
+            saddle,
+            spacing,
+            right_alias,
+            decay: None,
+            frequency: (80.0 / saddle.curvature).sqrt().max(8.0 * spacing),
+        }
+    }
+
+    /// θ.
+    pub(super) fn tilt(&self) -> f64 {
+        self.saddle.theta
+    }
+
+    /// A certified interval for the epsilon at exp(`ln_delta`), with so much work at most for one look at all points;
+    /// None where the integrand falls too slowly for that.
+    pub(super) fn up_to(&mut self, ln_delta: f64, most_work: f64) -> Option<Interval> {
+        if is_hopeless(&self.composition, &self.saddle, self.spacing, most_work) {
             return None;
         }
-        let decay = Decay::of(composition, saddle.theta)?;
-        let mut frequency = (80.0 / saddle.curvature).sqrt().max(8.0 * spacing);
+        if self.decay.is_none() {
+            self.decay = Decay::of(&self.composition, self.saddle.theta);
+        }
         loop {
-            let contour = Self::up_to(
-                composition,
-                saddle,
-                spacing,
-                frequency,
-                right_alias,
-                &decay,
-                most_work,
-            )?;
-            if let Some(contour) = contour {
-                return Some(contour);
+            if let Some(contour) = self.points(most_work)? {
+                return contour.solve(ln_delta);
             }
-            frequency *= 2.0;
+            self.frequency *= 2.0;
         }
     }
 
     /// The line with points up to `frequency`. Some(None) where more are needed, None
     /// where that is too much work.
-    fn up_to(
-        composition: &Composition,
-        saddle: Saddle,
-        spacing: f64,
-        frequency: f64,
-        right_alias: RightAlias,
-        decay: &Decay,
-        most_work: f64,
-    ) -> Option<Option<Self>> {
+    fn points(&self, most_work: f64) -> Option<Option<Contour>> {
+        let &Self {
+            ref composition,
+            saddle,
+            spacing,
+            right_alias,
+            ref decay,
+            frequency,
+        } = self;
+        let decay = decay.as_ref()?;
         let theta = saddle.theta;
         let count = (frequency / spacing).ceil();
         let laws = composition.tilted(theta, frequency)?;
@@ -246,12 +188,19 @@ impl Contour {
         }
         let scale = sum_at(&points, 0.0, spacing).abs();
         let end = (count as f64 + 1.0) * spacing;
-        let rest = 2.0 * decay.tail(spacing, end, 1e-12 * scale);
-        if rest > GOOD_TAIL * scale && (work < most_work / 4.0 || rest > PASSABLE_TAIL * scale) {
+        // Where more points take little, the tail is to be good, and else passable.
+        let good_enough = if work < most_work / 4.0 {
+            GOOD_TAIL
+        } else {
+            PASSABLE_TAIL
+        };
+        let most = good_enough * scale / 2.0;
+        let Some(tail) = decay.tail(spacing, end, 1e-12 * scale, most) else {
             return Some(None);
-        }
+        };
+        let rest = 2.0 * tail;
         let magnitude = points.iter().map(|(re, im)| 2.0 * re.hypot(*im)).sum();
-        Some(Some(Self {
+        Some(Some(Contour {
             saddle,
             spacing,
             points,
@@ -260,9 +209,30 @@ impl Contour {
             moment_error: moment_error.exp_m1(),
             left_alias: -theta * 2.0 * PI / spacing,
             right_alias,
+            left_out: composition.left_out,
         }))
     }
+}
 
+/// The integrand at the points of one line.
+struct Contour {
+    saddle: Saddle,
+    spacing: f64,
+    /// e^{iku(E S - ε₀)} Π φⱼ^nⱼ / (z(z+1)) at u = kΔ, k >= 0, as (re, im).
+    points: Vec<(f64, f64)>,
+    /// Σ |F(kΔ)|, which rounding of the sum scales with.
+    magnitude: f64,
+    /// A bound on everything that `points` leave out or get wrong, in the same units.
+    error: f64,
+    /// A bound on the relative error of the factor M(θ).
+    moment_error: f64,
+    /// ln of the alias' bounds, without their dependence on epsilon.
+    left_alias: f64,
+    right_alias: RightAlias,
+    left_out: LeftOut,
+}
+
+impl Contour {
     /// (upper, lower) bounds on δ(ε); the lower one may be negative.
     fn delta(&self, epsilon: f64) -> (f64, f64) {
         let shift = self.saddle.epsilon - epsilon;
@@ -276,10 +246,11 @@ impl Contour {
             * f64::EPSILON
             * (1.0 + (self.saddle.theta * epsilon).abs() + self.saddle.cumulants.log_moment.abs());
         let spread = (self.moment_error + rounding).min(1.0);
-        let upper = scale * (sum + error) * (1.0 + spread);
+        let upper = scale * (sum + error) * (1.0 + spread) + self.left_out.at_most(epsilon);
         let left = self.left_alias.exp() / -self.left_alias.exp_m1();
         let right = (self.right_alias.log - self.right_alias.theta * epsilon).exp();
-        (upper, scale * (sum - error) * (1.0 - spread) - left - right)
+        let lower = scale * (sum - error) * (1.0 - spread) - left - right;
+        (upper, lower + self.left_out.at_least(epsilon))
     }
 
     fn solve(&self, ln_delta: f64) -> Option<Interval> {
@@ -367,12 +338,7 @@ const LN_HOPELESS: f64 = 3.0;
 
 /// Whether the integrand is still much too large at the last frequency that isn't too much work: a look at a few points,
 /// which saves the work on all of them, and decides nothing else.
-fn is_hopeless(
-    composition: &Composition<'_>,
-    saddle: &Saddle,
-    spacing: f64,
-    most_work: f64,
-) -> bool {
+fn is_hopeless(composition: &Composition, saddle: &Saddle, spacing: f64, most_work: f64) -> bool {
     let theta = saddle.theta;
     let work = |frequency: f64| {
         let nodes = composition.laws.iter().flat_map(|(parts, _)| parts);

@@ -1,13 +1,19 @@
 //! How fast the integrand of [`super::contour`] surely falls: a bound on all the points
 //! that are left out (privacy/proofs/contour.md, "Decay").
 
-use super::contour::Composition;
+use super::composition::Composition;
 use super::coupling::Coupling;
 use super::mixture::TiltedMixture;
-use super::tilted::{Stretch, TiltedLaw};
+use super::stretch::Stretch;
+use super::tilted::TiltedLaw;
 
 /// Bands of frequencies that the tail is bounded in.
 const MOST_BANDS: usize = 120;
+
+/// Cells for each narrowest feature of a density, and how many there are where laws are more than so many.
+const FINE: f64 = 24.0;
+const COARSE: f64 = 8.0;
+const MANY: usize = 64;
 
 /// ln of what is so little that no better bound is looked for.
 const LN_NOTHING: f64 = -80.0;
@@ -56,11 +62,16 @@ impl Decaying {
 
 impl Decay {
     pub(super) fn of(composition: &Composition, theta: f64) -> Option<Self> {
+        let parts = if composition.laws.len() > MANY {
+            COARSE
+        } else {
+            FINE
+        };
         let laws = composition
             .laws
             .iter()
             .map(|(law, times)| {
-                let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta))?;
+                let law = TiltedMixture::new(law, |law| TiltedLaw::finely(law, theta, parts))?;
                 let stretches = law.stretches();
                 let couplings = law.couplings();
                 Some(Decaying {
@@ -89,8 +100,9 @@ impl Decay {
         sampled - self.mu_squared * low * low / 2.0
     }
 
-    /// A bound on Σ Π |φ|^n / |z(z+1)| over the points u >= `from`, to about `goal`.
-    pub(super) fn tail(&self, spacing: f64, from: f64, goal: f64) -> f64 {
+    /// A bound on Σ Π |φ|^n / |z(z+1)| over the points u >= `from`, to about `goal`; None where it is above `most`.
+    pub(super) fn tail(&self, spacing: f64, from: f64, goal: f64, most: f64) -> Option<f64> {
+        let within = |tail: f64| (tail <= most).then_some(tail);
         // Σ 1/u² over points in [low, high) is at most (1/Δ)(1/(low - Δ) - 1/(high - Δ)).
         let inverse_squares = |low: f64, high: f64| {
             (1.0 / (low - spacing) - 1.0 / (high - spacing)).max(0.0) / spacing
@@ -101,10 +113,11 @@ impl Decay {
         for _ in 0..MOST_BANDS {
             let rest = self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY);
             if rest < goal {
-                return total + rest;
+                return within(total + rest);
             }
             let ln_bound = self.ln_between(low, low * ratio);
             total += ln_bound.exp() * inverse_squares(low, low * ratio);
+            within(total)?;
             low *= ratio;
             // Wide bands where there is much to spare.
             ratio = if ln_bound < goal.ln() - 30.0 {
@@ -113,6 +126,6 @@ impl Decay {
                 1.2
             };
         }
-        total + self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY)
+        within(total + self.ln_beyond(low).exp() * inverse_squares(low, f64::INFINITY))
     }
 }

@@ -24,46 +24,61 @@ const MOST_MECHANISMS: usize = 8;
 /// Tilts with which Chernoff's inequality is tried, in powers of four.
 const TILTS: std::ops::RangeInclusive<i32> = -4..=14;
 
-/// An epsilon of one side at this δ, which needn't be known closely where it is below the last argument.
-type Ask<'a> = &'a dyn Fn(&Total, Delta, f64) -> Interval;
-
-/// An interval for the epsilon of `total` by its dearest mechanism; [`Interval::UNKNOWN`] where the others matter.
-pub(super) fn epsilon(total: &Total, delta: Delta, enough: f64, ask: Ask<'_>) -> Interval {
-    known(total, delta, enough, ask).unwrap_or(Interval::UNKNOWN)
+/// Which mechanism costs nearly everything, and what the others get.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    dearest: Total,
+    /// The others' epsilon at what they get of δ, and what is left of it, rounded down.
+    rest: f64,
+    left: Delta,
 }
 
-fn known(total: &Total, delta: Delta, enough: f64, ask: Ask<'_>) -> Option<Interval> {
-    let parts = total.mechanisms();
-    if !(2..=MOST_MECHANISMS).contains(&parts.len()) {
-        return None;
+impl Plan {
+    /// None where the others matter.
+    pub(super) fn new(total: &Total, delta: Delta) -> Option<Self> {
+        let parts = total.mechanisms();
+        if !(2..=MOST_MECHANISMS).contains(&parts.len()) {
+            return None;
+        }
+        let little = Delta::try_from(delta.get() * SHARE).ok()?;
+        // What is rarer than that costs nothing but the δ of its being seen at all.
+        let seldom =
+            |part: &Total| Some(part.variation()).filter(|v| *v < MOST_SHARE * delta.get());
+        let costs = parts.iter().map(|part| match seldom(part) {
+            Some(_) => 0.0,
+            None => at_most(part, little),
+        });
+        let (dearest, largest) = costs.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let others = total.without(dearest);
+        let (rest, given) = match seldom(&others) {
+            Some(variation) => (0.0, variation),
+            None => (at_most(&others, little), little.get()),
+        };
+        if rest > NEXT_TO_NOTHING * largest || !rest.is_finite() {
+            return None;
+        }
+        Some(Self {
+            dearest: parts.get(dearest)?.clone(),
+            rest,
+            left: Delta::try_from((delta.get() - given) * (1.0 - 1e-12)).ok()?,
+        })
     }
-    let little = Delta::try_from(delta.get() * SHARE).ok()?;
-    // What is rarer than that costs nothing but the δ of its being seen at all.
-    let seldom = |part: &Total| Some(part.variation()).filter(|v| *v < MOST_SHARE * delta.get());
-    let costs = parts.iter().map(|part| match seldom(part) {
-        Some(_) => 0.0,
-        None => at_most(part, little),
-    });
-    let (dearest, largest) = costs.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let others = total.without(dearest);
-    let (rest, given) = match seldom(&others) {
-        Some(variation) => (0.0, variation),
-        None => (at_most(&others, little), little.get()),
-    };
-    if rest > NEXT_TO_NOTHING * largest || !rest.is_finite() {
-        return None;
+
+    /// An interval for the epsilon of the whole at `delta`, which needn't be known closely where it is below `enough`.
+    /// `ask` gives one of a part.
+    pub(super) fn epsilon(
+        &self,
+        delta: Delta,
+        enough: f64,
+        ask: &mut dyn FnMut(&Total, Delta) -> Interval,
+    ) -> Interval {
+        let upper = ask(&self.dearest, self.left).upper() + self.rest;
+        if upper <= enough {
+            return Interval::between(0.0, upper);
+        }
+        let lower = ask(&self.dearest, delta).lower();
+        Interval::between(lower, upper * (1.0 + 1e-15))
     }
-    // Rounded down, so that both together are δ at most.
-    let most = Delta::try_from((delta.get() - given) * (1.0 - 1e-12)).ok()?;
-    let dearest = parts.get(dearest)?;
-    let upper = ask(dearest, most, enough).upper() + rest;
-    if upper <= enough {
-        return Some(Interval::between(0.0, upper));
-    }
-    Some(Interval::between(
-        ask(dearest, delta, enough).lower(),
-        upper * (1.0 + 1e-15),
-    ))
 }
 
 /// An upper bound on epsilon: the largest loss, or by Chernoff's inequality.

@@ -2,10 +2,11 @@
 
 use super::Interval;
 use super::closed::Closed;
-use super::contour::{Components, Parts};
+use super::composition::{Components, Parts};
+use super::cumulants::Cumulants;
 use super::grid::{Component, Run};
 use super::sampled_gaussian::{SampledGaussian, Side};
-use super::tilted::{Cumulants, TiltedLaw};
+use super::tilted::TiltedLaw;
 
 /// One mechanism, in clipping norms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +31,12 @@ pub(super) enum Mechanism {
 impl Mechanism {
     /// Its parts on the contour; None where they aren't Gaussian.
     fn components(self, side: Side) -> Option<Components> {
-        let whole = |q: f64, sigma: f64| SampledGaussian { q, sigma, side };
+        let whole = |q: f64, sigma: f64| SampledGaussian {
+            q,
+            sigma,
+            side,
+            cut: None,
+        };
         match self {
             Self::Sampled { q, sigma } => Some(vec![(1.0, whole(q, sigma))]),
             Self::Truncated {
@@ -101,12 +107,7 @@ impl Mechanism {
         if let Some(closed) = self.closed() {
             return Some(closed.cumulants(theta));
         }
-        let tilted = |law: SampledGaussian| Some(TiltedLaw::new(law, theta, 0.0)?.cumulants());
-        match self.components(side)?.as_slice() {
-            [(_, law)] => tilted(*law),
-            [(_, whole), (share, cut)] => Some(mixture(tilted(*whole)?, tilted(*cut)?, *share)),
-            _ => None,
-        }
+        cumulants_of(&self.components(side)?, theta)
     }
 
     /// The largest loss of P's side.
@@ -173,6 +174,21 @@ fn cut(sigma: f64, q_when_cut: f64) -> SampledGaussian {
         q: q_when_cut,
         sigma: sigma / 2.0,
         side: Side::Replace,
+        cut: None,
+    }
+}
+
+/// Cumulants of a mixture of sampled Gaussians at θ, which are estimates only where a law was cut, and else as close as
+/// quadrature is.
+pub(super) fn cumulants_of(components: &Components, theta: f64) -> Option<Cumulants> {
+    let tilted = |law: SampledGaussian| {
+        let tilted = TiltedLaw::new(law, theta, 0.0)?;
+        (tilted.is_close() || law.cut.is_some()).then_some(tilted.cumulants())
+    };
+    match components.as_slice() {
+        [(_, law)] => tilted(*law),
+        [(_, whole), (share, cut)] => Some(mixture(tilted(*whole)?, tilted(*cut)?, *share)),
+        _ => None,
     }
 }
 
@@ -191,7 +207,7 @@ fn mixture(one: Cumulants, other: Cumulants, share: f64) -> Cumulants {
 }
 
 /// Everything that is composed, seen from one side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Total {
     pub(super) side: Side,
     /// μ² of all unsampled Gaussians together.
@@ -202,11 +218,7 @@ pub(super) struct Total {
 impl Total {
     /// Cumulants of the total loss; None where they are out of reach.
     pub(super) fn cumulants(&self, theta: f64) -> Option<Cumulants> {
-        let mut total = Cumulants {
-            log_moment: self.mu_squared / 2.0 * theta * (theta + 1.0),
-            mean: self.mu_squared * (theta + 0.5),
-            variance: self.mu_squared,
-        };
+        let mut total = Cumulants::of_gaussian(self.mu_squared, theta);
         for &(mechanism, count) in &self.runs {
             total.add(mechanism.cumulants(self.side, theta)?, count as f64);
         }

@@ -2,7 +2,8 @@
 
 use super::coupling::Coupling;
 use super::sampled_gaussian::SampledGaussian;
-use super::tilted::{Stretch, TiltedLaw};
+use super::stretch::Stretch;
+use super::tilted::TiltedLaw;
 
 /// A mixture of laws, tilted by e^{θL}.
 pub(super) struct TiltedMixture {

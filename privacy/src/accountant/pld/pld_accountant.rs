@@ -102,7 +102,14 @@ impl PldAccountant {
             let smaller = total.largest_loss() <= interval.lower()
                 || contour::is_below(&total, interval.lower(), delta.get().ln());
             if !(interval.lower() > 0.0 && smaller) {
-                interval = interval.max(one_sided::epsilon(&total, delta, interval.lower()));
+                // Where it is below what is known already, it needn't be known closely.
+                let enough = if interval.is_within(NARROW) || one_sided::is_many(&total) {
+                    interval.upper()
+                } else {
+                    interval.lower()
+                };
+                let enough = if enough.is_finite() { enough } else { 0.0 };
+                interval = interval.max(one_sided::epsilon(&total, delta, enough));
             }
         }
         interval

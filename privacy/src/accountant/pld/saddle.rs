@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::tilted::Cumulants;
+use super::cumulants::Cumulants;
 
 /// θ, and the epsilon near which its line serves best.
 #[derive(Clone, Copy, Debug)]

@@ -15,6 +15,9 @@
 
 use std::f64::consts::PI;
 
+use super::cut::Cut;
+use super::strip;
+
 /// Which of the two data sets is the larger one, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -26,17 +29,22 @@ pub(super) enum Side {
     Replace,
 }
 
-/// One Poisson-sampled Gaussian, 0 < q < 1, seen from one side.
+/// One Poisson-sampled Gaussian, 0 < q < 1, seen from one side, whole or without its largest losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct SampledGaussian {
     pub(super) q: f64,
     pub(super) sigma: f64,
     pub(super) side: Side,
+    /// Which outcomes are left out, if any; never on the side `Add`.
+    pub(super) cut: Option<Cut>,
 }
 
 /// Standard deviations kept on either side of a tilted law's bulk. The normal tail beyond
 /// is 10^-21.
 const REACH: f64 = 9.5;
+
+/// The same where the integral ends there.
+const REACH_OF_ADDED: f64 = 10.0;
 
 /// The trapezoidal rule's error relative to M(θ) is made smaller than 2 e^-41.
 const QUADRATURE_EXPONENT: f64 = 41.0;
@@ -77,9 +85,16 @@ impl SampledGaussian {
         share / (self.sigma * self.sigma)
     }
 
+    /// How steeply ln of the tilted density can rise at x or above; negative where it falls from there on. Shares lie
+    /// between 0 and 1, and less is kept the larger x is.
+    pub(super) fn steepest(&self, theta: f64, x: f64) -> f64 {
+        (1.0 + 2.0 * theta - x) / (self.sigma * self.sigma)
+    }
+
     /// ln of P's density at x, without the constant -ln(σ √(2π)).
     pub(super) fn ln_density(&self, x: f64, loss: f64) -> f64 {
-        let gaussian = -x * x / (2.0 * self.sigma * self.sigma);
+        let kept = self.cut.map_or(0.0, |cut| cut.ln_kept(x));
+        let gaussian = -x * x / (2.0 * self.sigma * self.sigma) + kept;
         match self.side {
             Side::Remove => gaussian + loss,
             Side::Add => gaussian,
@@ -90,29 +105,48 @@ impl SampledGaussian {
     /// The interval of x outside of which P tilted by e^{θL} has a relative mass below
     /// 10^-18 (privacy/proofs/contour.md, "Range").
     pub(super) fn range(&self, theta: f64) -> (f64, f64) {
+        if let Some(cut) = self.cut {
+            return (cut.low, cut.high);
+        }
         let reach = REACH * self.sigma;
         match self.side {
             Side::Remove => (-reach, 1.0 + theta + reach),
             Side::Add => {
                 let mode = self.mode_of_added(theta);
-                (mode - reach, mode + reach)
+                (
+                    mode - REACH_OF_ADDED * self.sigma,
+                    mode + REACH_OF_ADDED * self.sigma,
+                )
             }
             Side::Replace => (-reach, 1.0 + theta * (1.0 + self.q) + reach),
         }
     }
 
-    /// The root of x = θ ρ(-x), where the tilted density of the side `Add` is largest.
+    /// Whether integrals over x end at those of [`Self::range`], and not with the line.
+    pub(super) fn ends(&self) -> bool {
+        self.cut.is_some() || self.side == Side::Add
+    }
+
+    /// About the root of x = θ ρ(-x), where the tilted density of the side `Add` is largest.
     fn mode_of_added(&self, theta: f64) -> f64 {
         let (mut low, mut high) = (0.0, theta);
         for _ in 0..60 {
+            if high - low < 0.01 * self.sigma {
+                break;
+            }
             let middle = low + (high - low) / 2.0;
-            if middle < theta * self.share(-middle) {
+            if self.rises_added(theta, middle) {
                 low = middle;
             } else {
                 high = middle;
             }
         }
         high
+    }
+
+    /// Whether the tilted density of the side `Add` rises at x: its mode is where it ceases to.
+    pub(super) fn rises_added(&self, theta: f64, x: f64) -> bool {
+        x < theta * self.share(-x)
     }
 
     /// A step with which the trapezoidal rule gives E(e^{zL}) for all z = θ + iu,
@@ -124,6 +158,15 @@ impl SampledGaussian {
     /// and the error at most 2 exp(G - 2πy/step)/(1 - exp(-2πy/step)) (Trefethen &
     /// Weideman 2014, Theorem 5.1). The widest step over a list of b is taken.
     pub(super) fn step(&self, theta: f64, frequency: f64) -> f64 {
+        if self.ends() {
+            return strip::step(
+                self,
+                theta,
+                self.range(theta),
+                frequency,
+                QUADRATURE_EXPONENT,
+            );
+        }
         let (negative_power, turns) = match self.side {
             Side::Remove => (0.0, 1.0),
             Side::Add => (theta, 1.0),
@@ -160,10 +203,12 @@ impl SampledGaussian {
     /// An upper bound on minus the second derivative of ln(p e^{θL}) in x.
     pub(super) fn concavity(&self, theta: f64) -> f64 {
         let variance = self.sigma * self.sigma;
-        match self.side {
+        let kept = self.cut.map_or(0.0, |cut| cut.concavity());
+        let whole = match self.side {
             Side::Remove => 1.0 / variance,
             Side::Add | Side::Replace => 1.0 / variance + theta / (4.0 * variance * variance),
-        }
+        };
+        whole + kept
     }
 
     /// The factor by which the slope between two points `step` apart may leave the range
@@ -190,6 +235,7 @@ mod tests {
                 q: 0.03,
                 sigma: 0.8,
                 side,
+                cut: None,
             };
             for step in -40..40 {
                 let x = f64::from(step) / 10.0;
@@ -217,7 +263,12 @@ mod tests {
                 (mixture(x) / mixture(-x)).ln(),
             ];
             for (side, expected) in SIDES.into_iter().zip(expected) {
-                let law = SampledGaussian { q, sigma, side };
+                let law = SampledGaussian {
+                    q,
+                    sigma,
+                    side,
+                    cut: None,
+                };
                 assert!((law.loss(x) - expected).abs() < 1e-13, "{side:?} {x}");
             }
         }

@@ -8,46 +8,11 @@
 use std::f64::consts::PI;
 
 use super::coupling::Coupling;
+use super::cumulants::Cumulants;
 use super::sampled_gaussian::SampledGaussian;
+use super::stretch::{Builder, Stretch};
+use super::strip;
 use super::turns::{LANES, Turns};
-
-/// What one mechanism contributes to the cumulant function K(θ) = ln E(e^{θL}).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Cumulants {
-    /// K(θ).
-    pub(super) log_moment: f64,
-    /// K'(θ), the mean of the tilted loss.
-    pub(super) mean: f64,
-    /// K''(θ), its variance.
-    pub(super) variance: f64,
-}
-
-impl Cumulants {
-    /// Of a discrete law tilted by e^{θL}, as (loss, ln of mass × e^{θ loss}).
-    pub(super) fn of(points: &[(f64, f64)]) -> Self {
-        let largest = points
-            .iter()
-            .fold(f64::NEG_INFINITY, |most, (_, ln)| most.max(*ln));
-        let weights = || points.iter().map(|(loss, ln)| (loss, (ln - largest).exp()));
-        let sum: f64 = weights().map(|(_, weight)| weight).sum();
-        let mean = weights().map(|(loss, weight)| weight * loss).sum::<f64>() / sum;
-        let squares: f64 = weights()
-            .map(|(loss, weight)| weight * (loss - mean) * (loss - mean))
-            .sum();
-        Self {
-            log_moment: largest + sum.ln(),
-            mean,
-            variance: squares / sum,
-        }
-    }
-
-    /// Adds `count` independent losses of cumulants `other`.
-    pub(super) fn add(&mut self, other: Self, count: f64) {
-        self.log_moment += count * other.log_moment;
-        self.mean += count * other.mean;
-        self.variance += count * other.variance;
-    }
-}
 
 /// A law at the nodes of a quadrature rule, tilted by e^{θL}.
 pub(super) struct TiltedLaw {
@@ -62,6 +27,8 @@ pub(super) struct TiltedLaw {
     cumulants: Cumulants,
     /// The largest |ln p| + |θ L| that mattered: what rounding scales with.
     magnitude: f64,
+    /// What ending the integral adds to the error, relative to M(θ).
+    outside: f64,
 }
 
 /// Nodes beyond which nothing is attempted.
@@ -71,6 +38,12 @@ const MOST_NODES: f64 = 200_000.0;
 /// and where it is lost altogether, the nodes never come to an end.
 const LEAST_STEP: f64 = 1024.0;
 
+/// What ending an integral may add, relative to M(θ), without being counted.
+const CLOSE: f64 = 1e-15;
+
+/// Cells of less mass aren't paired.
+const LEAST_PAIRED: f64 = 1e-9;
+
 /// Masses below this, relative to the largest, are dropped.
 const NEGLIGIBLE: f64 = 1e-22;
 
@@ -78,18 +51,29 @@ impl TiltedLaw {
     /// `law` tilted by `theta` > 0, with nodes that serve frequencies up to `frequency`.
     /// None where that would take too many.
     pub(super) fn new(law: SampledGaussian, theta: f64, frequency: f64) -> Option<Self> {
-        Self::with_step(law, theta, law.step(theta, frequency))
+        Self::with_step(law, theta, law.step(theta, frequency), frequency)
     }
 
     /// The law on a grid that follows its density closely, for the bounds on its decay.
-    pub(super) fn finely(law: SampledGaussian, theta: f64) -> Option<Self> {
-        let narrowest = 1.0 / (24.0 * law.concavity(theta).sqrt());
+    /// `parts` cells of it are as long as the density's narrowest feature.
+    pub(super) fn finely(law: SampledGaussian, theta: f64, parts: f64) -> Option<Self> {
+        let narrowest = 1.0 / (parts * law.concavity(theta).sqrt());
         let smooth = 0.3 / law.convexity(theta).sqrt();
-        Self::with_step(law, theta, law.step(theta, 0.0).min(narrowest).min(smooth))
+        let step = law.step(theta, 0.0).min(narrowest).min(smooth);
+        Self::with_step(law, theta, step, 0.0).filter(Self::is_close)
     }
 
-    fn with_step(law: SampledGaussian, theta: f64, step: f64) -> Option<Self> {
-        Self::on_grid(law, theta, step, law.range(theta))
+    fn with_step(law: SampledGaussian, theta: f64, step: f64, frequency: f64) -> Option<Self> {
+        let (low, high) = law.range(theta);
+        if !law.ends() {
+            return Self::on_grid(law, theta, step, (low, high));
+        }
+        // What is integrated ends half a step beyond the nodes at either end.
+        let low = high - ((high - low) / step).ceil() * step;
+        let mut tilted = Self::on_grid(law, theta, step, (low + step / 2.0, high))?;
+        let ln_moment = tilted.cumulants.log_moment;
+        tilted.outside = strip::outside(&law, theta, frequency, (low, high), step, ln_moment);
+        Some(tilted)
     }
 
     fn on_grid(
@@ -120,6 +104,23 @@ impl TiltedLaw {
             losses.push(loss);
             logs.push(log);
             index += 1.0;
+            // Between far clusters hardly a node matters. Those that surely don't are left out unseen.
+            let below = largest + 2.0 * NEGLIGIBLE.ln() - log;
+            if below > 0.0 {
+                let last = ((high - low) / step).ceil();
+                let skipped = (below / law.steepest(theta, x) / step).floor();
+                let next = if skipped >= 0.0 {
+                    index + skipped
+                } else {
+                    last
+                }
+                .min(last);
+                while index < next {
+                    losses.push(loss);
+                    logs.push(f64::NEG_INFINITY);
+                    index += 1.0;
+                }
+            }
         }
         let threshold = largest + NEGLIGIBLE.ln();
         let start = logs.iter().position(|&log| log >= threshold)?;
@@ -163,11 +164,17 @@ impl TiltedLaw {
                 variance,
             },
             magnitude: largest_part,
+            outside: 0.0,
         })
     }
 
     pub(super) fn cumulants(&self) -> Cumulants {
         self.cumulants
+    }
+
+    /// Whether ending the integrals adds no more to the error than rounding does.
+    pub(super) fn is_close(&self) -> bool {
+        self.outside < CLOSE
     }
 
     /// How many nodes matter.
@@ -196,7 +203,7 @@ impl TiltedLaw {
             + 4.0 * frequency * self.cumulants.variance.sqrt().min(spread)
             + (self.losses.len() as f64).sqrt()
             + 64.0;
-        1e-17 + roundings * f64::EPSILON + self.losses.len() as f64 * NEGLIGIBLE
+        1e-17 + roundings * f64::EPSILON + self.losses.len() as f64 * NEGLIGIBLE + self.outside
     }
 
     /// The centred characteristic function E(e^{iu(L - mean)}) at u = k `spacing`,
@@ -271,7 +278,11 @@ impl TiltedLaw {
         };
         let mut overlap = 0.0;
         let mut start = 0;
-        while let Some((l0, l1, _)) = cell(start) {
+        while let Some((l0, l1, here)) = cell(start) {
+            if here <= LEAST_PAIRED {
+                start += 1;
+                continue;
+            }
             let shift = (half_turn / (l1 - l0)).clamp(2.0, most as f64) as usize;
             for index in start..start + shift {
                 let (Some((l0, l1, here)), Some((l2, l3, there))) =
@@ -282,7 +293,7 @@ impl TiltedLaw {
                 let mass = here.min(there);
                 // D lies between L(x+d) - L(x+step) and L(x+d+step) - L(x).
                 let (least, most) = (low * (l2 - l1) / 2.0, high * (l3 - l0) / 2.0);
-                if mass > 1e-9 && most < PI {
+                if mass > LEAST_PAIRED && most < PI {
                     let worst = least.cos().abs().max(most.cos().abs());
                     overlap += 2.0 * (1.0 - worst) * mass;
                 }
@@ -296,7 +307,14 @@ impl TiltedLaw {
     /// two: what they say about high frequencies.
     pub(super) fn stretches(&self) -> Vec<Stretch> {
         let slopes: Vec<f64> = (0..self.losses.len())
-            .map(|index| self.law.slope(self.first + index as f64 * self.step))
+            .map(|index| {
+                let weight = self.weights.get(index).copied().unwrap_or(0.0);
+                if weight > 0.0 {
+                    self.law.slope(self.first + index as f64 * self.step)
+                } else {
+                    0.0
+                }
+            })
             .collect();
         let wiggle = self.law.slope_between_nodes(self.step);
         let dip = (-self.law.convexity(self.theta) * self.step * self.step / 8.0).exp();
@@ -307,6 +325,10 @@ impl TiltedLaw {
             let ([w0, w1], [s0, s1]) = (weights, slopes) else {
                 continue;
             };
+            if *w0 == 0.0 || *w1 == 0.0 {
+                found.extend(current.take().map(|stretch| stretch.finish(self.step)));
+                continue;
+            }
             let (least, most) = (s0.min(*s1) / wiggle, s0.max(*s1) * wiggle);
             let fits = current
                 .as_ref()
@@ -319,75 +341,6 @@ impl TiltedLaw {
         }
         found.extend(current.map(|stretch| stretch.finish(self.step)));
         found
-    }
-}
-
-/// A stretch of x over which L has a slope between λ and 2λ. For a frequency u, shifts by
-/// d = 2π/(3uλ) keep the phase u D(x) between 2π/3 and 4π/3, where 2 (1 - |cos(u D/2)|) is
-/// at least 1; blocks of 2d tile the stretch but for its end, and in each the least
-/// density on one half falls short of the mean by its variation at most. Hence
-/// ∫_A min(w(x), w(x+d)) dx >= mass/2 - d (variation + largest density)
-/// (privacy/proofs/contour.md, "Decay").
-pub(super) struct Stretch {
-    half_mass: f64,
-    /// What is lost, times u.
-    lost: f64,
-}
-
-impl Stretch {
-    /// By how much it lowers |φ(u)|, for this and every higher frequency.
-    pub(super) fn gain(&self, u: f64) -> f64 {
-        (self.half_mass - self.lost / u).max(0.0)
-    }
-}
-
-struct Builder {
-    least: f64,
-    most: f64,
-    mass: f64,
-    variation: f64,
-    largest: f64,
-}
-
-impl Builder {
-    fn new(least: f64, most: f64) -> Self {
-        Self {
-            least,
-            most,
-            mass: 0.0,
-            variation: 0.0,
-            largest: 0.0,
-        }
-    }
-
-    fn admits(&self, least: f64, most: f64) -> bool {
-        most.max(self.most) <= 2.0 * least.min(self.least)
-    }
-
-    fn add(&mut self, least: f64, most: f64, low: f64, high: f64, dip: f64, bulge: f64) {
-        self.least = self.least.min(least);
-        self.most = self.most.max(most);
-        self.mass += low * dip;
-        self.variation += high - low + 2.0 * (high * (bulge - 1.0) + low * (1.0 - dip));
-        self.largest = self.largest.max(high * bulge);
-    }
-
-    fn finish(self, step: f64) -> Stretch {
-        // Any λ with 2λ >= the steepest slope and λ <= the least one serves. A single cell
-        // may be steeper than that; it gains nothing.
-        let slope = self.most / 2.0;
-        if slope > self.least {
-            return Stretch {
-                half_mass: 0.0,
-                lost: 0.0,
-            };
-        }
-        // Weights are densities times the step.
-        let lost_by_shift = (self.variation + self.largest) / step;
-        Stretch {
-            half_mass: self.mass / 2.0,
-            lost: lost_by_shift * 2.0 * PI / (3.0 * self.least),
-        }
     }
 }
 

@@ -10,8 +10,9 @@
 use super::cell::{Cell, Component, Range, Row};
 use super::normal::{ULP, ln_sum};
 use super::placement::Placement;
+use super::search::Run;
 use super::spacing::Spacing;
-use crate::accountant::pld::tilted::Cumulants;
+use crate::accountant::pld::cumulants::Cumulants;
 
 /// Which bound a loss is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,6 +244,14 @@ pub(super) fn reach(parts: &Parts, ln_low: f64, ln_rare: f64) -> Range {
         low: lows.fold(f64::INFINITY, f64::min),
         high: highs.fold(f64::NEG_INFINITY, f64::max),
     }
+}
+
+/// The largest loss, but for what is as rare as e^`ln_rare` in each of `runs`.
+pub(in crate::accountant::pld) fn highest(runs: &[Run], ln_rare: f64) -> f64 {
+    let parts = runs.iter().flat_map(|(parts, _)| parts);
+    parts
+        .map(|(_, part)| part.range(ln_rare).high)
+        .fold(0.0, f64::max)
 }
 
 fn points(parts: &Parts, anchor: f64, layout: Layout<'_>) -> Option<Points> {

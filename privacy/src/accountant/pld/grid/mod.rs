@@ -26,4 +26,6 @@ mod sums;
 mod tilting;
 
 pub(super) use cell::Component;
+pub(super) use law::highest;
 pub(super) use search::{Question, Run, Search};
+pub(super) use strays::Strays;

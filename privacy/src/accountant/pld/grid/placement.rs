@@ -6,7 +6,7 @@
 
 use super::cell::Cell;
 use super::normal::ULP;
-use crate::accountant::pld::tilted::Cumulants;
+use crate::accountant::pld::cumulants::Cumulants;
 
 /// Cells' masses on the points k `step` + `offset`.
 pub(super) struct Placement {

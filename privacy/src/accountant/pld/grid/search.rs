@@ -3,7 +3,7 @@
 use super::cell::{Component, Range};
 use super::compose::Sum;
 use super::ends::{lower, upper};
-use super::law::{Bound, Law, Layout, Parts, reach};
+use super::law::{Bound, Law, Layout, Parts, highest, reach};
 use super::spacing::Spacing;
 use super::strays::Strays;
 use super::tilting::{LN_NEGLIGIBLE, Seen, cumulants, right_alias};
@@ -12,9 +12,6 @@ use crate::accountant::pld::saddle::Saddle;
 
 /// A mechanism and how often it runs.
 pub(in crate::accountant::pld) type Run = (Vec<(f64, Component)>, u64);
-
-/// The relative width of an interval that is narrow enough.
-const NARROW: f64 = 3e-4;
 
 /// The absolute width that is.
 const NARROW_ABSOLUTE: f64 = 3e-10;
@@ -100,9 +97,9 @@ impl Search {
         }
     }
 
-    /// A certified interval for epsilon after so many points of transforms at most, those of earlier calls among them;
-    /// [`Interval::UNKNOWN`] where nothing can be said.
-    pub(in crate::accountant::pld) fn up_to(&mut self, most_work: f64) -> Interval {
+    /// A certified interval for epsilon that is as narrow as that, relative, or what so many points of transforms say,
+    /// those of earlier calls among them; [`Interval::UNKNOWN`] where nothing can be said.
+    pub(in crate::accountant::pld) fn up_to(&mut self, most_work: f64, narrow: f64) -> Interval {
         loop {
             let plan = match std::mem::replace(&mut self.next, Next::Nothing) {
                 Next::First => Plan::sketch(&self.question),
@@ -121,8 +118,8 @@ impl Search {
             self.work += this.work;
             self.grids += 1;
             self.failures += u32::from(this.interval.upper().is_infinite());
-            if self.grids < MOST_GRIDS && self.failures <= MOST_FAILURES && !self.is_known() {
-                self.next = match plan.next(&self.question, self.found, &this) {
+            if self.grids < MOST_GRIDS && self.failures <= MOST_FAILURES && !self.is_known(narrow) {
+                self.next = match plan.next(&self.question, self.found, &this, narrow) {
                     // So much for each point of this grid, and as much again where there are more.
                     Some(next) => {
                         let work = this.work * (next.size / plan.size);
@@ -134,8 +131,8 @@ impl Search {
         }
     }
 
-    fn is_known(&self) -> bool {
-        self.found.is_within(NARROW)
+    fn is_known(&self, narrow: f64) -> bool {
+        self.found.is_within(narrow)
             || self.found.width() < NARROW_ABSOLUTE
             || self.found.upper() <= self.question.enough
     }
@@ -314,7 +311,13 @@ impl Plan {
 
     /// Another grid after this one gave `this`, and all so far `found`: where epsilon is elsewhere than it was
     /// thought to be, one that looks there, and else a finer one. None where that wouldn't help.
-    fn next(&self, question: &Question, found: Interval, this: &Solved) -> Option<Self> {
+    fn next(
+        &self,
+        question: &Question,
+        found: Interval,
+        this: &Solved,
+        narrow: f64,
+    ) -> Option<Self> {
         let (cut, strays) = self.cut(question, found);
         let moved = (found.upper() - self.epsilon).abs() > MOVED * found.upper();
         if moved || cut < 0.7 * self.cut {
@@ -329,7 +332,7 @@ impl Plan {
         if self.size >= LAST_SIZE || this.blurred {
             return None;
         }
-        let wanted = (NARROW * found.upper()).max(NARROW_ABSOLUTE);
+        let wanted = (narrow * found.upper()).max(NARROW_ABSOLUTE);
         let lacking = (found.width() / wanted).sqrt() * 1.3;
         let factor = lacking.log2().ceil().clamp(1.0, 2.0).exp2();
         let factor = if lacking.is_finite() { factor } else { 4.0 };
@@ -346,31 +349,13 @@ impl Plan {
     /// Above which losses can be put together, so that a grid need not reach as far as the largest ones:
     /// runs with such a loss hardly ever have a total below epsilon.
     fn cut(&self, question: &Question, found: Interval) -> (f64, Strays) {
-        let epsilon = found.upper();
-        let none = (f64::INFINITY, Strays::NONE);
-        if !epsilon.is_finite() || epsilon <= 0.0 {
-            return none;
-        }
         // Beyond the largest losses nothing is cut off.
-        let highs = question.runs.iter();
-        let highest = highs
-            .map(|(parts, _)| reach(parts, self.ln_low, self.ln_rare).high)
-            .fold(0.0, f64::max);
-        let cuts = MULTIPLES.into_iter().map(|multiple| multiple * epsilon);
-        for cut in cuts.take_while(|cut| *cut < highest) {
-            let enough = question.ln_delta + LN_STRAYS;
-            if let Some(strays) = Strays::beyond(&question.runs, cut, epsilon, enough) {
-                return (cut, strays);
-            }
-        }
-        none
+        let highest = highest(&question.runs, self.ln_rare);
+        let enough = question.ln_delta + LN_STRAYS;
+        Strays::least(&question.runs, found.upper(), enough, highest)
+            .unwrap_or((f64::INFINITY, Strays::NONE))
     }
 }
-
-/// Cuts that are tried, in epsilons.
-const MULTIPLES: [f64; 16] = [
-    1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0, 40.0, 100.0, 250.0, 600.0, 1500.0, 4000.0,
-];
 
 /// A step of at most `step` of which the distances between atoms are whole multiples, as nearly as
 /// can be had, the most frequent one exactly.

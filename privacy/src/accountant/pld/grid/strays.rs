@@ -11,12 +11,17 @@ use super::search::Run;
 
 /// A bound on Q's mass of such runs: e^`ln_pairs` + e^{`ln` + `lambda` ε}.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strays {
+pub(in crate::accountant::pld) struct Strays {
     /// Runs of which another loss lies far below zero.
     ln_pairs: f64,
     ln: f64,
     lambda: f64,
 }
+
+/// Cuts that are tried, in epsilons.
+const MULTIPLES: [f64; 16] = [
+    1.1, 1.2, 1.35, 1.6, 2.0, 2.5, 4.0, 6.0, 10.0, 20.0, 40.0, 100.0, 250.0, 600.0, 1500.0, 4000.0,
+];
 
 /// Cells in which the others' losses are looked at.
 const CELLS: usize = 1024;
@@ -32,15 +37,39 @@ const RAISED: f64 = 1e-6;
 
 impl Strays {
     /// Where nothing was cut off but what is rare.
-    pub(super) const NONE: Self = Self {
+    pub(in crate::accountant::pld) const NONE: Self = Self {
         ln_pairs: f64::NEG_INFINITY,
         ln: f64::NEG_INFINITY,
         lambda: 0.0,
     };
 
+    /// Where nothing is known.
+    pub(in crate::accountant::pld) const UNKNOWN: Self = Self {
+        ln_pairs: f64::INFINITY,
+        ..Self::NONE
+    };
+
     /// ln of e^ε times the bound.
-    pub(super) fn ln_fallen(&self, epsilon: f64) -> f64 {
+    pub(in crate::accountant::pld) fn ln_fallen(&self, epsilon: f64) -> f64 {
         epsilon + ln_sum(&[self.ln_pairs, self.ln + self.lambda * epsilon])
+    }
+
+    /// The least loss below `highest` above which runs hardly ever have a total below `epsilon`, with [`Self::beyond`]
+    /// it; None where there is none.
+    pub(in crate::accountant::pld) fn least(
+        runs: &[Run],
+        epsilon: f64,
+        enough: f64,
+        highest: f64,
+    ) -> Option<(f64, Self)> {
+        if !epsilon.is_finite() || epsilon <= 0.0 {
+            return None;
+        }
+        MULTIPLES
+            .into_iter()
+            .map(|multiple| multiple * epsilon)
+            .take_while(|cut| *cut < highest)
+            .find_map(|cut| Some((cut, Self::beyond(runs, cut, epsilon, enough)?)))
     }
 
     /// A bound near `epsilon` for losses above `cut`, which e^ε times is at most e^`enough`; None where none is

@@ -4,7 +4,7 @@ use super::circle::RARE;
 use super::law::Law;
 use super::normal::ULP;
 use crate::accountant::pld::aliases::ln_chernoff;
-use crate::accountant::pld::tilted::Cumulants;
+use crate::accountant::pld::cumulants::Cumulants;
 
 /// What is left out, and what repetitions add, as a part of δ: ln of it.
 pub(super) const LN_NEGLIGIBLE: f64 = -17.0;
