@@ -2,6 +2,7 @@
 
 mod adaptive_clipping;
 mod audit;
+mod calibrated;
 mod certificate;
 mod checks;
 mod combinations;

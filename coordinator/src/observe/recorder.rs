@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::config::EvaluationSection;
-use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::judgement::calibrated_loss;
 use crate::run::{Health, Observer, RoundSummary};
 use crate::store::run_folder::{RunFolder, RunFolderError};
 
@@ -29,6 +30,9 @@ pub struct Metric {
     /// Mean cross-entropy on public data, where it was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
+    /// The same on half of these rows, at the temperature fitted on the other half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_loss: Option<f64>,
     /// Accuracy there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
@@ -59,6 +63,20 @@ pub struct Metric {
     pub seconds: f64,
 }
 
+impl Metric {
+    /// Puts in the scores of a round's model: of as many rows as every evaluation before the end
+    /// uses, so that all rounds' can be compared.
+    pub fn score(&mut self, answers: &Answers, settings: &EvaluationSection) {
+        let scores = answers.evaluation().overall;
+        self.loss = Some(scores.loss);
+        self.accuracy = Some(scores.accuracy);
+        self.macro_f1 = Some(scores.macro_f1);
+        if settings.calibrate {
+            self.calibrated_loss = calibrated_loss(answers);
+        }
+    }
+}
+
 /// Called with each round's line of metrics.
 pub type Watch<'a> = &'a mut (dyn FnMut(&Metric) + Send);
 
@@ -71,8 +89,8 @@ pub struct Scorer<'a> {
     began: Duration,
     lines: Sender<Metric>,
     metrics: Vec<Metric>,
-    /// The evaluation on all public rows after the last planned round.
-    last: Option<Evaluation>,
+    /// The answers on all public rows after the last planned round.
+    last: Option<Answers>,
 }
 
 impl<'a> Scorer<'a> {
@@ -105,9 +123,9 @@ impl<'a> Scorer<'a> {
         self
     }
 
-    /// All metrics so far, and the evaluation on all public rows after the last planned round,
-    /// if the run came that far.
-    pub fn into_metrics(self) -> (Vec<Metric>, Option<Evaluation>) {
+    /// All metrics so far, and the answers on all public rows after the last planned round, if the
+    /// run came that far.
+    pub fn into_metrics(self) -> (Vec<Metric>, Option<Answers>) {
         (self.metrics, self.last)
     }
 
@@ -115,13 +133,13 @@ impl<'a> Scorer<'a> {
     /// many rounds, and on all of them after the last. All of that is post-processing of what
     /// is released, and costs no privacy. A device that fails is no fault of the model's, which
     /// goes without scores then.
-    fn examine(&mut self, summary: &RoundSummary) -> (Health, Option<Evaluation>) {
+    fn examine(&mut self, summary: &RoundSummary) -> (Health, Option<Answers>) {
         if !summary.is_finite() {
             return (Health::Diverged, None);
         }
         let round = summary.round;
         match catch_unwind(AssertUnwindSafe(|| self.evaluate(summary))) {
-            Ok(Ok(evaluation)) => return (Health::Sound, evaluation),
+            Ok(Ok(answers)) => return (Health::Sound, answers),
             Ok(Err(ModelError::Scores)) => return (Health::Diverged, None),
             Ok(Err(error)) => tracing::error!(round, "the model can't be evaluated: {error}"),
             Err(_) => tracing::error!(round, "the model can't be evaluated: that panicked"),
@@ -129,7 +147,7 @@ impl<'a> Scorer<'a> {
         (Health::Sound, None)
     }
 
-    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, ModelError> {
+    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Answers>, ModelError> {
         let (every, round) = (self.settings.every, summary.round);
         self.classifier.set_parameters(&summary.parameters)?;
         if self.public.is_empty() {
@@ -137,12 +155,14 @@ impl<'a> Scorer<'a> {
             return Ok(None);
         }
         if round == self.rounds {
-            self.last = Some(self.public.evaluate(self.classifier, 0)?);
-            return Ok(self.last.clone());
+            let answers = self.public.answers(self.classifier)?;
+            let sample = answers.sample(self.settings.rows);
+            self.last = Some(answers);
+            return Ok(Some(sample));
         }
         if every > 0 && (round.is_multiple_of(every) || round == 1) {
             let rows = self.settings.rows;
-            return self.public.evaluate(self.classifier, rows).map(Some);
+            return self.public.sample(self.classifier, rows).map(Some);
         }
         check_scores(self.classifier)?;
         Ok(None)
@@ -175,15 +195,15 @@ fn have_settled(losses: impl Iterator<Item = f64>, patience: u32) -> bool {
 
 impl Observer for Scorer<'_> {
     fn round_done(&mut self, summary: &RoundSummary) -> Health {
-        let (health, evaluation) = self.examine(summary);
-        let scores = evaluation.map(|e| e.overall);
+        let (health, answers) = self.examine(summary);
         let took_part = summary.took_part.as_ref();
-        let metric = Metric {
+        let mut metric = Metric {
             round: summary.round,
             epsilon: summary.epsilon,
-            loss: scores.as_ref().map(|s| s.loss),
-            accuracy: scores.as_ref().map(|s| s.accuracy),
-            macro_f1: scores.as_ref().map(|s| s.macro_f1),
+            loss: None,
+            calibrated_loss: None,
+            accuracy: None,
+            macro_f1: None,
             learning_rate: summary.learning_rate,
             unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
             clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
@@ -201,6 +221,9 @@ impl Observer for Scorer<'_> {
             diverged: health == Health::Diverged,
             seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
         };
+        if let Some(answers) = &answers {
+            metric.score(answers, self.settings);
+        }
         // If the writer is gone, the whole file is written at the end.
         let _ = self.lines.send(metric.clone());
         self.metrics.push(metric);
@@ -269,6 +292,7 @@ mod tests {
             round,
             epsilon: None,
             loss: None,
+            calibrated_loss: None,
             accuracy: None,
             macro_f1: None,
             learning_rate: 0.1,

@@ -9,6 +9,7 @@ mod about;
 mod certificate_page;
 mod figures;
 mod html;
+mod judging;
 mod layout;
 mod level;
 mod page;

@@ -54,6 +54,7 @@ pub(super) fn run() -> RunSummary {
     let point = |round: u32| CurvePoint {
         round,
         loss: (round.is_multiple_of(10) || round == 1).then(|| 0.5 + 0.2 / f64::from(round).sqrt()),
+        calibrated_loss: None,
         accuracy: (round.is_multiple_of(10) || round == 1).then(|| 0.76 - 0.25 / f64::from(round)),
         epsilon: Some(0.9 + 7.081 * (f64::from(round) / 180.0).sqrt()),
     };
@@ -123,6 +124,7 @@ pub(super) fn run() -> RunSummary {
                     scores: scores(0.75),
                 })
                 .into(),
+            judgement: None,
         }),
         curve: (1..=180).map(point).collect(),
         ledger_head: Some("3f".repeat(32)),

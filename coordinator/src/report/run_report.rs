@@ -14,7 +14,6 @@ use umbel_proto::plan::Plan;
 
 use crate::config::{RunConfig, Words};
 use crate::lobby::{Attendance, Traffic};
-use crate::observe::evaluation::{Evaluation, Scores};
 use crate::observe::recorder::Metric;
 use crate::report::{
     self, AbsenceSummary, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results,
@@ -27,7 +26,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) config: &'a RunConfig,
     pub(crate) plan: &'a Plan,
     pub(crate) outcome: &'a Outcome,
-    pub(crate) evaluation: Option<&'a Evaluation>,
+    pub(crate) results: Option<Results>,
     pub(crate) metrics: &'a [Metric],
     pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
     pub(crate) traffic: Traffic,
@@ -107,6 +106,7 @@ impl RunReport {
             "loss": overall.map(|scores| scores.loss),
             "examples": overall.map(|scores| scores.examples),
             "files": files,
+            "judgement": run.results.as_ref().and_then(|results| results.judgement.as_ref()),
             "epsilon": run.privacy.epsilon_spent,
             "epsilon_guaranteed": run.privacy.epsilon_guaranteed(),
             "epsilon_budget": run.privacy.epsilon_budget,
@@ -187,6 +187,10 @@ impl RunReport {
                 "\n{:<16}{:>9}{:>9}{:>9}{:>10}",
                 "", "accuracy", "macro-F1", "loss", "rows"
             )?;
+            let judgement = results.judgement.as_ref();
+            if let Some(verdict) = judgement.and_then(|judgement| judgement.verdict.as_ref()) {
+                writeln!(out, "\n{verdict}")?;
+            }
             let overall = NamedScores {
                 name: "overall".into(),
                 scores: results.overall,
@@ -299,7 +303,7 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             bytes_up: facts.traffic.up,
             bytes_down: facts.traffic.down,
         }),
-        results: facts.evaluation.map(results),
+        results: facts.results.clone(),
         curve: curve(facts),
         ledger_head: facts.outcome.ledger_head.clone(),
         model_hash: facts.model_hash.clone(),
@@ -464,45 +468,18 @@ fn absences(metrics: &[Metric]) -> Vec<AbsenceSummary> {
     absences
 }
 
-fn results(evaluation: &Evaluation) -> Results {
-    let scores = |scores: &Scores| report::Scores {
-        accuracy: scores.accuracy,
-        macro_f1: scores.macro_f1,
-        loss: scores.loss,
-        examples: scores.examples,
-    };
-    Results {
-        overall: scores(&evaluation.overall),
-        files: evaluation
-            .files
-            .iter()
-            .map(|(name, file)| NamedScores {
-                name: name.clone(),
-                scores: scores(file),
-            })
-            .collect(),
-    }
-}
-
-/// The rounds, that of the model that is kept with the scores of the final evaluation.
+/// What was known after each round.
 fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
-    let mut curve: Vec<CurvePoint> = facts
-        .metrics
-        .iter()
+    let metrics = facts.metrics.iter();
+    metrics
         .map(|metric| CurvePoint {
             round: metric.round,
             loss: metric.loss,
+            calibrated_loss: metric.calibrated_loss,
             accuracy: metric.accuracy,
             epsilon: metric.epsilon,
         })
-        .collect();
-    let kept = facts.outcome.kept.as_ref().map(|(round, _)| *round);
-    let last = curve.iter_mut().find(|point| Some(point.round) == kept);
-    if let (Some(last), Some(evaluation)) = (last, facts.evaluation) {
-        last.loss = Some(evaluation.overall.loss);
-        last.accuracy = Some(evaluation.overall.accuracy);
-    }
-    curve
+        .collect()
 }
 
 fn account_command(facts: &Facts<'_>) -> Option<String> {

@@ -6,6 +6,8 @@ use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use super::strength::Strength;
+use crate::observe::evaluation;
+use crate::observe::judgement::Judgement;
 
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -260,6 +262,35 @@ pub struct Results {
     pub overall: Scores,
     /// Each file.
     pub files: Vec<NamedScores>,
+    /// What these are worth; `None` in what an earlier version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
+}
+
+impl Results {
+    /// Scores and what they are worth.
+    pub fn new(evaluation: &evaluation::Evaluation, judgement: Judgement) -> Self {
+        let named = |(name, scores): &(String, evaluation::Scores)| NamedScores {
+            name: name.clone(),
+            scores: Scores::from(scores),
+        };
+        Self {
+            overall: Scores::from(&evaluation.overall),
+            files: evaluation.files.iter().map(named).collect(),
+            judgement: Some(judgement),
+        }
+    }
+}
+
+impl From<&evaluation::Scores> for Scores {
+    fn from(scores: &evaluation::Scores) -> Self {
+        Self {
+            accuracy: scores.accuracy,
+            macro_f1: scores.macro_f1,
+            loss: scores.loss,
+            examples: scores.examples,
+        }
+    }
 }
 
 /// Scores on one file.
@@ -295,6 +326,9 @@ pub struct CurvePoint {
     pub round: u32,
     /// Mean cross-entropy on public rows, where it was computed.
     pub loss: Option<f64>,
+    /// The same on half of these rows, at the temperature fitted on the other half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_loss: Option<f64>,
     /// Accuracy there.
     pub accuracy: Option<f64>,
     /// Epsilon spent so far.

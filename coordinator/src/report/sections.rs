@@ -5,6 +5,7 @@ use umbel_proto::message;
 
 use super::figures::{self, NONE};
 use super::html::Html;
+use super::judging;
 use super::layout::{number, parameters, section, table};
 use super::level::{AgainstUnits, Level};
 use super::protection::Statement;
@@ -175,7 +176,16 @@ pub(super) fn results(run: &RunSummary) -> Html {
         ("rows", true),
     ];
     let caption = "The final model on public files.";
-    section("Results", table(caption, &heads, rows.collect()))
+    let scores = table(caption, &heads, rows.collect());
+    let judgement = results.judgement.as_ref();
+    section(
+        "Results",
+        [
+            judgement.map_or(Html::default(), judging::verdict),
+            scores,
+            judgement.map_or(Html::default(), judging::details),
+        ],
+    )
 }
 
 /// Loss, accuracy and epsilon over rounds.
@@ -186,13 +196,25 @@ pub(super) fn curves(run: &RunSummary) -> Html {
             .filter_map(|p| Some((p.round, of(p)?)))
             .collect()
     };
-    let (loss, accuracy) = (series(|p| p.loss), series(|p| p.accuracy));
+    let calibrated = series(|p| p.calibrated_loss);
+    let (caption, loss) = match calibrated.is_empty() {
+        true => (
+            "mean cross-entropy on public rows, in nats",
+            series(|p| p.loss),
+        ),
+        false => (
+            "mean cross-entropy on half of the public rows, in nats, at each round's temperature \
+             fitted on the other half",
+            calibrated,
+        ),
+    };
+    let accuracy = series(|p| p.accuracy);
     let epsilon = series(|p| p.epsilon);
     let adjacency = format!("epsilon spent on the data set ({})", run.privacy.adjacency);
     let mut figures = vec![
         figure(
             "Loss",
-            "mean cross-entropy on public rows, in nats",
+            caption,
             &Chart {
                 title: "Loss after each evaluated round",
                 points: &loss,
@@ -268,6 +290,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
         let cells = [
             number(figures::count(p.round)),
             cell(p.loss, figures::score),
+            cell(p.calibrated_loss, figures::score),
             cell(p.accuracy, figures::score),
             cell(p.epsilon, figures::epsilon),
         ];
@@ -276,6 +299,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
     let heads = [
         ("round", true),
         ("loss", true),
+        ("loss, calibrated", true),
         ("accuracy", true),
         ("epsilon", true),
     ];

@@ -19,7 +19,8 @@ use crate::certificate::certify::{Ended, certify};
 use crate::certificate::witness::WitnessTerms;
 use crate::config::RunConfig;
 use crate::lobby::{Halt, Lobby, Released, Traffic};
-use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::judgement::{Calibrate, Judgement};
 use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
 use crate::report;
 use crate::report::run_report::{Facts, RunReport, summarise};
@@ -276,7 +277,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         public: &public,
         began,
     };
-    let (driven, metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
+    let (driven, mut metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
     let mut outcome = match driven {
         Driven::Over(outcome) => *outcome,
         Driven::Paused { rounds } => {
@@ -294,7 +295,13 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     lobby
         .witness()
         .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
-    let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
+    let answers = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
+    if let Some(answers) = &answers
+        && score_kept(&outcome, answers, &mut metrics, config)
+    {
+        folder.rewrite_metrics(&metrics)?;
+    }
+    let results = answers.map(|answers| calibrate(config, answers, &public, &mut classifier));
     if outcome.kept.is_some() {
         save(config, folder, &classifier).map_err(ConductError::Unsaved)?;
     }
@@ -314,7 +321,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         config,
         plan: &plan,
         outcome: &outcome,
-        evaluation: evaluation.as_ref(),
+        results,
         metrics: &metrics,
         attendance: &attendance,
         traffic: traffic.map_or_else(|| lobby.traffic(), |traffic| traffic()),
@@ -398,7 +405,7 @@ impl Recording<'_> {
         classifier: &mut Classifier,
         earlier: Vec<Metric>,
         watch: Watch<'_>,
-    ) -> Result<(Driven, Vec<Metric>, Option<Evaluation>), ConductError> {
+    ) -> Result<(Driven, Vec<Metric>, Option<Answers>), ConductError> {
         let Self { folder, config, .. } = *self;
         let (sent, lines) = mpsc::channel();
         let rounds = config.run.rounds.get();
@@ -427,15 +434,15 @@ impl Recording<'_> {
     }
 }
 
-/// Evaluates the model that is kept on all public rows, and leaves its parameters in the
-/// classifier. `last` is that evaluation, where the run came to its last round. A model whose
+/// What the model that is kept answers on all public rows. Its parameters are left in the
+/// classifier. `last` are these answers, where the run came to its last round. A model whose
 /// scores turn out not to be finite isn't kept.
 fn evaluate_kept(
     outcome: &mut Outcome,
-    last: Option<Evaluation>,
+    last: Option<Answers>,
     public: &PublicData,
     classifier: &mut Classifier,
-) -> Result<Option<Evaluation>, ModelError> {
+) -> Result<Option<Answers>, ModelError> {
     let Some((round, parameters)) = &outcome.kept else {
         return Ok(None);
     };
@@ -446,7 +453,7 @@ fn evaluate_kept(
     if last.is_some() && outcome.ending == Ending::Complete {
         return Ok(last);
     }
-    match public.evaluate(classifier, 0) {
+    match public.answers(classifier) {
         Err(ModelError::Scores) => {
             // On rows that the run's own evaluations left out.
             if !matches!(outcome.ending, Ending::Diverged { .. }) {
@@ -455,13 +462,55 @@ fn evaluate_kept(
             outcome.kept = None;
             Ok(None)
         }
-        Ok(evaluation) => Ok(Some(evaluation)),
+        Ok(answers) => Ok(Some(answers)),
         // The model is paid for, whether or not it can be scored here.
         Err(error) => {
             tracing::error!("the model can't be evaluated: {error}");
             Ok(None)
         }
     }
+}
+
+/// Gives the line of the round whose model is kept its scores, where it has none; tells whether it
+/// did.
+fn score_kept(
+    outcome: &Outcome,
+    answers: &Answers,
+    metrics: &mut [Metric],
+    config: &RunConfig,
+) -> bool {
+    let kept = outcome.kept.as_ref().map(|(round, _)| *round);
+    let mut lines = metrics.iter_mut();
+    let line = lines.rfind(|metric| Some(metric.round) == kept && metric.loss.is_none());
+    let Some(line) = line else { return false };
+    line.score(&answers.sample(config.evaluation.rows), &config.evaluation);
+    true
+}
+
+/// Judges the model that is kept, and divides its last layer by the temperature that was fitted.
+/// That is done to what is released, with public rows alone, so it costs no privacy. The
+/// parameters in the run's journal stay as they were trained; the certificate names the files
+/// that are written after this.
+fn calibrate(
+    config: &RunConfig,
+    answers: Answers,
+    public: &PublicData,
+    classifier: &mut Classifier,
+) -> report::Results {
+    let wanted = match config.evaluation.calibrate {
+        true => Calibrate::Fit,
+        false => Calibrate::Off,
+    };
+    let labels = classifier.labels().to_vec();
+    let (judgement, temperature) = Judgement::of(&answers, public, &labels, wanted);
+    let answers = match temperature {
+        Some(temperature) => {
+            classifier.divide_scores(temperature);
+            answers.at(temperature)
+        }
+        None => answers,
+    };
+    report::Results::new(&answers.evaluation(), judgement)
 }
 
 fn save(config: &RunConfig, folder: &RunFolder, classifier: &Classifier) -> Result<(), ModelError> {
