@@ -339,7 +339,7 @@ fn give_a_folder(site: &mut SiteSettings, folder: &Path) -> Result<(), Failure> 
 fn sites(config: &RunConfig, options: &SimulationOptions) -> Result<Vec<SiteSettings>, Failure> {
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let slots = options.parallel.unwrap_or_else(cores).get();
-    let compute = Arc::new(ComputeSlots::new(slots));
+    let compute = Arc::new(ComputeSlots::shared(slots));
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);
     let site = |client: &ClientSection| {

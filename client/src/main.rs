@@ -187,7 +187,7 @@ fn settings(
         device: config.device()?,
         precision: config.precision()?,
         memory: config.device.memory.map(|size| size.as_u64()),
-        compute: Arc::new(ComputeSlots::new(1)),
+        compute: Arc::new(ComputeSlots::alone()),
         results: config.results.keep.then(|| ResultsPlace {
             folder: config.results.folder.clone(),
             disk: Arc::new(RealDisk),

@@ -20,14 +20,14 @@ use umbel_proto::message::{BlobDigest, ClientId};
 use umbel_proto::plan::mechanism::StartError;
 use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
 
-use crate::compute::ComputeSlots;
+use crate::compute::{ComputeSlots, TrainingModels};
 use crate::part::{AtSite, Part};
 use crate::policy::SitePolicy;
 use crate::rehearsal::{self, Stage};
 use crate::results::ResultsPlace;
 use crate::site_ledger::{LedgerPlace, OpenRound, Owed, SiteLedger, SiteLedgerError};
 use crate::site_report::SiteReport;
-use crate::training;
+use crate::training::{self, Training};
 use crate::unprotected::UnprotectedMark;
 
 /// Where a site finds things, and its rules.
@@ -145,7 +145,7 @@ pub fn check_table(settings: &SiteSettings, plan: &Plan) -> Result<(), SiteError
 pub struct Site {
     pub(crate) name: ClientId,
     pub(crate) plan: AgreedPlan,
-    pub(crate) model: Classifier,
+    models: Arc<TrainingModels>,
     pub(crate) examples: Vec<Example>,
     /// Rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
@@ -156,7 +156,6 @@ pub struct Site {
     unix_seconds: fn() -> u64,
     /// What passes through the model at a time.
     pub(crate) batch: PhysicalBatch,
-    compute: Arc<ComputeSlots>,
     /// In a rehearsal only: what goes when it is over. The last field, so that its ledger is closed.
     _stage: Option<Stage>,
 }
@@ -173,8 +172,11 @@ impl AtSite for Site {
     fn train(&mut self, open: &OpenRound, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
         let start = read_parameters(parameters)?;
         self.mark.make(&self.plan, (self.unix_seconds)())?;
-        let compute = Arc::clone(&self.compute);
-        let update = compute.run(|| training::train(self, open, &start))?;
+        let models = Arc::clone(&self.models);
+        let update = models.with(|model| {
+            let site = &mut *self;
+            training::train(&mut Training { site, model }, open, &start)
+        })?;
         self.ledger.keep(open, &update)?;
         Ok(update)
     }
@@ -212,10 +214,11 @@ impl Site {
         plan: AgreedPlan,
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
-        let (model, batch) = open_model(&settings, &plan, files)?;
+        let load = || open_model(&settings, &plan, files);
+        let models = settings.compute.models(&plan, files, load)?;
         let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
         let SiteTexts { texts, units } = SiteTexts::read(&settings, &plan, &labels)?;
-        let (examples, lengths) = tokenise(&texts, &model)?;
+        let (examples, lengths) = models.with(|model| tokenise(&texts, model))?;
         let table = settings.table.clone();
         let report = SiteReport::new(table, &texts, &labels, units.len(), lengths);
         tracing::info!(site = %settings.name, "{report}");
@@ -226,7 +229,7 @@ impl Site {
         if let Some(real) = plan.rehearsed()? {
             rehearsal::check_budget(&settings, &real)?;
             // From here on the site's own rows are forgotten.
-            examples = rehearsal::rows(&plan, &model)?;
+            examples = models.with(|model| rehearsal::rows(&plan, model))?;
             units = (0..examples.len()).map(|row| vec![row]).collect();
             let begun = Stage::beside(&settings.ledger)?;
             settings.ledger = begun.place();
@@ -242,15 +245,14 @@ impl Site {
         Ok(Self {
             name: settings.name,
             plan,
-            model,
+            batch: models.batch(),
+            models,
             examples,
             units,
             ledger,
             signing_key: settings.signing_key,
             mark,
             unix_seconds: settings.unix_seconds,
-            batch,
-            compute: settings.compute,
             _stage: stage,
         })
     }

@@ -52,7 +52,7 @@ pub struct Simulate {
     #[arg(long)]
     parallel: Option<NonZero<usize>>,
     /// Memory that the clients that train at a time may take together, e.g. 4GB or 512MiB:
-    /// fewer rows pass through the model at once. The models of the others come on top.
+    /// fewer rows pass through the model at once. The rows of the others come on top.
     #[arg(long, value_name = "SIZE")]
     memory: Option<ByteSize>,
     /// Go on with a run that was cut off, in its folder, by the same configuration and seed.

@@ -46,6 +46,24 @@ fn the_model_does_not_depend_on_the_order_of_arrival() {
 }
 
 #[test]
+fn clients_leave_nothing_of_themselves_in_the_models_that_they_share() {
+    // Local steps change the model that a client was lent, and the next client gets that one.
+    let bench = Workbench::new(12);
+    for unit in ["none", "client"] {
+        let sections = crate::combinations::sections(unit, "deltas", "central");
+        let run = bench.configuration(&format!("shared-{unit}"), &sections, &SITES);
+        let with = |workers: &str| {
+            let run = bench.simulate(&run, &["--seed", "5", "--parallel", workers]);
+            bench.weights(&run)
+        };
+        let one = with("1");
+        for workers in ["2", "4"] {
+            assert_eq!(one, with(workers), "unit {unit}, {workers} at a time");
+        }
+    }
+}
+
+#[test]
 fn a_seed_repeats_a_run_and_another_one_does_not() {
     let bench = Workbench::new(12);
     let run = bench.configuration("seeded", PRIVATE_GRADIENTS, &SITES);

@@ -44,7 +44,7 @@ fn settings(folder: &Path) -> SiteSettings {
         device: "cpu".parse().unwrap(),
         precision: ComputePrecision::default(),
         memory: None,
-        compute: Arc::new(ComputeSlots::new(1)),
+        compute: Arc::new(ComputeSlots::alone()),
         results: None,
         unix_seconds: || 1_700_000_000,
         signing_key: Arc::new(key_file::new_key().unwrap()),

@@ -13,13 +13,13 @@ use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::method::LocalOptimisation;
 use umbel_proto::plan::mechanism::Mechanism;
 
-use super::{Adaptive, plain_batch, sampled_gradient_sum, take_up, to_lattice, unusable};
-use crate::site::{Site, SiteError};
+use super::{Adaptive, Training, plain_batch, sampled_gradient_sum, take_up, to_lattice, unusable};
+use crate::site::SiteError;
 use crate::site_ledger::OpenRound;
 
 /// The difference that the site's local steps make, on the lattice.
 pub(super) fn update(
-    site: &mut Site,
+    site: &mut Training<'_>,
     open: &OpenRound,
     start: &[f32],
     (local, adaptive): (&LocalOptimisation, Adaptive),
@@ -41,7 +41,7 @@ pub(super) fn update(
 /// DP-SGD at the site: every step draws units, sums their clipped gradients, and uses the
 /// sum only after noise was added, paid for beforehand.
 fn private_steps(
-    site: &mut Site,
+    site: &mut Training<'_>,
     open: &OpenRound,
     start: &[f32],
     local: &LocalOptimisation,
@@ -73,7 +73,7 @@ fn private_steps(
 
 /// The unit is the whole client: plain steps, then one clipped difference.
 fn whole_client(
-    site: &mut Site,
+    site: &mut Training<'_>,
     open: &OpenRound,
     start: &[f32],
     local: &LocalOptimisation,
@@ -115,7 +115,7 @@ fn contribution(mut delta: Vec<f32>, adaptive: Adaptive) -> Vec<f32> {
 
 /// Ordinary training on batches drawn from the site's rows.
 fn plain_steps(
-    site: &mut Site,
+    site: &mut Training<'_>,
     round: u32,
     start: &[f32],
     local: &LocalOptimisation,
@@ -127,7 +127,7 @@ fn plain_steps(
     for _ in 0..local.steps.get() {
         let batch = plain_batch(site.examples.len(), local.batch.get(), &mut sampling);
         let sum = gradient_sum(
-            &site.model,
+            site.model,
             &site.examples,
             &batch,
             Clipping::None,

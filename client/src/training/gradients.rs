@@ -4,13 +4,13 @@ use umbel_model::GradientSum;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::release::release;
 
-use super::{Adaptive, sampled_gradient_sum, to_lattice, unusable};
-use crate::site::{Site, SiteError};
+use super::{Adaptive, Training, sampled_gradient_sum, to_lattice, unusable};
+use crate::site::SiteError;
 use crate::site_ledger::OpenRound;
 
 /// The site's summed gradient of a round, noised if the noise is the site's own.
 pub(super) fn update(
-    site: &mut Site,
+    site: &mut Training<'_>,
     open: &OpenRound,
     adaptive: Adaptive,
 ) -> Result<LatticeVector, SiteError> {

@@ -4,8 +4,10 @@
 mod deltas;
 mod gradients;
 
+use std::ops::{Deref, DerefMut};
+
 use rand::RngExt;
-use umbel_model::{Clipping, GradientSum, ModelError, gradient_sum};
+use umbel_model::{Classifier, Clipping, GradientSum, ModelError, gradient_sum};
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::lattice::{LatticeError, LatticeStep, LatticeVector};
 use umbel_privacy::poisson::poisson_sample;
@@ -16,9 +18,29 @@ use umbel_proto::plan::mechanism::Mechanism;
 use crate::site::{Site, SiteError};
 use crate::site_ledger::OpenRound;
 
+/// A site that trains, by a model that it was lent.
+pub(crate) struct Training<'a> {
+    pub(crate) site: &'a mut Site,
+    pub(crate) model: &'a mut Classifier,
+}
+
+impl Deref for Training<'_> {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        self.site
+    }
+}
+
+impl DerefMut for Training<'_> {
+    fn deref_mut(&mut self) -> &mut Site {
+        self.site
+    }
+}
+
 /// Trains, charges the site's ledger, and encodes what may be sent.
 pub(crate) fn train(
-    site: &mut Site,
+    site: &mut Training<'_>,
     open: &OpenRound,
     start: &[f32],
 ) -> Result<Vec<u8>, SiteError> {
@@ -39,7 +61,7 @@ pub(crate) type Adaptive = Option<(AdaptiveClipping, f64)>;
 /// than the clipping norm: the slack absorbs what rounding adds to the sum (see
 /// `privacy/proofs/lattice.md`).
 fn sampled_gradient_sum(
-    site: &Site,
+    site: &Training<'_>,
     mechanism: Option<&Mechanism>,
     adaptive: Adaptive,
     (sampling, dropout): (&mut NoiseSource, &mut NoiseSource),
@@ -50,7 +72,7 @@ fn sampled_gradient_sum(
             .map(|unit| site.units[unit].clone())
             .collect();
     Ok(gradient_sum(
-        &site.model,
+        site.model,
         &site.examples,
         &drawn,
         clipping(mechanism, adaptive),
@@ -101,7 +123,7 @@ fn to_lattice(round: u32, values: &[f64], step: LatticeStep) -> Result<LatticeVe
 }
 
 /// Gives the model the parameters that a local step has made.
-fn take_up(site: &mut Site, round: u32, parameters: &[f32]) -> Result<(), SiteError> {
+fn take_up(site: &mut Training<'_>, round: u32, parameters: &[f32]) -> Result<(), SiteError> {
     site.model.set_parameters(parameters).map_err(|e| match e {
         ModelError::NotFinite { .. } => SiteError::Diverged { round },
         other => other.into(),
