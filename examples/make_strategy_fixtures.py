@@ -1,9 +1,9 @@
-"""Makes coordinator/tests/strategies/flower.json and flower_median.json: what Flower's strategies do
+"""Makes coordinator/tests/strategies/flower.json and flower_robust.json: what Flower's strategies do
 with random updates.
 
     pip install flwr==1.42.0 numpy
     python examples/make_strategy_fixtures.py > coordinator/tests/strategies/flower.json
-    python examples/make_strategy_fixtures.py median > coordinator/tests/strategies/flower_median.json
+    python examples/make_strategy_fixtures.py robust > coordinator/tests/strategies/flower_robust.json
 
 Each strategy gets the same twenty rounds of three clients' updates. The file has, by strategy, its
 settings, the learning rate, and the parameters after each round. Umbel's strategies must come to the
@@ -61,7 +61,7 @@ class Grid:
     """As much of a grid as choosing clients takes."""
 
     def get_node_ids(self):
-        return list(range(1, CLIENTS + 1))
+        return list(range(1, 8))
 
 
 def run(make, start, updates):
@@ -79,8 +79,8 @@ def run(make, start, updates):
 def main():
     # Messages name the process's task; here there is one.
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
-    if sys.argv[1:] == ["median"]:
-        return median()
+    if sys.argv[1:] == ["robust"]:
+        return robust()
     rng = np.random.default_rng(1)
     start = rng.normal(size=PARAMETERS)
     updates = rng.normal(scale=0.1, size=(ROUNDS, CLIENTS, PARAMETERS))
@@ -104,16 +104,33 @@ def main():
     print(json.dumps(fixture, indent=1))
 
 
-def median():
-    """Flower's coordinate-wise median of three clients, and of an even number of them."""
+# By Umbel's names: Flower's strategy, Umbel's settings, and numbers of clients.
+ROBUST = [
+    ("median", strategy.FedMedian, {}, (3, 4)),
+    ("trimmed-mean", lambda: strategy.FedTrimmedAvg(beta=0.2), {"trim": 0.2}, (4, 7)),
+    ("krum", lambda: strategy.Krum(num_malicious_nodes=1), {"malicious": 1}, (5, 6)),
+    (
+        "krum",
+        lambda: strategy.MultiKrum(num_malicious_nodes=2, num_nodes_to_select=3),
+        {"malicious": 2, "keep": 3},
+        (7,),
+    ),
+]
+
+
+def robust():
+    """What withstands clients that send anything, of which the first one makes use."""
     rng = np.random.default_rng(2)
     start = rng.normal(size=PARAMETERS)
     runs = []
-    for clients in (CLIENTS, CLIENTS + 1):
-        updates = rng.normal(scale=0.1, size=(ROUNDS, clients, PARAMETERS))
-        updates[:, 0, :] *= 1e3
-        after = run(strategy.FedMedian, start, updates)
-        runs.append({"updates": updates.tolist(), "after": after})
+    for name, make, settings, numbers in ROBUST:
+        for clients in numbers:
+            updates = rng.normal(scale=0.1, size=(ROUNDS, clients, PARAMETERS))
+            updates[:, 0, :] *= 1e3
+            after = run(make, start, updates)
+            runs.append(
+                {"rule": name, "settings": settings, "updates": updates.tolist(), "after": after}
+            )
     print(json.dumps({"flower": "1.42.0", "start": start.tolist(), "runs": runs}, indent=1))
 
 

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 use umbel_proto::exit_code::ExitKind;
 
-use crate::commands::{account, audit, bench, evaluate, predict, settings, simulate, verify};
+use crate::commands::{
+    account, audit, bench, completions, evaluate, man, predict, settings, simulate, verify,
+};
 
 /// Federated learning with differential privacy: many sites fine-tune one text classifier
 /// together, and none of them shows its texts.
@@ -36,4 +38,6 @@ pub enum Command {
     Verify(verify::Verify),
     Settings(settings::Settings),
     Bench(bench::BenchCommand),
+    Completions(completions::Completions),
+    Man(man::Man),
 }

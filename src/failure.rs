@@ -6,6 +6,7 @@ use umbel_coordinator::report::run_report::RunReport;
 use umbel_coordinator::run::prepare::PrepareError;
 use umbel_model::ModelError;
 use umbel_model::data::DataError;
+use umbel_proto::console::Unsaid;
 use umbel_proto::exit_code::ExitKind;
 
 /// Why a command failed, and how its exit code says so.
@@ -71,6 +72,12 @@ impl From<ModelError> for Failure {
 impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
         Self::new(error.exit_kind(), error)
+    }
+}
+
+impl From<Unsaid> for Failure {
+    fn from(error: Unsaid) -> Self {
+        Self::internal(error)
     }
 }
 

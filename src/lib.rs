@@ -14,6 +14,7 @@
 //! | [`coordinator`] | rounds, server optimisers, reports, the service |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod bench;
 pub mod command_line;

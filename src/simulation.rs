@@ -3,6 +3,7 @@
 //! Clients are threads that call the coordinator's [`Federation`] directly; everything
 //! else is what runs between buildings: the same engine, driver, sites and ledgers.
 
+use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -10,7 +11,7 @@ use std::thread;
 
 use umbel_client::compute::ComputeSlots;
 use umbel_client::participate::{ClientError, participate};
-use umbel_client::site::SiteSettings;
+use umbel_client::site::{SiteSettings, check_table};
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::transport::{InProcess, THREAD};
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
@@ -21,10 +22,10 @@ use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites, conduct};
 use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
-use umbel_coordinator::run::prepare::{prepare, schema_of};
+use umbel_coordinator::run::prepare::{Prepared, prepare, schema_of};
 use umbel_coordinator::store::Spool;
 use umbel_coordinator::store::run_folder::RunFolder;
-use umbel_model::{ComputePrecision, DeviceChoice};
+use umbel_model::{ComputePrecision, DeviceChoice, PhysicalBatch};
 use umbel_privacy::certificate::key_file;
 use umbel_privacy::disk::UnsyncedDisk;
 use umbel_privacy::ledger::LedgerPoint;
@@ -68,12 +69,33 @@ pub enum SimulationProgress<'a> {
         device: String,
         /// Noise multiplier, unless there is no privacy.
         noise_multiplier: Option<f64>,
+        /// Ends the run early.
+        stop: Stop,
     },
     /// A round is done.
     Round(&'a Metric),
 }
 
-/// Simulates a run and writes its folder.
+/// Ends a simulation early, from any thread: after the round that is open, if one is, with model,
+/// report and certificate.
+#[derive(Clone)]
+pub struct Stop(Arc<Lobby>);
+
+impl Stop {
+    /// Does so. Once the run is over, this changes nothing.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stop")
+    }
+}
+
+/// Simulates a run and writes its folder. Whatever can be refused is refused before anything is
+/// made.
 ///
 /// An exhausted budget is no failure: the report's ending says so. Neither is a client that
 /// fails while enough others go on.
@@ -99,17 +121,34 @@ pub fn simulate(
     }
     prepared.device = options.precision.of_device(prepared.device);
     let run = (config, &prepared.plan);
-    let place = match &options.resume {
-        Some(folder) => Unfinished::in_folder(folder, run, Spool::Elsewhere)
-            .map(|found| (found.folder().to_owned(), Some(found))),
+    let unfinished = match &options.resume {
+        Some(folder) => {
+            let found = Unfinished::in_folder(folder, run, Spool::Elsewhere);
+            Some(found.map_err(not_there)?)
+        }
+        None => None,
+    };
+    let signing_key = config.run.signing_key.clone();
+    let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(key_file::DEFAULT_NAME));
+    let naming = Naming::new(options.new_data_set);
+    let mut sites = sites(config, options)?;
+    for refused in check_sites(config, (&sites, &prepared))? {
+        watch(SimulationProgress::Warning(refused));
+    }
+    check_books(
+        (config, &prepared),
+        (&signing_key, naming),
+        unfinished.as_ref(),
+    )?;
+    let folder = match &unfinished {
+        Some(unfinished) => unfinished.folder().to_owned(),
         None => {
             let name = config.run.name.as_str();
             let made = RunFolder::create(&config.run.out, name, clock.unix_seconds());
-            made.map(|folder| (folder.path().to_owned(), None))
-                .map_err(PlaceError::from)
+            let made = made.map_err(|e| not_there(e.into()))?;
+            made.path().to_owned()
         }
     };
-    let (folder, unfinished) = place.map_err(not_there)?;
     watch(SimulationProgress::Ready {
         folder: folder.clone(),
         base: prepared.classifier.reading().to_string(),
@@ -118,17 +157,18 @@ pub fn simulate(
             .plan
             .protection
             .map(|promise| promise.noise_multiplier.get()),
+        stop: Stop(Arc::clone(&prepared.lobby)),
     });
-    let sites = sites(config, options, &folder)?;
-    let signing_key = config.run.signing_key.clone();
-    let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(key_file::DEFAULT_NAME));
+    for site in &mut sites {
+        give_a_folder(site, &folder)?;
+    }
     let ledger = config.privacy.ledger.clone();
     let ledger = ledger.unwrap_or_else(|| folder.join("ledger.jsonl"));
     let opened = Opened::new(
         (config, &prepared),
         ledger,
         &signing_key,
-        (Sites::New, Naming::new(options.new_data_set)),
+        (Sites::New, naming),
         unfinished.as_ref(),
     )
     .map_err(|e| Failure::new(e.exit_kind(), e))?;
@@ -238,20 +278,71 @@ pub(crate) fn data_of(client: &ClientSection) -> Result<&Path, Failure> {
     })
 }
 
-fn sites(
+/// Looks at the tables as the plan wants them, and at the memory. Returns what is wrong with tables
+/// that the run can do without.
+///
+/// # Errors
+/// [`Failure`] of the first client that can't take part, where too few others can.
+fn check_sites(
     config: &RunConfig,
-    options: &SimulationOptions,
-    folder: &Path,
-) -> Result<Vec<SiteSettings>, Failure> {
+    (sites, prepared): (&[SiteSettings], &Prepared),
+) -> Result<Vec<String>, Failure> {
+    let plan = &prepared.plan;
+    if let Some(memory) = sites.first().and_then(|site| site.memory) {
+        let rows = PhysicalBatch::of_rows(plan.local.micro_batch.get());
+        rows.within(memory, &prepared.classifier)?;
+    }
+    let mut refused = Vec::new();
+    for site in sites {
+        if let Err(error) = check_table(site, plan) {
+            let message = format!("client {}: {error}", site.name);
+            refused.push(Failure::new(error.exit_kind(), message));
+        }
+    }
+    let needed = match config.federation.minimum {
+        0 => sites.len(),
+        minimum => minimum,
+    };
+    let able = sites.len() - refused.len();
+    if able == 0 || able < needed {
+        return match refused.into_iter().next() {
+            Some(first) => Err(first),
+            None => Ok(Vec::new()),
+        };
+    }
+    Ok(refused.iter().map(|failure| failure.to_string()).collect())
+}
+
+/// Looks at the key and at a ledger that is kept over runs. A folder that isn't there yet has no
+/// ledger to look at.
+fn check_books(
+    (config, prepared): (&RunConfig, &Prepared),
+    (signing_key, naming): (&Path, Naming),
+    unfinished: Option<&Unfinished>,
+) -> Result<(), Failure> {
+    let own = unfinished.map(|unfinished| unfinished.folder().join("ledger.jsonl"));
+    let ledger = config.privacy.ledger.clone().or(own).unwrap_or_default();
+    Opened::check((config, prepared), &ledger, signing_key, naming, unfinished)
+        .map_err(|e| Failure::new(e.exit_kind(), e))
+}
+
+/// Gives a site a place for its ledger in the run's folder.
+fn give_a_folder(site: &mut SiteSettings, folder: &Path) -> Result<(), Failure> {
+    let own = folder.join("sites").join(site.name.as_str());
+    std::fs::create_dir_all(&own)
+        .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
+    site.ledger.path = own.join("ledger.jsonl");
+    Ok(())
+}
+
+/// The sites of a configuration, which have no folders yet.
+fn sites(config: &RunConfig, options: &SimulationOptions) -> Result<Vec<SiteSettings>, Failure> {
     let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let slots = options.parallel.unwrap_or_else(cores).get();
     let compute = Arc::new(ComputeSlots::new(slots));
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);
     let site = |client: &ClientSection| {
-        let own = folder.join("sites").join(client.name.as_str());
-        std::fs::create_dir_all(&own)
-            .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
         Ok(SiteSettings {
             name: client.name.clone(),
             table: data_of(client)?.to_owned(),
@@ -259,7 +350,7 @@ fn sites(
             labels: Vec::new(),
             policy: None,
             ledger: LedgerPlace {
-                path: own.join("ledger.jsonl"),
+                path: PathBuf::new(),
                 data_set: client.name.to_string(),
                 new_data_set: false,
                 disk: Arc::new(UnsyncedDisk),

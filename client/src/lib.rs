@@ -18,6 +18,7 @@
 //! | [`command_line`] | what `umbel-client` can be asked to do |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod check;
 pub mod command_line;
@@ -30,6 +31,7 @@ pub mod outbox;
 pub mod part;
 pub mod participate;
 pub mod policy;
+mod rehearsal;
 pub mod results;
 pub mod rounds;
 pub mod signals;

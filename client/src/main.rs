@@ -1,8 +1,10 @@
 //! The `umbel-client` command: one data site.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Display;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -28,26 +30,32 @@ use umbel_client::transport::Transport as _;
 use umbel_privacy::certificate::{SigningKey, key_file};
 use umbel_privacy::disk::RealDisk;
 use umbel_proto::certificate_dates::Standing;
+use umbel_proto::console;
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::Findings;
 use umbel_proto::message::{Ending, Instance};
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            let words = told.render();
+            let coloured = words.ansi().to_string();
+            return console::end_with_help(&words.to_string(), &coloured, told.use_stderr());
+        }
+    };
+    let done = match arguments.command {
         Command::Run(run) => {
             start_log(run.log_json);
             take_part(&run)
         }
-        Command::Check(check) => Ok(look(&check)),
+        Command::Check(check) => look(&check),
         Command::Key(key) => print_key(&key),
     };
     match done {
         Ok(kind) => kind.into(),
-        Err((kind, message)) => {
-            eprintln!("error: {message}");
-            kind.into()
-        }
+        Err((kind, message)) => console::fail(kind, message),
     }
 }
 
@@ -56,7 +64,10 @@ fn start_log(json: bool) {
         .unwrap_or_else(|_| EnvFilter::new("warn,umbel_client=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(console::is_coloured())
+        // It would be told of by a panic.
+        .log_internal_errors(false);
     if json {
         log.json().init();
     } else {
@@ -114,6 +125,13 @@ fn take_part(run: &Run) -> Result<ExitKind, (ExitKind, String)> {
         }
         Ending::Failed { reason } => {
             Err((ExitKind::RunFailed, format!("the run failed: {reason}")))
+        }
+        Ending::Stopped { rounds } => {
+            tracing::info!(
+                rounds,
+                "the run ended early: whoever conducts it stopped it"
+            );
+            Ok(ExitKind::Stopped)
         }
         Ending::Diverged { round } => Err((ExitKind::Diverged, Ending::divergence(round))),
     }
@@ -203,19 +221,17 @@ fn watch_certificate(tls: &ClientTls) -> Result<(), String> {
 }
 
 /// Looks at everything that a run needs, and prints what was found.
-fn look(command: &Check) -> ExitKind {
+fn look(command: &Check) -> Result<ExitKind, (ExitKind, String)> {
     let found = look_at(command).unwrap_or_else(|(kind, reason)| {
         let mut found = Findings::default();
         found.fail("configuration", kind, reason);
         found
     });
-    let text = match command.json {
-        true => format!("{}\n", found.as_json()),
+    print(match command.json {
+        true => found.as_json().to_string(),
         false => found.to_string(),
-    };
-    // A reader that is gone needs no answer; the exit code says it, too.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    found.exit_kind()
+    })?;
+    Ok(found.exit_kind())
 }
 
 fn look_at(command: &Check) -> Result<Findings, (ExitKind, String)> {
@@ -262,9 +278,17 @@ fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
     let config = ClientConfig::load(&key.config).map_err(|e| configuration(e.to_string()))?;
     let signing_key = key_file::load_or_make(&config.policy.signing_key)
         .map_err(|e| configuration(e.to_string()))?;
-    // A reader that is gone needs no key.
-    let _ = writeln!(std::io::stdout(), "{}", signing_key.public_key());
+    print(signing_key.public_key())?;
     Ok(ExitKind::Success)
+}
+
+/// Prints a command's whole answer.
+fn print(answer: impl Display) -> Result<(), (ExitKind, String)> {
+    match console::answer(answer) {
+        // Nothing comes after it, so that it is all one whether somebody still reads.
+        Ok(_) => Ok(()),
+        Err(unsaid) => Err((ExitKind::Internal, unsaid.to_string())),
+    }
 }
 
 fn identity(config: &ClientConfig) -> Result<ClientIdentity, ClientError> {

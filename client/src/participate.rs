@@ -8,7 +8,7 @@ use umbel_privacy::certificate::{CoordinatorSeen, Countersignature};
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{
-    BlobDigest, Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
+    Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
 };
 use umbel_proto::plan::{AgreedPlan, PlanError};
 
@@ -160,6 +160,9 @@ pub fn participate_with(
     }
 }
 
+/// How long a client waits before it asks again whether its update can be taken.
+const NOT_NOW: Duration = Duration::from_secs(1);
+
 /// Why a client stops taking part in a run.
 enum Parting {
     Ended(Ending),
@@ -174,7 +177,7 @@ fn take_part(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parting, ClientError> {
     let mut joined = join(transport, invitation)?;
-    let plan = AgreedPlan::from_bytes(&joined.welcome.plan)?;
+    let plan = joined.plan.clone();
     let digest = plan.digest();
     let files = &joined.welcome.files;
     accepts(&plan, files)?;
@@ -192,7 +195,10 @@ fn take_part(
     loop {
         match next_step(transport, &mut *site, &mut refused_in, progress) {
             Ok(Some(ending)) => {
-                let signed = site.countersign(joined.coordinator)?;
+                let Some(seen) = joined.coordinator else {
+                    return end_rehearsal(transport, &mut *site, ending);
+                };
+                let signed = site.countersign(seen)?;
                 site.close()?;
                 hand_in(transport, &mut joined.witness, &signed);
                 if let Some(place) = &invitation.results {
@@ -209,7 +215,7 @@ fn take_part(
             Err(ClientError::Transport(error)) if error.is_unknown() => {
                 rejoining.pause(error, transport)?;
                 joined = join(transport, invitation)?;
-                if BlobDigest::of(&joined.welcome.plan) != digest {
+                if joined.plan.digest() != digest {
                     return Ok(Parting::AnotherRun);
                 }
                 refused_in = None;
@@ -220,11 +226,28 @@ fn take_part(
     }
 }
 
+/// Leaves a rehearsal, of which nothing is signed, remembered or taken home.
+fn end_rehearsal(
+    transport: &mut dyn Transport,
+    site: &mut dyn AtSite,
+    ending: Ending,
+) -> Result<Parting, ClientError> {
+    site.close()?;
+    transport.leave(Departure::Done);
+    tracing::info!(
+        "that was a rehearsal, on rows that this site made up: nothing was charged. Start this \
+         client again for the run itself"
+    );
+    Ok(Parting::Ended(ending))
+}
+
 /// A client that was let in.
 struct Joined {
     welcome: Welcome,
+    plan: AgreedPlan,
     witness: Witness,
-    coordinator: CoordinatorSeen,
+    /// `None` in a rehearsal, whose ledgers begin anew and are nobody's to remember.
+    coordinator: Option<CoordinatorSeen>,
 }
 
 /// Introduces the site, and holds both ledgers against what was seen of them.
@@ -238,9 +261,14 @@ fn join(transport: &mut dyn Transport, invitation: &Invitation) -> Result<Joined
         instance: transport.instance(),
     };
     let welcome = transport.join(&hello)?;
-    let coordinator = witness.meet(&welcome, |digest| transport.blob(digest))?;
+    let plan = AgreedPlan::from_bytes(&welcome.plan)?;
+    let coordinator = match plan.rehearsal {
+        Some(_) => None,
+        None => Some(witness.meet(&welcome, |digest| transport.blob(digest))?),
+    };
     Ok(Joined {
         welcome,
+        plan,
         witness,
         coordinator,
     })
@@ -270,11 +298,16 @@ fn next_step(
             round,
             epsilon: site.epsilon(),
         }),
+        Receipt::NotNow { reason } => {
+            tracing::warn!(round, reason, "the coordinator can't take the update now");
+            transport.pause(NOT_NOW);
+        }
+        // If the round is tried again, the same update is sent again.
+        Receipt::Late { reason } => progress(Progress::Refused { round, reason }),
         Receipt::Refused { reason } if *refused_in == Some(round) => {
             return Err(ClientError::UpdateRefused { round, reason });
         }
-        // Too late, most likely. If the round is tried again, the same update is sent again; a
-        // second refusal of it ends this.
+        // The same bytes would be refused again: should they be asked for once more, this ends.
         Receipt::Refused { reason } => {
             *refused_in = Some(round);
             progress(Progress::Refused { round, reason });

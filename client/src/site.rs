@@ -18,11 +18,12 @@ use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ClientId};
 use umbel_proto::plan::mechanism::StartError;
-use umbel_proto::plan::{AgreedPlan, Plan};
+use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
 
 use crate::compute::ComputeSlots;
 use crate::part::{AtSite, Part};
 use crate::policy::SitePolicy;
+use crate::rehearsal::{self, Stage};
 use crate::results::ResultsPlace;
 use crate::site_ledger::{LedgerPlace, OpenRound, Owed, SiteLedger, SiteLedgerError};
 use crate::site_report::SiteReport;
@@ -75,6 +76,9 @@ pub enum SiteError {
     /// The ledger, or the budget that it holds.
     #[error(transparent)]
     Ledger(#[from] SiteLedgerError),
+    /// The plan that is rehearsed makes no sense.
+    #[error(transparent)]
+    Rehearsed(#[from] PlanError),
     /// The plan and what the site computed from it differ.
     #[error("{0}")]
     Plan(String),
@@ -97,6 +101,17 @@ pub enum SiteError {
         /// The round.
         round: u32,
     },
+    /// The rehearsal found what would keep this site from taking part in the run.
+    #[error(
+        "this site isn't ready for the run that is rehearsed:\n{reason}\nNothing was charged; \
+         `umbel-client check` shows the same without a rehearsal"
+    )]
+    NotReady {
+        /// The exit code with which the run would end here.
+        kind: ExitKind,
+        /// What was found.
+        reason: String,
+    },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(String),
@@ -109,11 +124,21 @@ impl SiteError {
             Self::Data(_) => ExitKind::Data,
             Self::Model(_) => ExitKind::Model,
             Self::Ledger(error) => error.exit_kind(),
-            Self::Start(_) | Self::Plan(_) => ExitKind::Configuration,
+            Self::Start(_) | Self::Plan(_) | Self::Rehearsed(_) => ExitKind::Configuration,
             Self::Diverged { .. } => ExitKind::Diverged,
+            Self::NotReady { kind, .. } => *kind,
             Self::Update { .. } | Self::Randomness(_) => ExitKind::Internal,
         }
     }
+}
+
+/// Looks whether a site's table is one that the plan can use, and keeps nothing of it.
+///
+/// # Errors
+/// [`SiteError`] where it can't be read, or doesn't fit the plan.
+pub fn check_table(settings: &SiteSettings, plan: &Plan) -> Result<(), SiteError> {
+    let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
+    SiteTexts::read(settings, plan, &labels).map(drop)
 }
 
 /// A site that has accepted a plan and read its data.
@@ -132,6 +157,8 @@ pub struct Site {
     /// What passes through the model at a time.
     pub(crate) batch: PhysicalBatch,
     compute: Arc<ComputeSlots>,
+    /// In a rehearsal only: what goes when it is over. The last field, so that its ledger is closed.
+    _stage: Option<Stage>,
 }
 
 impl AtSite for Site {
@@ -181,7 +208,7 @@ impl Site {
     /// # Errors
     /// [`SiteError`] says what can't be read or doesn't fit.
     pub fn open(
-        settings: SiteSettings,
+        mut settings: SiteSettings,
         plan: AgreedPlan,
         files: &[(String, Arc<[u8]>)],
     ) -> Result<Self, SiteError> {
@@ -194,6 +221,16 @@ impl Site {
         tracing::info!(site = %settings.name, "{report}");
         for warning in report.warnings(&plan) {
             tracing::warn!(site = %settings.name, "{warning}");
+        }
+        let (mut examples, mut units, mut stage) = (examples, units, None);
+        if let Some(real) = plan.rehearsed()? {
+            rehearsal::check_budget(&settings, &real)?;
+            // From here on the site's own rows are forgotten.
+            examples = rehearsal::rows(&plan, &model)?;
+            units = (0..examples.len()).map(|row| vec![row]).collect();
+            let begun = Stage::beside(&settings.ledger)?;
+            settings.ledger = begun.place();
+            stage = Some(begun);
         }
         let mark = UnprotectedMark::open(&settings.ledger, &plan)?;
         let ledger = SiteLedger::open(
@@ -214,6 +251,7 @@ impl Site {
             unix_seconds: settings.unix_seconds,
             batch,
             compute: settings.compute,
+            _stage: stage,
         })
     }
 

@@ -49,6 +49,7 @@ fn settings(clients: &[ClientId]) -> RoundSettings {
         clients: clients.iter().cloned().collect(),
         minimum: clients.len(),
         independent: false,
+        quorum: None,
         attempts: 1,
         patient: false,
     }
@@ -130,7 +131,6 @@ impl OpenRound {
             labels: plan.classifier.options.labels.clone(),
             files: Vec::new(),
         };
-        let width = plan.coordinate_width();
         let rules = UpdateRules::of(&plan);
         let lobby = Arc::new(Lobby::new(offer, rules, settings(clients)));
         let sent = plan.clone();
@@ -153,7 +153,7 @@ impl OpenRound {
         assert!(matches!(task, Ok(Some(Task::Train { round: 1, .. }))));
         let update = |(i, client): (usize, &ClientId)| {
             let vector = LatticeVector::from_values(vec![i as i64; PARAMETERS]);
-            let values = vector.encode(width).expect("it fits");
+            let values = vector.encode();
             (client.clone(), Update { round: 1, values })
         };
         Self {

@@ -34,6 +34,10 @@ pub struct Arguments {
 pub enum Command {
     Serve(Serve),
     Check(Check),
+    Status(Ask),
+    Stop(Stop),
+    Pause(Ask),
+    Resume(Ask),
     Init(Init),
 }
 
@@ -52,6 +56,11 @@ pub struct Serve {
     /// Make the run reproducible. Its noise can then be predicted: it protects nobody.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Rehearse the run: three rounds in which every site trains on rows that it makes up. Sites
+    /// start `umbel-client run` as for the run itself, and are checked as for it. Nothing is spent,
+    /// nothing is learnt, nothing is kept.
+    #[arg(long, conflicts_with_all = ["new", "new_data_set"])]
+    pub rehearse: bool,
     /// Begin a new run even if one of this name was cut off. What that one cost stays charged.
     #[arg(long)]
     pub new: bool,
@@ -88,6 +97,38 @@ pub struct Check {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How the run stands that this machine conducts
+///
+/// `status` prints what the run is doing, what is spent, and each client. `pause` has no further
+/// round begin once the open one is done; clients wait, and nothing is charged. `resume` has rounds
+/// begin again. All three print how the run stands then. They ask the coordinator itself, through a
+/// socket that only its user can open.
+#[derive(Args)]
+pub struct Ask {
+    /// The configuration with which `serve` was started (coordinator.toml).
+    pub config: PathBuf,
+    /// The overrides with which it was started, as far as they name the run or its folder.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Stop the run that this machine conducts, to go on with it later
+///
+/// As SIGTERM does: the result in hand is finished and stored, and clients are told to wait.
+/// `umbel-coordinator serve` with the same configuration goes on from there.
+#[derive(Args)]
+pub struct Stop {
+    /// Finish the round that is open first. What its clients train for it then counts.
+    #[arg(long)]
+    pub after_round: bool,
+    /// What to ask, and how to answer.
+    #[command(flatten)]
+    pub ask: Ask,
 }
 
 /// Make certificates and example configurations for a new federation

@@ -12,17 +12,20 @@
 //! | [`observe`] | scores and metrics, beside the run's path |
 //! | [`report`] | the report for people |
 //! | [`certificate`] | the run's certificate: made, countersigned, checked |
+//! | [`control`] | what the operator can ask of a run while it goes on |
 //! | [`startup`] | what is looked at before the port opens |
 //! | [`grpc`] | the service, for runs over the network |
 //! | [`init`] | certificates and configurations for a new federation |
 //! | [`command_line`] | what `umbel-coordinator` can be asked to do |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod aggregate;
 pub mod certificate;
 pub mod command_line;
 pub mod config;
+pub mod control;
 pub mod grpc;
 pub mod init;
 pub mod lobby;

@@ -68,6 +68,7 @@ fn lobby() -> Lobby {
         clients: [client("a"), client("b")].into(),
         minimum: 1,
         independent: false,
+        quorum: None,
         attempts: 1,
         patient: false,
     };
@@ -89,16 +90,13 @@ fn update(share: f64) -> Vec<u8> {
     let steps = (share / plan.submitted_step().get()) as i64;
     let mut values = vec![0; PARAMETERS];
     values[0] = steps;
-    let width = plan.coordinate_width();
-    LatticeVector::from_values(values)
-        .encode(width)
-        .expect("it fits")
+    LatticeVector::from_values(values).encode()
 }
 
 /// The reason of a refusal.
 fn reason(receipt: Receipt) -> String {
     match receipt {
-        Receipt::Refused { reason } => reason,
+        Receipt::Refused { reason } | Receipt::Late { reason } => reason,
         other => panic!("expected a refusal, got {other:?}"),
     }
 }
@@ -151,24 +149,20 @@ fn an_update_outside_of_a_round_is_refused() {
 #[test]
 fn what_counts_is_checked_on_what_was_received() {
     let rules = UpdateRules::of(&plan());
-    assert!(
-        rules.read(&update(1.0)).is_ok(),
-        "exactly the clipping norm"
-    );
-    let above = rules
-        .read(&update(1.0 + 1e-7))
-        .expect_err("above the clipping norm");
+    let check = |bytes: &[u8]| rules.check(&rules.readable(&bytes));
+    check(&update(1.0)).expect("exactly the clipping norm");
+    let above = check(&update(1.0 + 1e-7)).expect_err("above the clipping norm");
     assert!(above.to_string().contains("norm"), "{above}");
-    let short = &update(0.5)[1..];
-    let short = rules.read(short).expect_err("a byte is missing");
+    let whole = update(0.5);
+    let short = check(&whole[..whole.len() - 1]).expect_err("a byte is missing");
     assert!(short.to_string().contains("5 numbers"), "{short}");
-    assert!(rules.read(&[]).is_err());
-    let ones = vec![0x7f; update(0.5).len()];
-    assert!(
-        rules.read(&ones).is_err(),
-        "the largest coordinates that the width holds"
-    );
-    assert_eq!(rules.bytes(), update(0.5).len() as u64);
+    assert!(check(&[]).is_err());
+    let largest = plan().largest_coordinate() as i64;
+    let beyond = LatticeVector::from_values(vec![0, 0, 0, largest + 1, 0]).encode();
+    let beyond = check(&beyond).expect_err("a coordinate that no honest client has");
+    assert!(beyond.to_string().contains("coordinate 3"), "{beyond}");
+    let everywhere = LatticeVector::from_values(vec![largest; PARAMETERS]).encode();
+    assert_eq!(rules.bytes(), everywhere.len() as u64);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::checkpoint::ModelFiles;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
+use crate::metrics::Temperature;
 use crate::model::Model;
 use crate::trainer::{self, Trainer};
 
@@ -97,6 +98,12 @@ impl Classifier {
     /// [`ModelError::ParameterCount`] and [`ModelError::NotFinite`]; then nothing is changed.
     pub fn set_parameters(&mut self, parameters: &[f32]) -> Result<(), ModelError> {
         self.model.set_parameters(parameters)
+    }
+
+    /// Divides the last layer's weights and bias by a temperature, and so every score. Done once,
+    /// after training: [`Self::set_parameters`] forgets it.
+    pub fn divide_scores(&mut self, temperature: Temperature) {
+        self.model.divide_scores(temperature);
     }
 
     /// What trains and scores it.

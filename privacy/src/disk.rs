@@ -29,6 +29,20 @@ pub trait Disk: Debug + Send + Sync {
     /// What the system says.
     fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()>;
 
+    /// Appends to a file that only its owner can read, and makes it where there is none. Nothing is
+    /// synced.
+    ///
+    /// # Errors
+    /// What the system says. Then some of the bytes may be there.
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Gives a file that was appended to another name, in place of one that has it; content and name
+    /// survive a crash then.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Gives a file another name, in place of one that has it, durably.
     ///
     /// # Errors
@@ -65,6 +79,16 @@ impl Disk for RealDisk {
         write(path, content)?.sync_all()
     }
 
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        append(path, bytes)
+    }
+
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // Windows syncs through writable handles only.
+        OpenOptions::new().append(true).open(from)?.sync_all()?;
+        self.rename(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
         sync_parent(to)
@@ -89,6 +113,14 @@ impl Disk for UnsyncedDisk {
         write(path, content).map(drop)
     }
 
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        append(path, bytes)
+    }
+
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename(from, to)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -99,13 +131,24 @@ impl Disk for UnsyncedDisk {
 }
 
 fn write(path: &Path, content: Content<'_>) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut options = private();
+    options.write(true).truncate(true);
     let mut file = options.open(path)?;
     content(&mut file)?;
     Ok(file)
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    private().append(true).open(path)?.write_all(bytes)
+}
+
+/// How a file is made that only its owner can read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Makes a file's name survive a crash, not only its content.

@@ -31,11 +31,13 @@ pub enum ExitKind {
     Diverged = 11,
     /// A site trained, and none of its updates counted.
     NeverCounted = 12,
+    /// Whoever conducts the run ended it early; what was released by then is kept.
+    Stopped = 13,
 }
 
 impl ExitKind {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Success,
         Self::Internal,
         Self::Configuration,
@@ -49,6 +51,7 @@ impl ExitKind {
         Self::NotVerified,
         Self::Diverged,
         Self::NeverCounted,
+        Self::Stopped,
     ];
 
     /// The code.
@@ -72,6 +75,7 @@ impl ExitKind {
             Self::NotVerified => "not verified, or contradicted by an audit",
             Self::Diverged => "training diverged",
             Self::NeverCounted => "none of a site's updates counted",
+            Self::Stopped => "stopped early, as asked (the last model is kept)",
         }
     }
 
@@ -95,7 +99,7 @@ mod tests {
     #[test]
     fn the_list_is_whole_and_in_order() {
         let codes = ExitKind::ALL.map(ExitKind::code);
-        assert!(codes.iter().copied().eq(0..13));
+        assert!(codes.iter().copied().eq(0..14));
     }
 
     #[test]

@@ -11,8 +11,10 @@ use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 
 use crate::departure::Departure;
+use crate::incoming::{Arrived, InMemory, Incoming, NotReceived};
 use crate::message::{
-    BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, Welcome,
+    BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, UpdateAnnouncement,
+    Welcome,
 };
 
 /// What a coordinator offers to a client whose name the transport has established.
@@ -59,6 +61,37 @@ pub trait Federation: Send + Sync {
 
     /// Hands in an update. Sent again, the same update counts once.
     fn submit(&self, client: &ClientId, update: Update) -> Receipt;
+
+    /// Gets ready for an update that comes a part at a time, from the announced offset on. By
+    /// default it comes together in memory.
+    ///
+    /// # Errors
+    /// [`NotReceived`] says why it needn't come, or can't.
+    fn receive(
+        &self,
+        _client: &ClientId,
+        announced: UpdateAnnouncement,
+    ) -> Result<Box<dyn Incoming>, NotReceived> {
+        Ok(Box::new(InMemory::new(announced, self.update_bytes())?))
+    }
+
+    /// How many bytes of this update are here, if it broke off.
+    fn received(&self, _client: &ClientId, _announced: UpdateAnnouncement) -> u64 {
+        0
+    }
+
+    /// Hands in an update that came a part at a time.
+    fn submit_arrived(&self, client: &ClientId, arrived: Arrived) -> Receipt {
+        match arrived.into_update() {
+            Ok(update) => self.submit(client, update),
+            Err(error) => Receipt::NotNow {
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// What came of an update can't be kept.
+    fn note_unstorable(&self, _reason: &str) {}
 
     /// A transport refused an update before it was whole, for this reason.
     fn note_refusal(&self, _client: &ClientId, _reason: &str) {}

@@ -5,17 +5,20 @@
 //! [`method`] are its words; [`message`] has the few things that travel, [`federation`] the calls
 //! by which they travel, whatever carries them: gRPC between buildings, a function call in a
 //! simulation. [`spending`] is a budget as a plan spends it. [`wire`] has the generated protobuf
-//! types, their checked conversions, and the chunks in which blobs are sent.
+//! types, their checked conversions, and the chunks in which blobs are sent. [`console`] is how
+//! every command speaks to whoever runs it.
 
 #![forbid(unsafe_code)]
 
 pub mod bounded;
 pub mod certificate_dates;
 pub mod classifier;
+pub mod console;
 pub mod departure;
 pub mod exit_code;
 pub mod federation;
 pub mod findings;
+pub mod incoming;
 pub mod lora;
 pub mod message;
 pub mod method;

@@ -11,7 +11,7 @@ use umbel_privacy::ledger::LedgerPoint;
 pub use crate::name::ClientId;
 
 /// The version of the protocol that this crate speaks. Both sides must agree exactly.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// The SHA-256 of a blob: the name by which models and parameters are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -174,6 +174,11 @@ pub enum Ending {
         /// The round after which that was found. It is released and paid for.
         round: u32,
     },
+    /// Whoever conducts the run ended it early; what was released by then stands.
+    Stopped {
+        /// Rounds done before.
+        rounds: u32,
+    },
 }
 
 impl Ending {
@@ -203,8 +208,33 @@ pub enum Results {
 pub struct Update {
     /// The round that it belongs to.
     pub round: u32,
-    /// A lattice vector, in the fixed-width encoding that the plan names.
+    /// An encoded lattice vector.
     pub values: Vec<u8>,
+}
+
+/// What an upload announces before its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateAnnouncement {
+    /// The round that the update belongs to.
+    pub round: u32,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// What it must hash to.
+    pub digest: BlobDigest,
+    /// From which byte on it is sent: those before are at the coordinator.
+    pub offset: u64,
+}
+
+impl UpdateAnnouncement {
+    /// What to announce before sending this update.
+    pub fn of(update: &Update) -> Self {
+        Self {
+            round: update.round,
+            bytes: update.values.len() as u64,
+            digest: BlobDigest::of(&update.values),
+            offset: 0,
+        }
+    }
 }
 
 /// What became of a submitted update.
@@ -214,6 +244,18 @@ pub enum Receipt {
     Accepted,
     /// The very same update was here already, and counts once.
     Duplicate,
+    /// Its round isn't open (any more). Nothing is wrong with it: if the round is tried again, the
+    /// same update may count.
+    Late {
+        /// Which round, and what to do.
+        reason: String,
+    },
+    /// The coordinator can't take it now, through no fault of the client's: it is to be sent again.
+    /// Over a network this is no answer but a failed call.
+    NotNow {
+        /// Why.
+        reason: String,
+    },
     /// It doesn't count.
     Refused {
         /// Why, and what to do.

@@ -20,6 +20,8 @@ bounded! {
     WeightDecay(f64): "weight_decay", Included(0.0), Excluded(f64::INFINITY);
     /// What is kept of the last step's direction.
     Momentum(f64): "momentum", Included(0.0), Excluded(1.0);
+    /// How strongly local steps are pulled back to where the round began.
+    Proximal(f64): "proximal", Included(0.0), Excluded(f64::INFINITY);
     /// Rows that pass through the model at a time. Their sum is formed in single precision, and
     /// what that rounds has to stay within the clipping slack (`privacy/proofs/lattice.md`).
     MicroBatch(usize): "micro_batch", Included(1), Included(256);
@@ -44,6 +46,19 @@ impl Default for MaxUnits {
 impl Default for WeightDecay {
     fn default() -> Self {
         Self(0.0)
+    }
+}
+
+impl Default for Proximal {
+    fn default() -> Self {
+        Self(0.0)
+    }
+}
+
+impl Proximal {
+    /// Whether there is no such pull.
+    pub fn is_none(&self) -> bool {
+        self.0 == 0.0
     }
 }
 
@@ -100,6 +115,11 @@ pub struct LocalOptimisation {
     /// Momentum, for `sgd` only.
     #[serde(default)]
     pub momentum: Momentum,
+    /// FedProx: each step is pulled back towards the parameters that the round began with, by this
+    /// multiple of the distance. It helps where sites' data differ much. 0 is FedAvg. It costs no
+    /// privacy, since it depends on what was released alone.
+    #[serde(default, skip_serializing_if = "Proximal::is_none")]
+    pub proximal: Proximal,
 }
 
 /// The optimisers that a site may use.

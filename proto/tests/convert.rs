@@ -6,12 +6,13 @@ use proptest::prelude::*;
 use prost::Message as _;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
+use umbel_proto::message::UpdateAnnouncement;
 use umbel_proto::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, Receipt, Results, Task,
     Update, Welcome,
 };
 use umbel_proto::wire;
-use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement, WireError};
+use umbel_proto::wire::convert::{BlobWish, WireError};
 
 fn any_digest() -> impl Strategy<Value = BlobDigest> {
     any::<[u8; 32]>().prop_map(BlobDigest::from)
@@ -23,6 +24,7 @@ fn any_ending() -> impl Strategy<Value = Ending> {
         any::<u32>().prop_map(|rounds| Ending::BudgetExhausted { rounds }),
         any::<String>().prop_map(|reason| Ending::Failed { reason }),
         (1..=u32::MAX).prop_map(|round| Ending::Diverged { round }),
+        any::<u32>().prop_map(|rounds| Ending::Stopped { rounds }),
     ]
 }
 
@@ -39,6 +41,7 @@ fn any_receipt() -> impl Strategy<Value = Receipt> {
         Just(Receipt::Accepted),
         Just(Receipt::Duplicate),
         any::<String>().prop_map(|reason| Receipt::Refused { reason }),
+        any::<String>().prop_map(|reason| Receipt::Late { reason }),
     ]
 }
 
@@ -98,7 +101,7 @@ proptest! {
         results in option::of(option::of(any_digest())),
         ended in option::of(any_point()),
         wish in (any_digest(), any::<u64>()),
-        announcement in (1..=u32::MAX, any::<u64>(), any_digest()),
+        announcement in (1..=u32::MAX, any::<u64>(), any_digest(), any::<u64>()),
     ) {
         let wire = carried(wire::JoinReply::from(welcome.clone()));
         prop_assert_eq!(Welcome::try_from(wire).unwrap(), welcome);
@@ -118,8 +121,8 @@ proptest! {
         let wish = BlobWish { digest: wish.0, offset: wish.1 };
         let wire = carried(wire::BlobRequest::from(wish));
         prop_assert_eq!(BlobWish::try_from(wire).unwrap(), wish);
-        let (round, bytes, digest) = announcement;
-        let announcement = UpdateAnnouncement { round, bytes, digest };
+        let (round, bytes, digest, offset) = announcement;
+        let announcement = UpdateAnnouncement { round, bytes, digest, offset };
         let wire = carried(wire::UpdateHeader::from(announcement));
         prop_assert_eq!(UpdateAnnouncement::try_from(wire).unwrap(), announcement);
     }
@@ -178,6 +181,7 @@ fn round_zero_is_refused() {
         round: 0,
         total_bytes: 1,
         digest: vec![0; 32],
+        offset: 0,
     };
     let expected = WireError::Round {
         field: "UpdateHeader.round",

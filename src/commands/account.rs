@@ -17,7 +17,7 @@ use umbel_proto::exit_code::ExitKind;
 use super::account_calibrate::{self, CalibrateQuestion};
 use super::account_events::{self, EventsQuestion};
 use super::account_plot::{self, PlotQuestion};
-use super::print_json;
+use super::{print, print_json};
 
 /// Compute epsilon, or the noise that a target epsilon takes
 ///
@@ -59,6 +59,12 @@ impl AccountantName {
         }
     }
 }
+
+/// What `--delta` is, and how to choose it, wherever it is asked for.
+pub(super) const DELTA: &str = "\
+What epsilon leaves out: by up to this much, any result may be more probable than e^epsilon times \
+what it was without the unit. Publishing one whole unit with this probability would be within it, so \
+choose it well below 1 / (number of units): for 10,000 units 1e-6, say";
 
 /// What neighbouring data sets are.
 #[derive(Clone, Copy, ValueEnum)]
@@ -102,8 +108,7 @@ struct EpsilonQuestion {
     /// How often the mechanism runs.
     #[arg(long, default_value_t = 1, conflicts_with = "events")]
     steps: u64,
-    /// The probability with which the guarantee may fail.
-    #[arg(long)]
+    #[arg(long, help = DELTA)]
     delta: f64,
     /// A file with a JSON list of events.
     #[arg(long, conflicts_with = "noise_multiplier")]
@@ -178,13 +183,12 @@ fn epsilon(question: &EpsilonQuestion) -> Result<(), Failure> {
     let certified = epsilon_lower.map_or(String::new(), |lower| {
         format!(", certainly above {lower:.6}")
     });
-    println!(
+    print(format_args!(
         "epsilon {:.6} at delta {delta}{certified} (accountant {accountant}, adjacency \
          {adjacency}{})",
         rounded_up(epsilon),
         doubled(adjacency)
-    );
-    Ok(())
+    ))
 }
 
 /// To the six digits that are printed, never down.

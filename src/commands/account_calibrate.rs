@@ -11,8 +11,8 @@ use umbel_privacy::budget::Budget;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::Adjacency;
 
-use super::account::{AdjacencyName, doubled, rounded_up, wrong};
-use super::print_json;
+use super::account::{AdjacencyName, DELTA, doubled, rounded_up, wrong};
+use super::{print, print_json};
 
 /// The noise, the steps, or the sampling rate that stay within epsilon
 ///
@@ -29,8 +29,7 @@ pub struct CalibrateQuestion {
     /// The target, never overshot.
     #[arg(long)]
     epsilon: f64,
-    /// The probability with which the guarantee may fail.
-    #[arg(long)]
+    #[arg(long, help = DELTA)]
     delta: f64,
     /// Standard deviation of the noise over the clipping norm.
     #[arg(long)]
@@ -95,14 +94,13 @@ pub fn run(question: &CalibrateQuestion) -> Result<(), Failure> {
             elapsed_ms,
         });
     }
-    println!(
+    print(format_args!(
         "{} gives epsilon {:.6} at delta {} (accountant pld, adjacency {adjacency}{})",
         found.words,
         rounded_up(epsilon),
         budget.delta(),
         doubled(adjacency)
-    );
-    Ok(())
+    ))
 }
 
 fn find(

@@ -12,7 +12,7 @@ use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, VerifiedChain};
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
+use super::{print, print_json};
 
 /// The events of a ledger, as other accountants read them
 ///
@@ -53,11 +53,12 @@ pub fn run(question: &EventsQuestion) -> Result<(), Failure> {
     if question.json {
         return print_json(&events);
     }
-    for used in unprotected_uses(&chain.entries, data_set) {
-        println!("NO PROTECTION: {used}");
-    }
+    let mut lines: Vec<String> = unprotected_uses(&chain.entries, data_set)
+        .into_iter()
+        .map(|used| format!("NO PROTECTION: {used}"))
+        .collect();
     if let Some(last) = entries().next_back() {
-        println!(
+        lines.push(format!(
             "data set {data_set}: {} entries, unit {}, adjacency {}, noise {}{}",
             entries().count(),
             last.unit,
@@ -65,12 +66,12 @@ pub fn run(question: &EventsQuestion) -> Result<(), Failure> {
             last.placement,
             last.delta
                 .map_or(String::new(), |delta| format!(", delta {delta}"))
-        );
+        ));
     }
     for event in &events {
-        println!("{}", described(event)?);
+        lines.push(described(event)?);
     }
-    Ok(())
+    print(lines.join("\n"))
 }
 
 fn of(entry: &LedgerEntry) -> &str {

@@ -11,6 +11,9 @@ use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::unit::Adjacency;
 use umbel_proto::exit_code::ExitKind;
 
+use super::account::DELTA;
+use super::print;
+
 /// Draw epsilon over rounds for several noise multipliers, as an SVG
 #[derive(Args)]
 #[command(after_help = "\
@@ -27,8 +30,7 @@ pub struct PlotQuestion {
     /// Rounds, at the right end.
     #[arg(long)]
     steps: u64,
-    /// The probability with which the guarantee may fail.
-    #[arg(long)]
+    #[arg(long, help = DELTA)]
     delta: f64,
     /// The file to write; standard output if left out.
     #[arg(long)]
@@ -91,7 +93,7 @@ pub fn plot(question: &PlotQuestion) -> Result<(), Failure> {
     );
     let svg = drawn(&title, &curves, question.steps);
     match &question.out {
-        None => print!("{svg}"),
+        None => return print(svg),
         Some(path) => std::fs::write(path, svg)
             .map_err(|e| wrong(format!("{} can't be written: {e}", path.display())))?,
     }

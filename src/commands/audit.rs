@@ -18,13 +18,14 @@ use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::BasePlan;
 
-use super::account::{AdjacencyName, wrong};
+use super::account::{AdjacencyName, DELTA, wrong};
 use super::audit_report::{Answer, conclusion, table};
-use super::print_json;
+use super::{bar_of, print, print_json};
 
 /// Measure how much privacy a mechanism loses at least
 ///
@@ -83,8 +84,7 @@ pub struct Audit {
         conflicts_with = "config"
     )]
     adjacency: AdjacencyName,
-    /// The probability with which the guarantee may fail.
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, help = DELTA, conflicts_with = "config")]
     delta: Option<f64>,
     /// Canaries: the more, the higher the bound can get. 100 to 1,000,000.
     #[arg(long, default_value_t = 100_000)]
@@ -140,14 +140,13 @@ pub fn run(command: &Audit) -> Result<ExitKind, Failure> {
             seconds,
         ))?;
     } else {
-        print!("{}", table(settings, &finding, estimate));
+        print(table(settings, &finding, estimate))?;
     }
-    conclusion(settings, &finding).map(|sentence| {
-        if !command.json {
-            println!("\n{sentence}");
-        }
-        ExitKind::Success
-    })
+    let sentence = conclusion(settings, &finding)?;
+    if !command.json {
+        print(format_args!("\n{sentence}"))?;
+    }
+    Ok(ExitKind::Success)
 }
 
 /// The mechanism of a configuration, as its plan has it.
@@ -312,9 +311,9 @@ impl Progress {
         } else {
             ProgressDrawTarget::stderr()
         });
-        if let Ok(style) = ProgressStyle::with_template(
-            "round {pos}/{len} {bar:30.cyan/dim}  {elapsed_precise} gone, {eta_precise} left",
-        ) {
+        if let Ok(style) = ProgressStyle::with_template(&bar_of(
+            "round {pos}/{len} {bar}  {elapsed_precise} gone, {eta_precise} left",
+        )) {
             bar.set_style(style);
         }
         // Planning comes first, and takes a while where there are many rounds.
@@ -329,7 +328,7 @@ impl Progress {
         self.bar.inc(1);
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
         if self.lines && done % (all / 10).max(1) == 0 {
-            eprintln!("round {done}/{all}");
+            console::remark(format_args!("round {done}/{all}"));
         }
     }
 

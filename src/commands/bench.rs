@@ -14,7 +14,7 @@ use umbel_model::families::TransformerSpec;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelError, ModelFiles, Pooling, TrainableSet};
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
+use super::{print, print_json};
 
 /// Measure how fast this machine trains
 ///
@@ -149,7 +149,7 @@ pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
     if command.json {
         print_json(&rows)?;
     } else {
-        print_table(&rows);
+        print(table(&rows))?;
     }
     Ok(ExitKind::Success)
 }
@@ -217,7 +217,7 @@ fn print_memory(
     if let (Some(set), Some(device)) = (sets.first(), devices.first()) {
         let (device, _) = device.resolve()?;
         if let Some(peak) = bench.memory_of_steps(&device, *set, mode)? {
-            println!("{peak}");
+            print(peak)?;
         }
     }
     Ok(ExitKind::Success)
@@ -263,20 +263,20 @@ fn memory_in_own_process(
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-fn print_table(rows: &[BenchRow]) {
-    println!(
-        "{:<10}{:<9}{:>12}{:>10}{:>9}{:>10}{:>11}",
+fn table(rows: &[BenchRow]) -> String {
+    let mut text = format!(
+        "{:<10}{:<9}{:>12}{:>10}{:>9}{:>10}{:>11}\n",
         "train", "mode", "examples/s", "GFLOP/s", "of peak", "to plain", "memory MB"
     );
     let mut device = "";
     for row in rows {
         if row.device != device {
             device = &row.device;
-            println!("{device}: matrix products {:.0} GFLOP/s", row.peak_gflops);
+            text += &format!("{device}: matrix products {:.0} GFLOP/s\n", row.peak_gflops);
         }
         let or_blank = |value: Option<String>| value.unwrap_or_default();
-        println!(
-            "{:<10}{:<9}{:>12.1}{:>10.1}{:>8.0}%{:>10}{:>11}",
+        text += &format!(
+            "{:<10}{:<9}{:>12.1}{:>10.1}{:>8.0}%{:>10}{:>11}\n",
             row.train,
             row.mode,
             row.examples_per_s,
@@ -286,4 +286,5 @@ fn print_table(rows: &[BenchRow]) {
             or_blank(row.peak_memory_mb.map(|mb| format!("{mb:.0}"))),
         );
     }
+    text
 }

@@ -6,20 +6,24 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::config::EvaluationFile;
-use umbel_coordinator::observe::evaluation::{ByLabel, EvaluationError, PublicData, Scores};
+use umbel_coordinator::observe::evaluation::{Evaluation, EvaluationError, PublicData, Scores};
+use umbel_coordinator::observe::judgement::{
+    Calibrate, Judgement, Majority, PerClass, ScoreIntervals,
+};
 use umbel_model::data::{Asked, LabelSet, TableSchema};
-use umbel_model::metrics::ClassScores;
 use umbel_model::{Classifier, DeviceChoice};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
 use super::table_options::TableArguments;
+use super::{print, print_json};
 
 /// Measure a model's accuracy on a labelled file
 ///
 /// Reads a model folder that a run left (Hugging Face layout) and a table (CSV, JSON, Parquet, an
-/// Excel workbook, or a folder of such files), and prints accuracy, macro-F1 and loss, and
-/// precision, recall and F1 of each label. What is measured on private rows is private, too: no
+/// Excel workbook, or a folder of such files), and prints accuracy, macro-F1 and loss with
+/// their intervals, precision, recall and F1 of each label, what little effort would give, and
+/// whether probabilities are what they say. What is measured on private rows is private, too: no
 /// budget is charged here, so don't publish it.
 #[derive(Args)]
 #[command(after_help = "\
@@ -29,9 +33,9 @@ pub struct Evaluate {
     /// Folder of the model.
     #[arg(long)]
     model: PathBuf,
-    /// Labelled file.
-    #[arg(long)]
-    data: PathBuf,
+    /// Labelled file; may be repeated.
+    #[arg(long, required = true)]
+    data: Vec<PathBuf>,
     /// Column with the text.
     #[arg(long, default_value = "text")]
     text: String,
@@ -49,45 +53,23 @@ pub struct Evaluate {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Answer {
     #[serde(flatten)]
     scores: Scores,
-    /// The area under the ROC curve of the second of two labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    auc: Option<f64>,
-    per_class: Vec<PerClass<'a>>,
-    /// How often each label (the row) was taken for each (the column), in the order of
-    /// `per_class`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confusion: Option<Vec<Vec<usize>>>,
-    model: PathBuf,
-    data: PathBuf,
+    #[serde(flatten)]
+    judgement: Judgement,
+    /// The scores of each file.
+    files: Vec<FileScores>,
+    model: String,
+    data: Vec<String>,
     device: String,
 }
 
 #[derive(Serialize)]
-struct PerClass<'a> {
-    label: &'a str,
-    precision: f64,
-    recall: f64,
-    f1: f64,
-    /// Rows with this label.
-    examples: usize,
-    /// Rows that were taken for it.
-    predicted: usize,
-}
-
-impl<'a> PerClass<'a> {
-    fn new((label, scores): (&'a String, &ClassScores)) -> Self {
-        Self {
-            label,
-            precision: scores.precision,
-            recall: scores.recall,
-            f1: scores.f1,
-            examples: scores.support,
-            predicted: scores.predicted,
-        }
-    }
+struct FileScores {
+    name: String,
+    #[serde(flatten)]
+    scores: Scores,
 }
 
 /// Runs the command.
@@ -104,56 +86,120 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     };
     let labels = LabelSet::new(classifier.labels().to_vec())
         .map_err(|e| Failure::new(ExitKind::Model, format!("the model's labels: {e}")))?;
-    let file = EvaluationFile {
-        name: command.data.display().to_string(),
-        path: command.data.clone(),
-    };
-    let data = PublicData::read(&[file], &schema, &labels, false, &classifier).map_err(failure)?;
+    let names: Vec<String> = command
+        .data
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let files: Vec<EvaluationFile> = command.data.iter().map(file).collect();
+    let data = PublicData::read(&files, &schema, &labels, false, &classifier).map_err(failure)?;
     for note in data.notes() {
-        eprintln!("note: {note}");
+        console::remark(format_args!("note: {note}"));
     }
-    let (scores, by_label) = data.evaluate_by_label(&classifier)?;
+    let answers = data.answers(&classifier)?;
+    let already = Calibrate::Already(classifier.temperature());
+    let (judgement, _) = Judgement::of(&answers, &data, labels.names(), already);
+    let evaluation = answers.evaluation();
     if command.json {
-        let per_class = labels.names().iter().zip(&by_label.scores);
+        let files = evaluation.files.into_iter();
         print_json(&Answer {
-            scores,
-            auc: by_label.area_under_roc,
-            per_class: per_class.map(PerClass::new).collect(),
-            confusion: by_label.confusion,
-            model: command.model.clone(),
-            data: command.data.clone(),
+            scores: evaluation.overall,
+            judgement,
+            files: files
+                .map(|(name, scores)| FileScores { name, scores })
+                .collect(),
+            model: command.model.display().to_string(),
+            data: names,
             device: device_name,
         })?;
     } else {
-        print_table(&scores, &by_label, labels.names(), &device_name);
+        let scores = scores_table(&evaluation, &judgement, &device_name);
+        print(scores + &labels_table(&judgement.per_class))?;
     }
     Ok(ExitKind::Success)
+}
+
+fn file(path: &PathBuf) -> EvaluationFile {
+    EvaluationFile {
+        name: path.display().to_string(),
+        path: path.clone(),
+    }
 }
 
 /// Labels whose scores are shown where nobody asked for JSON.
 const SHOWN: usize = 40;
 
-fn print_table(scores: &Scores, by_label: &ByLabel, labels: &[String], device: &str) {
-    println!(
-        "accuracy {:.4}\nmacro-F1 {:.4}\nloss     {:.4}\nexamples {}\ndevice   {device}",
-        scores.accuracy, scores.macro_f1, scores.loss, scores.examples
+fn scores_table(evaluation: &Evaluation, judgement: &Judgement, device: &str) -> String {
+    let scores = &evaluation.overall;
+    let mut text = String::new();
+    if let Some(verdict) = &judgement.verdict {
+        text += &format!("{verdict}\n\n");
+    }
+    let interval = |of: fn(&ScoreIntervals) -> (f64, f64)| {
+        let interval = judgement.intervals.as_ref().map(of);
+        interval.map_or(String::new(), |(low, high)| {
+            format!("  (95 % interval {low:.4} to {high:.4})")
+        })
+    };
+    text += &format!(
+        "accuracy {:.4}{}\nmacro-F1 {:.4}{}\nloss     {:.4}\nexamples {}\ndevice   {device}\n",
+        scores.accuracy,
+        interval(|of| of.accuracy),
+        scores.macro_f1,
+        interval(|of| of.macro_f1),
+        scores.loss,
+        scores.examples
     );
-    if let Some(area) = by_label.area_under_roc {
-        println!("AUC      {area:.4}");
+    if let Some(area) = judgement.auc {
+        text += &format!("AUC      {area:.4}\n");
     }
-    if labels.len() > SHOWN {
-        println!("({} labels; --json has the scores of each)", labels.len());
-        return;
+    if let Some(majority) = &judgement.majority {
+        let Majority { label, share } = majority;
+        text += &format!("always answering {label:?}: accuracy {share:.4}\n");
     }
-    let width = labels.iter().map(|label| label.chars().count()).max();
-    let width = width.unwrap_or_default().clamp(5, 40);
-    println!("\n{:width$}  precision  recall  F1      examples", "label");
-    for (label, scores) in labels.iter().zip(&by_label.scores) {
-        println!(
-            "{label:width$}  {:.4}     {:.4}  {:.4}  {}",
-            scores.precision, scores.recall, scores.f1, scores.support
+    text += &match &judgement.bag_of_words {
+        Some(words) => format!(
+            "bag of words, trained on {} of these rows: accuracy {:.4} on the other {}, where \
+             this model has {:.4}\n",
+            words.trained_on, words.accuracy, words.examples, words.model_accuracy
+        ),
+        None => "bag of words: missing, there are too few rows to train one on\n".into(),
+    };
+    if let Some(calibration) = &judgement.calibration {
+        let before = calibration.before.as_ref();
+        let before = before.map_or(String::new(), |b| format!(" (as trained {:.4})", b.ece));
+        text += &format!("calibration error {:.4}{before}\n", calibration.now.ece);
+    }
+    if evaluation.files.len() > 1 {
+        text += "\naccuracy  macro-F1  loss    examples  file\n";
+        for (name, s) in &evaluation.files {
+            text += &format!(
+                "{:.4}    {:.4}    {:.4}  {:<8}  {name}\n",
+                s.accuracy, s.macro_f1, s.loss, s.examples
+            );
+        }
+    }
+    text
+}
+
+fn labels_table(per_class: &[PerClass]) -> String {
+    if per_class.len() > SHOWN {
+        let labels = per_class.len();
+        return format!("({labels} labels; --json has the scores of each)\n");
+    }
+    let width = per_class.iter().map(|class| class.label.chars().count());
+    let width = width.max().unwrap_or_default().clamp(5, 40);
+    let mut text = format!(
+        "\n{:width$}  precision  recall  F1      examples\n",
+        "label"
+    );
+    for class in per_class {
+        text += &format!(
+            "{:width$}  {:.4}     {:.4}  {:.4}  {}\n",
+            class.label, class.precision, class.recall, class.f1, class.examples
         );
     }
+    text
 }
 
 fn failure(error: EvaluationError) -> Failure {

@@ -1,7 +1,7 @@
 //! `umbel predict`: the label of a text.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{IsTerminal as _, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,9 +9,10 @@ use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_model::data::{Asked, TableSchema, read_texts};
 use umbel_model::{Classifier, DeviceChoice, Task, TextLengths, predict};
+use umbel_proto::console::{self, Reader};
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
+use super::json;
 use super::table_options::TableArguments;
 
 /// Classify texts with a model that a run left
@@ -19,7 +20,8 @@ use super::table_options::TableArguments;
 /// Prints each text's label and the probability of every label. A multi-label model gives every
 /// label by itself, and names those above one half; a regression gives its numbers. Texts come
 /// from --text (which may be repeated), from a column of a table (--data), or, one a line, from
-/// standard input.
+/// standard input. A blank text has no label; its line is there all the same, so that answers and
+/// texts stay side by side.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -72,6 +74,8 @@ enum Told<'a> {
     },
     /// The outputs of a regression.
     Numbers { values: BTreeMap<&'a str, f32> },
+    /// There is nothing to classify. `label` is always null and `blank` true.
+    Blank { label: Option<&'a str>, blank: bool },
 }
 
 /// Texts that pass through the model at a time.
@@ -80,27 +84,42 @@ const BATCH: usize = 64;
 /// Runs the command.
 pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
     let texts = texts(command)?;
+    let is_blank = |text: &String| text.trim().is_empty();
+    let blank = texts.iter().filter(|text| is_blank(text)).count();
     let (device, _) = command.device.resolve()?;
     let classifier = Classifier::open(&command.model, &device)?;
     let mut lengths = TextLengths::most(classifier.most_tokens());
     let mut tokens = Vec::with_capacity(texts.len());
-    for text in &texts {
+    for text in texts.iter().filter(|text| !is_blank(text)) {
         let (ids, whole) = classifier.encode_counting(text)?;
         lengths.count(whole);
         tokens.push(ids);
     }
     if lengths.cut > 0 {
-        eprintln!("note: {lengths}");
+        console::remark(format_args!("note: {lengths}"));
     }
-    for (text, answers) in texts.iter().zip(predict(&classifier, &tokens, BATCH)?) {
+    if blank > 0 {
+        console::remark(format_args!(
+            "note: {blank} of {} texts are blank and get no label",
+            texts.len()
+        ));
+    }
+    let mut answers = predict(&classifier, &tokens, BATCH)?.into_iter();
+    for text in &texts {
         let labels = classifier.labels().iter().map(String::as_str);
-        let named: Vec<(&str, f32)> = labels.zip(answers).collect();
+        let named: Vec<(&str, f32)> = match is_blank(text) {
+            true => Vec::new(),
+            false => labels.zip(answers.next().unwrap_or_default()).collect(),
+        };
         let told = told(classifier.task(), &named);
-        if command.json {
-            print_json(&Answer { text, told })?;
+        let line = if command.json {
+            json(&Answer { text, told })?
         } else {
             let list: Vec<String> = named.iter().map(|(l, p)| format!("{l} {p:.4}")).collect();
-            println!("{}\t{}\t{text}", told.short(), list.join("  "));
+            format!("{}\t{}\t{text}", told.short(), list.join("  "))
+        };
+        if console::answer(line)? == Reader::Gone {
+            break;
         }
     }
     Ok(ExitKind::Success)
@@ -123,7 +142,14 @@ fn texts(command: &Predict) -> Result<Vec<String>, Failure> {
     }
 }
 
+/// What the answers of a text mean. A blank text has none.
 fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
+    if named.is_empty() {
+        return Told::Blank {
+            label: None,
+            blank: true,
+        };
+    }
     let all = || named.iter().copied().collect();
     match task {
         Task::SingleLabel => Told::One {
@@ -151,6 +177,7 @@ impl Told<'_> {
         match self {
             Self::One { label, .. } => (*label).to_owned(),
             Self::Several { labels, .. } => labels.join(","),
+            Self::Blank { .. } => String::new(),
             Self::Numbers { values } => {
                 let numbers = values.values().map(|value| format!("{value:.4}"));
                 numbers.collect::<Vec<_>>().join(" ")
@@ -160,10 +187,19 @@ impl Told<'_> {
 }
 
 fn from_standard_input() -> Result<Vec<String>, Failure> {
+    let mut input = std::io::stdin();
+    if input.is_terminal() {
+        console::remark("Texts are read from the keyboard, one a line; Ctrl-D ends them.");
+    }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|e| {
+    input.read_to_string(&mut text).map_err(|e| {
         let reason = format!("standard input: {e}; give UTF-8 text, one a line, or use --text");
         Failure::new(ExitKind::Data, reason)
     })?;
+    if text.is_empty() {
+        let reason = "standard input is empty, so there is nothing to classify; give texts there, \
+                      one a line, or use --text or --data";
+        return Err(Failure::new(ExitKind::Data, reason));
+    }
     Ok(text.lines().map(str::to_owned).collect())
 }

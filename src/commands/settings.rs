@@ -1,11 +1,10 @@
 //! `umbel settings`: every setting of a configuration.
 
-use std::io::Write as _;
-
 use clap::{Args, ValueEnum};
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::settings::{Section, markdown, toml_value};
+use umbel_proto::settings::{Section, instead_of_word, markdown, toml_value};
 
+use super::print;
 use crate::failure::Failure;
 
 /// List the settings of a configuration
@@ -95,10 +94,9 @@ fn chosen(mut sections: Vec<Section>, wanted: Option<&str>) -> Result<Vec<Sectio
     known.retain(|path| !path.is_empty());
     sections.retain(|section| section.path == wanted.trim_matches(['[', ']']));
     if sections.is_empty() {
-        let reason = format!(
-            "there is no section {wanted:?}; there are {}",
-            known.join(", ")
-        );
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let told = instead_of_word(wanted, &known);
+        let reason = format!("there is no such section: {told}");
         return Err(Failure::new(ExitKind::Configuration, reason));
     }
     Ok(sections)
@@ -131,8 +129,7 @@ the same.
 ";
 
 fn printed(page: &str) -> Result<ExitKind, Failure> {
-    // Whoever closes the pipe has read enough.
-    let _ = std::io::stdout().write_all(page.as_bytes());
+    print(page)?;
     Ok(ExitKind::Success)
 }
 

@@ -8,20 +8,23 @@ use bytesize::ByteSize;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use umbel::failure::Failure;
-use umbel::simulation::{SimulationOptions, SimulationProgress, simulate};
+use umbel::simulation::{SimulationOptions, SimulationProgress, Stop, simulate};
+use umbel_client::signals::on_each_stop;
 use umbel_coordinator::config;
 use umbel_coordinator::observe::recorder::Metric;
 use umbel_coordinator::report::run_report::RunReport;
 use umbel_model::{ComputePrecision, DeviceChoice};
+use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
+use super::{bar_of, print, print_json};
 
 /// Simulate all clients of a run in this process
 ///
 /// Reads a run's configuration, lets every client train on its own file, and leaves a run
 /// folder: the model (Hugging Face layout), metrics.jsonl, ledger.jsonl and report.html.
-/// Ends with a table, or with one JSON object.
+/// Ends with a table, or with one JSON object. Ctrl-C ends it after the round that is open, with
+/// model, report and certificate, and exit code 13; a second one ends it at once.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -101,7 +104,7 @@ pub fn run(command: &Simulate) -> Result<ExitKind, Failure> {
     if command.json {
         print_json(&report.as_json())?;
     } else {
-        println!("{}", report.table());
+        print(report.table())?;
     }
     Ok(exit_kind(&report))
 }
@@ -127,9 +130,9 @@ impl Watcher {
         } else {
             ProgressDrawTarget::stderr()
         });
-        if let Ok(style) = ProgressStyle::with_template(
-            "round {pos}/{len} {bar:30.cyan/dim} {msg}  {elapsed_precise} gone, {eta_precise} left",
-        ) {
+        if let Ok(style) = ProgressStyle::with_template(&bar_of(
+            "round {pos}/{len} {bar} {msg}  {elapsed_precise} gone, {eta_precise} left",
+        )) {
             bar.set_style(style);
         }
         Self {
@@ -144,16 +147,20 @@ impl Watcher {
         match progress {
             // Whoever reads JSON on standard output is told on standard error, too.
             SimulationProgress::Warning(warning) => {
-                self.bar.suspend(|| eprintln!("warning: {warning}"));
+                self.bar
+                    .suspend(|| console::remark(format_args!("warning: {warning}")));
             }
             SimulationProgress::Ready {
                 folder,
                 base,
                 device,
                 noise_multiplier,
+                stop,
             } => {
+                self.heed_signals(stop.clone(), folder.clone());
                 // Whatever is shown: a head that begins anew, or a text that is cut, is no progress.
-                self.bar.suspend(|| eprintln!("base model: {base}"));
+                self.bar
+                    .suspend(|| console::remark(format_args!("base model: {base}")));
                 let noise = noise_multiplier
                     .map_or_else(|| "no noise".into(), |s| format!("noise multiplier {s:.4}"));
                 self.say(&format!(
@@ -163,6 +170,32 @@ impl Watcher {
                 self.bar.reset();
             }
             SimulationProgress::Round(metric) => self.round(metric),
+        }
+    }
+
+    /// The first Ctrl-C ends the run after the round that is open, the second one at once.
+    fn heed_signals(&self, stop: Stop, folder: PathBuf) {
+        let bar = self.bar.clone();
+        let heeded = on_each_stop(move |count| {
+            if count == 1 {
+                bar.suspend(|| {
+                    console::remark(
+                        "stopping after this round, with model, report and certificate; Ctrl-C \
+                         again ends at once, without them",
+                    );
+                });
+                stop.stop();
+                return;
+            }
+            bar.finish_and_clear();
+            console::remark(format_args!(
+                "stopped at once; --resume {} goes on after the last round that was done",
+                folder.display()
+            ));
+            std::process::exit(ExitKind::RunFailed.code().into());
+        });
+        if let Err(error) = heeded {
+            tracing::warn!("signals can't be heeded: {error}");
         }
     }
 
@@ -179,16 +212,16 @@ impl Watcher {
         if self.lines && metric.loss.is_some() {
             let each = metric.seconds / f64::from(metric.round);
             let left = each * f64::from(self.rounds.saturating_sub(metric.round));
-            eprintln!(
+            console::remark(format_args!(
                 "round {}/{} loss {loss} epsilon {epsilon} about {left:.0} s left",
                 metric.round, self.rounds
-            );
+            ));
         }
     }
 
     fn say(&self, line: &str) {
         if self.lines {
-            eprintln!("{line}");
+            console::remark(line);
         } else {
             self.bar.println(line);
         }

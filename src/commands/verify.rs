@@ -11,7 +11,7 @@ use umbel_privacy::certificate::examine::{BETWEEN_RUNS, EXPOSED};
 use umbel_privacy::certificate::{Certificate, Check, Examination, Guarantee, PublicKey};
 use umbel_proto::exit_code::ExitKind;
 
-use super::print_json;
+use super::{print, print_json};
 
 /// Verify the folder of a run against its certificate
 ///
@@ -77,7 +77,7 @@ pub fn run(command: &Verify) -> Result<ExitKind, Failure> {
     if command.json {
         print_json(&answer(&examination))?;
     } else {
-        print(&examination);
+        print(text(&examination))?;
     }
     Ok(match examination.holds() {
         true => ExitKind::Success,
@@ -138,20 +138,25 @@ fn answer(examination: &Examination) -> Answer<'_> {
     }
 }
 
-fn print(examination: &Examination) {
-    for check in &examination.checks {
-        println!("{:<12} {:<6} {}", check.name, check.outcome, check.detail);
-    }
-    println!();
+fn text(examination: &Examination) -> String {
+    let checks = examination.checks.iter();
+    let mut text: String = checks
+        .map(|check| format!("{:<12} {:<6} {}\n", check.name, check.outcome, check.detail))
+        .collect();
+    text.push('\n');
     match &examination.certificate {
         Some(certificate) if examination.holds() => {
-            println!("Verified. {}", claim(certificate, spans_runs(examination)));
+            text += &format!(
+                "Verified. {}\n",
+                claim(certificate, spans_runs(examination))
+            );
             if exposed(examination) && !certificate.protects_nobody {
-                println!("BUT ITS DATA SET WAS USED WITHOUT PROTECTION: see the first line.");
+                text += "BUT ITS DATA SET WAS USED WITHOUT PROTECTION: see the first line.\n";
             }
         }
-        _ => println!("NOT VERIFIED: don't rely on this folder."),
+        _ => text += "NOT VERIFIED: don't rely on this folder.\n",
     }
+    text
 }
 
 /// Whether the data set was ever used in a way that protects nobody.

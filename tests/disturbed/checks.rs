@@ -111,6 +111,7 @@ impl References {
         let absent = absent(&closed);
         let setting = Setting {
             absent,
+            takes: None,
             ..life.world.setting.clone()
         };
         let name = format!("{setting:?}");

@@ -107,6 +107,7 @@ pub fn live(
         clients: CLIENTS.map(client).into(),
         minimum: world.setting.minimum,
         independent: world.setting.is_independent(),
+        quorum: None,
         attempts: 20,
         patient: true,
     };

@@ -19,6 +19,17 @@ pub enum Fault {
     Late,
     /// The coordinator's wall clock jumps by so many seconds.
     Jump(i64),
+    /// A machine's disk is full, until the next fault but one.
+    Full(Machine),
+    /// A machine is suspended for so many seconds.
+    Suspended(Machine, u64),
+}
+
+/// A machine of the federation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    Coordinator,
+    Site(usize),
 }
 
 /// All that a run suffers.
@@ -44,12 +55,18 @@ impl Faults {
     pub fn drawn(seed: u64, sites: usize) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0066_6175_6c74_7321);
         let count = rng.random_range(0..12);
-        let fault = |rng: &mut ChaCha8Rng| match rng.random_range(0..12) {
+        let machine = |rng: &mut ChaCha8Rng| match rng.random_range(0..=sites) {
+            0 => Machine::Coordinator,
+            n => Machine::Site(n - 1),
+        };
+        let fault = |rng: &mut ChaCha8Rng| match rng.random_range(0..15) {
             0..4 => Fault::Site(rng.random_range(0..sites)),
             4..6 => Fault::Coordinator,
             6 => Fault::Everybody,
             7..9 => Fault::Cut(rng.random_range(0..sites), rng.random_range(2..400)),
             9..11 => Fault::Late,
+            11..13 => Fault::Full(machine(rng)),
+            13 => Fault::Suspended(machine(rng), rng.random_range(2..900)),
             _ => Fault::Jump([-86_400, 86_400, 3][rng.random_range(0..3)]),
         };
         let list = (0..count).map(|_| {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation as _;
 use umbel_proto::message::{ClientId, Ending, Instance};
 
-use crate::faults::{Fault, Faults};
+use crate::faults::{Fault, Faults, Machine};
 use crate::power::{LastWrite, Power};
 use crate::scheduler::{Killed, Scheduler, Task};
 use crate::setting::{CLIENTS, Setting, client};
@@ -47,7 +48,8 @@ impl<T> End<T> {
     ) -> Self {
         match ended {
             Ok(Ok(end)) => Self::Of(end),
-            Ok(Err(_)) if power.is_out() => Self::Died,
+            // Whoever meets a full disk ends, and is started again when somebody has made room.
+            Ok(Err(_)) if power.is_out() || power.met_full() => Self::Died,
             Ok(Err(error)) => Self::Failed(error.to_string()),
             Err(panic) if panic.is::<Killed>() => Self::Died,
             Err(_) => Self::Failed("it panicked".into()),
@@ -126,8 +128,13 @@ impl Operator<'_, '_> {
         for name in CLIENTS {
             self.start_site(&client(name));
         }
+        let mut before: Option<&Fault> = None;
         for (pause, fault) in &faults.list {
             self.world.scheduler.sleep(self.me, *pause);
+            if !matches!(before, Some(Fault::Full(_))) {
+                self.world.free_all_disks();
+            }
+            before = Some(fault);
             self.suffer(fault);
             self.revive(600)?;
         }
@@ -160,6 +167,20 @@ impl Operator<'_, '_> {
             }
             Fault::Late => self.world.let_a_ghost_arrive(),
             Fault::Jump(seconds) => self.unix_seconds += seconds,
+            Fault::Full(machine) => {
+                let full = self.world.disk_is_full(&name_of(*machine));
+                full.store(true, Ordering::SeqCst);
+            }
+            Fault::Suspended(machine, seconds) => {
+                let task = match machine {
+                    Machine::Coordinator => self.coordinator,
+                    Machine::Site(which) => self.sites.get(&client(CLIENTS[*which])).copied(),
+                };
+                if let Some(task) = task {
+                    let time = Duration::from_secs(*seconds);
+                    self.world.scheduler.freeze(task, time);
+                }
+            }
         }
     }
 
@@ -208,19 +229,20 @@ impl Operator<'_, '_> {
     }
 
     /// Some processes end at one of their writes.
-    fn power(&self) -> Arc<Power> {
-        let scheduler = &self.world.scheduler;
+    fn power(&self, machine: &str) -> Arc<Power> {
+        let (scheduler, full) = (&self.world.scheduler, self.world.disk_is_full(machine));
         if !self.writes || scheduler.chance(600) {
-            return Power::endless();
+            return Power::on_disk(full, u64::MAX, LastWrite::Undone);
         }
         let last = [LastWrite::Undone, LastWrite::Half, LastWrite::Done];
         let last = last[scheduler.draw(3) as usize];
-        Power::for_writes(scheduler.draw(40), last)
+        Power::on_disk(full, scheduler.draw(40), last)
     }
 
     fn start_coordinator(&mut self) {
         let (world, ends) = (Arc::clone(&self.world), Arc::clone(&self.ends));
-        let (task, power) = (world.scheduler.enter(), self.power());
+        let power = self.power(coordinator::MACHINE);
+        let task = world.scheduler.enter();
         let unix_seconds = self.unix_seconds.unsigned_abs() + world.scheduler.now().as_secs();
         self.coordinator = Some(task);
         self.scope.spawn(move || {
@@ -238,7 +260,7 @@ impl Operator<'_, '_> {
 
     fn start_site(&mut self, name: &ClientId) {
         let (world, ends) = (Arc::clone(&self.world), Arc::clone(&self.ends));
-        let (task, power) = (world.scheduler.enter(), self.power());
+        let (power, task) = (self.power(name.as_str()), world.scheduler.enter());
         self.instances += 1;
         let (name, instance) = (name.clone(), Instance(self.instances));
         self.sites.insert(name.clone(), task);
@@ -265,6 +287,13 @@ impl Operator<'_, '_> {
         for task in self.sites.values().chain(&self.coordinator) {
             self.world.scheduler.kill(*task);
         }
+    }
+}
+
+fn name_of(machine: Machine) -> String {
+    match machine {
+        Machine::Coordinator => coordinator::MACHINE.to_owned(),
+        Machine::Site(which) => CLIENTS[which].to_owned(),
     }
 }
 

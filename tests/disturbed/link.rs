@@ -9,8 +9,10 @@ use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation as _, Refusal, RefusalKind};
+use umbel_proto::incoming::NotReceived;
 use umbel_proto::message::{
-    BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, Welcome,
+    BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, UpdateAnnouncement,
+    Welcome,
 };
 
 use crate::power::Power;
@@ -75,6 +77,40 @@ impl Link {
         self.world.scheduler.sleep(self.task, time);
     }
 
+    /// Sends an update part by part, from where an earlier upload broke off. `None` if this one
+    /// breaks off, too.
+    fn upload(&self, lobby: &Lobby, update: &Update) -> Option<Receipt> {
+        let mut announced = UpdateAnnouncement::of(update);
+        announced.offset = lobby.received(&self.client, announced);
+        let mut arriving = match lobby.receive(&self.client, announced) {
+            Ok(arriving) => arriving,
+            Err(NotReceived::Answered(receipt)) => return Some(receipt),
+            Err(why) => {
+                lobby.note_unstorable(&why.to_string());
+                return None;
+            }
+        };
+        for part in update.values[announced.offset as usize..].chunks(4) {
+            if self.world.is_disturbed() && self.world.scheduler.chance(150) {
+                return None;
+            }
+            if let Err(why) = arriving.push(part) {
+                lobby.note_unstorable(&why.to_string());
+                return None;
+            }
+        }
+        match arriving.finish() {
+            Ok(arrived) => match lobby.submit_arrived(&self.client, arrived) {
+                Receipt::NotNow { .. } => None,
+                receipt => Some(receipt),
+            },
+            Err(why) => {
+                lobby.note_unstorable(&why.to_string());
+                None
+            }
+        }
+    }
+
     /// Gives a sign of life, if it gets through.
     pub fn alive(&self) {
         if let Some(lobby) = self.world.reach(&self.client) {
@@ -130,7 +166,12 @@ impl Transport for Link {
             self.world
                 .haunt(Box::new(move |lobby| drop(lobby.submit(&client, late))));
         }
-        self.call(|lobby| lobby.submit(&self.client, update.clone()))
+        loop {
+            if let Some(receipt) = self.call(|lobby| self.upload(lobby, update))? {
+                return Ok(receipt);
+            }
+            self.pause_for(AGAIN);
+        }
     }
 
     fn countersign(&mut self, _: &Countersignature) -> Result<Option<LedgerPoint>, TransportError> {

@@ -11,6 +11,7 @@ mod coordinator;
 mod faults;
 mod life;
 mod link;
+mod named;
 #[path = "../../coordinator/tests/driven/power.rs"]
 mod power;
 mod scheduler;
@@ -33,6 +34,7 @@ fn setting(seed: u64) -> Setting {
         kind,
         minimum: [CLIENTS.len(), 2][(seed / 3 % 2) as usize],
         absent: BTreeSet::new(),
+        takes: None,
     }
 }
 

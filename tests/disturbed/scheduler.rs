@@ -28,6 +28,8 @@ struct State {
     tasks: BTreeMap<Task, Status>,
     wakers: BTreeMap<Task, Arc<Condvar>>,
     killed: BTreeSet<Task>,
+    /// Until when tasks stand still, whatever they could do.
+    frozen: BTreeMap<Task, Duration>,
     holder: Option<Task>,
 }
 
@@ -54,6 +56,7 @@ impl Scheduler {
                 tasks: BTreeMap::new(),
                 wakers: BTreeMap::new(),
                 killed: BTreeSet::new(),
+                frozen: BTreeMap::new(),
                 holder: None,
             }),
         })
@@ -136,12 +139,20 @@ impl Scheduler {
         state
     }
 
+    /// Has a thread stand still for so long, as on a machine that is suspended.
+    pub fn freeze(&self, task: Task, time: Duration) {
+        let mut state = self.lock();
+        let until = state.now + time;
+        state.frozen.insert(task, until);
+    }
+
     /// Ends a thread at the place where it waits for the baton.
     pub fn kill(&self, task: Task) {
         let mut state = self.lock();
         if let Some(status) = state.tasks.get_mut(&task) {
             *status = Status::Ready;
             state.killed.insert(task);
+            state.frozen.remove(&task);
         }
     }
 
@@ -165,7 +176,14 @@ impl Scheduler {
 }
 
 impl State {
-    fn may_run(&self, status: Status) -> bool {
+    fn may_run(&self, task: Task, status: Status) -> bool {
+        if self
+            .frozen
+            .get(&task)
+            .is_some_and(|until| *until > self.now)
+        {
+            return false;
+        }
         match status {
             Status::Ready => true,
             Status::Until(until) => until <= self.now,
@@ -184,14 +202,20 @@ impl State {
             let able = self
                 .tasks
                 .iter()
-                .filter(|(_, status)| self.may_run(**status));
+                .filter(|(task, status)| self.may_run(**task, **status));
             let able: Vec<Task> = able.map(|(task, _)| *task).collect();
             if able.is_empty() {
-                let times = self.tasks.values().filter_map(|status| match status {
-                    Status::Ready => None,
-                    Status::Until(until) | Status::Waits { until, .. } => Some(*until),
+                let times = self.tasks.iter().map(|(task, status)| {
+                    let thawed = self.frozen.get(task).copied().unwrap_or_default();
+                    let awake = match status {
+                        Status::Ready => Duration::ZERO,
+                        // Something has happened, and it stands still.
+                        Status::Waits { seen, .. } if *seen < self.happened => Duration::ZERO,
+                        Status::Until(until) | Status::Waits { until, .. } => *until,
+                    };
+                    awake.max(thawed)
                 });
-                self.now = times.min().unwrap_or(self.now);
+                self.now = times.min().unwrap_or(self.now).max(self.now);
                 continue;
             }
             let next = able[self.rng.random_range(0..able.len())];

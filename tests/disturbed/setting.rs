@@ -36,6 +36,8 @@ pub struct Setting {
     pub minimum: usize,
     /// Who isn't heard of in which rounds, in a run that nothing else disturbs.
     pub absent: BTreeSet<(ClientId, u32)>,
+    /// How long each site trains, the last for all that follow; drawn if `None`.
+    pub takes: Option<Vec<Duration>>,
 }
 
 pub fn client(name: &str) -> ClientId {

@@ -17,7 +17,7 @@ use umbel_proto::plan::{AgreedPlan, Plan};
 use crate::link::Link;
 use crate::power::{Power, PoweredDisk};
 use crate::scheduler::Task;
-use crate::setting::{PARAMETERS, ROUND};
+use crate::setting::{CLIENTS, PARAMETERS, ROUND};
 use crate::world::World;
 
 /// How often a client that is busy gives a sign of life.
@@ -78,9 +78,7 @@ impl AtSite for Numbers {
         self.train_slowly();
         drop(spent);
         let numbers = self.numbers(open.round(), parameters);
-        let update = numbers
-            .encode(self.plan.coordinate_width())
-            .expect("it fits");
+        let update = numbers.encode();
         self.ledger.keep(open, &update)?;
         Ok(update)
     }
@@ -118,7 +116,12 @@ pub fn live(
         0 => ROUND + ROUND / 2,
         n => Duration::from_millis(200 * n),
     };
-    let takes = if world.is_disturbed() {
+    let index = CLIENTS.iter().position(|name| *name == client.as_str());
+    let said = world.setting.takes.as_ref().zip(index);
+    let said = said.and_then(|(all, index)| all.get(index).or(all.last()));
+    let takes = if let Some(takes) = said {
+        *takes
+    } else if world.is_disturbed() {
         takes
     } else {
         Duration::from_secs(1)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ struct Inner {
     coordinator: Option<(Arc<Lobby>, Arc<Power>)>,
     /// Until when each client's link is cut.
     cut: BTreeMap<ClientId, Duration>,
+    /// Which machines' disks are full.
+    full: BTreeMap<String, Arc<AtomicBool>>,
     /// Whether messages are lost, repeated and late.
     disturbed: bool,
     ghosts: Vec<Ghost>,
@@ -69,6 +72,19 @@ impl World {
         folder
     }
 
+    /// Whether a machine's disk is full, for its processes to see and for a fault to change.
+    pub fn disk_is_full(&self, of: &str) -> Arc<AtomicBool> {
+        let mut inner = self.lock();
+        Arc::clone(inner.full.entry(of.to_owned()).or_default())
+    }
+
+    /// There is room on all disks again.
+    pub fn free_all_disks(&self) {
+        for full in self.lock().full.values() {
+            full.store(false, Ordering::SeqCst);
+        }
+    }
+
     pub fn coordinator_is(&self, process: Option<(Arc<Lobby>, Arc<Power>)>) {
         self.lock().coordinator = process;
     }
@@ -98,6 +114,7 @@ impl World {
 
     /// From now on nothing goes wrong any more.
     pub fn heal(&self) {
+        self.free_all_disks();
         let mut inner = self.lock();
         inner.cut.clear();
         inner.ghosts.clear();

@@ -317,12 +317,55 @@ fn ids_that_tell_nobody_apart_end_the_run_before_anything_is_spent() {
     ] {
         let rows = ids.map(|id| format!("a film,positive,{id}\r\n"));
         bench.write("a.csv", &format!("text,label,patient\r\n{}", rows.concat()));
-        let (code, run, folder, said) = failed_run(&bench, &run, &set);
-        assert_eq!(code, 3, "{said}");
+        let path = run.to_str().expect("UTF-8");
+        let output = bench.umbel(&[&["simulate", path], set.as_slice()].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains(words), "{said}");
-        assert_eq!(run["rounds"], 0);
-        let ledger = fs::read(folder.join("ledger.jsonl")).expect("a ledger");
-        assert!(ledger.is_empty(), "nothing is spent");
-        holds_no_model(&bench, &folder);
+        assert!(!bench.path().join("runs").exists(), "nothing is made");
     }
+}
+
+#[test]
+fn a_run_whose_public_scores_get_no_better_ends_a_round_later_however_often_it_is_run() {
+    let bench = Workbench::new(12);
+    let sections = format!(
+        "{PRIVATE_GRADIENTS}\n[evaluation]\nevery = 1\nstop_after = 2\n\
+         [[evaluation.files]]\nname = \"public\"\npath = \"pooled.csv\"\n"
+    )
+    // Steps so small that no score can change.
+    .replace("learning_rate = 1e-3", "learning_rate = 1e-30");
+    let run = bench.configuration("settled", &sections, &SITES);
+    let path = run.to_str().expect("UTF-8");
+    for _ in 0..2 {
+        let output = bench.umbel(&[
+            "simulate",
+            path,
+            "--json",
+            "--seed",
+            "3",
+            "--set",
+            "run.rounds=30",
+        ]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let run: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {errors}"));
+        // The first evaluation is the best, the two after it are no better, and the round that
+        // sites trained for meanwhile is the last.
+        assert_eq!(
+            (&run["rounds"], &run["ending"]),
+            (&4.into(), &"stopped".into()),
+            "{run}"
+        );
+        assert!(bench.weights(&run).len() > 1_000_000);
+    }
+    let without = sections.replace(
+        "[[evaluation.files]]\nname = \"public\"\npath = \"pooled.csv\"\n",
+        "",
+    );
+    let run = bench.configuration("nothing-to-look-at", &without, &SITES);
+    let output = bench.umbel(&["simulate", run.to_str().expect("UTF-8")]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("evaluation.stop_after"), "{errors}");
 }

@@ -2,6 +2,7 @@
 
 mod adaptive_clipping;
 mod audit;
+mod calibrated;
 mod certificate;
 mod checks;
 mod combinations;
@@ -11,6 +12,9 @@ mod equality;
 mod forged;
 mod lineage;
 mod network;
+#[cfg(unix)]
+mod operator;
+mod rehearsal;
 mod strangers;
 mod taken_up;
 mod trainable_sets;

@@ -56,12 +56,12 @@ impl Drop for Processes {
 /// Makes certificates by `umbel-coordinator init` and writes both sides' configurations.
 /// Returns the coordinator's.
 pub(crate) fn federation(bench: &Workbench, port: u16) -> PathBuf {
+    let address = format!("https://localhost:{port}");
     let mut init = Command::new(binary("umbel-coordinator"));
     init.args(["init", "federation"]).current_dir(bench.path());
     for site in SITES {
         init.args(["--site", site]);
     }
-    let address = format!("https://localhost:{port}");
     let made = init
         .args(["--address", &address])
         .output()
@@ -71,6 +71,12 @@ pub(crate) fn federation(bench: &Workbench, port: u16) -> PathBuf {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
+    configured(bench, port)
+}
+
+/// Writes both sides' configurations, where certificates are made.
+pub(crate) fn configured(bench: &Workbench, port: u16) -> PathBuf {
+    let address = format!("https://localhost:{port}");
     let folder = bench.path().join("federation");
     let example = folder.join("coordinator/coordinator.toml");
     let example = fs::read_to_string(example).expect("an example configuration");
@@ -97,7 +103,7 @@ pub(crate) fn federation(bench: &Workbench, port: u16) -> PathBuf {
 }
 
 /// Starts the coordinator; what it says goes into a file, so that nobody has to read it.
-fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> Child {
+pub(crate) fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -117,7 +123,7 @@ fn start_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> 
 }
 
 /// Waits until the coordinator has done so many rounds.
-fn wait_for_round(bench: &Workbench, round: usize) {
+pub(crate) fn wait_for_round(bench: &Workbench, round: usize) {
     let begun = Instant::now();
     loop {
         let log = fs::read_to_string(bench.path().join("coordinator.log")).unwrap_or_default();

@@ -9,7 +9,7 @@ use umbel_client::grpc::{ClientIdentity, ConnectionSettings, GrpcTransport};
 use umbel_client::transport::Transport;
 use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::Beginning;
-use umbel_coordinator::run::serve::{ServeOptions, serve};
+use umbel_coordinator::run::serve::{ServeOptions, Served, serve};
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::{Ending, Instance, Task};
 
@@ -30,13 +30,14 @@ fn polling_for_tasks_costs_nothing_and_each_attempt_counts_once() {
     let options = ServeOptions {
         beginning: Beginning::GoOn,
         new_data_set: false,
+        rehearse: false,
         config: bench.configuration("polled", 3, &sections),
         overrides: Vec::new(),
         seed: None,
         device: "cpu".parse().unwrap(),
     };
     let serving = thread::spawn(move || match serve(&options) {
-        Ok(Conducted::Ended(report)) => report,
+        Ok(Served::Run(Conducted::Ended(report))) => report,
         other => panic!("{other:?}"),
     });
     let mut settings = ConnectionSettings::new(

@@ -12,6 +12,7 @@ mod killed_client;
 mod ledgers_that_went_back;
 mod lying_client;
 mod lying_coordinator;
+mod lying_results;
 mod proxy;
 mod refusals;
 mod site;

@@ -40,7 +40,7 @@ pub(super) fn by_itself(found: &mut Findings, settings: &SiteSettings) {
 }
 
 /// Whether the whole plan fits into what is left.
-pub(super) fn for_plan(found: &mut Findings, settings: &SiteSettings, plan: &AgreedPlan) {
+pub(crate) fn for_plan(found: &mut Findings, settings: &SiteSettings, plan: &AgreedPlan) {
     let Some(policy) = &settings.policy else {
         return;
     };

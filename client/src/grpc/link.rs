@@ -5,22 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::{Departure, leave_request};
-use umbel_proto::message::{BlobDigest, Hello, Instance, Receipt, Results, Task, Update, Welcome};
+use umbel_proto::message::{BlobDigest, Hello, Instance, Results, Task, Welcome};
 use umbel_proto::wire;
 use umbel_proto::wire::Message;
-use umbel_proto::wire::chunk::{BlobAssembler, chunks};
-use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement, countersign_request};
+use umbel_proto::wire::chunk::BlobAssembler;
+use umbel_proto::wire::convert::{BlobWish, countersign_request};
 use umbel_proto::wire::federation_client::FederationClient;
-use umbel_proto::wire::update_chunk::Part;
 
 use super::dial::{DialError, cause};
 use super::failure::Failure;
@@ -36,18 +33,16 @@ const ALIVE: Duration = Duration::from_secs(10);
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How long handing in a countersignature may take: the coordinator closes its ledger first.
 const SIGNING: Duration = Duration::from_secs(15);
-/// Chunks of an update that wait for the network.
-const WAITING: usize = 2;
 
 /// The wire to one coordinator. Dials when it has to.
 pub(super) struct Link {
-    calls: FederationClient<Channel>,
+    pub(super) calls: FederationClient<Channel>,
     address: String,
     probe: Option<Probe>,
     header: Option<MetadataValue<Ascii>>,
     instance: Instance,
-    stall: Duration,
-    sent: AtomicU64,
+    pub(super) stall: Duration,
+    pub(super) sent: AtomicU64,
     received: AtomicU64,
     clock: Mutex<Option<ClockReading>>,
 }
@@ -188,57 +183,6 @@ impl Link {
         }
     }
 
-    /// Hands in an update.
-    pub(super) async fn submit(
-        &self,
-        update: &Update,
-        announcement: UpdateAnnouncement,
-    ) -> Result<Receipt, Failure> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let request = self.request_stream(ReceiverStream::new(receiver));
-        let mut calls = self.calls.clone();
-        let mut answer = std::pin::pin!(calls.submit_update(request));
-        // The answer may come before all is sent: a refusal needs no more.
-        let early = tokio::select! {
-            early = &mut answer => Some(early),
-            fed = self.feed(sender, update, announcement) => {
-                fed?;
-                None
-            }
-        };
-        let reply = match early {
-            Some(reply) => self.in_time(Ok(reply)).await?,
-            None => self.in_time(timeout(self.stall, answer).await).await?,
-        };
-        let reply = reply.into_inner();
-        self.count_received(&reply);
-        Receipt::try_from(reply).map_err(Failure::garbled)
-    }
-
-    /// Sends header and data as fast as the network takes them.
-    async fn feed(
-        &self,
-        sender: mpsc::Sender<wire::UpdateChunk>,
-        update: &Update,
-        announcement: UpdateAnnouncement,
-    ) -> Result<(), Failure> {
-        let header = Part::Header(announcement.into());
-        let data = chunks(&update.values, 0)
-            .filter(|(_, chunk)| !chunk.is_empty())
-            .map(|(_, chunk)| Part::Data(chunk.to_vec()));
-        for part in std::iter::once(header).chain(data) {
-            let chunk = wire::UpdateChunk { part: Some(part) };
-            let bytes = chunk.encoded_len() as u64;
-            match timeout(self.stall, sender.send(chunk)).await {
-                Ok(Ok(())) => self.sent.fetch_add(bytes, Ordering::Relaxed),
-                // The call is over; its answer says why.
-                Ok(Err(_)) => return Ok(()),
-                Err(_) => return Err(self.stalled()),
-            };
-        }
-        Ok(())
-    }
-
     /// Hands in what the site signed.
     pub(super) async fn countersign(
         &self,
@@ -287,13 +231,13 @@ impl Link {
             .await;
     }
 
-    fn request<T: Message>(&self, message: T) -> Request<T> {
+    pub(super) fn request<T: Message>(&self, message: T) -> Request<T> {
         let bytes = message.encoded_len() as u64;
         self.sent.fetch_add(bytes, Ordering::Relaxed);
         self.request_stream(message)
     }
 
-    fn request_stream<T>(&self, stream: T) -> Request<T> {
+    pub(super) fn request_stream<T>(&self, stream: T) -> Request<T> {
         let mut request = Request::new(stream);
         if let Some(name) = &self.header {
             request
@@ -303,7 +247,7 @@ impl Link {
         request
     }
 
-    async fn answer<T: Message>(
+    pub(super) async fn answer<T: Message>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
         patience: Duration,
@@ -315,7 +259,7 @@ impl Link {
         Ok(reply)
     }
 
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         answer: Result<Result<T, Status>, tokio::time::error::Elapsed>,
     ) -> Result<T, Failure> {
@@ -349,14 +293,14 @@ impl Link {
         }
     }
 
-    fn stalled(&self) -> Failure {
+    pub(super) fn stalled(&self) -> Failure {
         Failure::passing(format!(
             "nothing moved for {} seconds",
             self.stall.as_secs_f64()
         ))
     }
 
-    fn count_received(&self, message: &impl Message) {
+    pub(super) fn count_received(&self, message: &impl Message) {
         let bytes = message.encoded_len() as u64;
         self.received.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -2,7 +2,7 @@
 //!
 //! A call that fails on the way is made again after a growing pause, for as long as
 //! [`RetryPolicy::patience`] says; every call may be repeated. What the coordinator
-//! refuses stays refused. A broken download goes on where it broke. The way there may lead through
+//! refuses stays refused. A broken download or upload goes on where it broke. The way there may lead through
 //! an HTTP proxy ([`ProxyChoice`]); TLS goes from end to end in any case.
 
 mod dial;
@@ -13,6 +13,7 @@ mod proxy;
 mod retry;
 mod settings;
 mod tls;
+mod upload;
 
 pub use link::ClockReading;
 pub use proxy::{InvalidProxy, ProxyChoice};
@@ -28,13 +29,15 @@ use tokio::runtime::Runtime;
 use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
-use umbel_proto::message::{BlobDigest, Hello, Instance, Receipt, Results, Task, Update, Welcome};
+use umbel_proto::message::{
+    BlobDigest, Hello, Instance, Receipt, Results, Task, Update, UpdateAnnouncement, Welcome,
+};
 use umbel_proto::wire::chunk::BlobAssembler;
-use umbel_proto::wire::convert::UpdateAnnouncement;
 
 use crate::transport::{Transport, TransportError};
 use link::Link;
 use retry::{RealTimer, Retry};
+use upload::Progress;
 
 /// How long a coordinator that may be gone by now is tried for a site's signature.
 const PARTING: Duration = Duration::from_secs(10);
@@ -176,7 +179,8 @@ impl Transport for GrpcTransport {
 
     fn submit(&mut self, update: &Update) -> Result<Receipt, TransportError> {
         let announcement = UpdateAnnouncement::of(update);
-        self.persist(async || self.link.submit(update, announcement).await)
+        let mut progress = Progress::of(&announcement);
+        self.persist(async || self.link.submit(update, announcement, &mut progress).await)
     }
 
     fn countersign(

@@ -62,7 +62,8 @@ fn private_steps(
         found.recycle();
         let released =
             release(sum, &mechanism.noise, step, &mut noise).map_err(|e| unusable(round, e))?;
-        let gradient = mean(&released.to_f64(mechanism.step), local.batch.get());
+        let mut gradient = mean(&released.to_f64(mechanism.step), local.batch.get());
+        pull_back(&mut gradient, local, &parameters, start);
         optimiser.step(&mut parameters, &gradient);
         take_up(site, round, &parameters)?;
     }
@@ -133,12 +134,26 @@ fn plain_steps(
             site.batch,
             &mut dropout,
         )?;
-        let gradient = mean(&sum.sum, batch.len());
+        let mut gradient = mean(&sum.sum, batch.len());
         sum.recycle();
+        pull_back(&mut gradient, local, &parameters, start);
         optimiser.step(&mut parameters, &gradient);
         take_up(site, round, &parameters)?;
     }
     Ok(difference(&parameters, start))
+}
+
+/// FedProx (Li et al. 2020, equation 2): the gradient of μ/2 ‖w − w₀‖² is added, where w₀ are the
+/// parameters that the round began with. Both are released, or post-processing of what was, so that
+/// this costs nothing and needs no clipping.
+fn pull_back(gradient: &mut [f64], local: &LocalOptimisation, parameters: &[f32], start: &[f32]) {
+    let mu = local.proximal.get();
+    if local.proximal.is_none() {
+        return;
+    }
+    for ((g, w), w0) in gradient.iter_mut().zip(parameters).zip(start) {
+        *g += mu * (f64::from(*w) - f64::from(*w0));
+    }
 }
 
 fn mean(sum: &[f64], count: usize) -> Vec<f64> {
@@ -152,4 +167,54 @@ fn difference(end: &[f32], start: &[f32]) -> Vec<f32> {
 
 fn widen(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps down a bowl around 3, each pulled back by `mu`.
+    fn steps(mu: &str, steps: usize) -> f32 {
+        let text = format!(
+            r#"{{"optimiser": "sgd", "steps": 1, "batch": 1, "learning_rate": 0.1, "proximal": {mu}}}"#
+        );
+        let local: LocalOptimisation = serde_json::from_str(&text).expect("steps");
+        let (start, mut parameters) = ([1.0f32], [1.0f32]);
+        let mut optimiser = Optimiser::new(local, 1);
+        for _ in 0..steps {
+            let mut gradient = [f64::from(parameters[0]) - 3.0];
+            pull_back(&mut gradient, &local, &parameters, &start);
+            optimiser.step(&mut parameters, &gradient);
+        }
+        parameters[0]
+    }
+
+    #[test]
+    fn steps_are_those_of_fedprox() {
+        // w <- w - 0.1 ((w - 3) + mu (w - 1)), by hand: 1, 1.2, 1.37, ... for mu = 0.5.
+        let expected = [1.2, 1.37, 1.5145];
+        for (i, expected) in expected.iter().enumerate() {
+            assert!(
+                (steps("0.5", i + 1) - expected).abs() < 1e-6,
+                "step {}",
+                i + 1
+            );
+        }
+        // The least of both is at (3 + mu) / (1 + mu).
+        assert!((steps("0.5", 500) - 3.5 / 1.5).abs() < 1e-5);
+        assert!((steps("0", 500) - 3.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_pull_that_is_no_number_is_refused() {
+        for wrong in ["-0.1", "1e999", "null"] {
+            let text = format!(
+                r#"{{"optimiser": "sgd", "steps": 1, "batch": 1, "learning_rate": 0.1, "proximal": {wrong}}}"#
+            );
+            assert!(
+                serde_json::from_str::<LocalOptimisation>(&text).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 }

@@ -22,7 +22,6 @@ pub(crate) fn train(
     open: &OpenRound,
     start: &[f32],
 ) -> Result<Vec<u8>, SiteError> {
-    let round = open.round();
     let (parameters, threshold) = site.plan.start_of_round(start)?;
     let adaptive = site.plan.adaptive_clipping().copied().zip(threshold);
     site.model.set_parameters(parameters)?;
@@ -30,8 +29,7 @@ pub(crate) fn train(
         Method::Gradients => gradients::update(site, open, adaptive)?,
         Method::Deltas(local) => deltas::update(site, open, parameters, (&local, adaptive))?,
     };
-    let width = site.plan.coordinate_width();
-    update.encode(width).map_err(|e| unusable(round, e))
+    Ok(update.encode())
 }
 
 /// The rule of adaptive clipping and the round's threshold, where clipping adapts.

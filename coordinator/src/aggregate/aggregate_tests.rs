@@ -2,16 +2,22 @@
 
 use super::*;
 
-fn vector(values: &[i64]) -> LatticeVector {
-    LatticeVector::from_values(values.to_vec())
+/// Hands an update of these values to whatever reads one.
+fn read<T>(values: &[i64], by: impl FnOnce(&mut Reading<'_>) -> T) -> T {
+    let readable = Readable {
+        bytes: &LatticeVector::from_values(values.to_vec()).encode(),
+        numbers: values.len(),
+    };
+    let mut reading = readable.read().expect("in memory");
+    by(&mut reading)
 }
 
 fn of(kind: &AggregateKind, updates: &[&[i64]]) -> Vec<i64> {
-    let mut aggregate = (kind.make)(3, false);
+    let mut aggregate = (kind.make)(&AggregateSettings::default(), 3, false);
     for update in updates {
-        let update = vector(update);
-        assert_eq!(aggregate.check(&update), Ok(()), "{kind:?}");
-        aggregate.accept(&update).expect("it was checked");
+        let checked = read(update, |reading| aggregate.check(reading));
+        assert!(checked.is_ok(), "{kind:?}");
+        read(update, |reading| aggregate.accept(reading)).expect("it was checked");
     }
     aggregate.finish().values().to_vec()
 }
@@ -55,13 +61,99 @@ fn no_updates_come_to_zeros() {
 #[test]
 fn another_length_is_refused_and_not_a_panic() {
     for kind in ALL {
-        let mut aggregate = (kind.make)(3, true);
-        assert!(aggregate.accept(&vector(&[1, 2])).is_err(), "{kind:?}");
-        let _ = aggregate.check(&vector(&[1, 2, 3, 4]));
+        let mut aggregate = (kind.make)(&AggregateSettings::default(), 3, true);
+        let longer = [1, 2, 3, 4];
+        assert!(
+            read(&longer, |reading| aggregate.accept(reading)).is_err(),
+            "{kind:?}"
+        );
+        let _ = read(&longer, |reading| aggregate.check(reading));
     }
 }
 
 #[test]
 fn the_first_rule_bounds_what_a_unit_moves() {
     assert!(standard().bounds_units && standard().name == "sum");
+}
+
+/// What `examples/make_strategy_fixtures.py robust` writes.
+#[derive(serde::Deserialize)]
+struct Flower {
+    start: Vec<f64>,
+    runs: Vec<FlowerRun>,
+}
+
+#[derive(serde::Deserialize)]
+struct FlowerRun {
+    rule: String,
+    settings: FlowerSettings,
+    /// By round, client and parameter.
+    updates: Vec<Vec<Vec<f64>>>,
+    after: Vec<Vec<f64>>,
+}
+
+#[derive(serde::Deserialize)]
+struct FlowerSettings {
+    trim: Option<f64>,
+    malicious: Option<usize>,
+    keep: Option<usize>,
+}
+
+#[test]
+fn twenty_rounds_of_each_robust_rule_come_to_flowers_parameters() {
+    let fixture = include_str!("../../tests/strategies/flower_robust.json");
+    let flower: Flower = serde_json::from_str(fixture).expect("a sound fixture");
+    let step = umbel_privacy::lattice::LatticeStep::UNCLIPPED;
+    let mut met = std::collections::BTreeSet::new();
+    for run in flower.runs {
+        let kind = ALL
+            .iter()
+            .find(|kind| kind.name == run.rule)
+            .expect("a rule");
+        met.insert(kind.name);
+        let usual = AggregateSettings::default();
+        let settings = AggregateSettings {
+            trim: run.settings.trim.unwrap_or(usual.trim),
+            malicious: run.settings.malicious.unwrap_or(usual.malicious),
+            keep: run.settings.keep.unwrap_or(usual.keep),
+        };
+        let mut parameters = flower.start.clone();
+        for (updates, after) in run.updates.iter().zip(&run.after) {
+            let mut aggregate = (kind.make)(&settings, parameters.len(), false);
+            for update in updates {
+                let update = LatticeVector::quantize(update, step).expect("finite");
+                read(update.values(), |reading| aggregate.accept(reading)).expect("of the length");
+            }
+            let clients = updates.len();
+            let divisor = kind.divisor(clients as f64, clients);
+            let moved = aggregate.finish().to_f64(step);
+            for ((own, moved), flowers) in parameters.iter_mut().zip(moved).zip(after) {
+                *own += moved / divisor;
+                let close = (*own - flowers).abs() <= 1e-6;
+                assert!(close, "{}: {own} for {flowers}", kind.name);
+            }
+        }
+        assert_eq!(run.after.len(), 20);
+    }
+    assert_eq!(met.len() + 1, ALL.len(), "every rule but the sum");
+}
+
+#[test]
+fn one_client_with_absurd_numbers_moves_no_robust_rule_beyond_the_others() {
+    let honest: [&[i64]; 5] = [&[3, 1, 0], &[5, 2, 1], &[4, 1, 1], &[4, 2, 0], &[3, 2, 1]];
+    for kind in ALL.iter().filter(|kind| kind.name != "sum") {
+        for absurd in [i64::MAX / 4, i64::MIN / 4] {
+            let mut updates = honest.to_vec();
+            let sent = [absurd; 3];
+            updates.push(&sent);
+            let moved = divided(kind, &updates);
+            for (index, value) in moved.iter().enumerate() {
+                let values = honest.iter().map(|update| update[index] as f64);
+                let (least, most) =
+                    values.fold((f64::MAX, f64::MIN), |(l, m), v| (l.min(v), m.max(v)));
+                assert!((least..=most).contains(value), "{kind:?}: {moved:?}");
+            }
+        }
+        assert!(!kind.bounds_units, "{kind:?}");
+    }
 }

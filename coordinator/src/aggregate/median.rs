@@ -4,51 +4,38 @@
 //! It keeps every update of a round in memory. Of an even number it is the mean of the middle
 //! two, so that it is kept twice as large, on the lattice, and the divisor makes up for that.
 
-use umbel_privacy::lattice::{LatticeError, LatticeVector};
+use umbel_privacy::lattice::LatticeVector;
 
-use super::{Aggregate, AggregateKind};
+use super::kept::Kept;
+use super::{Aggregate, AggregateKind, Reading, Unfit};
 
 /// The coordinate-wise median, as a stand-in for the mean of what clients sent.
 pub(super) const KIND: AggregateKind = AggregateKind {
     name: "median",
     // One unit can move a client's update past others', and the median by the distance to them.
     bounds_units: false,
+    keys: &[],
     divisor: |divisor, clients| 2.0 * divisor / clients as f64,
-    make: |numbers, _| {
-        Box::new(Median {
-            numbers,
-            updates: Vec::new(),
-        })
-    },
+    make: |_, numbers, _| Box::new(Median(Kept::of(numbers))),
 };
 
-struct Median {
-    numbers: usize,
-    updates: Vec<LatticeVector>,
-}
+struct Median(Kept);
 
 impl Aggregate for Median {
-    fn check(&self, _: &LatticeVector) -> Result<(), LatticeError> {
+    fn may_refuse(&self) -> bool {
+        false
+    }
+
+    fn check(&self, _: &mut Reading<'_>) -> Result<(), Unfit> {
         Ok(())
     }
 
-    fn accept(&mut self, update: &LatticeVector) -> Result<(), LatticeError> {
-        // Adding to zeros finds another length, and changes nothing else.
-        let mut own = LatticeVector::zeros(self.numbers);
-        own.checked_add_assign(update)?;
-        self.updates.push(own);
-        Ok(())
+    fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
+        self.0.accept(update)
     }
 
     fn finish(self: Box<Self>) -> LatticeVector {
-        let mut column = vec![0; self.updates.len()];
-        let doubled = (0..self.numbers).map(|index| {
-            for (value, update) in column.iter_mut().zip(&self.updates) {
-                *value = update.values()[index];
-            }
-            twice_the_median(&mut column)
-        });
-        LatticeVector::from_values(doubled.collect())
+        self.0.by_coordinate(twice_the_median)
     }
 }
 
@@ -70,10 +57,17 @@ fn twice_the_median(values: &mut [i64]) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use umbel_privacy::lattice::LatticeStep;
-
     use super::*;
-    use crate::aggregate::ALL;
+    use crate::aggregate::{ALL, AggregateSettings, Readable};
+
+    fn accept(aggregate: &mut dyn Aggregate, update: LatticeVector) {
+        let readable = Readable {
+            bytes: &update.encode(),
+            numbers: update.len(),
+        };
+        let mut reading = readable.read().expect("in memory");
+        aggregate.accept(&mut reading).expect("of the length");
+    }
 
     #[test]
     fn one_client_with_absurd_numbers_moves_it_to_a_neighbour_at_most() {
@@ -81,52 +75,12 @@ mod tests {
             .iter()
             .find(|kind| kind.name == "median")
             .expect("listed");
-        let mut aggregate = (kind.make)(2, false);
+        let mut aggregate = (kind.make)(&AggregateSettings::default(), 2, false);
         for update in [[3, 1], [i64::MAX / 4, i64::MIN / 4], [5, 2]] {
-            let update = LatticeVector::from_values(update.to_vec());
-            aggregate.accept(&update).expect("two numbers");
+            accept(&mut *aggregate, LatticeVector::from_values(update.to_vec()));
         }
         assert_eq!(aggregate.finish().values(), [10, 2]);
         assert!(!kind.bounds_units);
-    }
-
-    /// What `examples/make_strategy_fixtures.py median` writes.
-    #[derive(serde::Deserialize)]
-    struct Flower {
-        start: Vec<f64>,
-        runs: Vec<Run>,
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Run {
-        /// By round, client and parameter.
-        updates: Vec<Vec<Vec<f64>>>,
-        after: Vec<Vec<f64>>,
-    }
-
-    #[test]
-    fn twenty_rounds_come_to_flowers_parameters() {
-        let fixture = include_str!("../../tests/strategies/flower_median.json");
-        let flower: Flower = serde_json::from_str(fixture).expect("a sound fixture");
-        let step = LatticeStep::UNCLIPPED;
-        for run in flower.runs {
-            let mut parameters = flower.start.clone();
-            for (updates, after) in run.updates.iter().zip(&run.after) {
-                let mut aggregate = (KIND.make)(parameters.len(), false);
-                for update in updates {
-                    let update = LatticeVector::quantize(update, step).expect("finite");
-                    aggregate.accept(&update).expect("of the length");
-                }
-                let clients = updates.len();
-                let divisor = KIND.divisor(clients as f64, clients);
-                let moved = aggregate.finish().to_f64(step);
-                for ((own, moved), flowers) in parameters.iter_mut().zip(moved).zip(after) {
-                    *own += moved / divisor;
-                    assert!((*own - flowers).abs() <= 1e-6, "{own} for {flowers}");
-                }
-            }
-            assert_eq!(run.after.len(), 20);
-        }
     }
 
     #[test]

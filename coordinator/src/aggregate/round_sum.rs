@@ -15,9 +15,9 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use umbel_privacy::lattice::{LatticeError, LatticeVector};
+use umbel_privacy::lattice::LatticeVector;
 
-use super::{Aggregate, UpdateRules};
+use super::{Aggregate, Readable, Unfit, UpdateRules};
 
 /// The aggregate of an attempt's updates.
 pub(crate) struct RoundSum {
@@ -69,26 +69,34 @@ impl OpenSum<'_> {
         self.aggregate.is_none()
     }
 
-    /// Whether this vector can be added, asked before it counts.
+    /// Whether this update can be added, asked before it counts.
     ///
     /// # Errors
-    /// [`LatticeError`] says at which coordinate it can't.
-    pub(crate) fn check(&self, added: &LatticeVector) -> Result<(), LatticeError> {
+    /// [`Unfit`] says at which coordinate it can't.
+    pub(crate) fn check(&self, added: &Readable<'_>) -> Result<(), Unfit> {
         match self.aggregate.as_ref() {
-            Some(aggregate) => aggregate.check(added),
-            None => Ok(()),
+            Some(aggregate) if aggregate.may_refuse() => aggregate.check(&mut added.read()?),
+            _ => Ok(()),
         }
     }
 
-    /// Adds a vector that was checked, and gives the lock back.
+    /// Adds an update that was checked, and gives the lock back.
     ///
     /// # Errors
-    /// [`LostSum`] where it can't be added in spite of the check. It counts already, so that
-    /// the sum is thrown away rather than used without it.
-    pub(crate) fn add(mut self, added: &LatticeVector) -> Result<(), LostSum> {
+    /// [`Unfit`] where it can't be added in spite of the check. It counts already, so that the sum
+    /// is thrown away rather than used without it. `lost` hears of that while the lock is held, so
+    /// that it comes before anybody who finds no sum.
+    pub(crate) fn add(
+        mut self,
+        added: &Readable<'_>,
+        lost: impl FnOnce(&Unfit),
+    ) -> Result<(), LostSum> {
         let aggregate = self.aggregate.as_mut().ok_or(LostSum)?;
-        if let Err(error) = aggregate.accept(added) {
+        let accepted = added.read().map_err(Unfit::from);
+        let accepted = accepted.and_then(|mut reading| aggregate.accept(&mut reading));
+        if let Err(error) = accepted {
             tracing::error!("an update that counts can't be added: {error}");
+            lost(&error);
             *self.aggregate = None;
             return Err(LostSum);
         }
@@ -98,13 +106,23 @@ impl OpenSum<'_> {
 
 #[cfg(test)]
 mod tests {
+    use umbel_privacy::lattice::LatticeError;
+
     use super::*;
-    use crate::aggregate::standard;
+    use crate::aggregate::{AggregateSettings, standard};
+
+    fn encoded(values: &[i64]) -> Vec<u8> {
+        LatticeVector::from_values(values.to_vec()).encode()
+    }
+
+    fn two(bytes: &Vec<u8>) -> Readable<'_> {
+        Readable { bytes, numbers: 2 }
+    }
 
     fn sum(may_overflow: bool) -> RoundSum {
-        let mut aggregate = (standard().make)(2, may_overflow);
-        let first = LatticeVector::from_values(vec![i64::MAX - 1, 0]);
-        aggregate.accept(&first).unwrap();
+        let mut aggregate = (standard().make)(&AggregateSettings::default(), 2, may_overflow);
+        let first = encoded(&[i64::MAX - 1, 0]);
+        aggregate.accept(&mut two(&first).read().unwrap()).unwrap();
         RoundSum {
             aggregate: Mutex::new(Some(aggregate)),
         }
@@ -113,12 +131,14 @@ mod tests {
     #[test]
     fn what_would_overflow_is_refused_before_it_counts() {
         let sum = sum(true);
-        let two = LatticeVector::from_values(vec![2, 0]);
-        let refused = sum.lock().unwrap().check(&two);
-        assert_eq!(refused, Err(LatticeError::SumOverflow { index: 0 }));
-        let one = LatticeVector::from_values(vec![1, 5]);
-        assert_eq!(sum.lock().unwrap().check(&one), Ok(()));
-        sum.lock().unwrap().add(&one).unwrap();
+        let refused = sum.lock().unwrap().check(&two(&encoded(&[2, 0])));
+        assert!(matches!(
+            refused,
+            Err(Unfit::Lattice(LatticeError::SumOverflow { index: 0 }))
+        ));
+        let one = encoded(&[1, 5]);
+        sum.lock().unwrap().check(&two(&one)).unwrap();
+        sum.lock().unwrap().add(&two(&one), |_| ()).unwrap();
         assert_eq!(sum.take().unwrap().values(), [i64::MAX, 5]);
         assert!(sum.lock().unwrap().is_taken());
         assert_eq!(sum.take(), Err(LostSum));
@@ -127,8 +147,11 @@ mod tests {
     #[test]
     fn a_sum_that_lacks_an_update_which_counts_is_never_taken() {
         let sum = sum(false);
-        let two = LatticeVector::from_values(vec![2, 0]);
-        assert_eq!(sum.lock().unwrap().add(&two), Err(LostSum));
+        let mut told = false;
+        let added = encoded(&[2, 0]);
+        let lost = sum.lock().unwrap().add(&two(&added), |_| told = true);
+        assert_eq!(lost, Err(LostSum));
+        assert!(told);
         assert_eq!(sum.take(), Err(LostSum));
     }
 }

@@ -4,14 +4,15 @@
 
 use umbel_privacy::lattice::{LatticeError, LatticeVector};
 
-use super::{Aggregate, AggregateKind};
+use super::{Aggregate, AggregateKind, Reading, Unfit};
 
 /// The sum of all updates.
 pub(super) const KIND: AggregateKind = AggregateKind {
     name: "sum",
     bounds_units: true,
+    keys: &[],
     divisor: |divisor, _| divisor,
-    make: |numbers, may_overflow| {
+    make: |_, numbers, may_overflow| {
         Box::new(Sum {
             total: LatticeVector::zeros(numbers),
             may_overflow,
@@ -26,19 +27,27 @@ struct Sum {
 }
 
 impl Aggregate for Sum {
-    fn check(&self, update: &LatticeVector) -> Result<(), LatticeError> {
-        if !self.may_overflow {
-            return Ok(());
-        }
-        let mut pairs = self.total.values().iter().zip(update.values());
-        match pairs.position(|(own, &added)| own.checked_add(added).is_none()) {
-            Some(index) => Err(LatticeError::SumOverflow { index }),
-            None => Ok(()),
-        }
+    fn may_refuse(&self) -> bool {
+        self.may_overflow
     }
 
-    fn accept(&mut self, update: &LatticeVector) -> Result<(), LatticeError> {
-        self.total.checked_add_assign(update)
+    fn check(&self, update: &mut Reading<'_>) -> Result<(), Unfit> {
+        while let Some((at, values)) = update.next_block()? {
+            let own = self.total.values().iter().skip(at);
+            let mut pairs = own.zip(values);
+            if let Some(index) = pairs.position(|(own, &added)| own.checked_add(added).is_none()) {
+                let index = at + index;
+                return Err(LatticeError::SumOverflow { index }.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
+        while let Some((at, values)) = update.next_block()? {
+            self.total.checked_add_at(at, values)?;
+        }
+        Ok(())
     }
 
     fn finish(self: Box<Self>) -> LatticeVector {

@@ -1,21 +1,26 @@
 //! What an update must be to count, and what becomes of those that do.
 
+use std::io::{self, Read};
+
 use umbel_privacy::clip::ClippingNorm;
-use umbel_privacy::lattice::{LatticeStep, LatticeVector};
+#[cfg(test)]
+use umbel_privacy::lattice::longest_encoding;
+use umbel_privacy::lattice::{BadEncoding, Coordinates, LatticeStep, ReadError, SquaredNorm};
+use umbel_proto::incoming::UpdateBytes;
 use umbel_proto::plan::Plan;
 
-use super::{Aggregate, AggregateKind, standard};
+use super::{Aggregate, AggregateRule};
 
 /// What a submitted vector must be, by the plan: checked on what was really received.
 #[derive(Clone, Debug)]
 pub struct UpdateRules {
     parameters: usize,
-    width: usize,
+    longest: u64,
     largest: u64,
     step: LatticeStep,
     /// The norm that the guarantee rests on, where it rests on what one client submits.
     norm: Option<ClippingNorm>,
-    kind: &'static AggregateKind,
+    rule: AggregateRule,
 }
 
 /// Why a vector is no update.
@@ -23,15 +28,13 @@ pub struct UpdateRules {
 pub enum BadUpdate {
     /// Wrong length or encoding.
     #[error(
-        "the update isn't {parameters} numbers of {width} bytes: {reason}; is the client's version or model another?"
+        "the update isn't {parameters} numbers: {reason}; is the client's version or model another?"
     )]
     Shape {
         /// Numbers expected.
         parameters: usize,
-        /// Bytes of each.
-        width: usize,
         /// What is wrong.
-        reason: String,
+        reason: BadEncoding,
     },
     /// A coordinate that no honest client can have.
     #[error(
@@ -50,44 +53,71 @@ pub enum BadUpdate {
     Norm(String),
 }
 
+/// Why an update doesn't pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It is no update.
+    #[error(transparent)]
+    Bad(#[from] BadUpdate),
+    /// This side can't read what came.
+    #[error("an update that came can't be read again: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The coordinates of an update, a block at a time.
+pub type Reading<'a> = Coordinates<Box<dyn Read + 'a>>;
+
+/// An update that can be read as often as need be.
+#[derive(Clone, Copy, Debug)]
+pub struct Readable<'a> {
+    pub(super) bytes: &'a dyn UpdateBytes,
+    pub(super) numbers: usize,
+}
+
+impl<'a> Readable<'a> {
+    /// Begins to read it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read(&self) -> io::Result<Reading<'a>> {
+        Ok(Coordinates::new(self.bytes.open()?, self.numbers))
+    }
+}
+
 impl UpdateRules {
     /// The rules of a plan.
     pub fn of(plan: &Plan) -> Self {
         let one_client_is_the_unit = plan.hides_clients() && !plan.has_local_noise();
         Self {
             parameters: plan.coordinates(),
-            width: plan.coordinate_width(),
+            longest: plan.longest_update(),
             largest: plan.largest_coordinate(),
             step: plan.submitted_step(),
             norm: plan
                 .mechanism()
                 .filter(|_| one_client_is_the_unit)
                 .map(|mechanism| mechanism.clipping_norm),
-            kind: standard(),
+            rule: AggregateRule::sum(),
         }
     }
 
-    /// Rules for updates of so many numbers, each of eight bytes and below 2^40.
+    /// Rules for updates of so many numbers, each below 2^40.
     #[cfg(test)]
     pub(crate) fn of_numbers(parameters: usize) -> Self {
+        let largest = 1 << 40;
         Self {
             parameters,
-            width: 8,
-            largest: 1 << 40,
+            longest: longest_encoding(parameters, largest),
+            largest,
             step: LatticeStep::UNCLIPPED,
             norm: None,
-            kind: standard(),
+            rule: AggregateRule::sum(),
         }
     }
 
-    /// Bytes of an update.
+    /// The most bytes of an update.
     pub fn bytes(&self) -> u64 {
-        self.parameters as u64 * self.width as u64
-    }
-
-    /// Numbers of an update.
-    pub fn numbers(&self) -> usize {
-        self.parameters
+        self.longest
     }
 
     /// Whether a sum of one such update from each of so many clients could leave the range of
@@ -102,42 +132,60 @@ impl UpdateRules {
         self.step
     }
 
-    /// Reads an update and checks everything about it.
+    /// An update by these rules, to be read a block at a time.
+    pub fn readable<'a>(&self, bytes: &'a dyn UpdateBytes) -> Readable<'a> {
+        Readable {
+            bytes,
+            numbers: self.parameters,
+        }
+    }
+
+    /// Reads an update once, a block at a time, and checks everything about it.
     ///
     /// # Errors
-    /// [`BadUpdate`] says what is wrong with it.
-    pub fn read(&self, bytes: &[u8]) -> Result<LatticeVector, BadUpdate> {
-        let vector = LatticeVector::decode(bytes, self.width, self.parameters).map_err(|e| {
-            BadUpdate::Shape {
-                parameters: self.parameters,
-                width: self.width,
-                reason: e.to_string(),
-            }
-        })?;
+    /// [`CheckError`] says what is wrong with it.
+    pub fn check(&self, update: &Readable<'_>) -> Result<(), CheckError> {
         let largest = self.largest;
-        let too_large = |value: &i64| value.unsigned_abs() > largest;
-        if let Some(index) = vector.values().iter().position(too_large) {
-            return Err(BadUpdate::Coordinate {
-                index,
-                found: vector.values()[index],
-                largest,
-            });
+        let mut squared = SquaredNorm::default();
+        let mut reading = update.read()?;
+        while let Some((at, values)) = reading.next_block().map_err(|e| self.unreadable(e))? {
+            let too_large = |value: &i64| value.unsigned_abs() > largest;
+            if let Some(index) = values.iter().position(too_large) {
+                return Err(CheckError::Bad(BadUpdate::Coordinate {
+                    index: at + index,
+                    found: values[index],
+                    largest,
+                }));
+            }
+            if self.norm.is_some() {
+                squared.add(values);
+            }
         }
         if let Some(norm) = self.norm {
-            vector
-                .check_norm(norm, self.step)
-                .map_err(|e| BadUpdate::Norm(e.to_string()))?;
+            let within = squared.check(norm, self.step);
+            within.map_err(|e| CheckError::Bad(BadUpdate::Norm(e.to_string())))?;
         }
-        Ok(vector)
+        Ok(())
+    }
+
+    fn unreadable(&self, error: ReadError) -> CheckError {
+        match error {
+            ReadError::Io(error) => CheckError::Io(error),
+            ReadError::Bad(reason) => CheckError::Bad(BadUpdate::Shape {
+                parameters: self.parameters,
+                reason,
+            }),
+        }
     }
 
     /// The same rules for updates that become one vector in another way than by their sum.
-    pub fn aggregated_by(self, kind: &'static AggregateKind) -> Self {
-        Self { kind, ..self }
+    pub fn aggregated_by(self, rule: AggregateRule) -> Self {
+        Self { rule, ..self }
     }
 
     /// An aggregate of nothing, to which each of so many clients may add an update once.
     pub fn aggregate(&self, clients: usize) -> Box<dyn Aggregate> {
-        (self.kind.make)(self.parameters, self.may_overflow(clients))
+        let AggregateRule { kind, settings } = &self.rule;
+        (kind.make)(settings, self.parameters, self.may_overflow(clients))
     }
 }

@@ -152,6 +152,7 @@ fn run_statement(folder: &RunFolder, ended: &Ended<'_>) -> RunStatement {
             Ending::BudgetExhausted { .. } => "budget-exhausted",
             Ending::Failed { .. } => "failed",
             Ending::Diverged { .. } => "diverged",
+            Ending::Stopped { .. } => "stopped",
         }
         .into(),
         rounds_planned: ended.plan.rounds.get(),

@@ -12,6 +12,7 @@ mod model;
 mod network;
 mod plan;
 mod privacy;
+mod report;
 mod run;
 mod server;
 mod training;
@@ -21,10 +22,11 @@ pub use load::{ConfigError, LoadedConfig, load};
 pub use model::ModelSection;
 pub use network::{
     Attempts, ClientSection, Connections, EvaluationFile, EvaluationSection, FederationSection,
-    Handshakes, ServeSection,
+    Grace, Handshakes, QuorumPercent, ServeSection,
 };
 pub use plan::{ModelFacts, plan};
 pub use privacy::PrivacySection;
+pub use report::{ReportSection, Words};
 pub use run::RunSection;
 pub use server::{Decay, ServerSection};
 pub use training::{ExpectedBatch, TrainingSection};
@@ -56,6 +58,9 @@ pub struct RunConfig {
     /// Evaluation on public files, at the coordinator.
     #[serde(default)]
     pub evaluation: EvaluationSection,
+    /// What the report says of the run besides its numbers.
+    #[serde(default)]
+    pub report: ReportSection,
     /// Where to listen. Only `umbel-coordinator serve` reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serve: Option<ServeSection>,

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Bound::Included;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::{BlobDigest, ClientId};
 use umbel_proto::{bounded, schema};
 
@@ -29,6 +31,21 @@ impl Default for Handshakes {
 }
 
 bounded! {
+    /// The share of a round's cohort, in percent, whose updates are enough.
+    QuorumPercent(u8): "quorum_percent", Included(1), Included(99);
+
+    /// How much longer than a quorum took the others are waited for, as a multiple.
+    Grace(f64): "grace", Included(0.0), Included(100.0);
+}
+
+impl Grace {
+    /// How long the others are waited for, once the quorum took so long.
+    pub fn of(self, took: Duration) -> Duration {
+        took.mul_f64(self.0)
+    }
+}
+
+bounded! {
     /// After how long without a sign of life a client isn't waited for.
     SilenceSeconds(u64): "silence_seconds", Included(20), Included(86_400);
 }
@@ -40,6 +57,15 @@ pub struct FederationSection {
     /// Clients that must have joined, and updates that a round needs; 0 means all. With the unit
     /// `client` and a sampling rate below 1, rounds have no minimum.
     pub minimum: usize,
+    /// Of a round's cohort, the share in percent whose updates are enough to stop waiting for the
+    /// others after `grace`. Left out, all who are here are waited for until `round_seconds`. An
+    /// update that comes too late doesn't count, and its site has paid for it. Not with the unit
+    /// `client`, where nobody's part may depend on how quick anybody else is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum_percent: Option<QuorumPercent>,
+    /// How much longer than the quorum took the others are waited for, as a multiple of that time:
+    /// 1 gives them as long again.
+    pub grace: Grace,
     /// How often a round with too few updates is tried.
     pub attempts: Attempts,
     /// How long to wait for all clients to be ready before the run begins with the minimum, in
@@ -63,8 +89,17 @@ pub struct EvaluationSection {
     /// Evaluate after the first round, after every so many rounds, and at the end, each time while
     /// the next round trains; 0 means only at the end.
     pub every: u32,
+    /// End the run once so many evaluations in a row weren't better, in loss, than the best before
+    /// them. What was released by then stands, and sites that paid ahead stay charged. Left out, all
+    /// rounds are done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_after: Option<u32>,
     /// About how many rows, evenly spread, the evaluations before the end use; 0 means all.
     pub rows: usize,
+    /// Divide the trained model's last layer by a temperature, so that its probabilities are what
+    /// they say. It is fitted on half of the rows of these files and judged on the other half; no
+    /// label changes, and it costs no privacy. With fewer than about 100 rows nothing is done.
+    pub calibrate: bool,
     /// Labelled files that count as public: what is computed on them is published.
     pub files: Vec<EvaluationFile>,
 }
@@ -131,6 +166,8 @@ impl Default for FederationSection {
     fn default() -> Self {
         Self {
             minimum: 0,
+            quorum_percent: None,
+            grace: Grace(1.0),
             attempts: Attempts(2),
             gather_seconds: 600,
             round_seconds: 600,
@@ -144,7 +181,9 @@ impl Default for EvaluationSection {
     fn default() -> Self {
         Self {
             every: 10,
+            stop_after: None,
             rows: 0,
+            calibrate: true,
             files: Vec::new(),
         }
     }
@@ -176,10 +215,40 @@ pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
         "federation.minimum",
         "is more than there are clients",
     )?;
+    check_quorum(config, names.len())?;
+    require(
+        config.evaluation.stop_after != Some(0),
+        "evaluation.stop_after",
+        "must be at least 1",
+    )?;
+    require(
+        config.evaluation.stop_after.is_none() || !config.evaluation.files.is_empty(),
+        "evaluation.stop_after",
+        "needs public rows to look at; name some under [[evaluation.files]], or remove it",
+    )?;
     let files: BTreeSet<&String> = config.evaluation.files.iter().map(|f| &f.name).collect();
     require(
         files.len() == config.evaluation.files.len(),
         "evaluation.files",
         "two files have one name",
+    )
+}
+
+fn check_quorum(config: &RunConfig, clients: usize) -> Result<(), ConfigError> {
+    let federation = &config.federation;
+    if federation.quorum_percent.is_none() {
+        return Ok(());
+    }
+    require(
+        config.privacy.unit != PrivacyUnit::Client,
+        "federation.quorum_percent",
+        "can't be used with privacy.unit \"client\": a quick client would displace a slow one, so \
+         that one client moves the sum by two",
+    )?;
+    require(
+        federation.minimum != 0 && federation.minimum < clients,
+        "federation.quorum_percent",
+        "does nothing as long as a round needs everybody's update; set federation.minimum to fewer \
+         than there are clients",
     )
 }

@@ -55,6 +55,7 @@ pub fn plan(config: &RunConfig, facts: ModelFacts) -> Result<Plan, ConfigError> 
             clean: config.data.clean,
         },
         seed: config.run.seed,
+        rehearsal: None,
     };
     let Some(mut protection) = written.protection else {
         return Ok(Plan::try_from(written)?);

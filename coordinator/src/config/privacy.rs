@@ -40,8 +40,9 @@ pub struct PrivacySection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::above_zero")]
     pub epsilon: Option<BudgetEpsilon>,
-    /// The budget's delta: the probability with which the guarantee may fail, well below one over
-    /// the number of units. Needed unless the unit is `none`.
+    /// The budget's delta: what epsilon leaves out. Publishing one whole unit with this probability
+    /// would be within it, so set it well below 1 / (number of units), such as 1e-6 for 10,000.
+    /// Needed unless the unit is `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::delta")]
     pub delta: Option<Delta>,

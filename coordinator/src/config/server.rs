@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::method::LearningRate;
 
-use super::{ConfigError, refuse};
-use crate::aggregate::{self, AggregateKind};
+use super::{ConfigError, refuse, require};
+use crate::aggregate::{self, AggregateKey, AggregateKind, AggregateRule, AggregateSettings};
 use crate::strategy::{self, Given, StrategyKind};
 
 /// `[server]`
@@ -18,13 +18,25 @@ pub struct ServerSection {
     #[serde(deserialize_with = "strategy::deserialize")]
     #[schemars(schema_with = "strategy::schema")]
     pub optimiser: &'static StrategyKind,
-    /// How a round's updates become one vector. `sum` is the only rule that goes with privacy.
+    /// How a round's updates become one vector. `sum` is the only rule that goes with privacy. The
+    /// others withstand clients that send anything: `median`, `trimmed-mean`, `krum`.
     #[serde(
         default = "aggregate::standard",
         deserialize_with = "aggregate::deserialize"
     )]
     #[schemars(schema_with = "aggregate::schema")]
     pub aggregate: &'static AggregateKind,
+    /// For `trimmed-mean`: the share of clients that is left out at either end of each coordinate,
+    /// below one half. Left out: 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim: Option<f64>,
+    /// For `krum`: how many clients may be malicious. Left out: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malicious: Option<u32>,
+    /// For `krum`: how many updates are averaged, those with the least scores. With 1 it is Krum,
+    /// with more multi-Krum. Left out: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
     /// Learning rate at its peak.
     pub learning_rate: LearningRate,
     /// What is kept of the last step's direction, for `momentum`. Left out: 0.9.
@@ -43,9 +55,17 @@ pub struct ServerSection {
     /// Rounds over which the learning rate rises to its peak. A shorter run stays below it.
     #[serde(default)]
     pub warmup_rounds: u32,
-    /// How the learning rate falls after that: `none`, or `linear` down to 0 after the last round.
+    /// How the learning rate falls after that: `none`; `linear` down to 0 after the last round;
+    /// `cosine` down to 0, slowly at first and at the end; or `step`, by `step_factor` after every
+    /// `step_rounds`.
     #[serde(default)]
     pub decay: Decay,
+    /// For `decay = "step"`: after how many rounds the rate falls. Left out: a third of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_rounds: Option<u32>,
+    /// For `decay = "step"`: by which factor, above 0 and below 1. Left out: 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_factor: Option<f64>,
 }
 
 impl ServerSection {
@@ -69,8 +89,76 @@ impl ServerSection {
             );
             return Err(refuse("server.aggregate", reason));
         }
+        self.check_aggregate()?;
+        self.check_steps()?;
         let usable = self.optimiser.check(&self.given());
         usable.map_err(|(key, why)| refuse(key.name(), why.to_string()))
+    }
+}
+
+impl ServerSection {
+    /// How updates become one vector.
+    pub fn rule(&self) -> AggregateRule {
+        let usual = AggregateSettings::default();
+        let whole = |given: Option<u32>, usual| given.map_or(usual, |n| n as usize);
+        AggregateRule {
+            kind: self.aggregate,
+            settings: AggregateSettings {
+                trim: self.trim.unwrap_or(usual.trim),
+                malicious: whole(self.malicious, usual.malicious),
+                keep: whole(self.keep, usual.keep),
+            },
+        }
+    }
+
+    fn check_steps(&self) -> Result<(), ConfigError> {
+        let steps = self.decay == Decay::Step;
+        let only = "only goes with server.decay = \"step\"; remove it";
+        require(
+            steps || self.step_rounds.is_none(),
+            "server.step_rounds",
+            only,
+        )?;
+        require(
+            steps || self.step_factor.is_none(),
+            "server.step_factor",
+            only,
+        )?;
+        require(
+            self.step_rounds != Some(0),
+            "server.step_rounds",
+            "must be at least 1",
+        )?;
+        let factor = self.step_factor;
+        require(
+            factor.is_none_or(|factor| factor > 0.0 && factor < 1.0),
+            "server.step_factor",
+            "must be above 0 and below 1",
+        )
+    }
+
+    fn check_aggregate(&self) -> Result<(), ConfigError> {
+        let given = [
+            (AggregateKey::Trim, self.trim.is_some()),
+            (AggregateKey::Malicious, self.malicious.is_some()),
+            (AggregateKey::Keep, self.keep.is_some()),
+        ];
+        for (key, given) in given {
+            if given && !self.aggregate.keys.contains(&key) {
+                let reason = format!(
+                    "is given, but the rule {:?} (server.aggregate) has no such setting; remove it, \
+                     or choose another rule",
+                    self.aggregate
+                );
+                return Err(refuse(key.name(), reason));
+            }
+        }
+        require(
+            self.trim.is_none_or(|trim| (0.0..0.5).contains(&trim)),
+            "server.trim",
+            "must be at least 0 and below 0.5",
+        )?;
+        require(self.keep != Some(0), "server.keep", "must be at least 1")
     }
 }
 
@@ -83,4 +171,8 @@ pub enum Decay {
     None,
     /// In a straight line to 0 at the last round.
     Linear,
+    /// Along half a wave to 0 at the last round (Loshchilov and Hutter 2017, without restarts).
+    Cosine,
+    /// By a factor after every so many rounds.
+    Step,
 }

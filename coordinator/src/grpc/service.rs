@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use umbel_privacy::certificate::Countersignature;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::{Federation, Refusal, RefusalKind};
-use umbel_proto::message::{ClientId, Hello, Instance, Receipt};
+use umbel_proto::message::{ClientId, Hello, Instance, Receipt, UpdateAnnouncement};
 use umbel_proto::wire;
 use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::federation_server::Federation as FederationCalls;
@@ -191,18 +191,31 @@ impl FederationCalls for FederationService {
         request: Request<Streaming<wire::UpdateChunk>>,
     ) -> Result<Response<wire::SubmitReply>, Status> {
         let client = client_of(&request)?;
-        let most = self.federation.update_bytes();
         let newer_begins = self.uploads.begin(client.clone());
+        let begin = async |announced| {
+            let client = client.clone();
+            self.blocking(move |federation| federation.receive(&client, announced))
+                .await
+        };
         let upload = tokio::select! {
-            upload = receive(request.into_inner(), most, self.limits.stall, &self.meter) => upload?,
+            upload = receive(request.into_inner(), self.limits.stall, &self.meter, begin) => upload?,
             _ = newer_begins => {
                 return Err(Status::aborted("this client began a newer upload"));
             }
         };
         let receipt = match upload {
-            Upload::Whole(update) => {
-                self.blocking(move |federation| federation.submit(&client, update))
+            Upload::Whole(arrived) => {
+                self.blocking(move |federation| federation.submit_arrived(&client, arrived))
                     .await?
+            }
+            Upload::Answered(receipt) => receipt,
+            Upload::Unstorable(reason) => {
+                tracing::error!(%client, reason, "what came of an update can't be stored");
+                self.blocking(move |federation| federation.note_unstorable(&reason))
+                    .await?;
+                return Err(Status::unavailable(
+                    "the coordinator can't store updates; its log says more",
+                ));
             }
             Upload::Refused(reason) => {
                 let said = reason.clone();
@@ -211,7 +224,23 @@ impl FederationCalls for FederationService {
                 Receipt::Refused { reason }
             }
         };
-        Ok(self.answer(receipt.into()))
+        match receipt {
+            Receipt::NotNow { reason } => Err(Status::unavailable(reason)),
+            receipt => Ok(self.answer(receipt.into())),
+        }
+    }
+
+    async fn update_progress(
+        &self,
+        request: Request<wire::UpdateHeader>,
+    ) -> Result<Response<wire::UpdateProgressReply>, Status> {
+        let (client, message) = self.open(request)?;
+        let announced = UpdateAnnouncement::try_from(message)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let received = self
+            .blocking(move |federation| federation.received(&client, announced))
+            .await?;
+        Ok(self.answer(wire::UpdateProgressReply { received }))
     }
 
     async fn countersign(

@@ -1,4 +1,4 @@
-//! An update on its way in: checked while it comes, never held beyond what is allowed.
+//! An update on its way in: checked while it comes, and put away as it comes.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,29 +7,34 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
-use umbel_proto::message::{ClientId, Update};
+use umbel_proto::incoming::{Arrived, Incoming, NotReceived};
+use umbel_proto::message::{ClientId, Receipt, UpdateAnnouncement};
 use umbel_proto::wire::UpdateChunk;
-use umbel_proto::wire::chunk::{BlobAssembler, ChunkError};
-use umbel_proto::wire::convert::UpdateAnnouncement;
+use umbel_proto::wire::chunk::ChunkError;
 use umbel_proto::wire::update_chunk::Part;
 
 use super::TrafficMeter;
 
 /// What came up.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Upload {
     /// All that was announced.
-    Whole(Update),
+    Whole(Arrived),
+    /// It needn't come: this is what becomes of it.
+    Answered(Receipt),
     /// Something that can't count, with the reason.
     Refused(String),
+    /// It can't be kept, with the reason.
+    Unstorable(String),
 }
 
-/// Receives one update of at most `most` bytes. Each message must come within `stall`.
+/// Receives one update into what `begin` makes of its announcement. Each message must come within
+/// `stall`.
 pub(super) async fn receive(
     mut stream: impl Stream<Item = Result<UpdateChunk, Status>> + Unpin,
-    most: u64,
     stall: Duration,
     meter: &TrafficMeter,
+    begin: impl AsyncFnOnce(UpdateAnnouncement) -> Result<Begun, Status>,
 ) -> Result<Upload, Status> {
     let Some(Part::Header(header)) = next_part(&mut stream, stall, meter).await? else {
         return Err(Status::invalid_argument(
@@ -38,9 +43,12 @@ pub(super) async fn receive(
     };
     let announced = UpdateAnnouncement::try_from(header)
         .map_err(|e| Status::invalid_argument(e.to_string()))?;
-    let mut assembler = match BlobAssembler::new(announced.digest, announced.bytes, most) {
-        Ok(assembler) => assembler,
-        Err(error) => return Ok(Upload::Refused(too_long(&error))),
+    let mut arriving = match begin(announced).await? {
+        Ok(arriving) => arriving,
+        Err(NotReceived::Answered(receipt)) => return Ok(Upload::Answered(receipt)),
+        Err(NotReceived::Refused(reason)) => return Ok(Upload::Refused(reason)),
+        Err(NotReceived::Storage(reason)) => return Ok(Upload::Unstorable(reason)),
+        Err(gap @ NotReceived::Gap { .. }) => return Err(Status::aborted(gap.to_string())),
     };
     while let Some(part) = next_part(&mut stream, stall, meter).await? {
         let Part::Data(data) = part else {
@@ -49,8 +57,15 @@ pub(super) async fn receive(
         if data.is_empty() {
             return Err(Status::invalid_argument("a chunk of an update is empty"));
         }
-        match assembler.push(&data) {
+        let pushed;
+        (arriving, pushed) = off_thread(move || {
+            let pushed = arriving.push(&data);
+            (arriving, pushed)
+        })
+        .await?;
+        match pushed {
             Ok(()) => {}
+            Err(ChunkError::Storage(reason)) => return Ok(Upload::Unstorable(reason)),
             // The sender did nothing wrong, and may try again when there is memory.
             Err(error @ ChunkError::Memory { .. }) => {
                 return Err(Status::resource_exhausted(error.to_string()));
@@ -58,20 +73,24 @@ pub(super) async fn receive(
             Err(error) => return Ok(Upload::Refused(format!("the update: {error}"))),
         }
     }
-    Ok(match assembler.finish() {
-        Ok(values) => Upload::Whole(Update {
-            round: announced.round,
-            values,
-        }),
+    Ok(match off_thread(move || arriving.finish()).await? {
+        Ok(arrived) => Upload::Whole(arrived),
+        Err(ChunkError::Storage(reason)) => Upload::Unstorable(reason),
         Err(error) => Upload::Refused(format!("the update: {error}")),
     })
 }
 
-fn too_long(error: &ChunkError) -> String {
-    format!(
-        "the update: {error}; coordinator and client must follow the same plan with the same \
-         version"
-    )
+/// What became of an announcement.
+type Begun = Result<Box<dyn Incoming>, NotReceived>;
+
+/// Does what may wait for a disk where nobody else waits for it.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "an upload failed inside the coordinator");
+        Status::internal("the coordinator failed at this call; its log says more")
+    })
 }
 
 async fn next_part(
@@ -97,8 +116,7 @@ async fn next_part(
     Ok(Some(part))
 }
 
-/// The uploads under way: one for each client, so that memory is bounded by one update a
-/// client. A new upload ends the older one, which may be left over from a broken link.
+/// The uploads under way: one for each client. A new upload ends the older one, which may be left over from a broken link.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<BTreeMap<ClientId, oneshot::Sender<()>>>);
 
@@ -119,6 +137,7 @@ impl Uploads {
 mod tests {
     use super::*;
 
+    use umbel_proto::incoming::InMemory;
     use umbel_proto::message::BlobDigest;
     use umbel_proto::wire::UpdateHeader;
 
@@ -130,6 +149,7 @@ mod tests {
                 round: 3,
                 total_bytes: bytes,
                 digest: BlobDigest::of(content).as_bytes().to_vec(),
+                offset: 0,
             })),
         }
     }
@@ -146,7 +166,16 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        runtime.block_on(receive(stream, most, STALL, &TrafficMeter::default()))
+        runtime.block_on(receive(
+            stream,
+            STALL,
+            &TrafficMeter::default(),
+            in_memory(most),
+        ))
+    }
+
+    fn in_memory(most: u64) -> impl AsyncFnOnce(UpdateAnnouncement) -> Result<Begun, Status> {
+        async move |announced| Ok(InMemory::new(announced, most).map(|begun| Box::new(begun) as _))
     }
 
     fn refusal(upload: Result<Upload, Status>) -> String {
@@ -159,11 +188,11 @@ mod tests {
     #[test]
     fn an_update_is_put_together_from_its_chunks() {
         let messages = vec![header(5, b"abcde"), data(b"ab"), data(b"cde")];
-        let expected = Upload::Whole(Update {
-            round: 3,
-            values: b"abcde".to_vec(),
-        });
-        assert_eq!(received(messages, 5).unwrap(), expected);
+        let Upload::Whole(arrived) = received(messages, 5).unwrap() else {
+            panic!("it is whole");
+        };
+        let update = arrived.into_update().unwrap();
+        assert_eq!((update.round, &update.values[..]), (3, &b"abcde"[..]));
     }
 
     #[test]
@@ -173,7 +202,12 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        let upload = runtime.block_on(receive(stream, 5, STALL, &TrafficMeter::default()));
+        let upload = runtime.block_on(receive(
+            stream,
+            STALL,
+            &TrafficMeter::default(),
+            in_memory(5),
+        ));
         let reason = refusal(upload);
         assert!(
             reason.contains("6 bytes are announced, but at most 5 are accepted"),
@@ -229,7 +263,12 @@ mod tests {
             .build()
             .unwrap();
         let stall = Duration::from_millis(1);
-        let upload = runtime.block_on(receive(stream, 5, stall, &TrafficMeter::default()));
+        let upload = runtime.block_on(receive(
+            stream,
+            stall,
+            &TrafficMeter::default(),
+            in_memory(5),
+        ));
         assert_eq!(upload.unwrap_err().code(), tonic::Code::DeadlineExceeded);
     }
 

@@ -9,9 +9,11 @@
 //! added to the sum under a lock of the sum's own.
 
 mod attendance;
+mod calls;
 mod membership;
 mod results;
 mod slots;
+mod standing;
 mod state;
 mod submission;
 #[cfg(test)]
@@ -22,15 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use umbel_privacy::certificate::Countersignature;
 use umbel_privacy::lattice::LatticeVector;
-use umbel_privacy::ledger::LedgerPoint;
-use umbel_proto::departure::Departure;
-use umbel_proto::federation::{Federation, Refusal, RefusalKind};
-use umbel_proto::message::{
-    BlobDigest, ClientId, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Results, Task,
-    Update, Welcome,
-};
+use umbel_proto::message::{BlobDigest, ClientId, ModelFile};
 
 use crate::aggregate::{LostSum, UpdateRules};
 use crate::certificate::witness::{Witness, WitnessTerms};
@@ -40,6 +35,8 @@ use crate::store::{CountedUpdate, RunStore};
 pub use attendance::{Attendance, Traffic};
 
 pub(crate) use results::Released;
+pub use standing::{Absence, Away};
+pub(crate) use standing::{Shown, Standing};
 pub(crate) use state::Halt;
 
 use slots::Slots;
@@ -55,9 +52,6 @@ pub struct Offer {
     /// The base model's files with their content.
     pub files: Vec<(ModelFile, Arc<[u8]>)>,
 }
-
-/// The longest name of a client's software, in bytes: it goes into the log.
-const LONGEST_NAME: usize = 64;
 
 /// What a round was closed with.
 pub(crate) struct ClosedSet {
@@ -88,7 +82,7 @@ impl Lobby {
         let rules = Arc::new(rules);
         Self {
             offer,
-            slots: Slots::for_updates_of(rules.numbers()),
+            slots: Slots::one_a_core(),
             witness: Witness::default(),
             store: OnceLock::new(),
             state: Mutex::new(State::new(settings, Arc::clone(&rules))),
@@ -119,10 +113,16 @@ impl Lobby {
     }
 
     /// Stops the run, to be gone on with by another process. Clients are told to wait for it.
-    /// The first reason is the one that counts.
+    /// The first failure is the one that counts.
     pub(crate) fn halt(&self, why: Halt) {
         let mut state = self.lock();
-        state.halted.get_or_insert(why);
+        match &state.halted {
+            Some(Halt::Store(_)) => {}
+            Some(Halt::Shutdown) if why == Halt::AfterRound => {}
+            // A sooner stop goes before a later one, and a failure before what was asked for: a stop
+            // waits for the result in hand, which a failure may take away.
+            _ => state.halted = Some(why),
+        }
         state.nudged = true;
         state.tasks_changed = true;
         self.for_driver.notify_all();
@@ -132,6 +132,11 @@ impl Lobby {
     /// Has the run stop as soon as no result is in hand, to be gone on with later.
     pub fn shut_down(&self) {
         self.halt(Halt::Shutdown);
+    }
+
+    /// Has the run end after the round that is open, if one is, with what was released by then.
+    pub fn stop(&self) {
+        self.tell(Event::Stop);
     }
 
     /// Why the run is to stop, if it is.
@@ -208,14 +213,21 @@ impl Lobby {
         open.ok_or(LostSum)?.take()
     }
 
-    /// Notes which clients missed the round.
-    pub(crate) fn note_missing(&self, missing: &[ClientId]) {
+    /// Notes which clients missed the round, and says why each did.
+    pub(crate) fn note_missing(
+        &self,
+        round: u32,
+        missing: &[ClientId],
+    ) -> BTreeMap<ClientId, Absence> {
         let mut state = self.lock();
         for client in missing {
             if let Ok(attendance) = state.known(client) {
                 attendance.missed += 1;
             }
         }
+        let why = missing.iter();
+        why.map(|client| (client.clone(), state.why_missing(client, round)))
+            .collect()
     }
 
     /// Where the run stands.
@@ -319,183 +331,5 @@ impl Lobby {
             return;
         }
         tracing::warn!(%client, reason, "update refused");
-    }
-
-    fn check_hello(&self, hello: &Hello) -> Result<(), Refusal> {
-        let mismatch = |reason| Refusal {
-            kind: RefusalKind::Mismatch,
-            reason,
-        };
-        if hello.software.len() > LONGEST_NAME {
-            return Err(mismatch(format!(
-                "the client calls its software by {} bytes, and {LONGEST_NAME} are enough; install \
-                 the same version on both",
-                hello.software.len()
-            )));
-        }
-        if hello.protocol != PROTOCOL_VERSION {
-            return Err(mismatch(format!(
-                "the client ({}) speaks protocol {}, the coordinator {PROTOCOL_VERSION}; install \
-                 the same version on both",
-                hello.software, hello.protocol
-            )));
-        }
-        if !hello.labels.is_empty() && hello.labels != self.offer.labels {
-            return Err(mismatch(format!(
-                "the site's labels are {}, the run's are {}; make data.labels the same on both \
-                 sides, in the same order",
-                hello.labels.join(", "),
-                self.offer.labels.join(", ")
-            )));
-        }
-        Ok(())
-    }
-}
-
-/// What clients are told when the coordinator is about to go, and to come back.
-fn away() -> Refusal {
-    Refusal {
-        kind: RefusalKind::Away,
-        reason: "the coordinator stops for a while and will go on with this run; wait for it and \
-                 join again"
-            .into(),
-    }
-}
-
-impl Federation for Lobby {
-    fn join(&self, client: &ClientId, hello: &Hello) -> Result<Welcome, Refusal> {
-        self.lock().known(client)?;
-        self.check_hello(hello)?;
-        // It writes a file, so not under the lock.
-        let (coordinator, remembered) = self.witness.greet(client, hello.ledger)?;
-        let mut state = self.lock();
-        if state.is_going_away() {
-            return Err(away());
-        }
-        state.note_joined(client, hello.instance);
-        drop(state);
-        tracing::info!(%client, software = hello.software, "client joined");
-        Ok(Welcome {
-            plan: self.offer.plan.clone(),
-            files: self.offer.files.iter().map(|(f, _)| f.clone()).collect(),
-            coordinator,
-            remembered,
-        })
-    }
-
-    fn next_task(
-        &self,
-        client: &ClientId,
-        instance: Instance,
-        wait: Duration,
-    ) -> Result<Option<Task>, Refusal> {
-        let mut state = self.lock();
-        state.known(client)?;
-        let before = state.actions.len();
-        state.take_place(client, instance)?;
-        if state.actions.len() > before {
-            self.for_driver.notify_all();
-        }
-        let nothing =
-            |state: &mut State| !state.is_going_away() && state.task_for(client).is_none();
-        let (mut state, _) = self
-            .for_clients
-            .wait_timeout_while(state, wait, nothing)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.is_going_away() {
-            return Err(away());
-        }
-        let task = state.task_for(client);
-        match task {
-            Some(Task::Finished(_)) => state.note_told(client),
-            Some(Task::Train { .. }) => state.note_given(client),
-            None => {}
-        }
-        self.wake(state);
-        Ok(task)
-    }
-
-    fn results(&self, client: &ClientId, wait: Duration) -> Result<Option<Results>, Refusal> {
-        self.wait_for_results(client, wait)
-    }
-
-    fn alive(&self, client: &ClientId, instance: Instance) {
-        let mut state = self.lock();
-        state.note_alive(client, Some(instance));
-        self.wake(state);
-    }
-
-    fn blob(&self, client: &ClientId, digest: &BlobDigest) -> Result<Arc<[u8]>, Refusal> {
-        self.lock().known(client)?;
-        if let Some(bytes) = self.blob_of_results(digest)? {
-            self.lock().traffic.down += bytes.len() as u64;
-            return Ok(bytes);
-        }
-        let mut state = self.lock();
-        let current = state
-            .parameters
-            .as_ref()
-            .filter(|(offered, _)| offered == digest)
-            .map(|(_, bytes)| bytes);
-        let file = || {
-            let found = self.offer.files.iter().find(|(f, _)| f.digest == *digest);
-            found.map(|(_, bytes)| bytes)
-        };
-        let ledger = || self.witness.blob(digest);
-        let bytes = current
-            .or_else(file)
-            .cloned()
-            .or_else(ledger)
-            .ok_or_else(|| Refusal {
-                kind: RefusalKind::Missing,
-                reason: format!("blob {digest} isn't offered (any more); ask for the next task"),
-            })?;
-        state.traffic.down += bytes.len() as u64;
-        Ok(bytes)
-    }
-
-    fn update_bytes(&self) -> u64 {
-        self.rules.bytes()
-    }
-
-    fn submit(&self, client: &ClientId, update: Update) -> Receipt {
-        self.take_update(client, update)
-    }
-
-    fn note_refusal(&self, client: &ClientId, reason: &str) {
-        self.refuse(client, reason);
-    }
-
-    fn countersign(
-        &self,
-        client: &ClientId,
-        signed: Countersignature,
-    ) -> Result<Option<LedgerPoint>, Refusal> {
-        let mut state = self.lock();
-        state.known(client)?;
-        if !matches!(state.engine.phase(), Phase::Done(_)) {
-            return Err(Refusal {
-                kind: RefusalKind::Mismatch,
-                reason: "the run isn't over yet; ask for the next task".into(),
-            });
-        }
-        drop(state);
-        let ended = self.witness.countersign(client, signed)?;
-        let mut state = self.lock();
-        state.handle(Event::Left(client.clone()));
-        self.wake(state);
-        Ok(ended)
-    }
-
-    fn leave(&self, client: &ClientId, instance: Instance, why: Departure) {
-        let mut state = self.lock();
-        if !state.give_place_up(client, instance, why) {
-            return;
-        }
-        self.wake(state);
-        match why {
-            Departure::Done => tracing::info!(%client, "client has what it came for"),
-            _ => tracing::warn!(%client, %why, "client left"),
-        }
     }
 }

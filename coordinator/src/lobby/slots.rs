@@ -1,15 +1,12 @@
-//! How many updates may be decoded at a time.
+//! How many updates may be read and checked at a time.
 //!
-//! A decoded update takes eight bytes a number, more than what came over the wire, and clients
-//! hand theirs in together. So each waits for a slot before it is decoded, and keeps the slot
-//! until it is in the sum.
+//! Clients hand their updates in together. So each waits for a slot before it is looked at, and
+//! keeps the slot until it is in the sum: no more of them are read from disk at a time than there
+//! are cores to read them.
 
 use std::num::NonZero;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
-
-/// What decoded updates may take together, unless a single one takes more.
-const MEMORY: u64 = 2 << 30;
 
 /// A limited number of slots.
 pub(super) struct Slots {
@@ -21,12 +18,9 @@ pub(super) struct Slots {
 pub(super) struct Slot<'a>(&'a Slots);
 
 impl Slots {
-    /// As many slots as there are cores to decode on, or as fit into memory.
-    pub(super) fn for_updates_of(numbers: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let decoded = (numbers as u64).saturating_mul(8).max(1);
-        let fitting = usize::try_from(MEMORY / decoded).unwrap_or(usize::MAX);
-        Self::new(cores.min(fitting))
+    /// As many slots as there are cores.
+    pub(super) fn one_a_core() -> Self {
+        Self::new(thread::available_parallelism().map_or(1, NonZero::get))
     }
 
     /// So many slots, but at least one.
@@ -85,9 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_slot_for_an_update_of_any_size() {
-        drop(Slots::for_updates_of(usize::MAX).take());
-        drop(Slots::for_updates_of(0).take());
+    fn there_is_always_one() {
+        drop(Slots::new(0).take());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use umbel_proto::message::{BlobDigest, ClientId, Instance, Task};
 
 use super::attendance::{Attendance, Traffic};
 use super::results::Released;
+use super::standing::Shown;
 use crate::aggregate::{RoundSum, UpdateRules};
 use crate::round::{Action, Engine, Event, Phase, RoundSettings, Stood};
 
@@ -19,6 +20,8 @@ use crate::round::{Action, Engine, Event, Phase, RoundSettings, Stood};
 pub(crate) enum Halt {
     /// The operator said so.
     Shutdown,
+    /// The operator said so, of the time when the open round is done. Until then nothing changes.
+    AfterRound,
     /// What has to be durable can't be stored.
     Store(String),
 }
@@ -36,6 +39,10 @@ pub(super) struct State {
     pub(super) counted: BTreeMap<ClientId, BlobDigest>,
     /// Why the run is to stop and be gone on with later, if it is.
     pub(super) halted: Option<Halt>,
+    /// Whether the operator holds the run back before its next round.
+    pub(super) held: bool,
+    /// What the driver knows of how the run stands.
+    pub(super) shown: Shown,
     /// Whether the driver is to look up although there is no action.
     pub(super) nudged: bool,
     /// Whether clients that wait for a task may find one now.
@@ -60,6 +67,8 @@ pub(super) struct Seat {
     pub(super) ready: Option<Instance>,
     /// Whether it gave a sign of life since the driver asked last.
     pub(super) heard: bool,
+    /// The last round in which an update of it was refused.
+    pub(super) refused_in: Option<u32>,
     /// Whether the run goes on without it, since nothing was heard of it.
     pub(super) silent: bool,
 }
@@ -83,6 +92,8 @@ impl State {
             traffic: Traffic::default(),
             counted: BTreeMap::new(),
             halted: None,
+            held: false,
+            shown: Shown::default(),
             nudged: false,
             tasks_changed: false,
             results: None,
@@ -202,7 +213,8 @@ impl State {
 
     /// Whether this process stops before the run is over.
     pub(super) fn is_going_away(&self) -> bool {
-        self.halted.is_some() && !matches!(self.engine.phase(), Phase::Done(_))
+        let stops = !matches!(self.halted, None | Some(Halt::AfterRound));
+        stops && !matches!(self.engine.phase(), Phase::Done(_))
     }
 
     /// What a client is to do now.

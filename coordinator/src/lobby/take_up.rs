@@ -81,10 +81,11 @@ impl Lobby {
                 tracing::info!(%client, "its stored update isn't here; it is asked again");
                 continue;
             };
-            let added = self.rules.read(&bytes).map_err(|why| why.to_string());
-            let added = added.and_then(|vector| {
+            let update = self.rules.readable(&*bytes);
+            let checked = self.rules.check(&update).map_err(|why| why.to_string());
+            let added = checked.and_then(|()| {
                 let open = sum.lock().map_err(|lost| lost.to_string())?;
-                open.add(&vector).map_err(|lost| lost.to_string())
+                open.add(&update, |_| ()).map_err(|lost| lost.to_string())
             });
             match added {
                 Ok(()) => {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
-use umbel_model::metrics::{ClassScores, Classification, area_under_roc, confusion};
+use umbel_model::metrics::{Classification, Temperature, cross_entropy};
 use umbel_model::{Classifier, Example, ModelError, logits, tokenise};
 
 use crate::config::EvaluationFile;
@@ -30,23 +30,6 @@ pub struct Evaluation {
     pub overall: Scores,
     /// Each file, by name.
     pub files: Vec<(String, Scores)>,
-}
-
-/// What [`Scores`] sum up: how good a classifier is at each label.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ByLabel {
-    /// The scores of each label, in the order of the labels.
-    pub scores: Vec<ClassScores>,
-    /// How often each label (the row) was taken for each (the column); `None` for more than
-    /// [`Self::MOST_CONFUSED`] labels.
-    pub confusion: Option<Vec<Vec<usize>>>,
-    /// The area under the ROC curve of the second label, where there are two and rows of both.
-    pub area_under_roc: Option<f64>,
-}
-
-impl ByLabel {
-    /// Labels of which each pair is counted, at most.
-    pub const MOST_CONFUSED: usize = 200;
 }
 
 /// Why public data can't be evaluated.
@@ -106,122 +89,207 @@ impl PublicData {
         self.files.is_empty()
     }
 
-    /// Evaluates on all rows, or on about `limit` of them, evenly spread, if that isn't 0.
+    /// What a classifier answers on all rows.
     ///
     /// # Errors
-    /// [`ModelError`] where the device fails.
-    pub fn evaluate(
-        &self,
-        classifier: &Classifier,
-        limit: usize,
-    ) -> Result<Evaluation, ModelError> {
-        let total: usize = self.files.iter().map(|(_, rows)| rows.len()).sum();
-        let stride = match limit {
-            0 => 1,
-            limit => total.div_ceil(limit).max(1),
-        };
-        let mut all = Tally::default();
+    /// [`ModelError`] where the device fails or a score isn't finite.
+    pub fn answers(&self, classifier: &Classifier) -> Result<Answers, ModelError> {
+        self.answers_on(classifier, 1)
+    }
+
+    /// What a classifier answers on about `limit` rows, evenly spread; 0 means all of them.
+    ///
+    /// # Errors
+    /// As [`Self::answers`].
+    pub fn sample(&self, classifier: &Classifier, limit: usize) -> Result<Answers, ModelError> {
+        let total = self.files.iter().map(|(_, rows)| rows.len()).sum();
+        self.answers_on(classifier, stride(total, limit))
+    }
+
+    fn answers_on(&self, classifier: &Classifier, stride: usize) -> Result<Answers, ModelError> {
         let mut files = Vec::with_capacity(self.files.len());
         for (name, rows) in &self.files {
-            let mut tally = Tally::default();
-            tally.add(classifier, rows.iter().step_by(stride))?;
-            files.push((name.clone(), tally.scores(classifier)));
-            all.append(tally);
+            let rows = rows.iter().step_by(stride);
+            let (tokens, labels): (Vec<Vec<u32>>, Vec<usize>) =
+                rows.map(|row| (row.tokens.clone(), row.label)).unzip();
+            let scores = logits(classifier, &tokens, BATCH)?;
+            let answers = scores.into_iter().zip(labels);
+            let answers = answers.map(|(scores, label)| Answer { label, scores });
+            files.push((name.clone(), answers.collect()));
         }
-        Ok(Evaluation {
-            overall: all.scores(classifier),
+        Ok(Answers {
+            classes: classifier.labels().len(),
             files,
         })
     }
 
-    /// Evaluates on all rows, label by label.
-    ///
-    /// # Errors
-    /// As [`Self::evaluate`].
-    pub fn evaluate_by_label(
-        &self,
-        classifier: &Classifier,
-    ) -> Result<(Scores, ByLabel), ModelError> {
-        let mut tally = Tally::default();
-        for (_, rows) in &self.files {
-            tally.add(classifier, rows.iter())?;
-        }
-        Ok((tally.scores(classifier), tally.by_label(classifier)))
+    /// The rows, file after file.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Example> + Clone {
+        self.files.iter().flat_map(|(_, rows)| rows)
     }
 }
 
 /// Rows that pass through the model at a time in evaluation.
 const BATCH: usize = 64;
 
-#[derive(Default)]
-struct Tally {
-    labels: Vec<usize>,
-    predictions: Vec<usize>,
-    /// How much more the second label was given than the first, where there are two.
-    margins: Vec<f64>,
-    loss: f64,
+/// Each how manyth of so many rows is taken, to have about `limit` of them.
+fn stride(total: usize, limit: usize) -> usize {
+    match limit {
+        0 => 1,
+        limit => total.div_ceil(limit).max(1),
+    }
 }
 
-impl Tally {
-    fn add<'a>(
-        &mut self,
-        classifier: &Classifier,
-        rows: impl Iterator<Item = &'a Example>,
-    ) -> Result<(), ModelError> {
-        let (tokens, labels): (Vec<Vec<u32>>, Vec<usize>) =
-            rows.map(|row| (row.tokens.clone(), row.label)).unzip();
-        for (scores, &label) in logits(classifier, &tokens, BATCH)?.iter().zip(&labels) {
-            self.loss += cross_entropy(scores, label);
-            self.predictions.push(largest(scores));
-            if let [first, second] = scores.as_slice() {
-                self.margins.push(f64::from(*second) - f64::from(*first));
+/// What a classifier answers on one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The row's label, by its place among the classifier's.
+    pub label: usize,
+    /// One score a label.
+    pub scores: Vec<f32>,
+}
+
+impl Answer {
+    /// The label that it names: the first of those with the highest score.
+    pub fn prediction(&self) -> usize {
+        let scores = &self.scores;
+        let better = |best: usize, i: usize| if scores[i] > scores[best] { i } else { best };
+        (1..scores.len()).fold(0, better)
+    }
+}
+
+/// What a classifier answers on the rows of public files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    classes: usize,
+    files: Vec<(String, Vec<Answer>)>,
+}
+
+impl Answers {
+    /// Answers on the rows of one file.
+    #[cfg(test)]
+    pub(super) fn of_rows(classes: usize, rows: Vec<Answer>) -> Self {
+        Self {
+            classes,
+            files: vec![("all".into(), rows)],
+        }
+    }
+
+    /// How many labels there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// All of them, file after file.
+    pub fn all(&self) -> Vec<&Answer> {
+        self.files.iter().flat_map(|(_, answers)| answers).collect()
+    }
+
+    /// Those of each file, by name.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Vec<&Answer>)> {
+        let files = self.files.iter();
+        files.map(|(name, answers)| (name.as_str(), answers.iter().collect()))
+    }
+
+    /// Those that [`PublicData::sample`] would have taken.
+    #[must_use]
+    pub fn sample(&self, limit: usize) -> Self {
+        let total = self.files.iter().map(|(_, answers)| answers.len()).sum();
+        let stride = stride(total, limit);
+        let taken = |(name, answers): &(String, Vec<Answer>)| {
+            let answers = answers.iter().step_by(stride).cloned();
+            (name.clone(), answers.collect())
+        };
+        Self {
+            classes: self.classes,
+            files: self.files.iter().map(taken).collect(),
+        }
+    }
+
+    /// The same answers at a temperature.
+    #[must_use]
+    pub fn at(mut self, temperature: Temperature) -> Self {
+        for answer in self.files.iter_mut().flat_map(|(_, answers)| answers) {
+            answer.scores = temperature.temper(&answer.scores);
+        }
+        self
+    }
+
+    /// Their scores, over all files and for each.
+    pub fn evaluation(&self) -> Evaluation {
+        let files = self.files();
+        Evaluation {
+            overall: Scores::of(&self.all(), self.classes),
+            files: files
+                .map(|(name, answers)| (name.to_owned(), Scores::of(&answers, self.classes)))
+                .collect(),
+        }
+    }
+
+    /// The answers in two halves: one to fit a temperature on, and one to judge it on. In every
+    /// file, of every label's rows the first, third, … are judged on and the others fitted on,
+    /// so that both halves have every file's labels in their shares.
+    pub fn halves(&self) -> Halves<'_> {
+        let mut halves = Halves::default();
+        let mut place = 0;
+        for (_, answers) in &self.files {
+            let mut seen = vec![0_usize; self.classes];
+            for answer in answers {
+                let fitted = seen.get_mut(answer.label).is_some_and(|seen| {
+                    *seen += 1;
+                    seen.is_multiple_of(2)
+                });
+                let half = if fitted {
+                    &mut halves.fitted
+                } else {
+                    &mut halves.judged
+                };
+                half.push((place, answer));
+                place += 1;
             }
         }
-        self.labels.extend(labels);
-        Ok(())
+        halves
     }
+}
 
-    fn append(&mut self, other: Self) {
-        self.labels.extend(other.labels);
-        self.predictions.extend(other.predictions);
-        self.margins.extend(other.margins);
-        self.loss += other.loss;
-    }
+/// Answers in two halves, each with its place among all.
+#[derive(Clone, Debug, Default)]
+pub struct Halves<'a> {
+    /// What is fitted is fitted on these.
+    pub fitted: Vec<(usize, &'a Answer)>,
+    /// And judged on these.
+    pub judged: Vec<(usize, &'a Answer)>,
+}
 
-    fn scores(&self, classifier: &Classifier) -> Scores {
-        let classes = classifier.labels().len();
-        let result = Classification::of(&self.labels, &self.predictions, classes);
-        Scores {
+/// Labels and predictions.
+pub(super) fn labels_and_predictions(answers: &[&Answer]) -> (Vec<usize>, Vec<usize>) {
+    let answers = answers.iter();
+    answers
+        .map(|answer| (answer.label, answer.prediction()))
+        .unzip()
+}
+
+impl Scores {
+    /// The scores of some answers.
+    pub fn of(answers: &[&Answer], classes: usize) -> Self {
+        let (labels, predictions) = labels_and_predictions(answers);
+        let result = Classification::of(&labels, &predictions, classes);
+        Self {
             accuracy: result.accuracy,
             macro_f1: result.macro_f1,
-            loss: self.loss / self.labels.len().max(1) as f64,
-            examples: self.labels.len(),
+            loss: mean_loss(answers),
+            examples: labels.len(),
         }
     }
 }
 
-impl Tally {
-    fn by_label(&self, classifier: &Classifier) -> ByLabel {
-        let classes = classifier.labels().len();
-        let positive: Vec<bool> = self.labels.iter().map(|label| *label == 1).collect();
-        let result = Classification::of(&self.labels, &self.predictions, classes);
-        ByLabel {
-            scores: result.per_class,
-            confusion: (classes <= ByLabel::MOST_CONFUSED)
-                .then(|| confusion(&self.labels, &self.predictions, classes)),
-            area_under_roc: area_under_roc(&self.margins, &positive),
-        }
-    }
+/// Mean cross-entropy, in nats; 0 without rows.
+pub(super) fn mean_loss(answers: &[&Answer]) -> f64 {
+    let losses = answers.iter();
+    let sum: f64 = losses.map(|a| cross_entropy(&a.scores, a.label)).sum();
+    sum / answers.len().max(1) as f64
 }
 
-/// `log Σ exp(s) - s_label`, shifted by the largest score so that nothing overflows.
-fn cross_entropy(scores: &[f32], label: usize) -> f64 {
-    let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = scores.iter().map(|s| f64::from(s - top).exp()).sum();
-    sum.ln() + f64::from(top) - scores.get(label).map_or(0.0, |s| f64::from(*s))
-}
-
-fn largest(scores: &[f32]) -> usize {
-    let better = |best: usize, i: usize| if scores[i] > scores[best] { i } else { best };
-    (1..scores.len()).fold(0, better)
-}
+#[cfg(test)]
+#[path = "evaluation_tests.rs"]
+mod tests;

@@ -4,7 +4,9 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`evaluation`] | accuracy and loss on public files |
+//! | [`judgement`] | what scores are worth, and whether probabilities are what they say |
 //! | [`recorder`] | a line of metrics for each round |
 
 pub mod evaluation;
+pub mod judgement;
 pub mod recorder;

@@ -4,6 +4,7 @@
 //! [`write_metrics`] in another, so that neither a long evaluation nor a slow disk keeps
 //! clients waiting.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::config::EvaluationSection;
-use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::judgement::calibrated_loss;
 use crate::run::{Health, Observer, RoundSummary};
 use crate::store::run_folder::{RunFolder, RunFolderError};
 
@@ -28,6 +30,9 @@ pub struct Metric {
     /// Mean cross-entropy on public data, where it was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
+    /// The same on half of these rows, at the temperature fitted on the other half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_loss: Option<f64>,
     /// Accuracy there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
@@ -45,14 +50,31 @@ pub struct Metric {
     /// Clients whose updates count; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
-    /// Clients that missed the round; `None` where the client is the unit.
+    /// Who they are; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing: Option<Vec<String>>,
+    pub gave: Option<Vec<String>>,
+    /// Clients of the cohort of which nothing counts, and why; `None` where the client is the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<BTreeMap<String, String>>,
     /// Whether the model's numbers stopped being finite in this round, which is the last then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
     /// Seconds from the beginning of the run until the round's result was there.
     pub seconds: f64,
+}
+
+impl Metric {
+    /// Puts in the scores of a round's model: of as many rows as every evaluation before the end
+    /// uses, so that all rounds' can be compared.
+    pub fn score(&mut self, answers: &Answers, settings: &EvaluationSection) {
+        let scores = answers.evaluation().overall;
+        self.loss = Some(scores.loss);
+        self.accuracy = Some(scores.accuracy);
+        self.macro_f1 = Some(scores.macro_f1);
+        if settings.calibrate {
+            self.calibrated_loss = calibrated_loss(answers);
+        }
+    }
 }
 
 /// Called with each round's line of metrics.
@@ -67,8 +89,8 @@ pub struct Scorer<'a> {
     began: Duration,
     lines: Sender<Metric>,
     metrics: Vec<Metric>,
-    /// The evaluation on all public rows after the last planned round.
-    last: Option<Evaluation>,
+    /// The answers on all public rows after the last planned round.
+    last: Option<Answers>,
 }
 
 impl<'a> Scorer<'a> {
@@ -101,9 +123,9 @@ impl<'a> Scorer<'a> {
         self
     }
 
-    /// All metrics so far, and the evaluation on all public rows after the last planned round,
-    /// if the run came that far.
-    pub fn into_metrics(self) -> (Vec<Metric>, Option<Evaluation>) {
+    /// All metrics so far, and the answers on all public rows after the last planned round, if the
+    /// run came that far.
+    pub fn into_metrics(self) -> (Vec<Metric>, Option<Answers>) {
         (self.metrics, self.last)
     }
 
@@ -111,13 +133,13 @@ impl<'a> Scorer<'a> {
     /// many rounds, and on all of them after the last. All of that is post-processing of what
     /// is released, and costs no privacy. A device that fails is no fault of the model's, which
     /// goes without scores then.
-    fn examine(&mut self, summary: &RoundSummary) -> (Health, Option<Evaluation>) {
+    fn examine(&mut self, summary: &RoundSummary) -> (Health, Option<Answers>) {
         if !summary.is_finite() {
             return (Health::Diverged, None);
         }
         let round = summary.round;
         match catch_unwind(AssertUnwindSafe(|| self.evaluate(summary))) {
-            Ok(Ok(evaluation)) => return (Health::Sound, evaluation),
+            Ok(Ok(answers)) => return (Health::Sound, answers),
             Ok(Err(ModelError::Scores)) => return (Health::Diverged, None),
             Ok(Err(error)) => tracing::error!(round, "the model can't be evaluated: {error}"),
             Err(_) => tracing::error!(round, "the model can't be evaluated: that panicked"),
@@ -125,7 +147,7 @@ impl<'a> Scorer<'a> {
         (Health::Sound, None)
     }
 
-    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Evaluation>, ModelError> {
+    fn evaluate(&mut self, summary: &RoundSummary) -> Result<Option<Answers>, ModelError> {
         let (every, round) = (self.settings.every, summary.round);
         self.classifier.set_parameters(&summary.parameters)?;
         if self.public.is_empty() {
@@ -133,50 +155,89 @@ impl<'a> Scorer<'a> {
             return Ok(None);
         }
         if round == self.rounds {
-            self.last = Some(self.public.evaluate(self.classifier, 0)?);
-            return Ok(self.last.clone());
+            let answers = self.public.answers(self.classifier)?;
+            let sample = answers.sample(self.settings.rows);
+            self.last = Some(answers);
+            return Ok(Some(sample));
         }
         if every > 0 && (round.is_multiple_of(every) || round == 1) {
             let rows = self.settings.rows;
-            return self.public.evaluate(self.classifier, rows).map(Some);
+            return self.public.sample(self.classifier, rows).map(Some);
         }
         check_scores(self.classifier)?;
         Ok(None)
     }
 }
 
+impl Scorer<'_> {
+    /// Whether the evaluations up to this round were in vain for as long as the run is to try.
+    fn has_settled(&self, round: u32) -> bool {
+        let Some(patience) = self.settings.stop_after else {
+            return false;
+        };
+        let so_far = self.metrics.iter().filter(|metric| metric.round <= round);
+        have_settled(so_far.filter_map(|metric| metric.loss), patience)
+    }
+}
+
+/// Whether the last `patience` losses, or more, weren't below the least before them.
+fn have_settled(losses: impl Iterator<Item = f64>, patience: u32) -> bool {
+    let (mut least, mut in_vain) = (f64::INFINITY, 0);
+    for loss in losses {
+        if loss < least {
+            (least, in_vain) = (loss, 0);
+        } else {
+            in_vain += 1;
+        }
+    }
+    in_vain >= patience
+}
+
 impl Observer for Scorer<'_> {
     fn round_done(&mut self, summary: &RoundSummary) -> Health {
-        let (health, evaluation) = self.examine(summary);
-        let scores = evaluation.map(|e| e.overall);
-        let participation = summary.participation.as_ref();
-        let metric = Metric {
+        let (health, answers) = self.examine(summary);
+        let took_part = summary.took_part.as_ref();
+        let mut metric = Metric {
             round: summary.round,
             epsilon: summary.epsilon,
-            loss: scores.as_ref().map(|s| s.loss),
-            accuracy: scores.as_ref().map(|s| s.accuracy),
-            macro_f1: scores.as_ref().map(|s| s.macro_f1),
+            loss: None,
+            calibrated_loss: None,
+            accuracy: None,
+            macro_f1: None,
             learning_rate: summary.learning_rate,
             unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
             clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
-            clients: participation.map(|participation| participation.counted.len()),
-            missing: participation.map(|participation| {
-                let missing = participation.missing.iter();
-                missing.map(ToString::to_string).collect()
+            clients: took_part.map(|took_part| took_part.gave.len()),
+            gave: took_part.map(|took_part| {
+                let gave = took_part.gave.iter();
+                gave.map(ToString::to_string).collect()
+            }),
+            missing: took_part.map(|took_part| {
+                let missing = took_part.missing.iter();
+                missing
+                    .map(|(client, why)| (client.to_string(), why.to_string()))
+                    .collect()
             }),
             diverged: health == Health::Diverged,
             seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
         };
+        if let Some(answers) = &answers {
+            metric.score(answers, self.settings);
+        }
         // If the writer is gone, the whole file is written at the end.
         let _ = self.lines.send(metric.clone());
         self.metrics.push(metric);
-        health
+        match health {
+            Health::Sound if self.has_settled(summary.round) => Health::Settled,
+            health => health,
+        }
     }
 
     fn found(&self, round: u32) -> Option<Health> {
         let line = self.metrics.iter().rfind(|metric| metric.round == round)?;
         Some(match line.diverged {
             true => Health::Diverged,
+            false if self.has_settled(round) => Health::Settled,
             false => Health::Sound,
         })
     }
@@ -213,17 +274,32 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn losses_have_settled_once_enough_of_them_were_no_better_than_the_best() {
+        let settled = |losses: &[f64], patience| have_settled(losses.iter().copied(), patience);
+        assert!(!settled(&[], 1));
+        assert!(!settled(&[1.0, 0.9, 0.8], 1));
+        assert!(settled(&[1.0, 0.9, 0.9], 1));
+        assert!(!settled(&[1.0, 0.9, 0.95], 2));
+        assert!(settled(&[1.0, 0.9, 0.95, 0.91], 2));
+        assert!(!settled(&[1.0, 0.9, 0.95, 0.89, 0.9], 2));
+        // What is no number is no better either.
+        assert!(settled(&[1.0, f64::NAN, f64::NAN], 2));
+    }
+
     fn metric(round: u32) -> Metric {
         Metric {
             round,
             epsilon: None,
             loss: None,
+            calibrated_loss: None,
             accuracy: None,
             macro_f1: None,
             learning_rate: 0.1,
             unclipped: None,
             clipping_threshold: None,
             clients: None,
+            gave: None,
             missing: None,
             diverged: false,
             seconds: 0.0,

@@ -3,12 +3,14 @@
 
 use umbel_privacy::certificate::{Certificate, Guarantee};
 
+use super::about;
 use super::figures;
 use super::html::Html;
-use super::layout::{number, parameters, section, table};
+use super::layout::{number, parameters, part, table};
 use super::page;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
+use super::strength_section;
 use crate::store::run_folder::readable_time;
 
 /// The whole document.
@@ -17,11 +19,14 @@ pub(super) fn document(certificate: &Certificate, run: &RunSummary) -> String {
     let main: Html = [
         Html::element("h1", title.as_str()),
         page::protection(&Statement::of_run(run)),
+        about::about(run),
         spent(certificate),
+        strength_section::part_of(run),
         mechanism(certificate),
         participation(certificate),
         released(certificate),
         checking(certificate),
+        about::signatures(),
         footer(certificate),
     ]
     .into();
@@ -31,7 +36,7 @@ pub(super) fn document(certificate: &Certificate, run: &RunSummary) -> String {
 /// What was spent, in words.
 fn spent(certificate: &Certificate) -> Html {
     let Some(guarantee) = &certificate.guarantee else {
-        return section(
+        return part(
             "What it cost",
             Html::element(
                 "p",
@@ -79,7 +84,7 @@ fn spent(certificate: &Certificate) -> Html {
         }
     };
     let words = Html::element("p", words);
-    section(
+    part(
         "What it cost",
         [words, parameters("Epsilon, rounded up.", rows)],
     )
@@ -103,7 +108,7 @@ fn mechanism(certificate: &Certificate) -> Html {
     if let Some(guarantee) = &certificate.guarantee {
         rows.extend(mechanism_rows(guarantee));
     }
-    section(
+    part(
         "How it was done",
         parameters("What the ledger's entries say, too.", rows),
     )
@@ -160,7 +165,7 @@ fn mechanism_rows(guarantee: &Guarantee) -> [(&'static str, String); 6] {
 fn participation(certificate: &Certificate) -> Html {
     const HEADING: &str = "Who took part";
     let Some(participants) = &certificate.participation else {
-        return section(
+        return part(
             HEADING,
             Html::element(
                 "p",
@@ -184,7 +189,7 @@ fn participation(certificate: &Certificate) -> Html {
     ];
     let caption = "Every configured client. Compare each key with the one that the site itself \
                    gives you: umbel verify . --site NAME=KEY does that.";
-    section(HEADING, table(caption, &heads, rows.collect()))
+    part(HEADING, table(caption, &heads, rows.collect()))
 }
 
 /// The key with which a client signed what it was told.
@@ -212,7 +217,7 @@ fn released(certificate: &Certificate) -> Html {
         Html::element("tr", cells)
     });
     let heads = [("file", false), ("bytes", true), ("SHA-256", false)];
-    section(
+    part(
         "What was released",
         table(
             "These files and no others, and each round's model on the way to them.",
@@ -265,7 +270,7 @@ fn checking(certificate: &Certificate) -> Html {
         .into_iter()
         .map(|step| Html::element("li", step))
         .collect();
-    section("How to check it", Html::element("ol", steps))
+    part("How to check it", Html::element("ol", steps))
 }
 
 fn footer(certificate: &Certificate) -> Html {

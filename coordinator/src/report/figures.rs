@@ -54,6 +54,23 @@ pub(super) fn epsilon(number: f64) -> String {
     format!("{raised:.decimals$}")
 }
 
+/// A share as a percentage of about three digits, never rounded down.
+pub(super) fn share(number: f64) -> String {
+    if number.is_nan() {
+        return "not a number".into();
+    }
+    let percent = 100.0 * number.clamp(0.0, 1.0);
+    let decimals: usize = match percent {
+        p if p >= 100.0 => 0,
+        p if p >= 10.0 => 1,
+        p if p >= 1.0 => 2,
+        _ => 3,
+    };
+    let scale = 10_f64.powi(decimals as i32);
+    let raised = ((percent * scale - 1e-9).ceil() / scale).clamp(0.0, 100.0) + 0.0;
+    format!("{raised:.decimals$} %")
+}
+
 /// Any parameter: plain where that is short, else with an exponent.
 pub(super) fn parameter(number: f64) -> String {
     let size = number.abs();
@@ -109,16 +126,17 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// How many times as likely `exp(epsilon)` makes a conclusion, in words.
-pub(super) fn times_as_likely(epsilon: f64) -> String {
+/// How many times as likely `exp(epsilon)` makes a conclusion, in words; `None` beyond a million,
+/// where "at most" would comfort for nothing.
+pub(super) fn times_as_likely(epsilon: f64) -> Option<String> {
     let factor = epsilon.exp();
     if factor.is_nan() || factor >= 1e6 {
-        "more than a million times".into()
+        None
     } else if factor >= 100.0 {
         // Below a million, so the cast is exact.
-        format!("{} times", count(factor.ceil() as u32))
+        Some(format!("{} times", count(factor.ceil() as u32)))
     } else {
-        format!("{:.2} times", (factor * 100.0).ceil() / 100.0)
+        Some(format!("{:.2} times", (factor * 100.0).ceil() / 100.0))
     }
 }
 
@@ -196,11 +214,26 @@ mod tests {
     fn the_factor_of_an_epsilon_is_rounded_up() {
         let found = [0.0, 1.0, 8.0, 20.0, f64::INFINITY].map(times_as_likely);
         let expected = [
-            "1.00 times",
-            "2.72 times",
-            "2,981 times",
-            "more than a million times",
-            "more than a million times",
+            Some("1.00 times"),
+            Some("2.72 times"),
+            Some("2,981 times"),
+            None,
+            None,
+        ];
+        assert_eq!(found, expected.map(|times| times.map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_share_is_never_rounded_down() {
+        let found = [0.0, 0.000_012, 0.0101, 0.5231, 0.999_99, 1.0, f64::NAN].map(share);
+        let expected = [
+            "0.000 %",
+            "0.002 %",
+            "1.01 %",
+            "52.4 %",
+            "100.0 %",
+            "100 %",
+            "not a number",
         ];
         assert_eq!(found, expected);
     }

@@ -2,9 +2,14 @@
 
 use super::html::Html;
 
-/// A section under a heading.
-pub(super) fn section(heading: &str, content: impl Into<Html>) -> Html {
+/// A part of a page under a heading.
+pub(super) fn part(heading: &str, content: impl Into<Html>) -> Html {
     Html::element("section", [Html::element("h2", heading), content.into()])
+}
+
+/// A section of a part.
+pub(super) fn section(heading: &str, content: impl Into<Html>) -> Html {
+    Html::element("section", [Html::element("h3", heading), content.into()])
 }
 
 /// A cell with a number.

@@ -5,16 +5,23 @@
 //! check it all. It holds no script and loads nothing, and every word that comes from a
 //! configuration is escaped.
 
+mod about;
 mod certificate_page;
 mod figures;
 mod html;
+mod judging;
 mod layout;
+mod level;
 mod page;
 mod protection;
 pub mod run_report;
 mod run_summary;
 mod sections;
+mod strength;
+mod strength_section;
 mod svg;
+mod trade_off_chart;
+mod trust;
 mod verification;
 
 use std::io;
@@ -22,11 +29,13 @@ use std::path::{Path, PathBuf};
 
 use umbel_privacy::certificate::Certificate;
 
+pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
-    ClientSummary, CurvePoint, Ending, NamedScores, PrivacySummary, Results, RunSummary, Scores,
-    Traffic, TrainingSummary,
+    About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
+    PrivacySummary, Results, RunSummary, Scores, Traffic, TrainingSummary,
 };
+pub use strength::{Basis, Strength};
 
 /// A report that can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -57,5 +66,7 @@ pub fn write(run: &RunSummary, path: &Path) -> Result<(), ReportError> {
     })
 }
 
+#[cfg(test)]
+mod level_tests;
 #[cfg(test)]
 mod report_tests;

@@ -1,9 +1,11 @@
 //! The page of a report: its head, and its sections in the order in which they matter.
 
 use super::html::Html;
+use super::layout::{part, section};
+use super::level::Level;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
-use super::{sections, verification};
+use super::{about, sections, strength_section, trust, verification};
 
 /// The whole document.
 pub(super) fn document(run: &RunSummary) -> String {
@@ -38,14 +40,32 @@ fn main(run: &RunSummary) -> Html {
     [
         Html::element("h1", format!("Run {}", run.name)),
         protection(&Statement::of_run(run)),
+        about::about(run),
         sections::ending(run),
         sections::tiles(run),
-        sections::results(run),
-        sections::curves(run),
-        sections::clients(run),
-        sections::privacy_parameters(run),
-        sections::training_parameters(run),
+        part(
+            "Unit and epsilon",
+            [
+                strength_section::section_of(run),
+                sections::privacy_parameters(run),
+            ],
+        ),
+        part(
+            "Algorithm, utility and bias",
+            [
+                sections::results(run),
+                sections::curves(run),
+                section("Bias", Html::element("p", BIAS)),
+                sections::training_parameters(run),
+                about::lineage(run),
+            ],
+        ),
+        part(
+            "Trust model, security and data collection",
+            [trust::sections(run), sections::clients(run)],
+        ),
         verification::section_of(run),
+        about::signatures(),
         footer(run),
     ]
     .into()
@@ -53,10 +73,10 @@ fn main(run: &RunSummary) -> Html {
 
 /// The statement in a frame of its own.
 pub(super) fn protection(statement: &Statement) -> Html {
-    let class = if statement.protects && !statement.weak {
-        "protection some"
-    } else {
-        "protection nobody"
+    let class = match statement.level {
+        Level::Strong => "protection strong",
+        Level::Moderate => "protection moderate",
+        Level::Weak | Level::Nobody => "protection nobody",
     };
     let list = |heading: &str, lines: &[String]| {
         if lines.is_empty() {
@@ -80,11 +100,19 @@ pub(super) fn protection(statement: &Statement) -> Html {
     )
 }
 
+/// What privacy itself does to fairness.
+const BIAS: &str = "\
+    Clipping and noise hide what single units say, so that what few say is learned worst: rare \
+    classes, rare ways of writing, small sites. A good score over all rows may hide that. Compare the \
+    scores of each class and file before anybody is treated by this model's answers; what was unfair \
+    in the training data is learned, too.";
+
 fn footer(run: &RunSummary) -> Html {
     Html::element(
         "footer",
         format!(
-            "Written by {}. Began {}, ended {}.",
+            "Written by {}. Began {}, ended {}. The three parts in the middle follow the guidelines \
+             of NIST SP 800-226, from epsilon down to how data were collected.",
             run.software, run.started, run.finished
         ),
     )

@@ -4,17 +4,17 @@ use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::plan::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
+use super::level::{AgainstUnits, Level, MODERATE, has_weak_noise};
 use super::run_summary::{PrivacySummary, RunSummary};
+use super::strength::Strength;
 
 /// The plain truth about a run's privacy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// One sentence that must be read by everyone.
     pub headline: String,
-    /// Whether anybody is protected at all.
-    pub protects: bool,
-    /// Whether the noise is weaker than what makes a guarantee worth its name.
-    pub weak: bool,
+    /// What that is worth, in a word.
+    pub level: Level,
     /// What is protected: against whom and how well.
     pub protected: Vec<String>,
     /// What isn't.
@@ -26,7 +26,10 @@ impl Statement {
     /// nothing that a guarantee could be about.
     pub fn of_run(run: &RunSummary) -> Self {
         if run.leaves_a_model() {
-            return Self::of(&run.privacy);
+            let mut statement = Self::of(&run.privacy);
+            let strength = run.strength.as_ref().filter(|_| statement.protects());
+            statement.protected.extend(strength.map(attack));
+            return statement;
         }
         let headline = match run.training.rounds_done {
             0 => {
@@ -43,8 +46,7 @@ impl Statement {
         not_protected.extend(in_every_run(&run.privacy, &unit));
         Self {
             headline: headline.into(),
-            protects: false,
-            weak: false,
+            level: Level::Nobody,
             protected: Vec::new(),
             not_protected,
         }
@@ -63,10 +65,13 @@ impl Statement {
         }
         not_protected.extend(in_every_run(privacy, &unit));
         let protects = privacy.unit != PrivacyUnit::None && !privacy.seeded;
+        let level = match protects {
+            true => Level::of(privacy),
+            false => Level::Nobody,
+        };
         Self {
-            headline: headline(privacy, &unit),
-            protects,
-            weak: protects && has_weak_noise(privacy),
+            headline: headline(privacy, level, &unit),
+            level,
             protected: if protects {
                 guarantee(privacy, &unit)
             } else {
@@ -74,6 +79,11 @@ impl Statement {
             },
             not_protected,
         }
+    }
+
+    /// Whether anybody is protected at all.
+    pub fn protects(&self) -> bool {
+        self.level != Level::Nobody
     }
 
     /// The statement as lines of plain text, for a terminal.
@@ -130,7 +140,7 @@ impl Unit {
     }
 }
 
-fn headline(privacy: &PrivacySummary, unit: &Unit) -> String {
+fn headline(privacy: &PrivacySummary, level: Level, unit: &Unit) -> String {
     match privacy.unit {
         PrivacyUnit::None => "No privacy protection: this run protects nobody.".into(),
         _ if privacy.seeded => {
@@ -143,13 +153,56 @@ fn headline(privacy: &PrivacySummary, unit: &Unit) -> String {
                 .noise_multiplier
                 .map_or(figures::NONE.into(), figures::parameter),
         ),
-        _ => format!("This run protects {}.", unit.secret),
+        _ => match level {
+            Level::Nobody => "No epsilon is recorded: this run protects nobody.".into(),
+            Level::Weak => weak(privacy, unit),
+            Level::Moderate => format!(
+                "Moderate protection of {}, {}.",
+                unit.secret,
+                trust(privacy)
+            ),
+            Level::Strong => format!("Strong protection of {}, {}.", unit.secret, trust(privacy)),
+        },
     }
 }
 
-fn has_weak_noise(privacy: &PrivacySummary) -> bool {
-    let weak = |sigma: f64| sigma < LEAST_NOISE_MULTIPLIER;
-    privacy.noise_multiplier.is_some_and(weak)
+/// From whom, in a few words.
+fn trust(privacy: &PrivacySummary) -> &'static str {
+    match privacy.placement {
+        NoisePlacement::Central => "from everybody but the coordinator, which is trusted",
+        NoisePlacement::Local => "from everybody, the coordinator included",
+    }
+}
+
+/// Why a guarantee says next to nothing.
+fn weak(privacy: &PrivacySummary, unit: &Unit) -> String {
+    if AgainstUnits::of(privacy) == AgainstUnits::TooLarge {
+        return format!(
+            "Weak protection: delta is {}, which isn't below one over the number of units, so that \
+             {} may leak whole.",
+            privacy
+                .delta
+                .map_or(figures::NONE.into(), figures::parameter),
+            unit.one,
+        );
+    }
+    format!(
+        "Weak protection: epsilon is {} for {}, and above {MODERATE} a guarantee says next to \
+         nothing.",
+        privacy
+            .epsilon_guaranteed()
+            .map_or(figures::NONE.into(), figures::epsilon),
+        unit.one,
+    )
+}
+
+/// What that leaves to an attacker.
+fn attack(strength: &Strength) -> String {
+    format!(
+        "What is left to an attacker: whoever wrongly suspects 1 % of those who weren't there finds \
+         at most {} of those who were.",
+        figures::share(strength.true_positives)
+    )
 }
 
 fn guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
@@ -222,14 +275,21 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
         ),
         false => String::new(),
     };
+    let likely = match figures::times_as_likely(guaranteed) {
+        Some(times) => format!(
+            "So whatever they see was at most {times} as likely {comparison}, plus a probability of \
+             {delta}. Smaller is stronger."
+        ),
+        None => format!(
+            "So whatever they see may have been more than a million times as likely {comparison}: \
+             by itself, such an epsilon limits next to nothing."
+        ),
+    };
     format!(
-        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). So whatever \
-         they see was at most {} as likely {comparison}, except with a probability of about \
-         {delta}. Smaller is stronger.{several}",
+        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). {likely}{several}",
         figures::epsilon(guaranteed),
         unit.one,
         privacy.adjacency,
-        figures::times_as_likely(guaranteed),
     )
 }
 

@@ -23,6 +23,7 @@ fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
         spans_runs: false,
         epsilon_budget: Some(8.0),
         delta: Some(1e-5),
+        units: Some(15_528),
         noise_multiplier: Some(0.8125),
         sampling_rate: 0.0659,
         accounted_sampling_rate: 0.0659,
@@ -40,6 +41,7 @@ fn unprotected() -> PrivacySummary {
         epsilon_spent: None,
         epsilon_budget: None,
         delta: None,
+        units: None,
         noise_multiplier: None,
         clipping_norm: None,
 
@@ -48,10 +50,11 @@ fn unprotected() -> PrivacySummary {
     }
 }
 
-fn run() -> RunSummary {
+pub(super) fn run() -> RunSummary {
     let point = |round: u32| CurvePoint {
         round,
         loss: (round.is_multiple_of(10) || round == 1).then(|| 0.5 + 0.2 / f64::from(round).sqrt()),
+        calibrated_loss: None,
         accuracy: (round.is_multiple_of(10) || round == 1).then(|| 0.76 - 0.25 / f64::from(round)),
         epsilon: Some(0.9 + 7.081 * (f64::from(round) / 180.0).sqrt()),
     };
@@ -68,6 +71,21 @@ fn run() -> RunSummary {
         finished: "2026-01-02 10:04:12 UTC".into(),
         seconds: 252.0,
         ending: Ending::Complete,
+        about: About {
+            purpose: Some("Sort letters by their tone".into()),
+            organisation: Some("Four newspapers".into()),
+            contact: Some("privacy@newspapers.example".into()),
+        },
+        strength: Strength::of(&private(PrivacyUnit::Record, NoisePlacement::Central)),
+        base: Base {
+            weights: Some("5b".repeat(32)),
+            ancestors: vec![Ancestor {
+                run: "first-20260101-120000".into(),
+                unit: PrivacyUnit::Record,
+                data_set: "letters".into(),
+                certificate: "7c".repeat(32),
+            }],
+        },
         privacy: private(PrivacyUnit::Record, NoisePlacement::Central),
         training: TrainingSummary {
             summed: Summed::Gradients,
@@ -88,6 +106,12 @@ fn run() -> RunSummary {
         },
         connections: vec!["Clients were threads of one process: nothing crossed a network.".into()],
         clients: ["twitter", "amazon", "movie", "nyt"].map(client).into(),
+        absences: vec![AbsenceSummary {
+            client: "nyt".into(),
+            from: 3,
+            to: 7,
+            why: "nothing was heard of it".into(),
+        }],
         traffic: Some(Traffic {
             bytes_up: 1_190_000_000,
             bytes_down: 1_180_000_000,
@@ -100,6 +124,7 @@ fn run() -> RunSummary {
                     scores: scores(0.75),
                 })
                 .into(),
+            judgement: None,
         }),
         curve: (1..=180).map(point).collect(),
         ledger_head: Some("3f".repeat(32)),
@@ -110,7 +135,7 @@ fn run() -> RunSummary {
 }
 
 /// The text of a page's body, without markup.
-fn words(page: &str) -> String {
+pub(super) fn words(page: &str) -> String {
     let body = page.split("<body>").nth(1).expect("a body");
     let mut text = String::new();
     for piece in body.split('<') {
@@ -123,20 +148,25 @@ fn words(page: &str) -> String {
 #[test]
 fn the_first_lines_say_what_is_protected_and_what_is_not() {
     let text = words(&render(&run()));
-    let expected = "Run sentiment This run protects whether any one row was in the training data, \
-        and so what it says. What is protected Against whom: anyone who sees every model that this \
+    let hits = run().strength.expect("a bound").true_positives;
+    let expected = format!(
+        "Run sentiment Moderate protection of whether any one row was in the training \
+        data, and so what it says, from everybody but the coordinator, which is trusted. What is protected Against whom: anyone who sees every model that this \
         run released, whatever else they know. How well: epsilon 7.99 at delta 1e-5, for one row \
         added or removed (add-or-remove). So whatever they see was at most 2,925 times as likely \
-        with it as without it, except with a probability of about 1e-5. Smaller is stronger. What \
-        is not protected Against the coordinator: it sees each site&#39;s sum before the noise is added";
-    assert!(text.starts_with(expected), "{text}");
+        with it as without it, plus a probability of 1e-5. Smaller is stronger. What is left to an \
+        attacker: whoever wrongly suspects 1 % of those who weren&#39;t there finds at most {hits} \
+        of those who were. What is not protected Against the coordinator: it sees each site&#39;s sum before the noise is added",
+        hits = figures::share(hits)
+    );
+    assert!(text.starts_with(&expected), "{text}");
 }
 
 #[test]
 fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
     let first = |privacy| {
         let statement = Statement::of(&privacy);
-        assert!(!statement.protects && statement.protected.is_empty());
+        assert!(!statement.protects() && statement.protected.is_empty());
         statement.lines().swap_remove(0)
     };
     assert_eq!(
@@ -150,9 +180,11 @@ fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
         "This run was seeded: its noise can be predicted and it protects nobody."
     );
     let page = render(&RunSummary {
+        strength: Strength::of(&seeded),
         privacy: seeded,
         ..run()
     });
+    assert!(!words(&page).contains("attacker"));
     assert!(page.contains("class=\"protection nobody\""));
     assert!(!words(&page).contains("What is protected"));
 }
@@ -184,7 +216,7 @@ fn a_run_with_next_to_no_noise_says_so_in_a_red_headline() {
     let figures = statement.protected.join(" ");
     assert!(figures.contains("epsilon 7.99"), "{figures}");
     assert!(render(&weak).contains("class=\"protection nobody\""));
-    assert!(render(&run()).contains("class=\"protection some\""));
+    assert!(render(&run()).contains("class=\"protection moderate\""));
 }
 
 #[test]
@@ -232,7 +264,7 @@ fn replacing_a_row_hides_what_it_says_but_not_that_it_is_there() {
     privacy.adjacency = Adjacency::ReplaceOne;
     let text = Statement::of(&privacy).lines().join("\n");
     assert!(
-        text.starts_with("This run protects what any one row of the training data says."),
+        text.starts_with("Moderate protection of what any one row of the training data says,"),
         "{text}"
     );
     assert!(
@@ -273,6 +305,12 @@ fn names_from_configurations_are_escaped_everywhere() {
     hostile.connections.push(evil.into());
     hostile.clients[0].name = evil.into();
     hostile.clients[0].left_out_reason = Some(evil.into());
+    hostile.about.purpose = Some(evil.into());
+    hostile.about.organisation = Some(evil.into());
+    hostile.about.contact = Some(evil.into());
+    hostile.base.weights = Some(evil.into());
+    hostile.base.ancestors[0].run = evil.into();
+    hostile.base.ancestors[0].data_set = evil.into();
     hostile.ledger_head = Some(evil.into());
     hostile.model_hash = Some(evil.into());
     hostile.account_command = Some(evil.into());
@@ -284,7 +322,7 @@ fn names_from_configurations_are_escaped_everywhere() {
     assert!(
         page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;")
             .count()
-            >= 14
+            >= 20
     );
 }
 
@@ -319,7 +357,7 @@ fn a_run_that_diverged_says_so_and_which_model_is_left() {
         "{text}"
     );
     assert!(
-        Statement::of_run(&diverged).protects,
+        Statement::of_run(&diverged).protects(),
         "round 6 is protected"
     );
     diverged.ending = Ending::Diverged {
@@ -327,7 +365,7 @@ fn a_run_that_diverged_says_so_and_which_model_is_left() {
         kept: None,
     };
     let statement = Statement::of_run(&diverged);
-    assert!(!statement.protects && statement.protected.is_empty());
+    assert!(!statement.protects() && statement.protected.is_empty());
 }
 
 #[test]
@@ -338,10 +376,11 @@ fn a_run_without_a_released_round_protects_nobody_whatever_it_promised() {
     for placement in [NoisePlacement::Central, NoisePlacement::Local] {
         failed.privacy = private(PrivacyUnit::Record, placement);
         let page = render(&failed);
-        assert!(page.contains("protection nobody") && !page.contains("protection some"));
+        assert!(page.contains("protection nobody") && !page.contains("protection moderate"));
         let text = words(&page);
         assert!(text.contains("No round was released"), "{text}");
-        assert!(!text.contains("This run protects"), "{text}");
+        assert!(!text.contains("oderate protection"), "{text}");
+        assert!(!text.contains("attacker"), "{text}");
         assert!(text.contains("stays spent"), "{text}");
     }
 }

@@ -6,18 +6,18 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use umbel_privacy::unit::{Adjacency, NoisePlacement};
+use umbel_privacy::certificate::lineage;
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, Words};
 use crate::lobby::{Attendance, Traffic};
-use crate::observe::evaluation::{Evaluation, Scores};
 use crate::observe::recorder::Metric;
 use crate::report::{
-    self, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results, RunSummary, Statement,
-    TrainingSummary,
+    self, AbsenceSummary, ClientSummary, CurvePoint, NamedScores, PrivacySummary, Results,
+    RunSummary, Statement, Strength, TrainingSummary,
 };
 use crate::run::Outcome;
 
@@ -26,7 +26,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) config: &'a RunConfig,
     pub(crate) plan: &'a Plan,
     pub(crate) outcome: &'a Outcome,
-    pub(crate) evaluation: Option<&'a Evaluation>,
+    pub(crate) results: Option<Results>,
     pub(crate) metrics: &'a [Metric],
     pub(crate) attendance: &'a BTreeMap<ClientId, Attendance>,
     pub(crate) traffic: Traffic,
@@ -37,6 +37,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) seconds: f64,
     pub(crate) model_hash: Option<String>,
     pub(crate) signing_key: String,
+    pub(crate) lineage: &'a [lineage::Ancestor],
 }
 
 /// A run that has ended, and where its folder is.
@@ -73,6 +74,7 @@ impl RunReport {
             report::Ending::BudgetExhausted => ExitKind::BudgetExhausted,
             report::Ending::Failed { .. } => ExitKind::RunFailed,
             report::Ending::Diverged { .. } => ExitKind::Diverged,
+            report::Ending::Stopped => ExitKind::Stopped,
         }
     }
 
@@ -92,6 +94,7 @@ impl RunReport {
             report::Ending::Failed { reason } => ("failed", Some(reason.clone())),
             // A run that diverged failed, for whoever asks no more than that.
             report::Ending::Diverged { round, .. } => ("failed", Some(Ending::divergence(*round))),
+            report::Ending::Stopped => ("stopped", None),
         };
         let diverged = match run.ending {
             report::Ending::Diverged { round, .. } => Some(round),
@@ -103,10 +106,16 @@ impl RunReport {
             "loss": overall.map(|scores| scores.loss),
             "examples": overall.map(|scores| scores.examples),
             "files": files,
+            "judgement": run.results.as_ref().and_then(|results| results.judgement.as_ref()),
             "epsilon": run.privacy.epsilon_spent,
             "epsilon_guaranteed": run.privacy.epsilon_guaranteed(),
             "epsilon_budget": run.privacy.epsilon_budget,
             "delta": run.privacy.delta,
+            "units": run.privacy.units,
+            "protection": Statement::of_run(run).level,
+            "attack": run.strength,
+            "base_model": run.base,
+            "about": run.about,
             "unit": run.privacy.unit,
             "adjacency": run.privacy.adjacency,
             "noise": run.privacy.placement,
@@ -128,7 +137,7 @@ impl RunReport {
             "ledger_head": run.ledger_head,
             "model_sha256": run.model_hash,
             "public_key": run.signing_key,
-            "run_dir": self.folder,
+            "run_dir": self.folder.to_string_lossy(),
         })
     }
 
@@ -163,6 +172,14 @@ impl RunReport {
                 Ending::divergence(*round),
                 report::Ending::kept(*kept)
             )?,
+            report::Ending::Stopped => writeln!(
+                out,
+                "\nThe run was stopped early. {}",
+                match run.training.rounds_done {
+                    0 => "No round was done, so there is no model.",
+                    _ => "The last round's model is kept.",
+                }
+            )?,
         }
         if let Some(results) = &run.results {
             writeln!(
@@ -170,6 +187,10 @@ impl RunReport {
                 "\n{:<16}{:>9}{:>9}{:>9}{:>10}",
                 "", "accuracy", "macro-F1", "loss", "rows"
             )?;
+            let judgement = results.judgement.as_ref();
+            if let Some(verdict) = judgement.and_then(|judgement| judgement.verdict.as_ref()) {
+                writeln!(out, "\n{verdict}")?;
+            }
             let overall = NamedScores {
                 name: "overall".into(),
                 scores: results.overall,
@@ -246,12 +267,14 @@ impl RunReport {
 /// hides, so that none of it gets in.
 pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
     let hides_clients = facts.plan.hides_clients();
+    let privacy = privacy_summary(facts);
     RunSummary {
         name: facts.config.run.name.to_string(),
         software: concat!("Umbel ", env!("CARGO_PKG_VERSION")).into(),
         started: facts.started.clone(),
         finished: facts.finished.clone(),
         seconds: facts.seconds,
+        about: about(facts.config),
         ending: match &facts.outcome.ending {
             Ending::Complete => report::Ending::Complete,
             Ending::BudgetExhausted { .. } => report::Ending::BudgetExhausted,
@@ -262,9 +285,12 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
                 round: *round,
                 kept: facts.outcome.kept.as_ref().map(|(round, _)| *round),
             },
+            Ending::Stopped { .. } => report::Ending::Stopped,
         },
-        privacy: privacy_summary(facts),
+        strength: Strength::of(&privacy),
+        privacy,
         training: training_summary(facts),
+        base: base(facts),
         connections: facts.connections.clone(),
         clients: facts
             .attendance
@@ -272,11 +298,12 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             .filter(|_| !hides_clients)
             .map(|(client, attendance)| client_summary(client, attendance))
             .collect(),
+        absences: absences(facts.metrics),
         traffic: (!hides_clients).then_some(report::Traffic {
             bytes_up: facts.traffic.up,
             bytes_down: facts.traffic.down,
         }),
-        results: facts.evaluation.map(results),
+        results: facts.results.clone(),
         curve: curve(facts),
         ledger_head: facts.outcome.ledger_head.clone(),
         model_hash: facts.model_hash.clone(),
@@ -287,6 +314,44 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             .is_some()
             .then(|| facts.signing_key.clone()),
         account_command: account_command(facts),
+    }
+}
+
+fn about(config: &RunConfig) -> report::About {
+    let words = |words: &Option<Words>| words.as_ref().map(|words| words.to_string());
+    report::About {
+        purpose: words(&config.report.purpose),
+        organisation: words(&config.report.organisation),
+        contact: words(&config.report.contact),
+    }
+}
+
+fn base(facts: &Facts<'_>) -> report::Base {
+    let ancestor = |ancestor: &lineage::Ancestor| report::Ancestor {
+        run: ancestor.run.clone(),
+        unit: ancestor.unit,
+        data_set: ancestor.data_set.clone(),
+        certificate: ancestor.certificate.to_string(),
+    };
+    report::Base {
+        weights: Some(facts.plan.classifier.base.weights.to_string()),
+        ancestors: facts.lineage.iter().map(ancestor).collect(),
+    }
+}
+
+/// About how many units there are, by public numbers alone.
+fn units(config: &RunConfig) -> Option<u64> {
+    let expected = || {
+        let rate = config.privacy.sampling_rate.get();
+        let units = config.training.expected_batch?.get() / rate;
+        // The cast saturates.
+        (units.is_finite() && units >= 1.0).then(|| units.ceil() as u64)
+    };
+    match (config.report.units, config.privacy.unit) {
+        (Some(units), _) => Some(units.get()),
+        (None, PrivacyUnit::Client) => Some(config.clients.len() as u64),
+        (None, PrivacyUnit::Record | PrivacyUnit::Group) => expected(),
+        (None, PrivacyUnit::None) => None,
     }
 }
 
@@ -302,6 +367,7 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
             .map(NonZeroUsize::get),
         epsilon_budget: promise.map(|p| p.budget.epsilon()),
         delta: promise.map(|p| p.budget.delta().get()),
+        units: units(facts.config),
         noise_multiplier: promise.map(|p| p.noise_multiplier.get()),
         clipping_norm: promise.map(|p| p.clipping_norm.get()),
         group_column: facts.config.data.group.clone(),
@@ -380,45 +446,40 @@ fn client_summary(client: &ClientId, attendance: &Attendance) -> ClientSummary {
     }
 }
 
-fn results(evaluation: &Evaluation) -> Results {
-    let scores = |scores: &Scores| report::Scores {
-        accuracy: scores.accuracy,
-        macro_f1: scores.macro_f1,
-        loss: scores.loss,
-        examples: scores.examples,
-    };
-    Results {
-        overall: scores(&evaluation.overall),
-        files: evaluation
-            .files
-            .iter()
-            .map(|(name, file)| NamedScores {
-                name: name.clone(),
-                scores: scores(file),
-            })
-            .collect(),
+/// What the rounds' lines say of who was missing, with rounds of one kind taken together.
+fn absences(metrics: &[Metric]) -> Vec<AbsenceSummary> {
+    let mut absences: Vec<AbsenceSummary> = Vec::new();
+    for metric in metrics {
+        for (client, why) in metric.missing.iter().flatten() {
+            let before = metric.round - 1;
+            let goes_on =
+                |a: &&mut AbsenceSummary| a.to == before && a.client == *client && a.why == *why;
+            match absences.iter_mut().rev().find(goes_on) {
+                Some(absence) => absence.to = metric.round,
+                None => absences.push(AbsenceSummary {
+                    client: client.clone(),
+                    from: metric.round,
+                    to: metric.round,
+                    why: why.clone(),
+                }),
+            }
+        }
     }
+    absences
 }
 
-/// The rounds, that of the model that is kept with the scores of the final evaluation.
+/// What was known after each round.
 fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
-    let mut curve: Vec<CurvePoint> = facts
-        .metrics
-        .iter()
+    let metrics = facts.metrics.iter();
+    metrics
         .map(|metric| CurvePoint {
             round: metric.round,
             loss: metric.loss,
+            calibrated_loss: metric.calibrated_loss,
             accuracy: metric.accuracy,
             epsilon: metric.epsilon,
         })
-        .collect();
-    let kept = facts.outcome.kept.as_ref().map(|(round, _)| *round);
-    let last = curve.iter_mut().find(|point| Some(point.round) == kept);
-    if let (Some(last), Some(evaluation)) = (last, facts.evaluation) {
-        last.loss = Some(evaluation.overall.loss);
-        last.accuracy = Some(evaluation.overall.accuracy);
-    }
-    curve
+        .collect()
 }
 
 fn account_command(facts: &Facts<'_>) -> Option<String> {

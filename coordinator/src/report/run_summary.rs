@@ -5,6 +5,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
+use super::strength::Strength;
+use crate::observe::evaluation;
+use crate::observe::judgement::Judgement;
+
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -18,17 +22,29 @@ pub struct RunSummary {
     pub finished: String,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// What it is for, and who answers for it.
+    #[serde(default)]
+    pub about: About,
     /// How it ended.
     pub ending: Ending,
     /// What was promised and spent.
     pub privacy: PrivacySummary,
+    /// What an attacker can do at most; `None` where nothing is guaranteed.
+    #[serde(default)]
+    pub strength: Option<Strength>,
     /// What was trained and how.
     pub training: TrainingSummary,
+    /// What training began with.
+    #[serde(default)]
+    pub base: Base,
     /// How connections were secured, a sentence each ("Clients were threads of one process:
     /// nothing crossed a network.").
     pub connections: Vec<String>,
     /// Everybody whom the configuration names; nobody where the client is the unit.
     pub clients: Vec<ClientSummary>,
+    /// Who gave nothing in which rounds, and why; empty where the client is the unit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absences: Vec<AbsenceSummary>,
     /// What was moved; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
@@ -55,6 +71,39 @@ impl RunSummary {
     }
 }
 
+/// What a run is for, and who answers for it, as the configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// What it is for.
+    pub purpose: Option<String>,
+    /// Who is responsible.
+    pub organisation: Option<String>,
+    /// Whom to ask.
+    pub contact: Option<String>,
+}
+
+/// The base model's origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// SHA-256 of its weights.
+    pub weights: Option<String>,
+    /// The runs that it descends from, as far as certificates tell.
+    pub ancestors: Vec<Ancestor>,
+}
+
+/// A run that the base model descends from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// The name of its folder.
+    pub run: String,
+    /// Whom it protected.
+    pub unit: PrivacyUnit,
+    /// The data set that it spent on.
+    pub data_set: String,
+    /// SHA-256 of its certificate.
+    pub certificate: String,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -75,6 +124,8 @@ pub enum Ending {
         /// The round whose model is kept, if there is a sound one.
         kept: Option<u32>,
     },
+    /// Whoever conducted it ended it early.
+    Stopped,
 }
 
 impl Ending {
@@ -110,6 +161,9 @@ pub struct PrivacySummary {
     pub epsilon_budget: Option<f64>,
     /// Delta of both.
     pub delta: Option<f64>,
+    /// About how many units there are, a public number; `None` where nobody said.
+    #[serde(default)]
+    pub units: Option<u64>,
     /// Standard deviation of the noise over the clipping norm.
     pub noise_multiplier: Option<f64>,
     /// Poisson sampling rate: of units at each site, or of clients for the unit `client`.
@@ -179,6 +233,19 @@ pub struct ClientSummary {
     pub left_out_reason: Option<String>,
 }
 
+/// A client that gave nothing in rounds one after the other, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsenceSummary {
+    /// Its name.
+    pub client: String,
+    /// The first of the rounds.
+    pub from: u32,
+    /// The last of them.
+    pub to: u32,
+    /// Why.
+    pub why: String,
+}
+
 /// Bytes moved between clients and coordinator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
@@ -195,6 +262,35 @@ pub struct Results {
     pub overall: Scores,
     /// Each file.
     pub files: Vec<NamedScores>,
+    /// What these are worth; `None` in what an earlier version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
+}
+
+impl Results {
+    /// Scores and what they are worth.
+    pub fn new(evaluation: &evaluation::Evaluation, judgement: Judgement) -> Self {
+        let named = |(name, scores): &(String, evaluation::Scores)| NamedScores {
+            name: name.clone(),
+            scores: Scores::from(scores),
+        };
+        Self {
+            overall: Scores::from(&evaluation.overall),
+            files: evaluation.files.iter().map(named).collect(),
+            judgement: Some(judgement),
+        }
+    }
+}
+
+impl From<&evaluation::Scores> for Scores {
+    fn from(scores: &evaluation::Scores) -> Self {
+        Self {
+            accuracy: scores.accuracy,
+            macro_f1: scores.macro_f1,
+            loss: scores.loss,
+            examples: scores.examples,
+        }
+    }
 }
 
 /// Scores on one file.
@@ -230,6 +326,9 @@ pub struct CurvePoint {
     pub round: u32,
     /// Mean cross-entropy on public rows, where it was computed.
     pub loss: Option<f64>,
+    /// The same on half of these rows, at the temperature fitted on the other half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_loss: Option<f64>,
     /// Accuracy there.
     pub accuracy: Option<f64>,
     /// Epsilon spent so far.

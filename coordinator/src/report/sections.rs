@@ -5,8 +5,13 @@ use umbel_proto::message;
 
 use super::figures::{self, NONE};
 use super::html::Html;
+use super::judging;
 use super::layout::{number, parameters, section, table};
-use super::run_summary::{ClientSummary, CurvePoint, Ending, RunSummary, Scores};
+use super::level::{AgainstUnits, Level};
+use super::protection::Statement;
+use super::run_summary::{
+    AbsenceSummary, ClientSummary, CurvePoint, Ending, PrivacySummary, RunSummary, Scores,
+};
 use super::svg::{Chart, line_chart};
 
 /// How the run ended.
@@ -36,6 +41,11 @@ pub(super) fn ending(run: &RunSummary) -> Html {
                 Ending::kept(*kept)
             ),
         ),
+        Ending::Stopped => (
+            "done",
+            "Stopped early",
+            format!(" after {done}, by whoever conducted it."),
+        ),
     };
     let word = Html::with("strong", &[("class", class)], word);
     Html::with("p", &[("class", "ending")], [word, Html::text(&rest)])
@@ -53,14 +63,13 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
         tile("Accuracy", &score(|s| s.accuracy), &rows),
         tile("Macro-F1", &score(|s| s.macro_f1), &rows),
         match privacy.epsilon_spent {
-            Some(epsilon) => tile("Epsilon", &figures::epsilon(epsilon), &epsilon_note(run)),
+            Some(epsilon) => toned(
+                epsilon_tone(run),
+                tile_parts("Epsilon", &figures::epsilon(epsilon), &epsilon_note(run)),
+            ),
             None => tile("Epsilon", NONE, "no privacy"),
         },
-        tile(
-            "Delta",
-            &privacy.delta.map_or(NONE.into(), figures::parameter),
-            &format!("unit: {}", privacy.unit),
-        ),
+        delta_tile(privacy),
         tile(
             "Time",
             &figures::duration(run.seconds),
@@ -84,11 +93,46 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
 }
 
 fn tile(name: &str, value: &str, note: &str) -> Html {
+    Html::element("div", tile_parts(name, value, note))
+}
+
+fn tile_parts(name: &str, value: &str, note: &str) -> Html {
     let value = [Html::text(value), Html::element("small", note)];
-    Html::element(
-        "div",
-        [Html::element("dt", name), Html::element("dd", value)],
-    )
+    [Html::element("dt", name), Html::element("dd", value)].into()
+}
+
+/// A tile whose colour says something, too.
+fn toned(tone: &str, parts: Html) -> Html {
+    Html::with("div", &[("class", tone)], parts)
+}
+
+/// The colour of epsilon: that of the page's headline.
+fn epsilon_tone(run: &RunSummary) -> &'static str {
+    match Statement::of_run(run).level {
+        Level::Strong => "strong",
+        Level::Moderate => "moderate",
+        Level::Weak | Level::Nobody => "nobody",
+    }
+}
+
+/// Delta, beside one over the number of units.
+fn delta_tile(privacy: &PrivacySummary) -> Html {
+    let Some(delta) = privacy.delta else {
+        return tile("Delta", NONE, "no privacy");
+    };
+    let (tone, note) = match (AgainstUnits::of(privacy), privacy.units) {
+        (AgainstUnits::Below, Some(units)) => (
+            "plain",
+            format!("below 1 / {} units", figures::count(units)),
+        ),
+        (AgainstUnits::TooLarge, Some(units)) => (
+            "nobody",
+            format!("too large: not below 1 / {} units", figures::count(units)),
+        ),
+        _ => ("nobody", "number of units not known".into()),
+    };
+    let note = format!("{note}; unit: {}", privacy.unit);
+    toned(tone, tile_parts("Delta", &figures::parameter(delta), &note))
 }
 
 fn epsilon_note(run: &RunSummary) -> String {
@@ -132,7 +176,16 @@ pub(super) fn results(run: &RunSummary) -> Html {
         ("rows", true),
     ];
     let caption = "The final model on public files.";
-    section("Results", table(caption, &heads, rows.collect()))
+    let scores = table(caption, &heads, rows.collect());
+    let judgement = results.judgement.as_ref();
+    section(
+        "Results",
+        [
+            judgement.map_or(Html::default(), judging::verdict),
+            scores,
+            judgement.map_or(Html::default(), judging::details),
+        ],
+    )
 }
 
 /// Loss, accuracy and epsilon over rounds.
@@ -143,13 +196,25 @@ pub(super) fn curves(run: &RunSummary) -> Html {
             .filter_map(|p| Some((p.round, of(p)?)))
             .collect()
     };
-    let (loss, accuracy) = (series(|p| p.loss), series(|p| p.accuracy));
+    let calibrated = series(|p| p.calibrated_loss);
+    let (caption, loss) = match calibrated.is_empty() {
+        true => (
+            "mean cross-entropy on public rows, in nats",
+            series(|p| p.loss),
+        ),
+        false => (
+            "mean cross-entropy on half of the public rows, in nats, at each round's temperature \
+             fitted on the other half",
+            calibrated,
+        ),
+    };
+    let accuracy = series(|p| p.accuracy);
     let epsilon = series(|p| p.epsilon);
     let adjacency = format!("epsilon spent on the data set ({})", run.privacy.adjacency);
     let mut figures = vec![
         figure(
             "Loss",
-            "mean cross-entropy on public rows, in nats",
+            caption,
             &Chart {
                 title: "Loss after each evaluated round",
                 points: &loss,
@@ -206,7 +271,7 @@ fn figure(name: &str, caption: &str, chart: &Chart<'_>) -> Html {
             format!("In {n} of these rounds it wasn't a number; the line has gaps there."),
         ),
     };
-    let heading = Html::element("h3", name);
+    let heading = Html::element("h4", name);
     Html::element(
         "figure",
         [
@@ -225,6 +290,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
         let cells = [
             number(figures::count(p.round)),
             cell(p.loss, figures::score),
+            cell(p.calibrated_loss, figures::score),
             cell(p.accuracy, figures::score),
             cell(p.epsilon, figures::epsilon),
         ];
@@ -233,6 +299,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
     let heads = [
         ("round", true),
         ("loss", true),
+        ("loss, calibrated", true),
         ("accuracy", true),
         ("epsilon", true),
     ];
@@ -281,7 +348,50 @@ pub(super) fn clients(run: &RunSummary) -> Html {
         return section("Who took part", [hidden, connections.collect()]);
     }
     let table = table("Everybody whom the configuration names.", &heads, rows);
-    section("Who took part", [table, connections.collect()])
+    section(
+        "Who took part",
+        [table, absences(run), connections.collect()],
+    )
+}
+
+/// Absences that the page lists; `report.json` has all of them.
+const ABSENCES_SHOWN: usize = 100;
+
+/// Who gave nothing in which rounds, and why.
+fn absences(run: &RunSummary) -> Html {
+    if run.absences.is_empty() {
+        return Html::default();
+    }
+    let row = |absence: &AbsenceSummary| {
+        let rounds = match absence.from == absence.to {
+            true => figures::count(absence.from),
+            false => format!(
+                "{} to {}",
+                figures::count(absence.from),
+                figures::count(absence.to)
+            ),
+        };
+        let cells = [
+            Html::with("th", &[("scope", "row")], &rounds),
+            Html::element("td", &absence.client),
+            Html::element("td", &absence.why),
+        ];
+        Html::element("tr", cells)
+    };
+    let heads = [
+        ("rounds", false),
+        ("client", false),
+        ("gave nothing, since", false),
+    ];
+    let rows = run.absences.iter().take(ABSENCES_SHOWN).map(row).collect();
+    let more = run.absences.len().saturating_sub(ABSENCES_SHOWN);
+    let caption = match more {
+        0 => "Whose update is missing, by round. Everybody else of the cohort gave one.".to_owned(),
+        more => {
+            format!("Whose update is missing, by round; {more} more such lines are in report.json.")
+        }
+    };
+    table(&caption, &heads, rows)
 }
 
 /// The numbers behind the guarantee.

@@ -43,7 +43,7 @@ pub(super) fn line_chart(chart: &Chart<'_>) -> Option<Html> {
         |(round, y): &(u32, f64)| drawable(*y).then(|| (frame.x(f64::from(*round)), frame.y(*y)));
     let places: Vec<Option<(f64, f64)>> = chart.points.iter().map(place).collect();
     let mut pieces = vec![Html::element("title", chart.title)];
-    pieces.extend(frame.grid());
+    pieces.extend(frame.grid("round"));
     pieces.extend(limit.map(|(y, label)| frame.limit(*y, label)));
     pieces.extend(lines(&places));
     if places.len() <= MARKED {
@@ -62,21 +62,65 @@ pub(super) fn line_chart(chart: &Chart<'_>) -> Option<Html> {
     ))
 }
 
+/// Draws how often claims are right (up) by what they claim (across), both from 0 to 1.
+pub(super) fn reliability_chart(points: &[(f64, f64)]) -> Html {
+    let unit = || Axis {
+        low: 0.0,
+        step: 0.25,
+        ticks: 4,
+        end: None,
+    };
+    let frame = Frame {
+        rounds: unit(),
+        levels: unit(),
+    };
+    let places: Vec<Option<(f64, f64)>> = points
+        .iter()
+        .map(|(claim, right)| Some((frame.x(*claim), frame.y(*right))))
+        .collect();
+    let mut pieces = vec![Html::element("title", "Share right by probability claimed")];
+    pieces.extend(frame.grid("probability claimed"));
+    pieces.push(line(
+        "limit",
+        (frame.x(0.0), frame.y(0.0)),
+        (frame.x(1.0), frame.y(1.0)),
+    ));
+    pieces.extend(lines(&places));
+    for ((claim, right), place) in points.iter().zip(places.iter().flatten()) {
+        let title = format!("claimed {claim:.3}, right {right:.3}");
+        pieces.push(dot(*place, title));
+    }
+    let view = format!("0 0 {WIDTH} {HEIGHT}");
+    Html::with(
+        "svg",
+        &[("viewBox", &view), ("role", "img")],
+        pieces.into_iter().collect::<Html>(),
+    )
+}
+
 /// A range of numbers, its ends at ticks.
 struct Axis {
     low: f64,
     step: f64,
     ticks: usize,
+    /// Where it ends, if not at a tick of that step.
+    end: Option<f64>,
 }
 
 impl Axis {
-    /// From 0 to the last round, in whole steps.
+    /// From 0 to the last round, which has a tick of its own.
     fn of_rounds(last: u32) -> Self {
-        let step = nice_step(f64::from(last.max(1)) / 6.0).max(1.0);
+        let last = f64::from(last.max(1));
+        let step = nice_step(last / 6.0).max(1.0);
+        let whole = (last / step).floor();
+        let beyond = last - whole * step;
+        // A tick whose label would run into that of the last round is left out.
+        let crowded = beyond > 0.0 && beyond < 0.5 * step;
         Self {
             low: 0.0,
             step,
-            ticks: (f64::from(last.max(1)) / step).ceil() as usize,
+            ticks: whole as usize - usize::from(crowded),
+            end: (beyond > 0.0).then_some(last),
         }
     }
 
@@ -103,11 +147,13 @@ impl Axis {
             step,
             // At most 5 by the choice of the step; the clamp is for what floats may do.
             ticks: (((high - low) / step - 1e-9).ceil()).clamp(1.0, 20.0) as usize,
+            end: None,
         })
     }
 
     fn high(&self) -> f64 {
-        self.low + self.step * self.ticks as f64
+        let last_tick = self.low + self.step * self.ticks as f64;
+        self.end.unwrap_or(last_tick)
     }
 
     fn share(&self, value: f64) -> f64 {
@@ -116,8 +162,8 @@ impl Axis {
 
     fn ticks(&self) -> impl Iterator<Item = (f64, String)> {
         let decimals = (-self.step.log10().floor()).clamp(0.0, 12.0) as usize;
-        (0..=self.ticks).map(move |i| {
-            let value = self.low + self.step * i as f64;
+        let ticks = (0..=self.ticks).map(|i| self.low + self.step * i as f64);
+        ticks.chain(self.end).map(move |value| {
             let label = if value.abs() >= 1e6 {
                 format!("{value:.1e}")
             } else {
@@ -159,7 +205,7 @@ impl Frame {
         HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * self.levels.share(level)
     }
 
-    fn grid(&self) -> Vec<Html> {
+    fn grid(&self, across: &str) -> Vec<Html> {
         let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
         let mut pieces = Vec::new();
         for (level, label) in self.levels.ticks() {
@@ -176,7 +222,7 @@ impl Frame {
         pieces.push(text(
             "tick middle",
             ((LEFT + right) / 2.0, HEIGHT - 5.0),
-            "round",
+            across,
         ));
         pieces
     }
@@ -195,19 +241,30 @@ impl Frame {
 fn lines(places: &[Option<(f64, f64)>]) -> Option<Html> {
     let runs = places.split(Option::is_none).filter(|run| run.len() > 1);
     let path: Vec<String> = runs
-        .map(|run| {
-            let corners = run.iter().flatten().map(|(x, y)| format!("{x:.1},{y:.1}"));
-            format!("M{}", corners.collect::<Vec<_>>().join(" L"))
-        })
+        .map(|run| corners(run.iter().flatten().copied()))
         .collect();
     (!path.is_empty())
         .then(|| Html::with("path", &[("class", "series"), ("d", &path.join(" "))], ""))
 }
 
-fn mark((round, value): &(u32, f64), (x, y): (f64, f64), write: fn(f64) -> String) -> Html {
+/// A path from point to point.
+pub(super) fn polyline(class: &str, places: &[(f64, f64)]) -> Html {
+    let path = corners(places.iter().copied());
+    Html::with("path", &[("class", class), ("d", &path)], "")
+}
+
+fn corners(places: impl Iterator<Item = (f64, f64)>) -> String {
+    let corners: Vec<String> = places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    format!("M{}", corners.join(" L"))
+}
+
+fn mark((round, value): &(u32, f64), place: (f64, f64), write: fn(f64) -> String) -> Html {
+    dot(place, format!("round {round}: {}", write(*value)))
+}
+
+fn dot((x, y): (f64, f64), title: String) -> Html {
     let (x, y) = (format!("{x:.1}"), format!("{y:.1}"));
     let attributes = [("class", "mark"), ("cx", &*x), ("cy", &*y), ("r", "2.6")];
-    let title = format!("round {round}: {}", write(*value));
     Html::with("circle", &attributes, Html::element("title", title))
 }
 
@@ -222,7 +279,7 @@ fn value_label((x, y): (f64, f64), label: &str) -> Html {
     text(anchor, (x, y), label)
 }
 
-fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
+pub(super) fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
     let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(|v| format!("{v:.1}"));
     let attributes = [
         ("class", class),
@@ -234,7 +291,7 @@ fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
     Html::with("line", &attributes, "")
 }
 
-fn text(class: &str, (x, y): (f64, f64), content: &str) -> Html {
+pub(super) fn text(class: &str, (x, y): (f64, f64), content: &str) -> Html {
     let (x, y) = (format!("{x:.1}"), format!("{y:.1}"));
     Html::with("text", &[("class", class), ("x", &*x), ("y", &*y)], content)
 }

@@ -89,8 +89,14 @@ fn ticks_are_round_numbers_around_the_values() {
     assert_eq!(labels(&Axis::of_rounds(1)), ["0", "1"]);
     assert_eq!(
         labels(&Axis::of_rounds(180)),
-        ["0", "50", "100", "150", "200"]
+        ["0", "50", "100", "150", "180"]
     );
+    assert_eq!(
+        labels(&Axis::of_rounds(160)),
+        ["0", "50", "100", "160"],
+        "a tick at 150 would crowd the last"
+    );
+    assert_eq!(labels(&Axis::of_rounds(3)), ["0", "1", "2", "3"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use umbel_privacy::unit::{Adjacency, PrivacyUnit};
 
 use super::html::Html;
-use super::layout::section;
+use super::layout::part;
 use super::run_summary::RunSummary;
 
 /// The section.
@@ -56,12 +56,12 @@ pub(super) fn section_of(run: &RunSummary) -> Html {
         .map(|step| Html::element("li", step))
         .collect();
     if steps.is_empty() {
-        return section(
+        return part(
             "How to verify",
             Html::element("p", "This run left neither a model nor a ledger to check."),
         );
     }
-    section("How to verify", Html::element("ol", steps))
+    part("How to verify", Html::element("ol", steps))
 }
 
 /// The same computation by another project's accountant.

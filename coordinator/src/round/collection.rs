@@ -88,7 +88,7 @@ impl Collection {
     }
 
     /// The cohort, by name.
-    pub fn cohort(&self) -> impl Iterator<Item = &ClientId> {
+    pub fn cohort(&self) -> impl ExactSizeIterator<Item = &ClientId> {
         self.members.keys()
     }
 

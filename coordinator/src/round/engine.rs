@@ -22,6 +22,10 @@ pub struct RoundSettings {
     /// unit. Then a round waits for its whole cohort, here or not, until its time is over, needs
     /// no minimum of updates, and whoever is absent adds zero.
     pub independent: bool,
+    /// Of a round's cohort, the share in percent whose updates are enough to stop waiting for the
+    /// others before long; nobody is given up before the deadline if `None`. Without meaning for an
+    /// [independent](Self::independent) round.
+    pub quorum: Option<u8>,
     /// How often a round is tried while enough clients are here.
     pub attempts: u32,
     /// Whether clients that are missing may come back, so that a run without its minimum pauses
@@ -39,6 +43,8 @@ pub struct Engine {
     departed: BTreeSet<ClientId>,
     phase: Phase,
     done: u32,
+    /// Whether no further round, and no further attempt at one, is to begin.
+    stopping: bool,
 }
 
 impl Engine {
@@ -50,6 +56,7 @@ impl Engine {
             departed: BTreeSet::new(),
             phase: Phase::Gathering,
             done: 0,
+            stopping: false,
         }
     }
 
@@ -92,6 +99,7 @@ impl Engine {
         };
         let mut actions = vec![again];
         actions.extend(self.close_if_settled());
+        actions.extend(self.quorum_reached(|given, quorum| given >= quorum));
         actions
     }
 
@@ -159,6 +167,7 @@ impl Engine {
             Event::SpendRecorded => self.spend_recorded(),
             Event::Released => self.released(),
             Event::Diverged { round } => self.diverged(round),
+            Event::Stop => self.stop(),
             Event::Broken(reason) => self.finish(Ending::Failed { reason }),
         }
     }
@@ -260,6 +269,9 @@ impl Engine {
     }
 
     fn ask_gate(&mut self, round: u32, attempt: u32) -> Vec<Action> {
+        if self.stopping {
+            return self.finish(Ending::Stopped { rounds: round - 1 });
+        }
         self.phase = Phase::Gate { round, attempt };
         vec![Action::AskGate { round }]
     }
@@ -312,7 +324,29 @@ impl Engine {
         }
         let mut actions = vec![Action::Count(client)];
         actions.extend(self.close_if_settled());
+        actions.extend(self.quorum_reached(|given, quorum| given == quorum));
         actions
+    }
+
+    /// Says that enough updates are here, where `enough` of those given and those needed holds.
+    fn quorum_reached(&self, enough: fn(usize, usize) -> bool) -> Option<Action> {
+        let Phase::Collecting {
+            round,
+            attempt,
+            collection,
+        } = &self.phase
+        else {
+            return None;
+        };
+        let percent = self
+            .settings
+            .quorum
+            .filter(|_| !self.settings.independent)?;
+        let share = (collection.cohort().len() * usize::from(percent)).div_ceil(100);
+        enough(collection.given(), share.max(self.needed()).max(1)).then_some(Action::GrantGrace {
+            round: *round,
+            attempt: *attempt,
+        })
     }
 
     /// Updates that a round needs.
@@ -397,6 +431,20 @@ impl Engine {
             self.ask_gate(round + 1, 0)
         } else {
             self.finish(Ending::Complete)
+        }
+    }
+
+    /// Ends at once where no site was asked to train, and otherwise once that round is over.
+    fn stop(&mut self) -> Vec<Action> {
+        self.stopping = true;
+        match self.phase {
+            Phase::Gathering | Phase::Paused { .. } | Phase::Gate { .. } | Phase::Draw { .. } => {
+                self.finish(Ending::Stopped { rounds: self.done })
+            }
+            Phase::Collecting { .. }
+            | Phase::Spending { .. }
+            | Phase::Releasing { .. }
+            | Phase::Done(_) => Vec::new(),
         }
     }
 

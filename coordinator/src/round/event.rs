@@ -38,6 +38,8 @@ pub enum Event {
         /// The round.
         round: u32,
     },
+    /// Whoever conducts the run wants it to end: after the round that is open, if one is.
+    Stop,
     /// The driver can't go on (disk full, say).
     Broken(String),
 }
@@ -72,6 +74,13 @@ pub enum Action {
         attempt: u32,
         /// Who is to train.
         cohort: Vec<ClientId>,
+    },
+    /// Enough updates are here: wait for the others no longer than a grace after this.
+    GrantGrace {
+        /// The round.
+        round: u32,
+        /// Tries before this one.
+        attempt: u32,
     },
     /// Add the update that just arrived to the sum.
     Count(ClientId),

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use umbel_model::{Classifier, ModelError, Precision};
 use umbel_privacy::certificate::key_file::{self, SigningKeyError};
-use umbel_privacy::certificate::{InvalidLineage, SignedCertificate, SigningKey};
+use umbel_privacy::certificate::{SignedCertificate, SigningKey};
 use umbel_privacy::disk::RealDisk;
 use umbel_privacy::ledger::file::OpenError;
-use umbel_privacy::ledger::{LedgerError, LedgerPoint, SeenError, SeenLedgers, chain};
-use umbel_proto::exit_code::ExitKind;
+use umbel_privacy::ledger::{LedgerPoint, SeenLedgers, chain};
 use umbel_proto::message::{BlobDigest, Ending};
 use umbel_proto::spending::SpendingError;
 
 use crate::certificate::base_model::BASE_CERTIFICATE;
-use crate::certificate::certify::{CertifyError, Ended, certify};
+use crate::certificate::certify::{Ended, certify};
 use crate::certificate::witness::WitnessTerms;
 use crate::config::RunConfig;
 use crate::lobby::{Halt, Lobby, Released, Traffic};
-use crate::observe::evaluation::{Evaluation, PublicData};
+use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::judgement::{Calibrate, Judgement};
 use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
 use crate::report;
 use crate::report::run_report::{Facts, RunReport, summarise};
@@ -28,11 +28,11 @@ use crate::round::Event;
 use crate::run::books::Books;
 pub use crate::run::books::Naming;
 use crate::run::clock::Clock;
+pub use crate::run::conduct_error::ConductError;
 use crate::run::place::{Place, Unfinished};
 use crate::run::prepare::{Prepared, weights_digest};
-use crate::run::{Driven, Driver, Outcome, RunError};
-use crate::store::StoreError;
-use crate::store::run_folder::{RunFolder, RunFolderError, readable_time};
+use crate::run::{Driven, Driver, Outcome};
+use crate::store::run_folder::{RunFolder, readable_time};
 
 /// What a run is conducted with.
 pub struct Conduct<'a> {
@@ -70,6 +70,36 @@ pub enum Sites {
 }
 
 impl Opened {
+    /// Looks whether [`Opened::new`] could open them, and makes nothing.
+    ///
+    /// # Errors
+    /// [`ConductError`] as there, and where the base model's lineage doesn't add up.
+    pub fn check(
+        (config, prepared): (&RunConfig, &Prepared),
+        ledger: &Path,
+        signing_key: &Path,
+        naming: Naming,
+        unfinished: Option<&Unfinished>,
+    ) -> Result<(), ConductError> {
+        // The folder of runs is made with the run, where there is none.
+        let has_a_folder = |file: &Path| match folder_of(file) {
+            Some(folder) if folder != config.run.out => folder.metadata().map(drop),
+            _ => Ok(()),
+        };
+        key_file::load(signing_key)?;
+        let path = signing_key.to_owned();
+        has_a_folder(signing_key).map_err(|source| SigningKeyError::Io { path, source })?;
+        let path = ledger.to_owned();
+        has_a_folder(ledger).map_err(|source| OpenError::Io { path, source })?;
+        let mut books = Books::rehearse(config, ledger, naming)?;
+        if let Some(unfinished) = unfinished {
+            books.go_on(unfinished.history())?;
+        }
+        books.inherit(&prepared.base, &prepared.plan)?;
+        books.begin(&prepared.plan, 0)?;
+        Ok(())
+    }
+
     /// Opens the ledger at `ledger` and the key at `signing_key`, making them where there are
     /// none, and lets the lobby's sites in: to a new run, or to one that was cut off.
     ///
@@ -111,6 +141,14 @@ impl Opened {
     }
 }
 
+/// The folder that a file is to be in.
+fn folder_of(file: &Path) -> Option<&Path> {
+    file.parent().map(|folder| match folder.as_os_str() {
+        empty if empty.is_empty() => Path::new("."),
+        _ => folder,
+    })
+}
+
 /// What became of a run that was conducted.
 #[derive(Debug)]
 pub enum Conducted {
@@ -125,114 +163,6 @@ pub enum Conducted {
         /// Rounds planned.
         planned: u32,
     },
-}
-
-/// Why a run couldn't be conducted.
-#[derive(Debug, thiserror::Error)]
-pub enum ConductError {
-    /// The run folder.
-    #[error(transparent)]
-    Folder(#[from] RunFolderError),
-    /// The run's journal.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The ledger lacks what the run's journal says was spent.
-    #[error(
-        "ledger {} doesn't go on from where this run's journal saw it: {reason}. What was spent since \
-         would be forgotten: put the newest copy of the ledger back",
-        path.display()
-    )]
-    WentBack {
-        /// The file.
-        path: PathBuf,
-        /// What is missing.
-        reason: String,
-    },
-    /// The model can't be evaluated or saved.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The trained model can't be saved. Its parameters are in the run's journal.
-    #[error("the trained model can't be saved: {0}")]
-    Unsaved(ModelError),
-    /// The ledger file can't be opened.
-    #[error(transparent)]
-    LedgerFile(#[from] OpenError),
-    /// The ledger is damaged.
-    #[error("ledger {}: {source}", path.display())]
-    LedgerDamaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: LedgerError,
-    },
-    /// The ledger has other data's spending, and none of this data's.
-    #[error(
-        "ledger {} has spending on {}, and none on {data_set:?}; if these are the same rows under \
-         another name, set privacy.data_set to the earlier name (without it, the run's name stands \
-         in), since their spending must add up; if they are other rows, start this once with \
-         --new-data-set",
-        path.display(),
-        known.join(", ")
-    )]
-    UnknownDataSet {
-        /// The file.
-        path: PathBuf,
-        /// The name that isn't in it.
-        data_set: String,
-        /// Those that are, in quotes.
-        known: Vec<String>,
-    },
-    /// The base model's lineage doesn't add up with this run.
-    #[error(transparent)]
-    Lineage(#[from] InvalidLineage),
-    /// The ledger doesn't fit the plan.
-    #[error(transparent)]
-    Spending(#[from] SpendingError),
-    /// The accounting failed.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// Where sites' ledgers stood.
-    #[error(transparent)]
-    Seen(#[from] SeenError),
-    /// The key that signs.
-    #[error(transparent)]
-    SigningKey(#[from] SigningKeyError),
-    /// The certificate.
-    #[error(transparent)]
-    Certify(#[from] CertifyError),
-}
-
-impl ConductError {
-    /// Whether the run can be gone on with: the disk failed it, and nothing is wrong with it.
-    fn leaves_the_run_unfinished(&self) -> bool {
-        match self {
-            Self::Folder(_) | Self::Certify(_) | Self::Store(_) => true,
-            Self::Unsaved(_) | Self::WentBack { .. } => true,
-            Self::Run(error) => error.is_storage(),
-            _ => false,
-        }
-    }
-
-    /// The exit code that tells this kind of failure.
-    pub fn exit_kind(&self) -> ExitKind {
-        match self {
-            Self::Folder(_) | Self::Certify(_) | Self::Store(_) | Self::Unsaved(_) => {
-                ExitKind::RunFailed
-            }
-            Self::SigningKey(_) => ExitKind::Configuration,
-            Self::Model(_) => ExitKind::Model,
-            Self::LedgerFile(_)
-            | Self::LedgerDamaged { .. }
-            | Self::WentBack { .. }
-            | Self::Lineage(_)
-            | Self::UnknownDataSet { .. }
-            | Self::Seen(_)
-            | Self::Spending(_) => ExitKind::Ledger,
-            Self::Run(RunError::TakeUp(_) | RunError::Spending(_)) => ExitKind::Ledger,
-            Self::Run(error) if error.is_storage() => ExitKind::RunFailed,
-            Self::Run(_) => ExitKind::Internal,
-        }
-    }
 }
 
 /// Drives a run to its end and writes its folder: `model/` (and `adapter/`, where adapters
@@ -347,7 +277,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         public: &public,
         began,
     };
-    let (driven, metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
+    let (driven, mut metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
     let mut outcome = match driven {
         Driven::Over(outcome) => *outcome,
         Driven::Paused { rounds } => {
@@ -365,7 +295,13 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
     lobby
         .witness()
         .close(ledger.and_then(|ledger| end_of(&ledger.bytes)));
-    let evaluation = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
+    let answers = evaluate_kept(&mut outcome, last, &public, &mut classifier)?;
+    if let Some(answers) = &answers
+        && score_kept(&outcome, answers, &mut metrics, config)
+    {
+        folder.rewrite_metrics(&metrics)?;
+    }
+    let results = answers.map(|answers| calibrate(config, answers, &public, &mut classifier));
     if outcome.kept.is_some() {
         save(config, folder, &classifier).map_err(ConductError::Unsaved)?;
     }
@@ -385,7 +321,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         config,
         plan: &plan,
         outcome: &outcome,
-        evaluation: evaluation.as_ref(),
+        results,
         metrics: &metrics,
         attendance: &attendance,
         traffic: traffic.map_or_else(|| lobby.traffic(), |traffic| traffic()),
@@ -398,11 +334,16 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
             .ok()
             .map(|digest| digest.to_string()),
         signing_key: signing_key.public_key().to_string(),
+        lineage: &lineage,
     };
     let summary = summarise(&facts);
     folder.write("report.html", report::render(&summary).as_bytes())?;
     let report = RunReport::new(summary, folder.path().to_owned());
     folder.write_json("result.json", &report.as_json())?;
+    if plan.rehearsal.is_some() {
+        lobby.offer_results(None);
+        return ended_in(&place, report);
+    }
     if outcome.kept.is_none() {
         tracing::warn!("no model is left, so there is nothing to certify");
         lobby.offer_results(None);
@@ -464,7 +405,7 @@ impl Recording<'_> {
         classifier: &mut Classifier,
         earlier: Vec<Metric>,
         watch: Watch<'_>,
-    ) -> Result<(Driven, Vec<Metric>, Option<Evaluation>), ConductError> {
+    ) -> Result<(Driven, Vec<Metric>, Option<Answers>), ConductError> {
         let Self { folder, config, .. } = *self;
         let (sent, lines) = mpsc::channel();
         let rounds = config.run.rounds.get();
@@ -493,15 +434,15 @@ impl Recording<'_> {
     }
 }
 
-/// Evaluates the model that is kept on all public rows, and leaves its parameters in the
-/// classifier. `last` is that evaluation, where the run came to its last round. A model whose
+/// What the model that is kept answers on all public rows. Its parameters are left in the
+/// classifier. `last` are these answers, where the run came to its last round. A model whose
 /// scores turn out not to be finite isn't kept.
 fn evaluate_kept(
     outcome: &mut Outcome,
-    last: Option<Evaluation>,
+    last: Option<Answers>,
     public: &PublicData,
     classifier: &mut Classifier,
-) -> Result<Option<Evaluation>, ModelError> {
+) -> Result<Option<Answers>, ModelError> {
     let Some((round, parameters)) = &outcome.kept else {
         return Ok(None);
     };
@@ -512,7 +453,7 @@ fn evaluate_kept(
     if last.is_some() && outcome.ending == Ending::Complete {
         return Ok(last);
     }
-    match public.evaluate(classifier, 0) {
+    match public.answers(classifier) {
         Err(ModelError::Scores) => {
             // On rows that the run's own evaluations left out.
             if !matches!(outcome.ending, Ending::Diverged { .. }) {
@@ -521,13 +462,55 @@ fn evaluate_kept(
             outcome.kept = None;
             Ok(None)
         }
-        Ok(evaluation) => Ok(Some(evaluation)),
+        Ok(answers) => Ok(Some(answers)),
         // The model is paid for, whether or not it can be scored here.
         Err(error) => {
             tracing::error!("the model can't be evaluated: {error}");
             Ok(None)
         }
     }
+}
+
+/// Gives the line of the round whose model is kept its scores, where it has none; tells whether it
+/// did.
+fn score_kept(
+    outcome: &Outcome,
+    answers: &Answers,
+    metrics: &mut [Metric],
+    config: &RunConfig,
+) -> bool {
+    let kept = outcome.kept.as_ref().map(|(round, _)| *round);
+    let mut lines = metrics.iter_mut();
+    let line = lines.rfind(|metric| Some(metric.round) == kept && metric.loss.is_none());
+    let Some(line) = line else { return false };
+    line.score(&answers.sample(config.evaluation.rows), &config.evaluation);
+    true
+}
+
+/// Judges the model that is kept, and divides its last layer by the temperature that was fitted.
+/// That is done to what is released, with public rows alone, so it costs no privacy. The
+/// parameters in the run's journal stay as they were trained; the certificate names the files
+/// that are written after this.
+fn calibrate(
+    config: &RunConfig,
+    answers: Answers,
+    public: &PublicData,
+    classifier: &mut Classifier,
+) -> report::Results {
+    let wanted = match config.evaluation.calibrate {
+        true => Calibrate::Fit,
+        false => Calibrate::Off,
+    };
+    let labels = classifier.labels().to_vec();
+    let (judgement, temperature) = Judgement::of(&answers, public, &labels, wanted);
+    let answers = match temperature {
+        Some(temperature) => {
+            classifier.divide_scores(temperature);
+            answers.at(temperature)
+        }
+        None => answers,
+    };
+    report::Results::new(&answers.evaluation(), judgement)
 }
 
 fn save(config: &RunConfig, folder: &RunFolder, classifier: &Classifier) -> Result<(), ModelError> {

@@ -19,6 +19,16 @@ impl<'a> Deadline<'a> {
         self.at = Some(self.clock.elapsed() + Duration::from_secs(seconds));
     }
 
+    /// Has it pass after so much time, unless it passes sooner. Says whether that is a change.
+    pub(super) fn bring_forward(&mut self, after: Duration) -> bool {
+        let at = self.clock.elapsed().saturating_add(after);
+        let sooner = self.at.is_none_or(|set| at < set);
+        if sooner {
+            self.at = Some(at);
+        }
+        sooner
+    }
+
     pub(super) fn clear(&mut self) {
         self.at = None;
     }

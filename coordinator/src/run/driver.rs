@@ -7,9 +7,6 @@ use std::time::Duration;
 use umbel_privacy::disk::AnyLedgerStorage;
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
-use umbel_privacy::noised::{NoPrivacy, Noised};
-use umbel_privacy::release::add_noise;
-use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::message::{BlobDigest, ClientId, Ending};
 use umbel_proto::plan::AgreedPlan;
 use umbel_proto::plan::mechanism::Mechanism;
@@ -26,10 +23,10 @@ use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
 use super::summary::{Driven, Outcome, RoundSummary};
 use crate::config::RunConfig;
-use crate::lobby::{Halt, Lobby};
-use crate::round::{Action, Event, Participation};
+use crate::lobby::{Halt, Lobby, Shown};
+use crate::round::{Action, Event, Phase};
 use crate::run::clock::Clock;
-use crate::store::{Change, Checkpoint, OpenAttempt, RoundClosed, RoundOpened, RunStore, Told};
+use crate::store::{Change, OpenAttempt, RoundClosed, RoundOpened, RunStore};
 
 /// Drives one run.
 pub struct Driver<'a> {
@@ -42,7 +39,7 @@ pub struct Driver<'a> {
     silence: Silence,
     pub(super) mechanism: Option<Mechanism>,
     pub(super) charges: Charges,
-    paid: Option<PaidRound>,
+    pub(super) paid: Option<PaidRound>,
     pub(super) model: ServerModel,
     pub(super) kept: Kept,
     pub(super) store: Arc<dyn RunStore>,
@@ -53,13 +50,19 @@ pub struct Driver<'a> {
     pub(super) attempt: u32,
     /// How long earlier processes drove this run.
     pub(super) before: Duration,
+    /// Whether the engine waits for the gate's word, and the operator holds the run back.
+    held_at_gate: bool,
+    /// The round after which scores didn't get better any more.
+    pub(super) settled: Option<u32>,
+    /// When the open attempt was opened, or taken up again.
+    opened: Duration,
 }
 
 /// A round between its payment and its release.
-struct PaidRound {
-    sum: LatticeVector,
+pub(super) struct PaidRound {
+    pub(super) sum: LatticeVector,
     /// The ledger's token; `None` without privacy.
-    spent: Option<Spent>,
+    pub(super) spent: Option<Spent>,
 }
 
 impl<'a> Driver<'a> {
@@ -95,6 +98,9 @@ impl<'a> Driver<'a> {
             cut_off: None,
             attempt: 0,
             before: Duration::ZERO,
+            held_at_gate: false,
+            opened: Duration::ZERO,
+            settled: None,
         })
     }
 
@@ -160,12 +166,21 @@ impl<'a> Driver<'a> {
             self.clock.wait(self.deadline.wait(), &mut |wait| {
                 action = self.lobby.next_action(wait);
             });
+            if self.held_at_gate && !self.lobby.is_held() {
+                self.held_at_gate = false;
+                self.ask_gate(&mut background)?;
+            }
             let Some(action) = action else {
                 self.check_silence();
                 self.check_deadline();
                 continue;
             };
             match action {
+                Action::AskGate { round } if self.lobby.is_held() => {
+                    tracing::info!(round, "held back before this round by the operator");
+                    self.deadline.clear();
+                    self.held_at_gate = true;
+                }
                 Action::AskGate { .. } => self.ask_gate(&mut background)?,
                 Action::Pause { round, missing } => self.pause(round, &missing),
                 Action::DrawCohort { round, attempt } => {
@@ -179,6 +194,7 @@ impl<'a> Driver<'a> {
                     attempt,
                     cohort,
                 } => self.open(round, attempt, cohort)?,
+                Action::GrantGrace { round, attempt } => self.grant_grace(round, attempt),
                 Action::Count(_) => {}
                 Action::RecordSpend { round } => self.pay(round, &mut background)?,
                 Action::Release {
@@ -190,6 +206,24 @@ impl<'a> Driver<'a> {
                     return Ok(Driven::Over(Box::new(self.outcome(ending))));
                 }
             }
+        }
+    }
+
+    /// Waits for the rest of a round only for a while, in proportion to how long the others took.
+    fn grant_grace(&mut self, round: u32, attempt: u32) {
+        let took = self.clock.elapsed().saturating_sub(self.opened);
+        let grace = self.config.federation.grace.of(took);
+        // An action that was queued before the round was closed says nothing any more.
+        let open = matches!(
+            self.lobby.phase(),
+            Phase::Collecting { round: r, attempt: a, .. } if (r, a) == (round, attempt)
+        );
+        if open && self.deadline.bring_forward(grace) {
+            tracing::info!(
+                round,
+                seconds = grace.as_secs_f64(),
+                "enough updates are here; the others have this long (federation.grace)"
+            );
         }
     }
 
@@ -229,8 +263,17 @@ impl<'a> Driver<'a> {
     fn heed(&mut self, Verdict { round, health }: Verdict) {
         let known = self.kept.diverged().is_some();
         self.kept.judged(round, health);
+        self.note_settled(round, health);
         if health == Health::Diverged && !known {
             self.end_diverged(round);
+        }
+    }
+
+    /// Notes that a round's scores were the last that the run waits for. It ends after the next
+    /// round, which sites train for by then, however soon or late the scores were known.
+    pub(super) fn note_settled(&mut self, round: u32, health: Health) {
+        if health == Health::Settled {
+            self.settled.get_or_insert(round);
         }
     }
 
@@ -280,6 +323,11 @@ impl<'a> Driver<'a> {
             }))?;
         }
         self.deadline.set(seconds);
+        self.opened = self.clock.elapsed();
+        self.lobby.show(Shown {
+            epsilon: self.charges.epsilon(),
+            closes_at: Some(self.clock.unix_seconds().saturating_add(seconds)),
+        });
         self.lobby.offer_round(encoded);
         Ok(())
     }
@@ -294,6 +342,8 @@ impl<'a> Driver<'a> {
         }
         let sum = match self.lobby.take_sum() {
             Ok(sum) => sum,
+            // Whoever goes on with the run makes the sum again from what is stored.
+            Err(_) if matches!(self.lobby.halted(), Some(Halt::Store(_))) => return Ok(()),
             Err(lost) => {
                 self.lobby.tell(Event::Broken(lost.to_string()));
                 return Ok(());
@@ -332,92 +382,6 @@ impl<'a> Driver<'a> {
             ledger_head: self.charges.head_hash(),
         }))?;
         Ok(self.charges.pay(round, asked, now)?)
-    }
-
-    /// Noise, step, store, publish. The result is scored after that.
-    fn release(
-        &mut self,
-        round: u32,
-        participation: Participation,
-        background: &mut Background<'_>,
-    ) -> Result<(), RunError> {
-        let noised = self.noised_sum(round)?;
-        self.lobby.note_missing(&participation.missing);
-        let noised = noised.post_process(|sum| self.step(round, &sum, participation));
-        let released = noised.store(|(_, checkpoint)| {
-            let stored = self.store.commit(Change::Released(checkpoint));
-            stored.map_err(RunError::from)
-        })?;
-        let (summary, _) = released.into_value();
-        self.kept.published(&summary);
-        background.show(summary);
-        if self.kept.diverged().is_some() {
-            self.end_diverged(round);
-            return Ok(());
-        }
-        // Nothing trains while the last round is scored, and clients are to hear how the run
-        // really ended. If it diverged, the engine knows by now.
-        if round == self.plan.rounds.get() {
-            self.settle(background);
-        }
-        self.lobby.tell(Event::Released);
-        Ok(())
-    }
-
-    /// The round's sum with its noise, for which the ledger's token is used up.
-    fn noised_sum(&mut self, round: u32) -> Result<Noised, RunError> {
-        let unpaid = || RunError::Privacy(format!("round {round} is to be released unpaid"));
-        let PaidRound { sum, spent } = self.paid.take().ok_or_else(unpaid)?;
-        let Some(mechanism) = &self.mechanism else {
-            return Ok(Noised::unnoised(sum, NoPrivacy));
-        };
-        let spent = spent.ok_or_else(unpaid)?;
-        match mechanism.protection.placement {
-            NoisePlacement::Local => Ok(Noised::by_clients(sum, spent)),
-            NoisePlacement::Central => {
-                let mut rng = cohort::randomness(&self.plan, &format!("noise/{round}"))?;
-                add_noise(sum, &mechanism.noise, spent, &mut rng)
-                    .map_err(|e| RunError::Privacy(e.to_string()))
-            }
-        }
-    }
-
-    fn step(
-        &mut self,
-        round: u32,
-        sum: &LatticeVector,
-        participation: Participation,
-    ) -> (RoundSummary, Checkpoint) {
-        let stepped = self.model.step(round, sum);
-        let summary = RoundSummary {
-            round,
-            epsilon: self.charges.epsilon(),
-            participation: self.published(participation),
-            parameters: stepped.parameters,
-            learning_rate: stepped.learning_rate,
-            adaptive: stepped.adaptive,
-            ledger_head: self.charges.head(),
-            at: self.clock.elapsed().saturating_add(self.before),
-        };
-        let checkpoint = Checkpoint {
-            round,
-            parameters: Arc::clone(&summary.parameters),
-            optimiser: self.model.optimiser(),
-            threshold: self.model.threshold(),
-            entry: self.charges.head_hash(),
-            told: Told {
-                epsilon: summary.epsilon,
-                learning_rate: summary.learning_rate,
-                unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
-                seconds: summary.at.as_secs_f64(),
-            },
-        };
-        (summary, checkpoint)
-    }
-
-    /// What may be said of who took part: nothing where the client is the unit.
-    pub(super) fn published(&self, participation: Participation) -> Option<Participation> {
-        (!self.plan.hides_clients()).then_some(participation)
     }
 
     fn outcome(mut self, ending: Ending) -> Outcome {

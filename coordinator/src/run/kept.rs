@@ -43,7 +43,7 @@ impl Kept {
     pub(super) fn judged(&mut self, round: u32, health: Health) {
         let newest = self.unjudged.take();
         match health {
-            Health::Sound => self.sound = newest.or(self.sound.take()),
+            Health::Sound | Health::Settled => self.sound = newest.or(self.sound.take()),
             Health::Diverged => self.diverged = self.diverged.or(Some(round)),
         }
     }

@@ -23,6 +23,9 @@ pub trait Observer: Send {
 pub enum Health {
     /// Its numbers are finite, as far as they were looked at.
     Sound,
+    /// The same, and its scores haven't got better for as long as the run was to try: a further
+    /// round would only spend.
+    Settled,
     /// Its parameters or its scores on public rows aren't finite: training on would only spend.
     Diverged,
 }

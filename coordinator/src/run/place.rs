@@ -110,6 +110,13 @@ pub enum Beginning {
     Anew,
 }
 
+impl Place {
+    /// Where its journal is.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.path().join(JOURNAL)
+    }
+}
+
 impl Unfinished {
     /// The newest run of this configuration's name that was cut off. Those that are given up are
     /// marked so.
@@ -307,6 +314,15 @@ fn is_certified(folder: &Path) -> bool {
 }
 
 /// The folders of runs of this name, or of one that begins like it, that have a journal.
+/// The journals of runs of this configuration that aren't over.
+///
+/// # Errors
+/// [`PlaceError::Out`] where the folder of runs can't be read.
+pub fn journals_of(config: &RunConfig) -> Result<Vec<PathBuf>, PlaceError> {
+    let folders = folders_of(config)?;
+    Ok(folders.iter().map(|folder| folder.join(JOURNAL)).collect())
+}
+
 pub(crate) fn folders_of(config: &RunConfig) -> Result<Vec<PathBuf>, PlaceError> {
     let out = &config.run.out;
     let failed = |source| PlaceError::Out {

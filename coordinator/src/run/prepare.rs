@@ -8,11 +8,11 @@ use umbel_model::{Classifier, DeviceChoice, ModelError, ModelFiles, check_scores
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ModelFile};
-use umbel_proto::plan::AgreedPlan;
+use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
 
 use crate::aggregate::UpdateRules;
 use crate::certificate::base_model::{BaseModel, Uncertified};
-use crate::config::{ConfigError, ModelFacts, RunConfig, plan};
+use crate::config::{ConfigError, ModelFacts, QuorumPercent, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
 use crate::observe::evaluation::{EvaluationError, PublicData};
 use crate::round::RoundSettings;
@@ -74,6 +74,20 @@ pub fn prepare(
     device: &DeviceChoice,
     patience: Patience,
 ) -> Result<Prepared, PrepareError> {
+    prepare_with(config, labels, device, patience, Ok)
+}
+
+/// [`prepare`], with the plan changed before anybody hears of it.
+///
+/// # Errors
+/// As there.
+pub(super) fn prepare_with(
+    config: &RunConfig,
+    labels: LabelSet,
+    device: &DeviceChoice,
+    patience: Patience,
+    change: impl FnOnce(Plan) -> Result<Plan, PlanError>,
+) -> Result<Prepared, PrepareError> {
     let files = ModelFiles::read(&config.model.base)?;
     let base = BaseModel::find(&config.model.base, &files)?;
     let (device, device_name) = device.resolve()?;
@@ -107,10 +121,11 @@ pub fn prepare(
         layout: BlobDigest::from(classifier.layout().digest()),
         base: base.plan(),
     };
-    let plan = AgreedPlan::from(plan(config, facts)?);
+    let plan = change(plan(config, facts)?).map_err(ConfigError::from)?;
+    let plan = AgreedPlan::from(plan);
     let lobby = Lobby::new(
         offer(&plan, &files),
-        UpdateRules::of(&plan).aggregated_by(config.server.aggregate),
+        UpdateRules::of(&plan).aggregated_by(config.server.rule()),
         round_settings(config, &plan, !patience.pause.is_zero()),
     );
     Ok(Prepared {
@@ -142,8 +157,17 @@ fn notes(config: &RunConfig, classifier: &Classifier, public: &PublicData) -> Ve
              to {positions} tokens"
         )
     });
+    let (rounds, warmup) = (config.run.rounds.get(), config.server.warmup_rounds);
+    let cold = (warmup > rounds).then(|| {
+        format!(
+            "server.warmup_rounds is {warmup} and run.rounds {rounds}: the learning rate rises to \
+             {rounds}/{warmup} of server.learning_rate and no further; set fewer rounds of warm-up \
+             to train at its full rate"
+        )
+    });
     beyond
         .into_iter()
+        .chain(cold)
         .chain(public.notes().iter().cloned())
         .collect()
 }
@@ -176,12 +200,13 @@ fn round_settings(config: &RunConfig, plan: &AgreedPlan, patient: bool) -> Round
     let clients: std::collections::BTreeSet<_> =
         config.clients.iter().map(|c| c.name.clone()).collect();
     RoundSettings {
-        rounds: config.run.rounds.get(),
+        rounds: plan.rounds.get(),
         minimum: match config.federation.minimum {
             0 => clients.len(),
             n => n,
         },
         independent: plan.hides_clients(),
+        quorum: config.federation.quorum_percent.map(QuorumPercent::get),
         attempts: config.federation.attempts.get(),
         patient,
         clients,

@@ -14,6 +14,7 @@ use umbel_proto::federation::Federation;
 use umbel_proto::plan::Plan;
 
 use crate::config::{self, ConfigError, RunConfig, ServeSection};
+use crate::control::Listening;
 use crate::grpc::{
     self, ClientDirectory, Security, ServeError, ServiceLimits, TlsSettings, TrafficMeter,
 };
@@ -23,7 +24,8 @@ use crate::run::absence::Patience;
 use crate::run::clock::{Clock, SystemClock};
 use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Sites, conduct};
 use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
-use crate::run::prepare::{PrepareError, prepare};
+use crate::run::prepare::{PrepareError, prepare_with};
+use crate::run::rehearsal::{self, Rehearsed, Stage};
 use crate::startup::certificates::{self, NotGood, Watch};
 use crate::startup::connections;
 use crate::startup::disk::{self, TooLittle};
@@ -40,6 +42,8 @@ pub struct ServeOptions {
     pub seed: Option<u64>,
     /// Whether a run of this name that was cut off is gone on with.
     pub beginning: Beginning,
+    /// Whether the run is only rehearsed, on rows that sites make up.
+    pub rehearse: bool,
     /// Whether the ledger may get a data set that it doesn't know yet.
     pub new_data_set: bool,
     /// Where to evaluate.
@@ -76,6 +80,9 @@ pub enum ServeRunError {
     /// The run itself.
     #[error(transparent)]
     Conduct(#[from] ConductError),
+    /// A rehearsal has nowhere to write.
+    #[error("a rehearsal's folder can't be made in run.out: {0}")]
+    Stage(std::io::Error),
     /// The operating system gave no threads.
     #[error("can't start the service: {0}")]
     Runtime(std::io::Error),
@@ -88,7 +95,7 @@ impl ServeRunError {
             Self::Config(_) | Self::Labels(_) | Self::Certificate(_) => ExitKind::Configuration,
             Self::Prepare(error) => error.exit_kind(),
             Self::Serve(error) => error.exit_kind(),
-            Self::Disk(_) | Self::Room(_) => ExitKind::RunFailed,
+            Self::Disk(_) | Self::Room(_) | Self::Stage(_) => ExitKind::RunFailed,
             Self::Place(error) if error.is_configuration() => ExitKind::Configuration,
             Self::Place(_) => ExitKind::RunFailed,
             Self::Conduct(error) => error.exit_kind(),
@@ -104,8 +111,13 @@ const FAREWELL: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`ServeRunError`]. The run's ending, whatever it is, is no error.
-pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
-    let config = config::load(&options.config, &options.overrides, options.seed)?.config;
+pub fn serve(options: &ServeOptions) -> Result<Served, ServeRunError> {
+    let mut config = config::load(&options.config, &options.overrides, options.seed)?.config;
+    // It goes when the service has ended.
+    let stage = match options.rehearse {
+        true => Some(Stage::set_up(&mut config).map_err(ServeRunError::Stage)?),
+        false => None,
+    };
     let section = network_section(&config)?;
     let clock = SystemClock::new();
     let security = security(&config)?;
@@ -129,17 +141,37 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
             "Connections were not encrypted and stayed on one machine.".to_owned()
         }
     }];
-    let prepared = prepare(
+    let prepared = prepare_with(
         &config,
         LabelSet::new(config.data.labels.clone())?,
         &options.device,
-        patience(&config),
+        patience(&config, stage.is_some()),
+        |plan| match &stage {
+            Some(_) => rehearsal::of(plan),
+            None => Ok(plan),
+        },
     )?;
+    config.run.rounds = prepared.plan.rounds;
     for note in &prepared.notes {
         tracing::warn!("{note}");
     }
     let (ledger, signing_key) = own_files(&config, &options.config);
-    let unfinished = Unfinished::find(&config, &prepared.plan, options.beginning)?;
+    let naming = Naming::new(options.new_data_set);
+    let could_open = |unfinished: Option<&Unfinished>| {
+        let run = (&config, &prepared);
+        Opened::check(run, &ledger, &signing_key, naming, unfinished)
+    };
+    // All that can be refused is refused before anything is made, or an earlier run given up.
+    could_open(None)?;
+    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
+    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
+    let unfinished = match &stage {
+        Some(_) => None,
+        None => Unfinished::find(&config, &prepared.plan, options.beginning)?,
+    };
+    if unfinished.is_some() {
+        could_open(unfinished.as_ref())?;
+    }
     let room = room(&config, &prepared.plan, &ledger);
     // A run that was cut off has most of what it needs, and may be what fills the disk.
     match (room, &unfinished) {
@@ -150,12 +182,9 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         (&config, &prepared),
         ledger,
         &signing_key,
-        (Sites::Lasting, Naming::new(options.new_data_set)),
+        (Sites::Lasting, naming),
         unfinished.as_ref(),
     )?;
-    let runtime = Runtime::new().map_err(ServeRunError::Runtime)?;
-    // An address that is taken leaves no folder behind.
-    let listener = runtime.block_on(grpc::bind(&section.listen, &security))?;
     let place = match unfinished {
         Some(unfinished) => Place::again(unfinished)?,
         None => Place::make(
@@ -165,12 +194,13 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
             clock.unix_seconds(),
         )?,
     };
-    let lobby = Arc::clone(&prepared.lobby);
+    let (lobby, plan) = (Arc::clone(&prepared.lobby), prepared.plan.clone());
     let meter = Arc::new(TrafficMeter::default());
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, folder = %place.folder().path().display(), "waiting for clients");
     }
     runtime.spawn(heed_signals(Arc::clone(&lobby)));
+    let listening = Listening::begin(&place.journal(), &lobby);
     runtime.spawn(watch.keep(clock));
     let (stop, stopped) = oneshot::channel::<()>();
     let federation: Arc<dyn Federation> = lobby.clone();
@@ -182,6 +212,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
         Arc::clone(&meter),
         async move { drop(stopped.await) },
     ));
+    let mut seconds = Vec::new();
     let report = conduct(
         Conduct {
             config: &config,
@@ -196,6 +227,7 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
             }),
         },
         &mut |metric| {
+            seconds.push(metric.seconds);
             let (loss, epsilon) = (metric.loss, metric.epsilon);
             tracing::info!(
                 round = metric.round,
@@ -210,11 +242,25 @@ pub fn serve(options: &ServeOptions) -> Result<Conducted, ServeRunError> {
     if matches!(lobby.phase(), Phase::Done(_)) {
         farewell(&lobby, &clock, &meter);
     }
+    drop(listening);
     drop(stop);
     if let Ok(Err(error)) = runtime.block_on(service) {
         tracing::error!("the service ended early: {error}");
     }
-    Ok(report?)
+    let conducted = report?;
+    match stage {
+        Some(_) => Ok(Served::Rehearsed(Rehearsed::of(&plan, &lobby, &seconds))),
+        None => Ok(Served::Run(conducted)),
+    }
+}
+
+/// What was served.
+#[derive(Debug)]
+pub enum Served {
+    /// A run.
+    Run(Conducted),
+    /// A rehearsal of one.
+    Rehearsed(Rehearsed),
 }
 
 /// `[serve]` of a configuration that has all that a run over the network needs.
@@ -306,11 +352,14 @@ fn farewell(lobby: &Lobby, clock: &dyn Clock, meter: &TrafficMeter) {
     }
 }
 
-/// How long sites are waited for.
-fn patience(config: &RunConfig) -> Patience {
+/// How long sites are waited for. A rehearsal tells at once who isn't ready.
+fn patience(config: &RunConfig, rehearses: bool) -> Patience {
     let federation = &config.federation;
     Patience {
-        pause: Duration::from_secs(federation.patience_seconds),
+        pause: match rehearses {
+            true => Duration::ZERO,
+            false => Duration::from_secs(federation.patience_seconds),
+        },
         silence: Some(Duration::from_secs(federation.silence_seconds.get())),
     }
 }

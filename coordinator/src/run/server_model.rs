@@ -105,8 +105,8 @@ impl ServerModel {
     }
 
     /// Takes the strategy's step on the mean of a noised sum.
-    pub(super) fn step(&mut self, round: u32, sum: &LatticeVector) -> Stepped {
-        let mut total = sum.to_f64(self.lattice);
+    pub(super) fn step(&mut self, round: u32, sum: LatticeVector) -> Stepped {
+        let mut total = sum.into_f64(self.lattice);
         let adaptive = self.adapt(&mut total);
         // A sum of differences points where the parameters should go, a gradient away from it.
         let sign = match self.summed {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use umbel_proto::message::Ending;
+use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::spending::LedgerSnapshot;
 
+use crate::lobby::Absence;
 use crate::round::Participation;
 
 /// What a finished round was like.
@@ -16,7 +17,7 @@ pub struct RoundSummary {
     /// Epsilon spent on the data set so far, at the plan's delta; `None` without privacy.
     pub epsilon: Option<f64>,
     /// Who took part; `None` where the client is the unit, as this is what the noise hides.
-    pub participation: Option<Participation>,
+    pub took_part: Option<TookPart>,
     /// The parameters after the round.
     pub parameters: Arc<[f32]>,
     /// The learning rate of the round's step.
@@ -35,6 +36,28 @@ impl RoundSummary {
     pub fn is_finite(&self) -> bool {
         let threshold = self.adaptive.map(|adapted| adapted.threshold);
         threshold.is_none_or(f64::is_finite) && self.parameters.iter().all(|w| w.is_finite())
+    }
+}
+
+/// Who took part in a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TookPart {
+    /// Whose updates count.
+    pub gave: Vec<ClientId>,
+    /// Who was in the cohort and gave nothing that counts, and why.
+    pub missing: Vec<(ClientId, Absence)>,
+}
+
+impl TookPart {
+    /// With a reason for each who is missing.
+    pub(super) fn of(participation: Participation, why: impl Fn(&ClientId) -> Absence) -> Self {
+        let missing = participation.missing.into_iter();
+        Self {
+            gave: participation.counted,
+            missing: missing
+                .map(|client| (client.clone(), why(&client)))
+                .collect(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::driver::Driver;
 use super::kept::Kept;
 use super::observer::{Health, Observer};
 use super::summary::{Adapted, Driven, RoundSummary};
-use crate::lobby::Halt;
+use crate::lobby::{Absence, Halt};
 use crate::round::{Event, Phase};
 use crate::store::{Checkpoint, CountedUpdate, History, OpenAttempt, RoundClosed};
 
@@ -32,7 +32,8 @@ impl Driver<'_> {
         self.model.restore(&last)?;
         self.before = Duration::try_from_secs_f64(last.told.seconds).unwrap_or_default();
         match observer.found(last.round) {
-            Some(Health::Sound) => {
+            Some(found @ (Health::Sound | Health::Settled)) => {
+                self.note_settled(last.round, found);
                 self.kept = Kept::before(Some((last.round, Arc::clone(&last.parameters))));
                 Ok(None)
             }
@@ -68,7 +69,7 @@ impl Driver<'_> {
         RoundSummary {
             round: stored.round,
             epsilon: stored.told.epsilon,
-            participation: self.published(history.participation.clone()),
+            took_part: self.published(history.participation.clone(), |_| Absence::Forgotten),
             parameters: Arc::clone(&stored.parameters),
             learning_rate: stored.told.learning_rate,
             adaptive: unclipped
@@ -134,11 +135,16 @@ impl Driver<'_> {
 
     /// Whether the run can stop here: not with a result in hand, unless it can't be stored.
     pub(super) fn may_stop(&self, halt: &Halt) -> bool {
+        let phase = self.lobby.phase();
         let in_hand = matches!(
-            self.lobby.phase(),
+            phase,
             Phase::Spending { .. } | Phase::Releasing { .. } | Phase::Done(_)
         );
-        *halt != Halt::Shutdown || !in_hand
+        match halt {
+            Halt::Store(_) => true,
+            Halt::Shutdown => !in_hand,
+            Halt::AfterRound => !in_hand && !matches!(phase, Phase::Collecting { .. }),
+        }
     }
 
     /// Stops, once the last result was looked at.
@@ -147,9 +153,11 @@ impl Driver<'_> {
         halt: Halt,
         background: &mut Background<'_>,
     ) -> Result<Driven, RunError> {
+        // Clients hear now that the coordinator goes, whatever it waited for.
+        self.lobby.shut_down();
         self.settle(background);
         match halt {
-            Halt::Shutdown => Ok(Driven::Paused {
+            Halt::Shutdown | Halt::AfterRound => Ok(Driven::Paused {
                 rounds: self.lobby.rounds_done(),
             }),
             Halt::Store(reason) => Err(RunError::Stored(reason)),

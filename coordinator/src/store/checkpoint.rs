@@ -106,7 +106,12 @@ impl Checkpoint {
         for parameter in self.parameters.iter() {
             out.write_all(&parameter.to_le_bytes())?;
         }
-        for number in self.optimiser.moments.iter().flatten() {
+        for number in self
+            .optimiser
+            .moments
+            .iter()
+            .flat_map(|moment| moment.iter())
+        {
             out.write_all(&number.to_le_bytes())?;
         }
         out.flush()
@@ -179,7 +184,7 @@ impl Checkpoint {
             }
             let moment = numbers::<8>(input, shape(&header, &name)?)?;
             let moment = moment.into_iter().map(f64::from_le_bytes).collect();
-            optimiser.moments.push(moment);
+            optimiser.moments.push(Arc::new(moment));
         }
         if input.read(&mut [0])? > 0 {
             return Err(wrong("it goes on behind its end"));

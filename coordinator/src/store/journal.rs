@@ -3,7 +3,8 @@
 //! ```text
 //! journal/              0700
 //!   run.journal         one line a record, hash-chained, only ever appended to
-//!   spool/              updates of the open attempt, one file each, 0600
+//!   spool/              updates of the open attempt, and those on their way in: one file each,
+//!                       0600
 //!   round-N.safetensors the last two results
 //! ```
 //!
@@ -26,7 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use umbel_privacy::disk::{Content, Disk, RealDisk};
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{EntryHash, FileLedgerStorage, LedgerStorage};
-use umbel_proto::message::{BlobDigest, ClientId};
+use umbel_proto::incoming::{InMemory, Incoming, NotReceived, UpdateBytes};
+use umbel_proto::message::{BlobDigest, ClientId, UpdateAnnouncement};
 
 use super::checkpoint::Checkpoint;
 use super::disk::{files, make_private};
@@ -35,6 +37,7 @@ use super::history::{History, OpenAttempt};
 use super::journal_line::{self, BadLine, End, Tail};
 use super::record::Record;
 use super::run_store::{Change, RunStore};
+use super::spool::{Claims, Parts, SpooledUpdate};
 
 /// The journal's file.
 const JOURNAL: &str = "run.journal";
@@ -57,6 +60,7 @@ pub struct FileStore {
     folder: PathBuf,
     spool: Spool,
     disk: Arc<dyn Disk>,
+    claims: Claims,
     state: Mutex<State>,
 }
 
@@ -108,6 +112,7 @@ impl FileStore {
             folder: folder.to_owned(),
             spool,
             disk,
+            claims: Claims::default(),
             state: Mutex::new(State {
                 journal,
                 history,
@@ -177,8 +182,10 @@ impl FileStore {
             kept.extend(closed.map(|given| self.update_file(&given.client, &given.update)));
         }
         let spool = self.folder.join(SPOOL);
+        let goes_on = open.is_some_and(|open| open.closed.is_none());
         for file in files(&spool).map_err(StoreError::io(&spool))? {
-            if !kept.contains(&file) {
+            let goes_on = goes_on && Parts::is_one(&file);
+            if !kept.contains(&file) && !goes_on {
                 self.disk.remove(&file).map_err(StoreError::io(&file))?;
             }
         }
@@ -218,6 +225,19 @@ impl FileStore {
         write().map_err(StoreError::io(path))
     }
 
+    /// Keeps an update durably: by its new name if it came into a file, or by a copy.
+    fn spool(&self, path: &Path, bytes: &dyn UpdateBytes) -> Result<(), StoreError> {
+        if let Some(part) = bytes.file() {
+            match self.disk.keep(part, path) {
+                // It has its name already, or was dropped with its attempt while it was checked.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                kept => return kept.map_err(StoreError::io(path)),
+            }
+        }
+        let copy: Content<'_> = &|out| io::copy(&mut bytes.open()?, out).map(drop);
+        self.store(path, copy)
+    }
+
     fn read_checkpoint(&self, round: u32) -> Result<Option<Checkpoint>, StoreError> {
         let path = self.checkpoint_file(round);
         let file = match File::open(&path) {
@@ -232,9 +252,12 @@ impl FileStore {
     /// Removes what a change made superfluous. What can't be removed does no harm.
     fn tidy_up(&self, change: &Change<'_>) {
         let superfluous = match change {
-            Change::Opened(_) | Change::Abandoned | Change::Ended => {
-                files(&self.folder.join(SPOOL))
-            }
+            // An update on its way in may be for the new attempt.
+            Change::Opened(_) => files(&self.folder.join(SPOOL)).map(|mut all| {
+                all.retain(|file| !Parts::is_one(file));
+                all
+            }),
+            Change::Abandoned | Change::Ended => files(&self.folder.join(SPOOL)),
             Change::Released(checkpoint) => files(&self.folder.join(SPOOL)).map(|mut all| {
                 let kept = BTreeSet::from([checkpoint.round, checkpoint.round.saturating_sub(1)]);
                 let kept = kept.into_iter().map(|round| self.checkpoint_file(round));
@@ -328,8 +351,7 @@ impl RunStore for FileStore {
                 ..
             } => {
                 drop(self.lock()?);
-                let file = self.update_file(client, update);
-                self.store(&file, &|out| out.write_all(bytes))?;
+                self.spool(&self.update_file(client, update), *bytes)?;
             }
             Change::Released(checkpoint) => {
                 drop(self.lock()?);
@@ -355,17 +377,35 @@ impl RunStore for FileStore {
         &self,
         client: &ClientId,
         update: &BlobDigest,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<Option<Box<dyn UpdateBytes>>, StoreError> {
         let path = self.update_file(client, update);
-        match std::fs::read(&path) {
-            Ok(bytes) if update.matches(&bytes) => Ok(Some(bytes)),
-            Ok(_) => {
+        match SpooledUpdate::open(&path, update) {
+            Ok(Some(found)) => Ok(Some(Box::new(found))),
+            Ok(None) => {
                 tracing::warn!(%client, "a stored update isn't what was accepted");
                 Ok(None)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(StoreError::io(&path)(e)),
         }
+    }
+
+    fn receive(
+        &self,
+        client: &ClientId,
+        announced: UpdateAnnouncement,
+        most: u64,
+    ) -> Result<Box<dyn Incoming>, NotReceived> {
+        if self.spool == Spool::Elsewhere {
+            return Ok(Box::new(InMemory::new(announced, most)?));
+        }
+        let parts = Parts::of(&self.folder.join(SPOOL), client, &self.claims);
+        let arriving = parts.receive(announced, most, Arc::clone(&self.disk))?;
+        Ok(Box::new(arriving))
+    }
+
+    fn received(&self, client: &ClientId, announced: &UpdateAnnouncement) -> u64 {
+        Parts::of(&self.folder.join(SPOOL), client, &self.claims).received(announced)
     }
 
     fn checkpoint(&self, round: u32) -> Result<Option<Checkpoint>, StoreError> {

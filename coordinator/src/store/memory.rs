@@ -1,9 +1,11 @@
 //! A run's store in memory, for tests and for runs that nobody would take up again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use umbel_privacy::ledger::EntryHash;
+use umbel_proto::incoming::UpdateBytes;
 use umbel_proto::message::{BlobDigest, ClientId};
 
 use super::checkpoint::Checkpoint;
@@ -46,8 +48,12 @@ impl RunStore for MemoryStore {
                 bytes,
                 ..
             } => {
-                let key = (client.clone(), update);
-                state.updates.insert(key, bytes.to_owned());
+                let mut copy = Vec::new();
+                let read = bytes
+                    .open()
+                    .and_then(|mut from| from.read_to_end(&mut copy));
+                read.map_err(StoreError::io(Path::new("memory")))?;
+                state.updates.insert((client.clone(), update), copy);
             }
             Change::Released(checkpoint) => {
                 let round = checkpoint.round;
@@ -64,9 +70,10 @@ impl RunStore for MemoryStore {
         &self,
         client: &ClientId,
         update: &BlobDigest,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<Option<Box<dyn UpdateBytes>>, StoreError> {
         let key = (client.clone(), *update);
-        Ok(self.lock().updates.get(&key).cloned())
+        let found = self.lock().updates.get(&key).cloned();
+        Ok(found.map(|bytes| Box::new(bytes) as _))
     }
 
     fn checkpoint(&self, round: u32) -> Result<Option<Checkpoint>, StoreError> {

@@ -6,6 +6,7 @@
 //! | `record`, `history` | what the journal holds, and what it comes to |
 //! | `checkpoint` | a round's result, before anybody gets it |
 //! | `memory`, `journal` | stores in memory and in a folder |
+//! | `spool` | updates in files, as they come and once they are accepted |
 //! | [`run_folder`] | the folder that a run leaves |
 
 mod checkpoint;
@@ -18,6 +19,7 @@ mod memory;
 mod record;
 pub mod run_folder;
 mod run_store;
+mod spool;
 
 pub use checkpoint::{Checkpoint, Told};
 pub use error::StoreError;

@@ -3,7 +3,8 @@
 use std::io;
 
 use umbel_privacy::ledger::{EntryHash, ResultJournal};
-use umbel_proto::message::{BlobDigest, ClientId};
+use umbel_proto::incoming::{InMemory, Incoming, NotReceived, UpdateBytes};
+use umbel_proto::message::{BlobDigest, ClientId, UpdateAnnouncement};
 
 use super::checkpoint::Checkpoint;
 use super::error::StoreError;
@@ -29,13 +30,36 @@ pub trait RunStore: Send + Sync {
     /// where it can't be stored.
     fn commit(&self, change: Change<'_>) -> Result<(), StoreError>;
 
+    /// Gets ready for an update of at most `most` bytes that comes a part at a time. Nothing of it
+    /// is durable before it is accepted.
+    ///
+    /// # Errors
+    /// [`NotReceived`] where it is longer, where what is here doesn't reach the announced offset,
+    /// and where it can't be kept.
+    fn receive(
+        &self,
+        _client: &ClientId,
+        announced: UpdateAnnouncement,
+        most: u64,
+    ) -> Result<Box<dyn Incoming>, NotReceived> {
+        Ok(Box::new(InMemory::new(announced, most)?))
+    }
+
+    /// How many bytes of an update that broke off are here.
+    fn received(&self, _client: &ClientId, _announced: &UpdateAnnouncement) -> u64 {
+        0
+    }
+
     /// The bytes of an update that was accepted in the open attempt. `None` if they aren't here
     /// (any more), or aren't what was accepted: then the client that gave them is asked again.
     ///
     /// # Errors
     /// [`StoreError`] where the store fails.
-    fn update(&self, client: &ClientId, update: &BlobDigest)
-    -> Result<Option<Vec<u8>>, StoreError>;
+    fn update(
+        &self,
+        client: &ClientId,
+        update: &BlobDigest,
+    ) -> Result<Option<Box<dyn UpdateBytes>>, StoreError>;
 
     /// The result of a round. The last two are kept.
     ///
@@ -68,8 +92,8 @@ pub enum Change<'a> {
         client: &'a ClientId,
         /// SHA-256 of its bytes.
         update: BlobDigest,
-        /// Its bytes.
-        bytes: &'a [u8],
+        /// Its bytes. If they came into a file of the store's, that file is kept.
+        bytes: &'a dyn UpdateBytes,
     },
     /// The open attempt was closed.
     Closed(RoundClosed),

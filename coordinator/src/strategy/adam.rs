@@ -34,7 +34,7 @@ impl Strategy for Adam {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
         self.state.steps += 1;
         let steps = i32::try_from(self.state.steps).unwrap_or(i32::MAX);
-        let [mean, square] = self.state.moments.as_mut_slice() else {
+        let Some([mean, square]) = self.state.moments_mut() else {
             return;
         };
         let mean_correction = 1.0 - self.beta1.powi(steps);

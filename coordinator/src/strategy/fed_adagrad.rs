@@ -23,7 +23,7 @@ struct FedAdagrad {
 impl Strategy for FedAdagrad {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
         self.state.steps += 1;
-        let [square] = self.state.moments.as_mut_slice() else {
+        let Some([square]) = self.state.moments_mut() else {
             return;
         };
         for ((w, g), v) in parameters.iter_mut().zip(gradient).zip(square) {

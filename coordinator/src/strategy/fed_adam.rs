@@ -28,7 +28,7 @@ impl Strategy for FedAdam {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
         self.state.steps += 1;
         let next = i32::try_from(self.state.steps + 1).unwrap_or(i32::MAX);
-        let [mean, square] = self.state.moments.as_mut_slice() else {
+        let Some([mean, square]) = self.state.moments_mut() else {
             return;
         };
         let correction = (1.0 - self.beta2.powi(next)).sqrt() / (1.0 - self.beta1.powi(next));

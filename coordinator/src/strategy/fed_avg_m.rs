@@ -22,7 +22,7 @@ struct FedAvgM {
 impl Strategy for FedAvgM {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
         self.state.steps += 1;
-        let [mean] = self.state.moments.as_mut_slice() else {
+        let Some([mean]) = self.state.moments_mut() else {
             return;
         };
         for ((w, g), m) in parameters.iter_mut().zip(gradient).zip(mean) {

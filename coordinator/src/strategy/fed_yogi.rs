@@ -28,7 +28,7 @@ struct FedYogi {
 impl Strategy for FedYogi {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
         self.state.steps += 1;
-        let [mean, square] = self.state.moments.as_mut_slice() else {
+        let Some([mean, square]) = self.state.moments_mut() else {
             return;
         };
         let moments = mean.iter_mut().zip(square);

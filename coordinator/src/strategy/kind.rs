@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use umbel_proto::settings;
 
 use super::{ALL, Strategy, named};
 
@@ -62,11 +63,8 @@ pub struct Keys {
 
 /// A name that no strategy has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} isn't an optimiser of the server; there are {known}")]
-pub struct UnknownStrategy {
-    name: String,
-    known: String,
-}
+#[error("no optimiser of the server has this name: {0}")]
+pub struct UnknownStrategy(String);
 
 /// A key that can't be used as it is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -190,10 +188,7 @@ impl StrategyKind {
 impl UnknownStrategy {
     pub(super) fn new(name: &str) -> Self {
         let known: Vec<&str> = ALL.iter().map(|kind| kind.name).collect();
-        Self {
-            name: name.to_owned(),
-            known: known.join(", "),
-        }
+        Self(settings::instead_of_word(name, &known))
     }
 }
 

@@ -13,6 +13,8 @@ mod fed_yogi;
 mod kind;
 pub(crate) mod schedule;
 
+use std::sync::Arc;
+
 pub use kind::{
     Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize, schema,
 };
@@ -49,8 +51,9 @@ pub trait Strategy: Send {
 pub struct State {
     /// Steps taken.
     pub steps: u64,
-    /// Numbers for each parameter: a mean, squares, or both.
-    pub moments: Vec<Vec<f64>>,
+    /// Numbers for each parameter: a mean, squares, or both. A copy of the state shares them until
+    /// the next step, so that storing it takes no memory of its own.
+    pub moments: Vec<Arc<Vec<f64>>>,
 }
 
 /// A state that belongs to something else.
@@ -69,13 +72,30 @@ impl State {
     fn zeros(moments: usize, parameters: usize) -> Self {
         Self {
             steps: 0,
-            moments: vec![vec![0.0; parameters]; moments],
+            moments: (0..moments)
+                .map(|_| Arc::new(vec![0.0; parameters]))
+                .collect(),
         }
+    }
+
+    /// All numbers, for writing; `None` unless there are `N` for each parameter.
+    fn moments_mut<const N: usize>(&mut self) -> Option<[&mut [f64]; N]> {
+        let moments = self
+            .moments
+            .iter_mut()
+            .map(|moment| Arc::make_mut(moment).as_mut_slice());
+        moments.collect::<Vec<_>>().try_into().ok()
     }
 
     /// Takes over another state of the same shape.
     fn replace(&mut self, by: Self) -> Result<(), ForeignState> {
-        let shape = |state: &Self| state.moments.iter().map(Vec::len).collect::<Vec<_>>();
+        let shape = |state: &Self| {
+            state
+                .moments
+                .iter()
+                .map(|moment| moment.len())
+                .collect::<Vec<_>>()
+        };
         let (found, expected) = (shape(&by), shape(self));
         if found != expected {
             return Err(ForeignState { found, expected });

@@ -140,8 +140,6 @@ pub fn client(name: &str) -> ClientId {
 pub struct Clients<'a> {
     lobby: &'a Lobby,
     clock: &'a HandClock,
-    /// Bytes of a coordinate.
-    width: usize,
 }
 
 impl Clients<'_> {
@@ -194,7 +192,7 @@ impl Clients<'_> {
     /// Hands in an update of these coordinates.
     pub fn submits(&self, name: &str, round: u32, coordinates: [i64; PARAMETERS]) {
         let vector = LatticeVector::from_values(coordinates.into());
-        let values = vector.encode(self.width).expect("it fits");
+        let values = vector.encode();
         let receipt = self.lobby.submit(&client(name), Update { round, values });
         assert_eq!(receipt, Receipt::Accepted);
     }
@@ -265,7 +263,6 @@ pub fn run_watched(
         patience,
     } = setting;
     let rules = UpdateRules::of(&plan);
-    let width = plan.coordinate_width();
     let offer = Offer {
         plan: plan.bytes().to_vec(),
         labels: plan.classifier.options.labels.clone(),
@@ -276,6 +273,7 @@ pub fn run_watched(
         clients: CLIENTS.map(client).into(),
         minimum,
         independent: false,
+        quorum: None,
         attempts,
         patient: !patience.pause.is_zero(),
     };
@@ -318,7 +316,6 @@ pub fn run_watched(
         clients(&Clients {
             lobby: &lobby,
             clock: &clock,
-            width,
         });
         // Whoever still waits for a client now waits for nothing.
         while !driving.is_finished() {

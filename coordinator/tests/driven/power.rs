@@ -3,12 +3,14 @@
 //! Every write, sync and rename asks [`Power`] first. When it is out, that one is left undone, half
 //! done or done, as the test says, and all later ones fail: what a killed process leaves. Nothing is
 //! really synced, since it is processes that end here, and not the machine.
+//!
+//! A disk may also be full: then a write leaves half of itself and fails, and the process lives.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use umbel_privacy::disk::{AnyLedgerStorage, Content, Disk, UnsyncedDisk};
 use umbel_privacy::ledger::LedgerStorage;
@@ -28,17 +30,36 @@ pub struct Power {
     used: AtomicU64,
     writes: u64,
     last: LastWrite,
+    /// Whether the machine's disk is full.
+    full: Arc<AtomicBool>,
+    /// Whether a write met a full disk.
+    met_full: AtomicBool,
 }
 
 impl Power {
+    #[allow(dead_code, reason = "where disks fill up, all are made with one")]
     pub fn for_writes(writes: u64, last: LastWrite) -> Arc<Self> {
+        Self::on_disk(Arc::default(), writes, last)
+    }
+
+    /// The same on a disk that is full while `full` says so.
+    pub fn on_disk(full: Arc<AtomicBool>, writes: u64, last: LastWrite) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicU64::new(0),
             writes,
             last,
+            full,
+            met_full: AtomicBool::new(false),
         })
     }
 
+    /// Whether a write met a full disk.
+    #[allow(dead_code, reason = "not every test fills a disk")]
+    pub fn met_full(&self) -> bool {
+        self.met_full.load(Ordering::SeqCst)
+    }
+
+    #[allow(dead_code, reason = "as above")]
     pub fn endless() -> Arc<Self> {
         Self::for_writes(u64::MAX, LastWrite::Undone)
     }
@@ -54,6 +75,10 @@ impl Power {
 
     /// What to do with the next write: all of it, or as much as the last one does.
     fn next(&self) -> Next {
+        if self.full.load(Ordering::SeqCst) && !self.is_out() {
+            self.met_full.store(true, Ordering::SeqCst);
+            return Next::Full;
+        }
         match self.used.fetch_add(1, Ordering::SeqCst) {
             n if n < self.writes => Next::Do,
             n if n == self.writes => Next::Last(self.last),
@@ -71,6 +96,10 @@ impl Power {
             Next::Last(LastWrite::Done) => all()?,
             Next::Last(LastWrite::Half) => half()?,
             Next::Last(LastWrite::Undone) | Next::Fail => {}
+            Next::Full => {
+                half()?;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
         }
         Err(io::Error::other("the process is gone"))
     }
@@ -80,6 +109,7 @@ enum Next {
     Do,
     Last(LastWrite),
     Fail,
+    Full,
 }
 
 #[derive(Debug)]
@@ -97,6 +127,15 @@ impl Disk for PoweredDisk {
             UnsyncedDisk.write(path, &|out| out.write_all(&bytes[..bytes.len() / 2]))
         };
         self.0.run(|| UnsyncedDisk.write(path, content), half)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let half = || UnsyncedDisk.append(path, &bytes[..bytes.len() / 2]);
+        self.0.run(|| UnsyncedDisk.append(path, bytes), half)
+    }
+
+    fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.run(|| UnsyncedDisk.keep(from, to), || Ok(()))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -21,6 +21,7 @@ fn upload(total_bytes: u64, digest: BlobDigest, data: &[&[u8]]) -> Vec<wire::Upd
         round: 7,
         total_bytes,
         digest: digest.as_bytes().to_vec(),
+        offset: 0,
     });
     let data = data.iter().map(|bytes| Part::Data(bytes.to_vec()));
     std::iter::once(header)

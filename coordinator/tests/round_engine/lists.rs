@@ -19,6 +19,7 @@ fn settings(names: &[&str], rounds: u32, minimum: usize) -> RoundSettings {
         clients: clients(names).into_iter().collect(),
         minimum,
         independent: false,
+        quorum: None,
         attempts: 2,
         patient: false,
     }
@@ -390,6 +391,53 @@ fn where_clients_are_the_unit_a_round_takes_its_time_whoever_is_absent() {
     let (_, actions) = after(independent, opened(&two, end));
     let spend = Action::RecordSpend { round: 1 };
     assert_eq!(actions, [Action::Count(client("a")), spend]);
+}
+
+#[test]
+fn once_a_quorum_is_here_the_others_have_a_grace() {
+    let four = ["a", "b", "c", "d"];
+    let quorum = RoundSettings {
+        quorum: Some(51),
+        ..settings(&four, 1, 2)
+    };
+    let two = [update("a", 1), update("b", 1)];
+    let (mut engine, actions) = after(quorum.clone(), opened(&four, two));
+    assert_eq!(
+        actions,
+        [Action::Count(client("b"))],
+        "51 percent of four are three"
+    );
+    let grace = Action::GrantGrace {
+        round: 1,
+        attempt: 0,
+    };
+    let actions = engine.handle(update("c", 1));
+    assert_eq!(actions, [Action::Count(client("c")), grace.clone()]);
+    let closed = engine.handle(Event::DeadlinePassed);
+    assert_eq!(closed, [Action::RecordSpend { round: 1 }]);
+    // Everybody's update closes the round, and there is nobody to wait for.
+    let all = four.map(|name| update(name, 1));
+    let (_, actions) = after(quorum, opened(&four, all));
+    assert_eq!(actions.last(), Some(&Action::RecordSpend { round: 1 }));
+    // A round never closes with fewer updates than it needs.
+    let needs_all = RoundSettings {
+        quorum: Some(25),
+        ..settings(&four, 1, 4)
+    };
+    let (_, actions) = after(needs_all, opened(&four, [update("a", 1)]));
+    assert_eq!(actions, [Action::Count(client("a"))]);
+}
+
+#[test]
+fn where_clients_are_the_unit_no_quorum_cuts_anybody_off() {
+    let two = ["a", "b"];
+    let independent = RoundSettings {
+        independent: true,
+        quorum: Some(1),
+        ..patient(&two, 1, 0)
+    };
+    let (_, actions) = after(independent, opened(&two, [update("a", 1)]));
+    assert_eq!(actions, [Action::Count(client("a"))]);
 }
 
 #[test]

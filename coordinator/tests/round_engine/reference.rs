@@ -29,6 +29,7 @@ pub struct Reference {
     departed: Vec<ClientId>,
     cohort: Vec<ClientId>,
     updates: BTreeMap<ClientId, BlobDigest>,
+    stopping: bool,
 }
 
 impl Reference {
@@ -43,6 +44,7 @@ impl Reference {
             departed: Vec::new(),
             cohort: Vec::new(),
             updates: BTreeMap::new(),
+            stopping: false,
         }
     }
 
@@ -123,7 +125,8 @@ impl Reference {
                 digest,
             } if self.admits(&client, round, &digest) == Some(true) => {
                 self.updates.insert(client.clone(), digest);
-                return [vec![Action::Count(client)], self.close_if_in_vain()].concat();
+                let closed = self.close_if_in_vain();
+                return [vec![Action::Count(client)], closed, self.grace()].concat();
             }
             Event::DeadlinePassed if self.at == At::Collecting => return self.close(),
             Event::SpendRecorded if self.at == At::Spending => {
@@ -150,6 +153,13 @@ impl Reference {
                 let is_out = (1..=self.done).contains(&round);
                 if is_out && !matches!(self.at, At::Releasing | At::Done) {
                     return self.finish(Ending::Diverged { round });
+                }
+            }
+            Event::Stop => {
+                self.stopping = true;
+                let idle = [At::Gathering, At::Paused, At::Gate, At::Draw];
+                if idle.contains(&self.at) {
+                    return self.finish(Ending::Stopped { rounds: self.done });
                 }
             }
             Event::Broken(reason) => return self.finish(Ending::Failed { reason }),
@@ -202,6 +212,10 @@ impl Reference {
     }
 
     fn ask_gate(&mut self) -> Vec<Action> {
+        if self.stopping {
+            let rounds = self.done;
+            return self.finish(Ending::Stopped { rounds });
+        }
         self.at = At::Gate;
         vec![Action::AskGate { round: self.round }]
     }
@@ -234,6 +248,24 @@ impl Reference {
         let in_vain = awaited == 0 || self.updates.len() + awaited < self.needed();
         if self.at == At::Collecting && in_vain {
             return self.close();
+        }
+        vec![]
+    }
+
+    /// Once the updates are just enough.
+    fn grace(&self) -> Vec<Action> {
+        let given = self.updates.len();
+        let is_enough = |given: usize| {
+            let percent: usize = self.settings.quorum.unwrap_or(0).into();
+            given * 100 >= self.cohort.len() * percent && given >= self.settings.minimum
+        };
+        let quorum = self.settings.quorum.is_some() && !self.settings.independent;
+        let just_now = is_enough(given) && (given == 1 || !is_enough(given - 1));
+        if self.at == At::Collecting && quorum && just_now {
+            return vec![Action::GrantGrace {
+                round: self.round,
+                attempt: self.attempt,
+            }];
         }
         vec![]
     }

@@ -24,16 +24,26 @@ fn digest(which: u8) -> BlobDigest {
 
 fn settings() -> impl Strategy<Value = RoundSettings> {
     let clients = subsequence(CLIENTS.to_vec(), 0..=CLIENTS.len());
-    (1..4u32, clients, 0..5usize, any::<[bool; 2]>(), 1..3u32).prop_map(
-        |(rounds, clients, minimum, [independent, patient], attempts)| RoundSettings {
-            rounds,
-            clients: clients.into_iter().map(client).collect::<BTreeSet<_>>(),
-            minimum,
-            independent,
-            attempts,
-            patient,
-        },
+    let quorum = prop::option::of(1..=100u8);
+    (
+        1..4u32,
+        clients,
+        0..5usize,
+        any::<[bool; 2]>(),
+        1..3u32,
+        quorum,
     )
+        .prop_map(
+            |(rounds, clients, minimum, [independent, patient], attempts, quorum)| RoundSettings {
+                rounds,
+                clients: clients.into_iter().map(client).collect::<BTreeSet<_>>(),
+                minimum,
+                independent,
+                quorum,
+                attempts,
+                patient,
+            },
+        )
 }
 
 /// What happens next.
@@ -67,6 +77,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::SpendRecorded),
         1 => Just(Event::Released),
         1 => (0..4u32).prop_map(|round| Event::Diverged { round }),
+        1 => Just(Event::Stop),
     ]
 }
 
@@ -87,7 +98,11 @@ fn answer(action: Option<&Action>, drawn: Vec<ClientId>) -> Option<Event> {
         Action::DrawCohort { .. } => Some(Event::CohortDrawn(drawn)),
         Action::RecordSpend { .. } => Some(Event::SpendRecorded),
         Action::Release { .. } => Some(Event::Released),
-        Action::Open { .. } | Action::Count(_) | Action::Pause { .. } | Action::Finish(_) => None,
+        Action::Open { .. }
+        | Action::Count(_)
+        | Action::GrantGrace { .. }
+        | Action::Pause { .. }
+        | Action::Finish(_) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One suite for every store. A store is taken away and opened again wherever that could make
 //! a difference.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -75,10 +76,20 @@ pub fn opened(round: u32, attempt: u32) -> Change<'static> {
     })
 }
 
+/// What is stored as this client's update of these bytes.
+pub fn bytes_of(store: &dyn RunStore, name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    let found = store
+        .update(&client(name), &BlobDigest::of(bytes))
+        .unwrap()?;
+    let mut read = Vec::new();
+    found.open().unwrap().read_to_end(&mut read).unwrap();
+    Some(read)
+}
+
 pub fn accepted<'a>(
     (round, attempt): (u32, u32),
     client: &'a ClientId,
-    bytes: &'a [u8],
+    bytes: &'a Vec<u8>,
 ) -> Change<'a> {
     Change::Accepted {
         round,
@@ -114,8 +125,8 @@ pub fn result(round: u32) -> Checkpoint {
         optimiser: State {
             steps: u64::from(round),
             moments: vec![
-                vec![1.0 / 3.0; 4],
-                vec![f64::MIN_POSITIVE, 0.3, -0.0, 1e300],
+                Arc::new(vec![1.0 / 3.0; 4]),
+                Arc::new(vec![f64::MIN_POSITIVE, 0.3, -0.0, 1e300]),
             ],
         },
         threshold: Some(0.1),
@@ -133,8 +144,12 @@ pub fn result(round: u32) -> Checkpoint {
 fn up_to_spent(store: &dyn RunStore, round: u32) {
     let [a, b] = ["a", "b"].map(client);
     store.commit(opened(round, 0)).unwrap();
-    store.commit(accepted((round, 0), &a, b"of a")).unwrap();
-    store.commit(accepted((round, 0), &b, b"of b")).unwrap();
+    store
+        .commit(accepted((round, 0), &a, &b"of a".to_vec()))
+        .unwrap();
+    store
+        .commit(accepted((round, 0), &b, &b"of b".to_vec()))
+        .unwrap();
     let set: [(&str, &[u8]); 2] = [("a", b"of a"), ("b", b"of b")];
     store.commit(closed(round, &set)).unwrap();
     store.commit(Change::Spent(entry(round))).unwrap();
@@ -172,11 +187,9 @@ fn what_is_committed_is_there_when_it_is_opened_again(mut kind: impl Kind) {
     assert_eq!(history.attendance[&client("a")].counted, 1);
     assert_eq!(history.attendance[&client("a")].asked, 1);
     for (name, bytes) in [("a", b"of a"), ("b", b"of b")] {
-        let found = store.update(&client(name), &BlobDigest::of(bytes));
-        assert_eq!(found.unwrap().unwrap(), bytes);
+        assert_eq!(bytes_of(&*store, name, bytes).as_deref(), Some(&bytes[..]));
     }
-    let other = store.update(&client("a"), &BlobDigest::of(b"another"));
-    assert_eq!(other.unwrap(), None);
+    assert_eq!(bytes_of(&*store, "a", b"another"), None);
 }
 
 fn a_result_is_there_to_its_last_bit_and_the_updates_are_gone(mut kind: impl Kind) {
@@ -196,8 +209,7 @@ fn a_result_is_there_to_its_last_bit_and_the_updates_are_gone(mut kind: impl Kin
     assert_eq!((history.done(), &history.open), (1, &None));
     assert_eq!(history.attendance[&client("c")].missed, 1);
     assert_eq!(history.participation.missing, [client("c")]);
-    let update = store.update(&client("a"), &BlobDigest::of(b"of a"));
-    assert_eq!(update.unwrap(), None);
+    assert_eq!(bytes_of(&*store, "a", b"of a"), None);
 }
 
 fn the_last_two_results_are_kept(mut kind: impl Kind) {
@@ -247,7 +259,9 @@ fn an_update_that_comes_after_its_attempt_counts_nowhere(mut kind: impl Kind) {
     store.commit(opened(1, 0)).unwrap();
     store.commit(opened(1, 1)).unwrap();
     let a = client("a");
-    store.commit(accepted((1, 0), &a, b"late")).unwrap();
+    store
+        .commit(accepted((1, 0), &a, &b"late".to_vec()))
+        .unwrap();
     let history = store.load().unwrap().unwrap();
     assert!(history.open.unwrap().accepted.is_empty());
     assert_eq!(history.attendance[&a].counted, 0);
@@ -264,7 +278,9 @@ fn many_threads_commit_updates_at_once(mut kind: impl Kind) {
             let store = &store;
             scope.spawn(move || {
                 let name = client(&format!("client-{i}"));
-                store.commit(accepted((1, 0), &name, &[i; 100])).unwrap();
+                store
+                    .commit(accepted((1, 0), &name, &vec![i; 100]))
+                    .unwrap();
             });
         }
     });

@@ -3,11 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use umbel_coordinator::store::{Change, FileStore, Spool, StoreError};
-use umbel_proto::message::BlobDigest;
+use umbel_coordinator::store::{Change, FileStore, RunStore, Spool, StoreError};
+use umbel_proto::incoming::{Arrived, NotReceived};
+use umbel_proto::message::{BlobDigest, UpdateAnnouncement};
 
-use crate::conformance::{InFiles, Kind, accepted, begun, client, closed, entry, opened, result};
+use crate::conformance::{
+    InFiles, Kind, accepted, begun, bytes_of, client, closed, entry, opened, result,
+};
 
 /// A store with a round that is paid for and has no result.
 fn spent_round() -> (InFiles, BlobDigest) {
@@ -16,7 +20,9 @@ fn spent_round() -> (InFiles, BlobDigest) {
     let a = client("a");
     store.commit(begun()).unwrap();
     store.commit(opened(1, 0)).unwrap();
-    store.commit(accepted((1, 0), &a, b"of a")).unwrap();
+    store
+        .commit(accepted((1, 0), &a, &b"of a".to_vec()))
+        .unwrap();
     store.commit(closed(1, &[("a", b"of a")])).unwrap();
     store.commit(Change::Spent(entry(1))).unwrap();
     (kind, BlobDigest::of(b"of a"))
@@ -164,7 +170,7 @@ fn an_update_whose_file_was_changed_is_asked_for_again() {
         .path();
     fs::write(&file, b"of b").unwrap();
     let store = kind.open();
-    assert_eq!(store.update(&client("a"), &digest).unwrap(), None);
+    assert!(store.update(&client("a"), &digest).unwrap().is_none());
 }
 
 #[test]
@@ -173,4 +179,142 @@ fn two_processes_cannot_have_it_at_once() {
     let _store = kind.open();
     let second = reopen(&kind.folder()).err().unwrap();
     assert!(matches!(second, StoreError::InUse { .. }), "{second:?}");
+}
+
+/// An update of this content for round 1, sent from `offset` on.
+fn announced(content: &[u8], offset: u64) -> UpdateAnnouncement {
+    UpdateAnnouncement {
+        round: 1,
+        bytes: content.len() as u64,
+        digest: BlobDigest::of(content),
+        offset,
+    }
+}
+
+/// A store whose first attempt is open.
+fn open_round() -> (InFiles, Arc<dyn RunStore>) {
+    let mut kind = InFiles::new();
+    let store = kind.open();
+    store.commit(begun()).unwrap();
+    store.commit(opened(1, 0)).unwrap();
+    (kind, store)
+}
+
+fn accept(store: &dyn RunStore, name: &str, arrived: &Arrived) {
+    let accepted = store.commit(Change::Accepted {
+        round: 1,
+        attempt: 0,
+        client: &client(name),
+        update: arrived.announced.digest,
+        bytes: &*arrived.bytes,
+    });
+    accepted.unwrap();
+}
+
+#[test]
+fn an_upload_goes_on_where_it_broke_also_after_a_restart() {
+    let (mut kind, store) = open_round();
+    let (a, content) = (client("a"), b"the update of a".to_vec());
+    let mut begun = store.receive(&a, announced(&content, 0), 100).unwrap();
+    begun.push(&content[..4]).unwrap();
+    drop(begun);
+    assert_eq!(store.received(&a, &announced(&content, 0)), 4);
+    drop(store);
+    let store = kind.open();
+    assert_eq!(store.received(&a, &announced(&content, 0)), 4);
+    for wrong in [3, 5] {
+        let gap = store.receive(&a, announced(&content, wrong), 100).err();
+        let expected = NotReceived::Gap {
+            here: 4,
+            offset: wrong,
+        };
+        assert_eq!(gap, Some(expected));
+    }
+    let mut rest = store.receive(&a, announced(&content, 4), 100).unwrap();
+    rest.push(&content[4..]).unwrap();
+    accept(&*store, "a", &rest.finish().unwrap());
+    drop(store);
+    let found = bytes_of(&*kind.open(), "a", &content);
+    assert_eq!(found, Some(content));
+}
+
+#[test]
+fn an_upload_that_begins_anew_or_is_another_takes_the_place_of_what_was_left() {
+    let (kind, store) = open_round();
+    let parts = || {
+        let files = fs::read_dir(kind.folder().join("spool")).unwrap();
+        files.count()
+    };
+    let begin = |name: &str, content: &[u8]| {
+        let arriving = store.receive(&client(name), announced(content, 0), 100);
+        let mut arriving = arriving.unwrap();
+        arriving.push(&content[..1]).unwrap();
+        arriving
+    };
+    drop(begin("a", b"first"));
+    drop(begin("a", b"first"));
+    drop(begin("a", b"second"));
+    assert_eq!(parts(), 1);
+    // Its name begins with the other's.
+    drop(begin("a-b", b"third"));
+    drop(begin("a", b"fourth"));
+    assert_eq!(parts(), 2);
+    assert_eq!(store.received(&client("a-b"), &announced(b"third", 0)), 1);
+}
+
+#[test]
+fn what_is_not_what_was_announced_is_never_kept() {
+    let (kind, store) = open_round();
+    let a = client("a");
+    let long = store.receive(&a, announced(&[0; 101], 0), 100).err();
+    assert!(matches!(long, Some(NotReceived::Refused(_))), "{long:?}");
+    let mut altered = store.receive(&a, announced(b"ab", 0), 100).unwrap();
+    altered.push(b"ac").unwrap();
+    assert!(altered.push(b"d").is_err());
+    assert!(altered.finish().is_err());
+    let mut early = store.receive(&a, announced(b"abc", 0), 100).unwrap();
+    early.push(b"ab").unwrap();
+    assert!(early.finish().is_err());
+    // What lacks its end can still get it.
+    assert_eq!(store.received(&a, &announced(b"abc", 0)), 2);
+    let mut refused = store.receive(&a, announced(b"abc", 2), 100).unwrap();
+    refused.push(b"c").unwrap();
+    // The coordinator finds that it is no update, and drops it.
+    drop(refused.finish().unwrap());
+    let left = fs::read_dir(kind.folder().join("spool")).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn an_update_that_lost_its_file_while_it_was_checked_is_kept_all_the_same() {
+    let (mut kind, store) = open_round();
+    let content = b"the update of a".to_vec();
+    let mut arriving = store
+        .receive(&client("a"), announced(&content, 0), 100)
+        .unwrap();
+    arriving.push(&content).unwrap();
+    let arrived = arriving.finish().unwrap();
+    fs::remove_file(arrived.bytes.file().unwrap()).unwrap();
+    accept(&*store, "a", &arrived);
+    drop((arrived, store));
+    assert_eq!(bytes_of(&*kind.open(), "a", &content), Some(content));
+}
+
+#[test]
+fn a_new_attempt_leaves_an_upload_under_way_alone_and_a_release_removes_it() {
+    let (_kind, store) = open_round();
+    let content = b"the update of a".to_vec();
+    let here = || store.received(&client("a"), &announced(&content, 0));
+    let mut arriving = store
+        .receive(&client("a"), announced(&content, 0), 100)
+        .unwrap();
+    arriving.push(&content[..4]).unwrap();
+    store.commit(opened(1, 1)).unwrap();
+    assert_eq!(here(), 4);
+    arriving.push(&content[4..8]).unwrap();
+    assert_eq!(here(), 8);
+    store.commit(closed(1, &[])).unwrap();
+    store.commit(Change::Spent(entry(1))).unwrap();
+    store.commit(Change::Released(&result(1))).unwrap();
+    assert_eq!(here(), 0);
 }

@@ -11,7 +11,8 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
 use umbel_proto::message::{BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Task, Welcome};
-use umbel_proto::wire::convert::{BlobWish, UpdateAnnouncement};
+use umbel_proto::message::UpdateAnnouncement;
+use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::{self, Message};
 
 fn main() {
@@ -122,6 +123,7 @@ fn messages() {
         round: 3,
         bytes: 1000,
         digest,
+        offset: 0,
     };
     let wish = BlobWish { digest, offset: 9 };
     let messages = [

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use umbel_proto::classifier::Pooling;
 
 use crate::error::ModelError;
+use crate::metrics::Temperature;
 use crate::task::Task;
 
 /// What makes an encoder this classifier.
@@ -17,6 +18,9 @@ pub(crate) struct SavedModel {
     pub(crate) pooling: Pooling,
     /// The longest text that it reads, where its folder says so.
     pub(crate) max_tokens: Option<usize>,
+    /// What its last layer was divided by after training. It is for information: the weights are
+    /// what they are.
+    pub(crate) temperature: Option<Temperature>,
 }
 
 impl SavedModel {
@@ -37,6 +41,10 @@ impl SavedModel {
                 .get("umbel_max_tokens")
                 .and_then(Value::as_u64)
                 .and_then(|n| usize::try_from(n).ok()),
+            temperature: config
+                .get("umbel_temperature")
+                .and_then(Value::as_f64)
+                .and_then(Temperature::new),
         })
     }
 }

@@ -119,6 +119,11 @@ impl SavedModel {
         if let Some(max_tokens) = self.max_tokens {
             config.insert("umbel_max_tokens".into(), json!(max_tokens));
         }
+        // The base model's says nothing of these weights.
+        config.remove("umbel_temperature");
+        if let Some(temperature) = self.temperature {
+            config.insert("umbel_temperature".into(), json!(temperature.get()));
+        }
         Value::Object(config)
     }
 }

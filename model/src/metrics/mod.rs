@@ -2,11 +2,21 @@
 //!
 //! Computed on private rows these numbers are private too; only public rows' may be shown.
 
+mod bag_of_words;
+mod bootstrap;
 mod confusion;
+mod probability;
 mod ranking;
+mod reliability;
+mod temperature;
 
+pub use bag_of_words::BagOfWords;
+pub use bootstrap::{Interval, Intervals, RESAMPLES, bootstrap};
 pub use confusion::confusion;
-pub use ranking::area_under_roc;
+pub use probability::{cross_entropy, softmax};
+pub use ranking::{area_under_roc, mean_area_under_roc};
+pub use reliability::{CLAIM_BINS, ClaimBin, expected_calibration_error, reliability};
+pub use temperature::{NoTemperature, Temperature};
 
 /// Scores of one class, in \[0, 1\]; a ratio of nothing to nothing counts as 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -28,6 +28,25 @@ pub fn area_under_roc(scores: &[f64], positive: &[bool]) -> Option<f64> {
     (pairs > 0.0).then(|| (ranks - positives * (positives + 1.0) / 2.0) / pairs)
 }
 
+/// The area under the ROC curve of several classes: the mean over classes of the area of each
+/// against the rest, by its probability; scikit-learn's
+/// `roc_auc_score(multi_class="ovr", average="macro")`. Of two classes that is the area of either.
+/// `None` where a class is missing, or holds every row.
+pub fn mean_area_under_roc(
+    probabilities: &[Vec<f64>],
+    labels: &[usize],
+    classes: usize,
+) -> Option<f64> {
+    let mut sum = 0.0;
+    for class in 0..classes {
+        let of_class = |row: &Vec<f64>| row.get(class).copied().unwrap_or(f64::NAN);
+        let scores: Vec<f64> = probabilities.iter().map(of_class).collect();
+        let positive: Vec<bool> = labels.iter().map(|label| *label == class).collect();
+        sum += area_under_roc(&scores, &positive)?;
+    }
+    (classes > 0).then(|| sum / classes as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -59,6 +78,14 @@ mod tests {
         assert_eq!(area_under_roc(&[0.1, 0.9], &[true, true]), None);
         assert_eq!(area_under_roc(&[], &[]), None);
         assert_eq!(area_under_roc(&[f64::NAN, 0.1], &[true, false]), None);
+    }
+
+    #[test]
+    fn a_class_that_is_missing_leaves_no_mean_area() {
+        let rows = [vec![0.8, 0.1, 0.1], vec![0.2, 0.7, 0.1]];
+        assert_eq!(mean_area_under_roc(&rows, &[0, 1], 3), None);
+        assert_eq!(mean_area_under_roc(&rows, &[0, 1], 2), Some(1.0));
+        assert_eq!(mean_area_under_roc(&[], &[], 0), None);
     }
 
     proptest! {

@@ -103,6 +103,7 @@ impl Model {
             return Err(error);
         }
         model.task = saved.task;
+        model.temperature = saved.temperature;
         Ok(model)
     }
 
@@ -209,6 +210,7 @@ impl Model {
             device: device.clone(),
             precision: ComputePrecision::default(),
             stamp: Stamp::new(),
+            temperature: None,
             config_json: Vec::new(),
             tokenizer_json: Vec::new(),
             reading: Reading::default(),

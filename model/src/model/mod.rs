@@ -14,8 +14,9 @@ use crate::checkpoint::Reading;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
+use crate::metrics::Temperature;
 use crate::network::{Batch, Network};
-use crate::parameters::{ParameterLayout, trains};
+use crate::parameters::{ParameterLayout, Part, trains};
 use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
@@ -30,6 +31,8 @@ pub struct Model {
     device: Device,
     precision: ComputePrecision,
     stamp: Stamp,
+    /// What the last layer was divided by after training.
+    temperature: Option<Temperature>,
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
     tokenizer_json: Vec<u8>,
@@ -161,7 +164,29 @@ impl Model {
             Ok::<(), std::convert::Infallible>(())
         });
         self.stamp = self.stamp.of_other_parameters();
+        self.temperature = None;
         Ok(())
+    }
+
+    /// Divides the last layer's weights and bias by a temperature, and so every score. Done once,
+    /// after training: [`Self::set_parameters`] forgets it.
+    pub(crate) fn divide_scores(&mut self, temperature: Temperature) {
+        let device = self.device.clone();
+        let Ok(()) = self.network.visit(&mut |name, (part, _), mut weight| {
+            if part == Part::Head && name.starts_with("classifier.") {
+                let values = weight.reborrow().host_values();
+                weight.put(temperature.temper(&values), &device);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        self.stamp = self.stamp.of_other_parameters();
+        self.temperature = Some(temperature);
+    }
+
+    /// What the last layer was divided by after training, if it was: `umbel_temperature` in the
+    /// folder's `config.json`.
+    pub fn temperature(&self) -> Option<Temperature> {
+        self.temperature
     }
 
     /// Which weights these are.

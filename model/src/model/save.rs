@@ -55,6 +55,7 @@ impl Model {
                 pooling: self.options.pooling,
                 task: self.task,
                 max_tokens: Some(self.tokenizer.max_tokens()),
+                temperature: self.temperature,
             },
             original: serde_json::from_slice(&self.config_json).unwrap_or_default(),
             tokenizer: &self.tokenizer_json,

@@ -5,9 +5,11 @@
 //! of orders ([`rdp`]) and converts the sum ([`conversion`]). [`ZcdpAccountant`] and
 //! [`GdpAccountant`] serve mechanisms without sampling; the closed form of the Gaussian
 //! mechanism is in [`gaussian`]. What happened is written as [`event::MechanismEvent`]s.
-//! [`calibrate`] answers the questions the other way round. An accountant of another kind
+//! [`calibrate`] answers the questions the other way round, and [`attack`] says what all that leaves
+//! to an attacker. An accountant of another kind
 //! implements [`Accountant`]. What none of them has a sound figure for is refused.
 
+pub mod attack;
 mod binomial;
 pub mod calibrate;
 pub mod conversion;
@@ -93,7 +95,7 @@ pub enum AccountingError {
     TooMany,
 }
 
-/// The probability δ with which the guarantee may fail, 0 < δ < 1.
+/// What epsilon leaves out, 0 < δ < 1: P(S) ≤ e^ε P′(S) + δ for every set of results S.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Delta(f64);

@@ -101,7 +101,7 @@ pub struct Guarantee {
     pub lattice_step: LatticeStep,
     /// Whether the noise came from a seed, so that it can be computed and taken off.
     pub seeded: bool,
-    /// The probability with which the guarantee may fail.
+    /// What epsilon leaves out: an additive bound on how much likelier any result may be.
     pub delta: Delta,
     /// The epsilon that the run was allowed to reach on the data set.
     pub budget_epsilon: f64,

@@ -8,11 +8,12 @@
 
 pub mod encoding;
 pub mod norm;
+mod packing;
 pub mod step;
 pub mod vector;
 
-pub use encoding::width_for;
-pub use norm::NormTooLarge;
+pub use encoding::{BadEncoding, Coordinates, ReadError, longest_encoding};
+pub use norm::{NormTooLarge, SquaredNorm};
 pub use step::{InvalidStep, LatticeStep, StepTooCoarse};
 pub use vector::LatticeVector;
 
@@ -53,31 +54,5 @@ pub enum LatticeError {
     SumOverflow {
         /// Position in the vector, from 0.
         index: usize,
-    },
-    /// A width that isn't 1 to 8 bytes.
-    #[error("{0} bytes a coordinate isn't possible; use 1 to 8")]
-    InvalidWidth(usize),
-    /// A coordinate needs more bytes than it was given.
-    #[error("coordinate {index} is {value}, which doesn't fit in {width} bytes")]
-    TooWide {
-        /// Position in the vector, from 0.
-        index: usize,
-        /// The coordinate, in lattice steps.
-        value: i64,
-        /// Bytes for each coordinate.
-        width: usize,
-    },
-    /// Encoded bytes of the wrong length.
-    #[error(
-        "{bytes} bytes were given for {expected_len} coordinates of {width} bytes; \
-         the update is cut off or belongs to another model"
-    )]
-    WrongByteLength {
-        /// Bytes that were given.
-        bytes: usize,
-        /// Coordinates that were expected.
-        expected_len: usize,
-        /// Bytes for each coordinate.
-        width: usize,
     },
 }

@@ -43,13 +43,30 @@ pub(crate) fn squared_limit(norm: ClippingNorm, step: LatticeStep) -> u128 {
     }
 }
 
-impl LatticeVector {
-    /// Σ zᵢ², exact; `None` where it is 2^128 or more.
-    pub fn norm_squared(&self) -> Option<u128> {
-        self.values().iter().try_fold(0u128, |sum, &value| {
-            let magnitude = u128::from(value.unsigned_abs());
-            sum.checked_add(magnitude * magnitude)
-        })
+/// Σ zᵢ², exact, of a vector that is looked at a part at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct SquaredNorm(Option<u128>);
+
+impl Default for SquaredNorm {
+    fn default() -> Self {
+        Self(Some(0))
+    }
+}
+
+impl SquaredNorm {
+    /// Takes in the next coordinates.
+    pub fn add(&mut self, values: &[i64]) {
+        self.0 = self.0.and_then(|sum| {
+            values.iter().try_fold(sum, |sum, &value| {
+                let magnitude = u128::from(value.unsigned_abs());
+                sum.checked_add(magnitude * magnitude)
+            })
+        });
+    }
+
+    /// The sum; `None` where it is 2^128 or more.
+    pub fn get(self) -> Option<u128> {
+        self.0
     }
 
     /// Checks γ‖z‖ <= C by exact integers. A vector whose sum of squares overflows
@@ -57,15 +74,33 @@ impl LatticeVector {
     ///
     /// # Errors
     /// [`NormTooLarge`] if it doesn't hold.
-    pub fn check_norm(&self, norm: ClippingNorm, step: LatticeStep) -> Result<(), NormTooLarge> {
-        let squared = self.norm_squared();
-        match squared {
+    pub fn check(self, norm: ClippingNorm, step: LatticeStep) -> Result<(), NormTooLarge> {
+        match self.0 {
             Some(sum) if sum <= squared_limit(norm, step) => Ok(()),
             _ => {
-                let found = squared.map_or(f64::INFINITY, |sum| (sum as f64).sqrt());
+                let found = self.0.map_or(f64::INFINITY, |sum| (sum as f64).sqrt());
                 Err(NormTooLarge { found, step, norm })
             }
         }
+    }
+}
+
+impl LatticeVector {
+    /// Σ zᵢ², exact; `None` where it is 2^128 or more.
+    pub fn norm_squared(&self) -> Option<u128> {
+        let mut squared = SquaredNorm::default();
+        squared.add(self.values());
+        squared.get()
+    }
+
+    /// [`SquaredNorm::check`] of the whole vector.
+    ///
+    /// # Errors
+    /// [`NormTooLarge`] if it is longer.
+    pub fn check_norm(&self, norm: ClippingNorm, step: LatticeStep) -> Result<(), NormTooLarge> {
+        let mut squared = SquaredNorm::default();
+        squared.add(self.values());
+        squared.check(norm, step)
     }
 }
 

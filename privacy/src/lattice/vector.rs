@@ -67,15 +67,25 @@ impl LatticeVector {
                 other: other.len(),
             });
         }
-        let overflow = self
-            .values
-            .iter()
-            .zip(&other.values)
-            .position(|(own, &added)| own.checked_add(added).is_none());
-        if let Some(index) = overflow {
-            return Err(LatticeError::SumOverflow { index });
+        self.checked_add_at(0, &other.values)
+    }
+
+    /// Adds `values` to the coordinates from `at` on; on an error this vector is left as it was.
+    ///
+    /// # Errors
+    /// [`LatticeError::LengthMismatch`] where they reach beyond the end, or
+    /// [`LatticeError::SumOverflow`].
+    pub fn checked_add_at(&mut self, at: usize, values: &[i64]) -> Result<(), LatticeError> {
+        let own = self.len();
+        let end = at.saturating_add(values.len());
+        let Some(part) = self.values.get_mut(at..end) else {
+            return Err(LatticeError::LengthMismatch { own, other: end });
+        };
+        let overflows = |(own, added): (&i64, &i64)| own.checked_add(*added).is_none();
+        if let Some(index) = part.iter().zip(values).position(overflows) {
+            return Err(LatticeError::SumOverflow { index: at + index });
         }
-        for (own, &added) in self.values.iter_mut().zip(&other.values) {
+        for (own, &added) in part.iter_mut().zip(values) {
             // Never wraps: checked above.
             *own = own.wrapping_add(added);
         }
@@ -105,6 +115,14 @@ impl LatticeVector {
     /// Gives the integers back.
     pub fn into_values(self) -> Vec<i64> {
         self.values
+    }
+
+    /// [`Self::to_f64`] in the vector's own memory.
+    pub fn into_f64(self, step: LatticeStep) -> Vec<f64> {
+        let step = step.get();
+        // Both take eight bytes, so that the list is reused as it is.
+        let values = self.values.into_iter();
+        values.map(|value| value as f64 * step).collect()
     }
 
     /// The coordinates times `step`. Exact where they are below 2^53 steps, otherwise

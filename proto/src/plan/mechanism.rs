@@ -6,7 +6,7 @@
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::adaptive_clipping::{AdaptiveClipping, AdaptiveClippingSettings};
 use umbel_privacy::clip::ClippingNorm;
-use umbel_privacy::lattice::{LatticeStep, width_for};
+use umbel_privacy::lattice::{LatticeStep, longest_encoding};
 use umbel_privacy::rounded_gaussian::RoundedGaussian;
 use umbel_privacy::unit::PrivacyUnit;
 
@@ -160,8 +160,8 @@ impl Plan {
         (bound.ceil() as u64).min(UNBOUNDED)
     }
 
-    /// Bytes of one coordinate on the wire.
-    pub fn coordinate_width(&self) -> usize {
-        width_for(self.largest_coordinate())
+    /// The most bytes that an update has on the wire.
+    pub fn longest_update(&self) -> u64 {
+        longest_encoding(self.coordinates(), self.largest_coordinate())
     }
 }

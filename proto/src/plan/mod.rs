@@ -24,8 +24,8 @@ pub use mechanism::{LEAST_NOISE_MULTIPLIER, Mechanism};
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::lattice::LatticeStep;
 pub use written::{
-    AdaptiveClippingTerms, BasePlan, ClassifierPlan, LocalPlan, Protection, Quantile, Rounds,
-    ThresholdRate, WrittenPlan,
+    AdaptiveClippingTerms, BasePlan, ClassifierPlan, LocalPlan, Protection, Quantile, Rehearsal,
+    Rounds, ThresholdRate, WrittenPlan,
 };
 
 /// A plan that can be followed.
@@ -90,6 +90,21 @@ impl Plan {
         let mut written = self.written.clone();
         change(&mut written);
         Self::try_from(written)
+    }
+
+    /// The plan that this one rehearses; `None` if it is no rehearsal.
+    ///
+    /// # Errors
+    /// [`PlanError`] where that plan can't be followed.
+    pub fn rehearsed(&self) -> Result<Option<Self>, PlanError> {
+        let Some(rehearsal) = self.rehearsal else {
+            return Ok(None);
+        };
+        let real = self.changed(|plan| {
+            plan.rounds = rehearsal.rounds;
+            plan.rehearsal = None;
+        });
+        real.map(Some)
     }
 
     /// The mechanism of one noise draw, or `None` for a plan without privacy.

@@ -65,6 +65,18 @@ pub struct WrittenPlan {
     /// A seed makes the whole run predictable, for tests and simulations: it protects nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// The run that this one rehearses, if it is a rehearsal: sites train on rows that they make up,
+    /// and nothing is charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
+}
+
+/// What a rehearsal changes of the plan that it rehearses.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rehearsal {
+    /// The rounds of the run that is rehearsed.
+    pub rounds: Rounds,
 }
 
 /// The privacy that a plan promises.

@@ -68,6 +68,15 @@ pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     (3 * distance(&near) <= letters).then_some(*near)
 }
 
+/// What to say of a word that isn't one of those that may stand there: the nearest one.
+pub fn instead_of_word(unknown: &str, known: &[&str]) -> String {
+    let choices = known.join(", ");
+    match nearest(unknown, known) {
+        Some(near) => format!("`{unknown}` isn't one of {choices}; did you mean `{near}`?"),
+        None => format!("`{unknown}` isn't one of {choices}"),
+    }
+}
+
 /// The same message with what an unknown key or word was meant to be, where it is about one.
 /// Messages of other errors are returned as they are.
 pub fn explained(message: &str, sections: &[Section]) -> String {
@@ -76,11 +85,7 @@ pub fn explained(message: &str, sections: &[Section]) -> String {
             let advice = instead_of(unknown, &expected, sections);
             return format!("there is no key `{unknown}` here; {advice}");
         }
-        let choices = expected.join(", ");
-        match nearest(unknown, &expected) {
-            Some(near) => format!("`{unknown}` isn't one of {choices}; did you mean `{near}`?"),
-            None => format!("`{unknown}` isn't one of {choices}"),
-        }
+        instead_of_word(unknown, &expected)
     };
     match message.lines().find_map(unknown) {
         Some(found) => message.replace(found.0, &told(found)),

@@ -12,7 +12,7 @@ mod advice;
 mod page;
 mod sections;
 
-pub use advice::{check_path, explained, instead_of, nearest};
+pub use advice::{check_path, explained, instead_of, instead_of_word, nearest};
 pub use page::{markdown, template, toml_value};
 pub use sections::sections;
 use serde_json::Value;

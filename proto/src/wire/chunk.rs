@@ -67,6 +67,9 @@ pub enum ChunkError {
         /// What they should hash to.
         expected: BlobDigest,
     },
+    /// What came can't be kept on disk.
+    #[error("it can't be stored: {0}")]
+    Storage(String),
     /// There isn't enough memory.
     #[error("not enough memory for a blob of {announced} bytes; {received} of them came")]
     Memory {
@@ -77,16 +80,17 @@ pub enum ChunkError {
     },
 }
 
-/// A blob on its way in.
+/// What is known of a blob on its way in, wherever its bytes go: how many came, and what they hash
+/// to.
 #[derive(Clone, Debug)]
-pub struct BlobAssembler {
+pub struct Tally {
     digest: BlobDigest,
     announced: u64,
-    bytes: Vec<u8>,
+    received: u64,
     hasher: Sha256,
 }
 
-impl BlobAssembler {
+impl Tally {
     /// Gets ready for a blob of `announced` bytes, of which `most` would be taken.
     ///
     /// # Errors
@@ -98,14 +102,14 @@ impl BlobAssembler {
         Ok(Self {
             digest,
             announced,
-            bytes: Vec::new(),
+            received: 0,
             hasher: Sha256::new(),
         })
     }
 
-    /// The bytes that are here: the offset at which a broken transfer goes on.
+    /// The bytes that came: the offset at which a broken transfer goes on.
     pub fn received(&self) -> u64 {
-        self.bytes.len() as u64
+        self.received
     }
 
     /// The length of the whole blob, as announced.
@@ -113,40 +117,41 @@ impl BlobAssembler {
         self.announced
     }
 
-    /// Whether every announced byte is here.
+    /// Whether every announced byte came.
     pub fn is_complete(&self) -> bool {
-        self.received() == self.announced
+        self.received == self.announced
     }
 
-    /// Adds the next chunk.
+    /// Whether the next chunk may be taken.
     ///
     /// # Errors
-    /// [`ChunkError`] for a chunk that is too long by itself or in sum, and where memory
-    /// runs out. The assembler is as before, then.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<(), ChunkError> {
+    /// [`ChunkError`] for a chunk that is too long by itself or in sum.
+    pub fn admit(&self, chunk: &[u8]) -> Result<(), ChunkError> {
         if chunk.len() > CHUNK_BYTES {
             return Err(ChunkError::ChunkTooLong { found: chunk.len() });
         }
-        let missing = self.announced.saturating_sub(self.received());
-        if chunk.len() as u64 > missing {
+        if chunk.len() as u64 > self.announced.saturating_sub(self.received) {
             return Err(ChunkError::Overrun {
                 announced: self.announced,
             });
         }
-        self.make_room(chunk.len(), missing)?;
-        self.bytes.extend_from_slice(chunk);
-        self.hasher.update(chunk);
         Ok(())
     }
 
-    /// Hands out the blob.
+    /// Counts a chunk that was admitted, and that is kept now.
+    pub fn count(&mut self, chunk: &[u8]) {
+        self.received += chunk.len() as u64;
+        self.hasher.update(chunk);
+    }
+
+    /// Whether what came is the blob.
     ///
     /// # Errors
     /// [`ChunkError::Incomplete`] or [`ChunkError::Altered`].
-    pub fn finish(self) -> Result<Vec<u8>, ChunkError> {
+    pub fn finish(self) -> Result<(), ChunkError> {
         if !self.is_complete() {
             return Err(ChunkError::Incomplete {
-                received: self.received(),
+                received: self.received,
                 announced: self.announced,
             });
         }
@@ -157,21 +162,79 @@ impl BlobAssembler {
                 expected: self.digest,
             });
         }
+        Ok(())
+    }
+}
+
+/// A blob on its way into memory.
+#[derive(Clone, Debug)]
+pub struct BlobAssembler {
+    tally: Tally,
+    bytes: Vec<u8>,
+}
+
+impl BlobAssembler {
+    /// Gets ready for a blob of `announced` bytes, of which `most` would be taken.
+    ///
+    /// # Errors
+    /// [`ChunkError::TooLong`] if more is announced than is taken.
+    pub fn new(digest: BlobDigest, announced: u64, most: u64) -> Result<Self, ChunkError> {
+        Ok(Self {
+            tally: Tally::new(digest, announced, most)?,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// The bytes that are here: the offset at which a broken transfer goes on.
+    pub fn received(&self) -> u64 {
+        self.tally.received()
+    }
+
+    /// The length of the whole blob, as announced.
+    pub fn announced(&self) -> u64 {
+        self.tally.announced()
+    }
+
+    /// Whether every announced byte is here.
+    pub fn is_complete(&self) -> bool {
+        self.tally.is_complete()
+    }
+
+    /// Adds the next chunk.
+    ///
+    /// # Errors
+    /// [`ChunkError`] for a chunk that is too long by itself or in sum, and where memory
+    /// runs out. The assembler is as before, then.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), ChunkError> {
+        self.tally.admit(chunk)?;
+        self.make_room(chunk.len())?;
+        self.bytes.extend_from_slice(chunk);
+        self.tally.count(chunk);
+        Ok(())
+    }
+
+    /// Hands out the blob.
+    ///
+    /// # Errors
+    /// [`ChunkError::Incomplete`] or [`ChunkError::Altered`].
+    pub fn finish(self) -> Result<Vec<u8>, ChunkError> {
+        self.tally.finish()?;
         Ok(self.bytes)
     }
 
     /// Reserves twice what is here, as a vector does, but never beyond what is announced.
-    fn make_room(&mut self, chunk: usize, missing: u64) -> Result<(), ChunkError> {
+    fn make_room(&mut self, chunk: usize) -> Result<(), ChunkError> {
         if self.bytes.capacity() - self.bytes.len() >= chunk {
             return Ok(());
         }
-        let most = usize::try_from(missing).unwrap_or(usize::MAX);
+        let (announced, received) = (self.announced(), self.received());
+        let most = usize::try_from(announced - received).unwrap_or(usize::MAX);
         let wanted = chunk.max(self.bytes.len()).min(most);
         self.bytes
             .try_reserve_exact(wanted)
             .map_err(|_| ChunkError::Memory {
-                received: self.received(),
-                announced: self.announced,
+                received,
+                announced,
             })
     }
 }

@@ -12,7 +12,7 @@ use umbel_privacy::ledger::{EntryHash, LedgerPoint};
 use super as wire;
 use crate::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
-    Results, Task, Update, Welcome,
+    Results, Task, UpdateAnnouncement, Welcome,
 };
 use crate::printable::printable;
 
@@ -342,6 +342,7 @@ impl From<Ending> for wire::Finished {
             }
             Ending::Failed { reason } => Wire::Failed(wire::Failed { reason }),
             Ending::Diverged { round } => Wire::Diverged(wire::Diverged { round }),
+            Ending::Stopped { rounds } => Wire::Stopped(wire::Stopped { rounds }),
         };
         Self {
             ending: Some(ending),
@@ -368,6 +369,9 @@ impl TryFrom<wire::Finished> for Ending {
             Some(Wire::Diverged(ending)) => Ok(Self::Diverged {
                 round: round(ending.round, "Diverged.round")?,
             }),
+            Some(Wire::Stopped(ending)) => Ok(Self::Stopped {
+                rounds: ending.rounds,
+            }),
         }
     }
 }
@@ -378,7 +382,10 @@ impl From<Receipt> for wire::SubmitReply {
         let outcome = match receipt {
             Receipt::Accepted => Outcome::Accepted(wire::Accepted {}),
             Receipt::Duplicate => Outcome::Duplicate(wire::Duplicate {}),
-            Receipt::Refused { reason } => Outcome::Refused(wire::Refused { reason }),
+            Receipt::Late { reason } => Outcome::Late(wire::Late { reason }),
+            Receipt::Refused { reason } | Receipt::NotNow { reason } => {
+                Outcome::Refused(wire::Refused { reason })
+            }
         };
         Self {
             outcome: Some(outcome),
@@ -397,31 +404,12 @@ impl TryFrom<wire::SubmitReply> for Receipt {
             }),
             Some(Outcome::Accepted(_)) => Ok(Self::Accepted),
             Some(Outcome::Duplicate(_)) => Ok(Self::Duplicate),
+            Some(Outcome::Late(late)) => Ok(Self::Late {
+                reason: printable(&late.reason, LONGEST_REASON),
+            }),
             Some(Outcome::Refused(refused)) => Ok(Self::Refused {
                 reason: printable(&refused.reason, LONGEST_REASON),
             }),
-        }
-    }
-}
-
-/// What an upload announces before its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpdateAnnouncement {
-    /// The round that the update belongs to.
-    pub round: u32,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// What it must hash to.
-    pub digest: BlobDigest,
-}
-
-impl UpdateAnnouncement {
-    /// What to announce before sending this update.
-    pub fn of(update: &Update) -> Self {
-        Self {
-            round: update.round,
-            bytes: update.values.len() as u64,
-            digest: BlobDigest::of(&update.values),
         }
     }
 }
@@ -432,6 +420,7 @@ impl From<UpdateAnnouncement> for wire::UpdateHeader {
             round: announcement.round,
             total_bytes: announcement.bytes,
             digest: announcement.digest.as_bytes().to_vec(),
+            offset: announcement.offset,
         }
     }
 }
@@ -444,6 +433,7 @@ impl TryFrom<wire::UpdateHeader> for UpdateAnnouncement {
             round: round(header.round, "UpdateHeader.round")?,
             bytes: header.total_bytes,
             digest: digest(&header.digest, "UpdateHeader.digest")?,
+            offset: header.offset,
         })
     }
 }

@@ -1,0 +1,113 @@
+//! Blocks of coordinates in as few bits as their largest needs.
+//!
+//! A block is one byte w, then its coordinates of w bits each, the lowest bit first, filled up with
+//! zero bits to a whole byte. A coordinate is written by its distance from 0 with the sign in the
+//! lowest bit: 0, -1, 1, -2, ... are 0, 1, 2, 3, ... So small coordinates of both signs take few
+//! bits, and w is 0 where all are 0.
+
+/// Coordinates of a block. With 64 of them, w bits each are w whole words.
+pub(super) const BLOCK: usize = 64;
+
+/// Bytes of the longest block, its first byte included.
+pub(super) const LONGEST: usize = 1 + 8 * BLOCK;
+
+/// The place of an integer in 0, -1, 1, -2, 2, ...
+fn folded(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unfolded(place: u64) -> i64 {
+    (place >> 1) as i64 ^ -((place & 1) as i64)
+}
+
+/// Bits that every integer from `-largest` to `largest` can be written in.
+pub(super) fn bits_for(largest: u64) -> u32 {
+    // 2 · largest is the place of the positive end, and the negative end comes before it.
+    u64::BITS - largest.saturating_mul(2).leading_zeros()
+}
+
+/// Bytes behind a block's first, for so many coordinates of so many bits.
+pub(super) fn packed_bytes(coordinates: usize, bits: u32) -> usize {
+    (coordinates * bits as usize).div_ceil(8)
+}
+
+/// Appends the block of at most [`BLOCK`] coordinates.
+pub(super) fn pack(values: &[i64], to: &mut Vec<u8>) {
+    let largest = values.iter().fold(0, |all, &value| all | folded(value));
+    let bits = u64::BITS - largest.leading_zeros();
+    let mut words = [0u64; BLOCK];
+    for (i, &value) in values.iter().enumerate() {
+        let (word, shift) = place(i, bits);
+        let place = folded(value);
+        words[word] |= place << shift;
+        if shift + bits > u64::BITS {
+            words[word + 1] |= place >> (u64::BITS - shift);
+        }
+    }
+    to.push(bits as u8);
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    to.extend(bytes.take(packed_bytes(values.len(), bits)));
+}
+
+/// Reads a block of as many coordinates as `values` has. `packed` are the bytes behind the first,
+/// which said `bits`: [`packed_bytes`] of them.
+///
+/// # Errors
+/// [`NotShortest`] for what [`pack`] wouldn't have written.
+pub(super) fn unpack(packed: &[u8], bits: u32, values: &mut [i64]) -> Result<(), NotShortest> {
+    let mut words = [0u64; BLOCK + 1];
+    for (word, bytes) in words.iter_mut().zip(packed.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_le_bytes(whole);
+    }
+    let mask = u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0);
+    let mut largest = 0;
+    for (i, value) in values.iter_mut().enumerate() {
+        let (word, shift) = place(i, bits);
+        let mut place = words[word] >> shift;
+        if shift + bits > u64::BITS {
+            place |= words[word + 1] << (u64::BITS - shift);
+        }
+        place &= mask;
+        largest |= place;
+        *value = unfolded(place);
+    }
+    let (word, shift) = place(values.len(), bits);
+    let filled_up = packed.len() * 8 > values.len() * bits as usize;
+    if u64::BITS - largest.leading_zeros() != bits || (filled_up && words[word] >> shift != 0) {
+        return Err(NotShortest);
+    }
+    Ok(())
+}
+
+/// A block that isn't as short as it can be, or isn't filled up with zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotShortest;
+
+/// The word in which the `i`-th coordinate begins, and at which of its bits.
+fn place(i: usize, bits: u32) -> (usize, u32) {
+    let bit = i * bits as usize;
+    (bit / 64, (bit % 64) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_integers_of_both_signs_have_the_first_places() {
+        let places = [0, -1, 1, -2, 2].map(folded);
+        assert_eq!(places, [0, 1, 2, 3, 4]);
+        for value in [0, 1, -1, i64::MAX, i64::MIN] {
+            assert_eq!(unfolded(folded(value)), value);
+        }
+    }
+
+    #[test]
+    fn bits_are_the_fewest_that_hold_both_ends() {
+        for (largest, bits) in [(0, 0), (1, 2), (2, 3), (3, 3), (4, 4), (u64::MAX, 64)] {
+            assert_eq!(bits_for(largest), bits, "{largest}");
+        }
+    }
+}
