@@ -48,8 +48,16 @@ pub(super) fn epsilon(total: &Total, delta: Delta, enough: f64) -> Interval {
     Inquiry::new(total, delta, enough).up_to(EFFORTS.len())
 }
 
+/// Of more distinct mechanisms than this the second side is first looked at coarsely.
+const VERY_MANY: usize = 64;
+
+/// Whether a coarse look comes first where next to nothing is asked for.
+pub(super) fn begins_coarsely(total: &Total) -> bool {
+    total.runs.len() > VERY_MANY
+}
+
 /// Whether there are so many distinct mechanisms that some ways take too long.
-pub(super) fn is_many(total: &Total) -> bool {
+fn is_many(total: &Total) -> bool {
     total.runs.len() > MANY
 }
 
@@ -148,7 +156,7 @@ impl Inquiry {
             return Interval::ZERO;
         }
         // Where next to nothing is asked for, a coarse look may do.
-        if is_many(&self.total) && self.enough > 0.0 {
+        if begins_coarsely(&self.total) && self.enough > 0.0 {
             let upper = self.rounded(Towards::More).upper();
             if upper <= self.enough {
                 return Interval::between(0.0, upper);

@@ -103,7 +103,7 @@ impl PldAccountant {
                 || contour::is_below(&total, interval.lower(), delta.get().ln());
             if !(interval.lower() > 0.0 && smaller) {
                 // Where it is below what is known already, it needn't be known closely.
-                let enough = if interval.is_within(NARROW) || one_sided::is_many(&total) {
+                let enough = if interval.is_within(NARROW) || one_sided::begins_coarsely(&total) {
                     interval.upper()
                 } else {
                     interval.lower()
