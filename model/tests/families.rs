@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use support::{options, small, tiny_of};
 use umbel_model::families::{FAMILIES, Family, TransformerSpec};
+use umbel_model::metrics::Temperature;
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
     Pooling, Precision, TrainableSet, gradient_sum, logits,
@@ -362,5 +363,23 @@ fn a_roberta_head_is_read_with_the_pooling_that_it_was_trained_with() {
         let model = Classifier::load_without_head(&files, options, &device).expect("a model");
         let trained = model.parameters().iter().any(|x| *x != 0.0);
         assert_eq!(trained, has_head, "{pooling}");
+    }
+}
+
+#[test]
+fn a_temperature_divides_every_familys_scores_by_itself() {
+    let temperature = Temperature::new(4.0).expect("within its range");
+    for family in FAMILIES {
+        for pooling in POOLINGS {
+            let model = on_cpu(*family, options(pooling, TrainableSet::Full));
+            let mut divided = model.clone();
+            divided.divide_scores(temperature);
+            let [before, after] =
+                [&model, &divided].map(|model| logits(model, &tokens(), 4).expect("logits"));
+            for (before, after) in before.concat().iter().zip(after.concat()) {
+                let distance = (before / 4.0 - after).abs();
+                assert!(distance <= 1e-6, "{family:?} {pooling}: {before}, {after}");
+            }
+        }
     }
 }

@@ -182,15 +182,15 @@ impl RunReport {
             )?,
         }
         if let Some(results) = &run.results {
+            let judgement = results.judgement.as_ref();
+            if let Some(verdict) = judgement.and_then(|judgement| judgement.verdict.as_ref()) {
+                writeln!(out, "\n{verdict}")?;
+            }
             writeln!(
                 out,
                 "\n{:<16}{:>9}{:>9}{:>9}{:>10}",
                 "", "accuracy", "macro-F1", "loss", "rows"
             )?;
-            let judgement = results.judgement.as_ref();
-            if let Some(verdict) = judgement.and_then(|judgement| judgement.verdict.as_ref()) {
-                writeln!(out, "\n{verdict}")?;
-            }
             let overall = NamedScores {
                 name: "overall".into(),
                 scores: results.overall,
