@@ -467,3 +467,21 @@ fn a_report_is_written_and_a_place_where_it_cannot_be_is_named() {
         "{message}"
     );
 }
+
+#[test]
+fn the_closing_table_says_the_verdict_before_its_heads_and_not_between_its_rows() {
+    let verdict = "No better than always answering \"good\".";
+    let judgement = serde_json::json!({ "per_class": [], "verdict": verdict });
+    let mut run = run();
+    let results = run.results.as_mut().unwrap();
+    results.judgement = Some(serde_json::from_value(judgement).unwrap());
+    let table = run_report::RunReport::new(run, "runs/test".into()).table();
+    let place = |words: &str| {
+        table
+            .find(words)
+            .unwrap_or_else(|| panic!("{words}: {table}"))
+    };
+    assert!(place(verdict) < place("macro-F1"), "{table}");
+    let after_heads = table[place("macro-F1")..].lines().nth(1).unwrap();
+    assert!(after_heads.starts_with("overall"), "{table}");
+}
