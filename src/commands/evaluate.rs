@@ -1,6 +1,6 @@
 //! `umbel evaluate`: how good a model is on a labelled file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -91,7 +91,7 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let files: Vec<EvaluationFile> = command.data.iter().map(file).collect();
+    let files: Vec<EvaluationFile> = command.data.iter().map(|path| file(path)).collect();
     let data = PublicData::read(&files, &schema, &labels, false, &classifier).map_err(failure)?;
     for note in data.notes() {
         console::remark(format_args!("note: {note}"));
@@ -119,10 +119,10 @@ pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     Ok(ExitKind::Success)
 }
 
-fn file(path: &PathBuf) -> EvaluationFile {
+fn file(path: &Path) -> EvaluationFile {
     EvaluationFile {
         name: path.display().to_string(),
-        path: path.clone(),
+        path: path.to_owned(),
     }
 }
 
