@@ -1,8 +1,7 @@
 //! Trainable sets and clipping rules from the configuration to the released model.
 
-use std::path::PathBuf;
-
 use std::fs;
+use std::path::PathBuf;
 
 use crate::combinations::sections;
 use crate::equality::largest_difference;
