@@ -107,6 +107,13 @@ fn a_clock_that_jumps_by_a_day_means_nothing() {
 }
 
 #[test]
+fn a_coordinator_that_was_suspended_beyond_a_rounds_end_still_waits_for_who_is_missing() {
+    let missing = Fault::Suspended(Machine::Site(1), 819);
+    let coordinator = Fault::Suspended(Machine::Coordinator, 699);
+    suffers(&[missing, coordinator], false);
+}
+
+#[test]
 fn a_machine_that_is_suspended_for_ten_minutes_goes_on_where_it_was() {
     for machine in [Machine::Coordinator, Machine::Site(1)] {
         suffers(&[Fault::Suspended(machine, 600)], false);

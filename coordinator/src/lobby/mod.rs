@@ -194,6 +194,15 @@ impl Lobby {
         self.wake(state);
     }
 
+    /// Tells the engine what happened, if the run is still at what that is about.
+    pub(crate) fn tell_at(&self, is_at: impl FnOnce(&Phase) -> bool, event: Event) {
+        let mut state = self.lock();
+        if is_at(state.engine.phase()) {
+            state.handle(event);
+        }
+        self.wake(state);
+    }
+
     /// Offers the open round's starting parameters; clients get their tasks from now on.
     pub(crate) fn offer_round(&self, parameters: Arc<[u8]>) {
         let digest = BlobDigest::of(&parameters);
@@ -233,11 +242,6 @@ impl Lobby {
     /// Where the run stands.
     pub fn phase(&self) -> Phase {
         self.lock().engine.phase().clone()
-    }
-
-    /// Whether the run still waits for its clients to join.
-    pub(crate) fn is_gathering(&self) -> bool {
-        *self.lock().engine.phase() == Phase::Gathering
     }
 
     /// Rounds whose result is out.

@@ -2,20 +2,55 @@
 
 use std::time::Duration;
 
+use crate::round::Phase;
 use crate::run::clock::Clock;
 
 /// A moment of the run's clock, or none.
 pub(super) struct Deadline<'a> {
     clock: &'a dyn Clock,
     at: Option<Duration>,
+    of: Limited,
+}
+
+/// What a deadline limits. When it has passed the run may be at something else: on a machine that
+/// was suspended, much happens at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limited {
+    Gathering,
+    Attempt { round: u32, attempt: u32 },
+    Pause { round: u32 },
+}
+
+impl Limited {
+    /// Whether that is what the run is at.
+    pub(super) fn is(self, phase: &Phase) -> bool {
+        match (self, phase) {
+            (Self::Gathering, Phase::Gathering) => true,
+            (
+                Self::Attempt { round, attempt },
+                Phase::Collecting {
+                    round: r,
+                    attempt: a,
+                    ..
+                },
+            ) => (round, attempt) == (*r, *a),
+            (Self::Pause { round }, Phase::Paused { round: r, .. }) => round == *r,
+            _ => false,
+        }
+    }
 }
 
 impl<'a> Deadline<'a> {
     pub(super) fn none(clock: &'a dyn Clock) -> Self {
-        Self { clock, at: None }
+        Self {
+            clock,
+            at: None,
+            of: Limited::Gathering,
+        }
     }
 
-    pub(super) fn set(&mut self, seconds: u64) {
+    pub(super) fn set(&mut self, of: Limited, seconds: u64) {
+        self.of = of;
         self.at = Some(self.clock.elapsed() + Duration::from_secs(seconds));
     }
 
@@ -42,8 +77,9 @@ impl<'a> Deadline<'a> {
         })
     }
 
-    /// Whether it has passed; true once for each that was set.
-    pub(super) fn has_passed(&mut self) -> bool {
-        self.at.take_if(|at| self.clock.elapsed() >= *at).is_some()
+    /// What it limited, if it has passed; once for each that was set.
+    pub(super) fn has_passed(&mut self) -> Option<Limited> {
+        let passed = self.at.take_if(|at| self.clock.elapsed() >= *at);
+        passed.map(|_| self.of)
     }
 }

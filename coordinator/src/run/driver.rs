@@ -17,7 +17,7 @@ use super::absence::{Patience, Silence};
 use super::background::{Background, Verdict};
 use super::charges::Charges;
 use super::cohort;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Limited};
 use super::kept::Kept;
 use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
@@ -151,7 +151,8 @@ impl<'a> Driver<'a> {
     }
 
     fn run_to_end(mut self, mut background: Background<'_>) -> Result<Driven, RunError> {
-        self.deadline.set(self.config.federation.gather_seconds);
+        let gathering = self.config.federation.gather_seconds;
+        self.deadline.set(Limited::Gathering, gathering);
         self.finish_last_release(&mut background);
         loop {
             if let Some(halt) = self.lobby.halted()
@@ -228,12 +229,12 @@ impl<'a> Driver<'a> {
     }
 
     fn check_deadline(&mut self) {
-        if self.deadline.has_passed() {
-            self.lobby.tell(if self.lobby.is_gathering() {
-                Event::GatheringOver
-            } else {
-                Event::DeadlinePassed
-            });
+        if let Some(of) = self.deadline.has_passed() {
+            let event = match of {
+                Limited::Gathering => Event::GatheringOver,
+                Limited::Attempt { .. } | Limited::Pause { .. } => Event::DeadlinePassed,
+            };
+            self.lobby.tell_at(|phase| of.is(phase), event);
         }
     }
 
@@ -247,7 +248,8 @@ impl<'a> Driver<'a> {
             "too few clients are here, so the run pauses; it goes on as soon as enough are back, \
              and ends if they aren't in time (federation.patience_seconds)"
         );
-        self.deadline.set(self.patience.pause.as_secs());
+        let limited = Limited::Pause { round };
+        self.deadline.set(limited, self.patience.pause.as_secs());
     }
 
     /// Goes on without clients of which nothing is heard.
@@ -322,7 +324,8 @@ impl<'a> Driver<'a> {
                 deadline: self.clock.unix_seconds().saturating_add(seconds),
             }))?;
         }
-        self.deadline.set(seconds);
+        self.deadline
+            .set(Limited::Attempt { round, attempt }, seconds);
         self.opened = self.clock.elapsed();
         self.lobby.show(Shown {
             epsilon: self.charges.epsilon(),
