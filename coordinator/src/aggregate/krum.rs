@@ -34,14 +34,6 @@ struct Krum {
 }
 
 impl Aggregate for Krum {
-    fn may_refuse(&self) -> bool {
-        false
-    }
-
-    fn check(&self, _: &mut Reading<'_>) -> Result<(), Unfit> {
-        Ok(())
-    }
-
     fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
         self.kept.accept(update)
     }

@@ -22,14 +22,6 @@ pub(super) const KIND: AggregateKind = AggregateKind {
 struct Median(Kept);
 
 impl Aggregate for Median {
-    fn may_refuse(&self) -> bool {
-        false
-    }
-
-    fn check(&self, _: &mut Reading<'_>) -> Result<(), Unfit> {
-        Ok(())
-    }
-
     fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
         self.0.accept(update)
     }

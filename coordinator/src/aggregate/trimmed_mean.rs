@@ -27,14 +27,6 @@ struct TrimmedMean {
 }
 
 impl Aggregate for TrimmedMean {
-    fn may_refuse(&self) -> bool {
-        false
-    }
-
-    fn check(&self, _: &mut Reading<'_>) -> Result<(), Unfit> {
-        Ok(())
-    }
-
     fn accept(&mut self, update: &mut Reading<'_>) -> Result<(), Unfit> {
         self.kept.accept(update)
     }

@@ -189,9 +189,7 @@ impl Lobby {
 
     /// Tells the engine what happened.
     pub(crate) fn tell(&self, event: Event) {
-        let mut state = self.lock();
-        state.handle(event);
-        self.wake(state);
+        self.tell_at(|_| true, event);
     }
 
     /// Tells the engine what happened, if the run is still at what that is about.

@@ -24,7 +24,7 @@ use super::server_model::ServerModel;
 use super::summary::{Driven, Outcome, RoundSummary};
 use crate::config::RunConfig;
 use crate::lobby::{Halt, Lobby, Shown};
-use crate::round::{Action, Event, Phase};
+use crate::round::{Action, Event};
 use crate::run::clock::Clock;
 use crate::store::{Change, OpenAttempt, RoundClosed, RoundOpened, RunStore};
 
@@ -215,10 +215,7 @@ impl<'a> Driver<'a> {
         let took = self.clock.elapsed().saturating_sub(self.opened);
         let grace = self.config.federation.grace.of(took);
         // An action that was queued before the round was closed says nothing any more.
-        let open = matches!(
-            self.lobby.phase(),
-            Phase::Collecting { round: r, attempt: a, .. } if (r, a) == (round, attempt)
-        );
+        let open = Limited::Attempt { round, attempt }.is(&self.lobby.phase());
         if open && self.deadline.bring_forward(grace) {
             tracing::info!(
                 round,

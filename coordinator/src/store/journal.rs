@@ -185,6 +185,9 @@ impl FileStore {
         let goes_on = open.is_some_and(|open| open.closed.is_none());
         for file in files(&spool).map_err(StoreError::io(&spool))? {
             let goes_on = goes_on && Parts::is_one(&file);
+            if goes_on {
+                self.claims.found(&file);
+            }
             if !kept.contains(&file) && !goes_on {
                 self.disk.remove(&file).map_err(StoreError::io(&file))?;
             }

@@ -5,7 +5,7 @@
 //! goes on where it broke. A client has one such file at most: a new update takes an older one's
 //! place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,6 @@ use umbel_privacy::disk::Disk;
 use umbel_proto::incoming::{Arrived, Incoming, NotReceived, UpdateBytes};
 use umbel_proto::message::{BlobDigest, ClientId, UpdateAnnouncement};
 use umbel_proto::wire::chunk::{CHUNK_BYTES, ChunkError, Tally};
-
-use super::disk::files;
 
 /// What the name of an unfinished update's file ends with.
 const PART: &str = "part";
@@ -78,19 +76,37 @@ pub(super) struct Parts<'a> {
 /// The files that somebody writes to or reads from. Two uploads of the same bytes must not meet in
 /// one file: a client may begin the second before the first one has its receipt.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Arc<Mutex<BTreeSet<PathBuf>>>);
+pub(super) struct Claims {
+    taken: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// The unfinished file of each client, so that nobody has to look for it among all others'.
+    last: Mutex<BTreeMap<ClientId, PathBuf>>,
+}
 
 impl Claims {
     fn claim(&self, path: &Path) -> Option<Claim> {
-        let new = lock(&self.0).insert(path.to_owned());
+        let new = lock(&self.taken).insert(path.to_owned());
         new.then(|| Claim {
             path: path.to_owned(),
-            claims: Arc::clone(&self.0),
+            claims: Arc::clone(&self.taken),
         })
     }
 
-    fn has(&self, path: &Path) -> bool {
-        lock(&self.0).contains(path)
+    /// Notes an unfinished file that an earlier process left.
+    pub(super) fn found(&self, part: &Path) {
+        // A digest and its hyphen follow the client's name.
+        let digits = 1 + 2 * BlobDigest::of(&[]).as_bytes().len();
+        let stem = part.file_stem().and_then(|stem| stem.to_str());
+        let name = stem.and_then(|stem| stem.get(..stem.len().checked_sub(digits)?));
+        if let Some(Ok(client)) = name.map(str::parse) {
+            lock(&self.last).insert(client, part.to_owned());
+        }
+    }
+
+    /// Whose unfinished file this is from now on; the one before it, if that is another and nobody
+    /// uses it.
+    fn replaced(&self, client: &ClientId, path: &Path) -> Option<PathBuf> {
+        let before = lock(&self.last).insert(client.clone(), path.to_owned())?;
+        (before != path && !lock(&self.taken).contains(&before)).then_some(before)
     }
 }
 
@@ -107,8 +123,8 @@ impl Drop for Claim {
     }
 }
 
-/// A set of paths is never half changed, so that a poisoned lock means nothing.
-fn lock(claims: &Mutex<BTreeSet<PathBuf>>) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+/// Sets and maps of paths are never half changed, so that a poisoned lock means nothing.
+fn lock<T>(claims: &Mutex<T>) -> MutexGuard<'_, T> {
     claims.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -150,7 +166,11 @@ impl<'a> Parts<'a> {
             here: announced.bytes,
             offset: announced.offset,
         })?;
-        self.remove_others(&path, &*disk)?;
+        if let Some(before) = self.claims.replaced(self.client, &path)
+            && before.exists()
+        {
+            disk.remove(&before).map_err(unstorable)?;
+        }
         let mut arriving = Arriving {
             announced,
             tally,
@@ -160,23 +180,6 @@ impl<'a> Parts<'a> {
         };
         arriving.go_on()?;
         Ok(arriving)
-    }
-
-    /// Removes what is left of this client's other updates.
-    fn remove_others(&self, kept: &Path, disk: &dyn Disk) -> Result<(), NotReceived> {
-        // A digest and its hyphen: a client's name may begin with another's.
-        let digits = 1 + 2 * BlobDigest::of(&[]).as_bytes().len();
-        let is_own = |file: &PathBuf| {
-            let stem = file.file_stem().and_then(|stem| stem.to_str());
-            let name = stem.and_then(|stem| stem.get(..stem.len().checked_sub(digits)?));
-            Self::is_one(file) && name == Some(self.client.as_str())
-        };
-        for file in files(&self.spool).map_err(unstorable)? {
-            if file != kept && is_own(&file) && !self.claims.has(&file) {
-                disk.remove(&file).map_err(unstorable)?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -263,6 +263,24 @@ fn an_upload_that_begins_anew_or_is_another_takes_the_place_of_what_was_left() {
 }
 
 #[test]
+fn what_an_earlier_process_left_of_an_upload_is_replaced_too() {
+    let (mut kind, store) = open_round();
+    for name in ["a", "a-b"] {
+        let mut begun = store.receive(&client(name), announced(b"first", 0), 100);
+        begun.as_mut().unwrap().push(b"f").unwrap();
+    }
+    drop(store);
+    let store = kind.open();
+    drop(
+        store
+            .receive(&client("a"), announced(b"second", 0), 100)
+            .unwrap(),
+    );
+    assert_eq!(store.received(&client("a"), &announced(b"first", 0)), 0);
+    assert_eq!(store.received(&client("a-b"), &announced(b"first", 0)), 1);
+}
+
+#[test]
 fn what_is_not_what_was_announced_is_never_kept() {
     let (kind, store) = open_round();
     let a = client("a");
