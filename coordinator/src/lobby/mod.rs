@@ -1,4 +1,5 @@
-//! Where clients and the driver of a run meet: the shared state behind [`Federation`].
+//! Where clients and the driver of a run meet: the shared state behind
+//! [`Federation`](umbel_proto::federation::Federation).
 //!
 //! Clients' calls come from any thread. They are answered here at once, from the engine's
 //! state; what takes time (noise, optimiser, evaluation) is queued as [`Action`]s for the
