@@ -11,8 +11,8 @@ use umbel_proto::message::{
     BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, Receipt, Results, Task,
     Update, Welcome,
 };
-use umbel_proto::wire;
 use umbel_proto::printable::printable;
+use umbel_proto::wire;
 use umbel_proto::wire::convert::{BlobWish, WireError};
 
 fn any_digest() -> impl Strategy<Value = BlobDigest> {
