@@ -311,13 +311,16 @@ fn read_texts(
     plan: &Plan,
     labels: &LabelSet,
 ) -> Result<LabelledTexts, SiteError> {
-    let mut table = read_table(&settings.table, &settings.schema)?;
+    let options = &plan.classifier.options;
+    let task = options.task.kind();
+    let schema = settings.schema.clone().for_task(task, &options.labels);
+    let mut table = read_table(&settings.table, &schema)?;
     if plan.local.clean {
         let (cleaned, report) = clean(table);
         tracing::info!(site = %settings.name, "{report}");
         table = cleaned;
     }
-    Ok(LabelledTexts::from_table(&table, labels)?)
+    Ok(LabelledTexts::for_task(&table, task, labels)?)
 }
 
 /// Reads the base model, and finds out how much of it may be in memory at a time.

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use umbel_model::TextLengths;
 use umbel_model::data::{LabelSet, LabelledTexts};
+use umbel_model::{Target, TextLengths};
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::plan::Plan;
 
@@ -32,7 +32,7 @@ impl SiteReport {
         lengths: TextLengths,
     ) -> Self {
         let mut counts = vec![0; labels.len()];
-        for label in &texts.labels {
+        for label in texts.targets.iter().flat_map(Target::classes) {
             if let Some(count) = counts.get_mut(*label) {
                 *count += 1;
             }

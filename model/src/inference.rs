@@ -5,6 +5,7 @@ use crate::data::LabelledTexts;
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::network::{Tape, rows_of};
+use crate::task::answers;
 use crate::text_lengths::TextLengths;
 use crate::trainer::Example;
 
@@ -52,7 +53,7 @@ pub fn check_scores(model: &Classifier) -> Result<(), ModelError> {
 }
 
 /// The probability of each label for each row: those of a text sum to 1 where it has one label.
-/// Of a regression, the numbers themselves.
+/// Of a regression, its value.
 ///
 /// # Errors
 /// As [`logits`].
@@ -64,11 +65,11 @@ pub fn predict(
     let scores = logits(model, rows, batch)?;
     Ok(scores
         .iter()
-        .map(|scores| model.task().answers(scores))
+        .map(|scores| answers(model.task(), scores))
         .collect())
 }
 
-/// Turns labelled texts into token ids and labels, and counts those that are too long.
+/// Turns labelled texts into token ids and targets, and counts those that are too long.
 ///
 /// # Errors
 /// [`ModelError`] where the tokeniser fails.
@@ -80,11 +81,14 @@ pub fn tokenise(
     let examples = texts
         .texts
         .iter()
-        .zip(&texts.labels)
-        .map(|(text, &label)| {
+        .zip(&texts.targets)
+        .map(|(text, target)| {
             let (tokens, whole) = model.encode_counting(text)?;
             lengths.count(whole);
-            Ok(Example { tokens, label })
+            Ok(Example {
+                tokens,
+                target: target.clone(),
+            })
         })
         .collect::<Result<_, ModelError>>()?;
     Ok((examples, lengths))

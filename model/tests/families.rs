@@ -15,7 +15,7 @@ use umbel_model::families::{FAMILIES, Family, TransformerSpec};
 use umbel_model::metrics::Temperature;
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
-    Pooling, Precision, TrainableSet, gradient_sum, logits,
+    Pooling, Precision, Target, TrainableSet, gradient_sum, logits,
 };
 
 const POOLINGS: [Pooling; 3] = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
@@ -114,7 +114,7 @@ fn compare_with_pytorch(device: &DeviceChoice) {
 fn example(row: &ExpectedText) -> Example {
     Example {
         tokens: row.ids.clone(),
-        label: row.label,
+        target: Target::Class(row.label),
     }
 }
 

@@ -76,7 +76,7 @@ struct FileScores {
 pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     let (device, device_name) = command.device.resolve()?;
     let classifier = Classifier::open(&command.model, &device)?;
-    classifier.task().require_single_label("`umbel evaluate`")?;
+    classifier.require_single_label("`umbel evaluate`")?;
     let schema = TableSchema {
         text: command.text.clone(),
         label: command.label.clone(),

@@ -167,7 +167,7 @@ fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
                 .collect(),
             probabilities: all(),
         },
-        Task::Regression => Told::Numbers { values: all() },
+        Task::Regression(_) => Told::Numbers { values: all() },
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use umbel_model::data::{LabelSet, LabelledTexts, read_table};
-use umbel_model::{Classifier, ModelError};
+use umbel_model::{Classifier, ModelError, Target};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::{Finding, Findings};
 use umbel_proto::plan::Plan;
@@ -67,7 +67,7 @@ pub(super) fn for_plan(
 
 fn rows(texts: &LabelledTexts, labels: &LabelSet) -> Finding {
     let mut counts = vec![0usize; labels.len()];
-    for label in &texts.labels {
+    for label in texts.targets.iter().flat_map(Target::classes) {
         if let Some(count) = counts.get_mut(*label) {
             *count += 1;
         }

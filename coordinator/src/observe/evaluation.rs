@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
 use umbel_model::metrics::{Classification, Temperature, cross_entropy};
-use umbel_model::{Classifier, Example, ModelError, logits, tokenise};
+use umbel_model::{Classifier, Example, ModelError, Target, TaskKind, logits, tokenise};
 
 use crate::config::EvaluationFile;
 
@@ -50,8 +50,67 @@ pub struct PublicData {
     notes: Vec<String>,
 }
 
+/// Labelled public rows as they were read.
+#[derive(Clone, Debug, Default)]
+pub struct PublicTexts {
+    /// Each file's name and path, and its rows.
+    files: Vec<(EvaluationFile, LabelledTexts)>,
+}
+
+impl PublicTexts {
+    /// Reads the files of a configuration, for a task with these labels.
+    ///
+    /// # Errors
+    /// [`DataError`] naming the file and row.
+    pub fn read(
+        files: &[EvaluationFile],
+        schema: &TableSchema,
+        (task, labels): (TaskKind, &LabelSet),
+        cleaned: bool,
+    ) -> Result<Self, DataError> {
+        let read = |file: &EvaluationFile| {
+            let mut table = read_table(&file.path, schema)?;
+            if cleaned {
+                table = clean(table).0;
+            }
+            let texts = LabelledTexts::for_task(&table, task, labels)?;
+            Ok((file.clone(), texts))
+        };
+        let files = files.iter().map(read).collect::<Result<_, DataError>>()?;
+        Ok(Self { files })
+    }
+
+    /// The values of all rows of a regression, in the order of the files.
+    pub fn values(&self) -> Vec<f64> {
+        let targets = self.files.iter().flat_map(|(_, texts)| &texts.targets);
+        targets
+            .filter_map(|target| match target {
+                Target::Value(value) => Some(*value),
+                Target::Class(_) | Target::Labels(_) => None,
+            })
+            .collect()
+    }
+
+    /// The same, tokenised.
+    ///
+    /// # Errors
+    /// [`ModelError`] where the tokeniser fails.
+    pub fn tokenised(self, classifier: &Classifier) -> Result<PublicData, ModelError> {
+        let mut data = PublicData::default();
+        for (file, texts) in self.files {
+            let (examples, lengths) = tokenise(&texts, classifier)?;
+            let cut = (lengths.cut > 0).then(|| lengths.to_string());
+            let notes = texts.notes.iter().cloned().chain(cut);
+            let named = notes.map(|note| format!("{}: {note}", file.path.display()));
+            data.notes.extend(named);
+            data.files.push((file.name.clone(), examples));
+        }
+        Ok(data)
+    }
+}
+
 impl PublicData {
-    /// Reads the files of a configuration.
+    /// Reads the files of a configuration, for a classifier's task.
     ///
     /// # Errors
     /// [`EvaluationError`] naming the file and row.
@@ -62,21 +121,9 @@ impl PublicData {
         cleaned: bool,
         classifier: &Classifier,
     ) -> Result<Self, EvaluationError> {
-        let mut data = Self::default();
-        for file in files {
-            let mut table = read_table(&file.path, schema)?;
-            if cleaned {
-                table = clean(table).0;
-            }
-            let texts = LabelledTexts::from_table(&table, labels)?;
-            let (examples, lengths) = tokenise(&texts, classifier)?;
-            let cut = (lengths.cut > 0).then(|| lengths.to_string());
-            let notes = texts.notes.iter().cloned().chain(cut);
-            let named = notes.map(|note| format!("{}: {note}", file.path.display()));
-            data.notes.extend(named);
-            data.files.push((file.name.clone(), examples));
-        }
-        Ok(data)
+        let task = (classifier.task().kind(), labels);
+        let texts = PublicTexts::read(files, schema, task, cleaned)?;
+        Ok(texts.tokenised(classifier)?)
     }
 
     /// What was found out about the files, in sentences.
@@ -110,11 +157,12 @@ impl PublicData {
         let mut files = Vec::with_capacity(self.files.len());
         for (name, rows) in &self.files {
             let rows = rows.iter().step_by(stride);
-            let (tokens, labels): (Vec<Vec<u32>>, Vec<usize>) =
-                rows.map(|row| (row.tokens.clone(), row.label)).unzip();
+            let (tokens, targets): (Vec<Vec<u32>>, Vec<Target>) = rows
+                .map(|row| (row.tokens.clone(), row.target.clone()))
+                .unzip();
             let scores = logits(classifier, &tokens, BATCH)?;
-            let answers = scores.into_iter().zip(labels);
-            let answers = answers.map(|(scores, label)| Answer { label, scores });
+            let answers = scores.into_iter().zip(targets);
+            let answers = answers.map(|(scores, target)| Answer { target, scores });
             files.push((name.clone(), answers.collect()));
         }
         Ok(Answers {
@@ -143,13 +191,21 @@ fn stride(total: usize, limit: usize) -> usize {
 /// What a classifier answers on one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The row's label, by its place among the classifier's.
-    pub label: usize,
-    /// One score a label.
+    /// What is right for the row.
+    pub target: Target,
+    /// The classifier's outputs.
     pub scores: Vec<f32>,
 }
 
 impl Answer {
+    /// The row's label, by its place among the classifier's, where it has one.
+    pub fn class(&self) -> Option<usize> {
+        match &self.target {
+            Target::Class(index) => Some(*index),
+            Target::Labels(_) | Target::Value(_) => None,
+        }
+    }
+
     /// The label that it names: the first of those with the highest score.
     pub fn prediction(&self) -> usize {
         let scores = &self.scores;
@@ -233,9 +289,12 @@ impl Answers {
         let mut halves = Halves::default();
         let mut place = 0;
         for (_, answers) in &self.files {
-            let mut seen = vec![0_usize; self.classes];
+            // One place more for rows without labels.
+            let mut seen = vec![0_usize; self.classes + 1];
             for answer in answers {
-                let fitted = seen.get_mut(answer.label).is_some_and(|seen| {
+                let first = answer.target.classes().first();
+                let fitted = seen.get_mut(first.map_or(0, |label| label + 1));
+                let fitted = fitted.is_some_and(|seen| {
                     *seen += 1;
                     seen.is_multiple_of(2)
                 });
@@ -265,7 +324,7 @@ pub struct Halves<'a> {
 pub(super) fn labels_and_predictions(answers: &[&Answer]) -> (Vec<usize>, Vec<usize>) {
     let answers = answers.iter();
     answers
-        .map(|answer| (answer.label, answer.prediction()))
+        .filter_map(|answer| Some((answer.class()?, answer.prediction())))
         .unzip()
 }
 
@@ -286,7 +345,9 @@ impl Scores {
 /// Mean cross-entropy, in nats; 0 without rows.
 pub(super) fn mean_loss(answers: &[&Answer]) -> f64 {
     let losses = answers.iter();
-    let sum: f64 = losses.map(|a| cross_entropy(&a.scores, a.label)).sum();
+    let sum: f64 = losses
+        .filter_map(|a| Some(cross_entropy(&a.scores, a.class()?)))
+        .sum();
     sum / answers.len().max(1) as f64
 }
 

@@ -2,7 +2,7 @@ use super::*;
 
 fn answers(files: &[&[(usize, [f32; 2])]]) -> Answers {
     let answer = |(label, scores): &(usize, [f32; 2])| Answer {
-        label: *label,
+        target: Target::Class(*label),
         scores: scores.to_vec(),
     };
     let file = |(i, rows): (usize, &&[(usize, [f32; 2])])| {
@@ -17,7 +17,7 @@ fn answers(files: &[&[(usize, [f32; 2])]]) -> Answers {
 #[test]
 fn of_equal_scores_the_first_label_is_named() {
     let tied = Answer {
-        label: 1,
+        target: Target::Class(1),
         scores: vec![0.5, 0.5],
     };
     assert_eq!(tied.prediction(), 0);

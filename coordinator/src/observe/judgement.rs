@@ -253,7 +253,7 @@ fn calibration(
             let rows: Vec<(&[f32], usize)> = halves
                 .fitted
                 .iter()
-                .map(|(_, answer)| (answer.scores.as_slice(), answer.label))
+                .filter_map(|(_, answer)| Some((answer.scores.as_slice(), answer.class()?)))
                 .collect();
             match Temperature::fit(&rows) {
                 Ok(temperature) => {
@@ -281,7 +281,7 @@ fn at(answers: &[&Answer], temperature: Temperature) -> Vec<Answer> {
     let answers = answers.iter();
     answers
         .map(|answer| Answer {
-            label: answer.label,
+            target: answer.target.clone(),
             scores: temperature.temper(&answer.scores),
         })
         .collect()
@@ -292,7 +292,7 @@ fn reliability_of(answers: &[&Answer]) -> Reliability {
         .iter()
         .map(|answer| {
             let claim = softmax(&answer.scores).into_iter().fold(0.0, f64::max);
-            (claim, answer.prediction() == answer.label)
+            (claim, Some(answer.prediction()) == answer.class())
         })
         .collect();
     let bins = reliability(&claims);
@@ -363,7 +363,7 @@ fn bag_of_words(public: &PublicData, halves: &Halves<'_>, classes: usize) -> Opt
         return None;
     }
     let rows: Vec<&[u32]> = public.rows().map(|row| row.tokens.as_slice()).collect();
-    let row = |(place, answer): &(usize, &Answer)| Some((*rows.get(*place)?, answer.label));
+    let row = |(place, answer): &(usize, &Answer)| Some((*rows.get(*place)?, answer.class()?));
     let model = BagOfWords::fit(fitted.iter().filter_map(row))?;
     let shown: Vec<(&[u32], usize)> = judged.iter().filter_map(row).collect();
     let (labels, predictions): (Vec<usize>, Vec<usize>) = shown

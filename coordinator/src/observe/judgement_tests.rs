@@ -1,3 +1,5 @@
+use umbel_model::Target;
+
 use super::*;
 
 fn labels() -> Vec<String> {
@@ -15,7 +17,10 @@ fn answers(rows: usize, other: usize, wrong: usize, margin: f32) -> Answers {
         };
         let mut scores = vec![0.0; 2];
         scores[named] = margin;
-        Answer { label, scores }
+        Answer {
+            target: Target::Class(label),
+            scores,
+        }
     };
     Answers::of_rows(2, (0..rows).map(answer).collect())
 }

@@ -110,7 +110,7 @@ impl SavedModel {
             ("id2label", Value::Object(id2label)),
             ("label2id", Value::Object(label2id)),
             ("num_labels", json!(self.labels.len())),
-            ("problem_type", json!(self.task.problem_type())),
+            ("problem_type", json!(self.task.kind().problem_type())),
             ("torch_dtype", json!(dtype)),
             ("umbel_pooling", json!(self.pooling.to_string())),
         ] {
@@ -123,6 +123,11 @@ impl SavedModel {
         config.remove("umbel_temperature");
         if let Some(temperature) = self.temperature {
             config.insert("umbel_temperature".into(), json!(temperature.get()));
+        }
+        config.remove("umbel_thresholds");
+        if let Some(thresholds) = &self.thresholds {
+            let numbers = thresholds.iter().map(|threshold| threshold.get());
+            config.insert("umbel_thresholds".into(), numbers.collect());
         }
         Value::Object(config)
     }

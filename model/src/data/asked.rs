@@ -22,6 +22,8 @@ pub enum Setting {
     Text,
     /// The column of labels.
     Label,
+    /// What stands between the labels of a text.
+    LabelSeparator,
     /// The column of groups.
     Group,
     /// Ids as they are written.
@@ -50,6 +52,7 @@ impl Asked {
         match (self, setting) {
             (Self::Configuration, Setting::Text) => "data.text",
             (Self::Configuration, Setting::Label) => "data.label",
+            (Self::Configuration, Setting::LabelSeparator) => "data.label_separator",
             (Self::Configuration, Setting::Format) => "data.format",
             (Self::Configuration, Setting::Delimiter) => "data.delimiter",
             (Self::Configuration, Setting::Encoding) => "data.encoding",
@@ -61,6 +64,7 @@ impl Asked {
             (Self::Predict, Setting::Text) => "--column",
             (_, Setting::Text) => "--text",
             (_, Setting::Label) => "--label",
+            (_, Setting::LabelSeparator) => "--label-separator",
             (_, Setting::Format) => "--format",
             (_, Setting::Delimiter) => "--delimiter",
             (_, Setting::Encoding) => "--encoding",

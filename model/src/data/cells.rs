@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::asked::Setting;
-use super::columns::{group_value, is_exact};
+use super::columns::{Labels, group_value, is_exact};
 use super::error::{DataError, Place};
 use super::label_form::tidy;
 use super::room::Room;
+use super::row_label::RowLabel;
 use super::schema::Wanted;
 use super::table::Row;
 
@@ -26,7 +27,9 @@ pub(super) enum Cell {
     Float { value: f64, exact: bool },
     /// True or false.
     Truth(bool),
-    /// Anything else, in words: "a list".
+    /// A list of such.
+    List(Vec<Cell>),
+    /// Anything else, in words: "an object".
     Other(&'static str),
 }
 
@@ -46,6 +49,7 @@ impl Cell {
             Self::Whole(_) => "a number",
             Self::Decimal(_) | Self::Float { .. } => "a fraction or a very large number",
             Self::Truth(_) => "true or false",
+            Self::List(_) => "a list",
             Self::Other(kind) => kind,
         }
     }
@@ -56,6 +60,7 @@ impl Cell {
         ITSELF
             + match self {
                 Self::Text(text) | Self::Whole(text) | Self::Decimal(text) => text.len(),
+                Self::List(cells) => cells.iter().map(Self::bytes).sum(),
                 _ => 0,
             }
     }
@@ -65,13 +70,13 @@ impl Cell {
 pub(super) struct Cells {
     pub(super) text: Cell,
     /// `None` where no labels are wanted.
-    pub(super) label: Option<Cell>,
+    pub(super) label: Option<Labels<Cell>>,
     pub(super) group: Option<Cell>,
 }
 
 /// Makes rows of cells, by the same rules for every format.
 pub(super) struct Rows<'a> {
-    wanted: Wanted<'a>,
+    pub(super) wanted: Wanted<'a>,
     file: &'a Path,
     room: Room,
     rows: Vec<Row>,
@@ -106,14 +111,14 @@ impl<'a> Rows<'a> {
         };
         let text = self.text(cells.text, &place)?;
         let label = match cells.label {
-            Some(cell) => self.label(cell, text.trim().is_empty(), &place)?,
-            None => String::new(),
+            Some(cells) => self.row_label(cells, text.trim().is_empty(), &place)?,
+            None => RowLabel::One(String::new()),
         };
         let group = match cells.group {
             Some(cell) => self.group(cell, &place)?,
             None => None,
         };
-        let bytes = text.len() + label.len() + group.as_ref().map_or(0, String::len);
+        let bytes = text.len() + label.bytes() + group.as_ref().map_or(0, String::len);
         self.room.take(bytes + size_of::<Row>(), self.file)?;
         self.rows.push(Row {
             text,
@@ -135,7 +140,7 @@ impl<'a> Rows<'a> {
 
     /// A string, a number or a truth value, as its text. A row without text needs none: it is
     /// dropped or refused for that.
-    fn label(
+    pub(super) fn label(
         &self,
         cell: Cell,
         textless: bool,
@@ -183,7 +188,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn wrong_type(
+    pub(super) fn wrong_type(
         &self,
         setting: Setting,
         found: &Cell,

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use super::row_label::RowLabel;
 use super::table::{Row, Table};
 use super::wording::thousands;
 
@@ -98,7 +99,7 @@ pub fn clean(table: Table) -> (Table, CleaningReport) {
 fn regular(row: &Row) -> Row {
     Row {
         text: single_spaced(&row.text),
-        label: single_spaced(&row.label),
+        label: row.label.map(single_spaced),
         group: row.group.clone(),
         row: row.row,
     }
@@ -116,7 +117,7 @@ fn single_spaced(text: &str) -> String {
 }
 
 fn contradicting(rows: &[Row]) -> usize {
-    let mut labels: HashMap<&str, HashSet<&str>> = HashMap::with_capacity(rows.len());
+    let mut labels: HashMap<&str, HashSet<&RowLabel>> = HashMap::with_capacity(rows.len());
     for row in rows {
         labels.entry(&row.text).or_default().insert(&row.label);
     }

@@ -13,7 +13,7 @@ mod temperature;
 pub use bag_of_words::BagOfWords;
 pub use bootstrap::{Interval, Intervals, RESAMPLES, bootstrap};
 pub use confusion::confusion;
-pub use probability::{cross_entropy, softmax};
+pub use probability::{binary_cross_entropy, cross_entropy, softmax};
 pub use ranking::{area_under_roc, mean_area_under_roc};
 pub use reliability::{CLAIM_BINS, ClaimBin, expected_calibration_error, reliability};
 pub use temperature::{NoTemperature, Temperature};

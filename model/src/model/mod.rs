@@ -1,14 +1,17 @@
 //! A network with its tokeniser and labels on one device: what is trained, saved and sent, and
 //! nothing that only makes it faster.
 
+mod last_layer;
 mod load;
 mod save;
 mod stamp;
 
+use last_layer::last_layer;
 pub(crate) use stamp::Stamp;
 
 use burn::tensor::Device;
 use umbel_proto::classifier::ClassifierOptions;
+use umbel_proto::task::{Task, Threshold};
 
 use crate::checkpoint::Reading;
 use crate::compute_precision::ComputePrecision;
@@ -16,8 +19,7 @@ use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::metrics::Temperature;
 use crate::network::{Batch, Network};
-use crate::parameters::{ParameterLayout, Part, trains};
-use crate::task::Task;
+use crate::parameters::{ParameterLayout, trains};
 use crate::tokenizer::Tokenizer;
 
 /// A text classifier's weights, tokeniser and labels.
@@ -26,13 +28,14 @@ pub struct Model {
     network: Network,
     tokenizer: Tokenizer,
     options: ClassifierOptions,
-    task: Task,
     layout: ParameterLayout,
     device: Device,
     precision: ComputePrecision,
     stamp: Stamp,
     /// What the last layer was divided by after training.
     temperature: Option<Temperature>,
+    /// From which probabilities on labels are given, where that was said.
+    thresholds: Option<Vec<Threshold>>,
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
     tokenizer_json: Vec<u8>,
@@ -50,9 +53,23 @@ impl Model {
         &self.options
     }
 
-    /// What its outputs are to each other.
+    /// What it answers about a text.
     pub fn task(&self) -> Task {
-        self.task
+        self.options.task
+    }
+
+    /// Refuses what only a model with one label a text can do.
+    ///
+    /// # Errors
+    /// [`ModelError::Task`] for the others.
+    pub fn require_single_label(&self, purpose: &'static str) -> Result<(), ModelError> {
+        match self.task() {
+            Task::SingleLabel => Ok(()),
+            task => Err(ModelError::Task {
+                task: task.kind(),
+                purpose,
+            }),
+        }
     }
 
     /// What was made of its files: one line.
@@ -171,13 +188,8 @@ impl Model {
     /// Divides the last layer's weights and bias by a temperature, and so every score. Done once,
     /// after training: [`Self::set_parameters`] forgets it.
     pub(crate) fn divide_scores(&mut self, temperature: Temperature) {
-        let device = self.device.clone();
-        let Ok(()) = self.network.visit(&mut |name, (part, _), mut weight| {
-            if part == Part::Head && name.starts_with("classifier.") {
-                let values = weight.reborrow().host_values();
-                weight.put(temperature.temper(&values), &device);
-            }
-            Ok::<(), std::convert::Infallible>(())
+        last_layer(&mut self.network, &self.device, |_, values| {
+            temperature.temper(values)
         });
         self.stamp = self.stamp.of_other_parameters();
         self.temperature = Some(temperature);
@@ -187,6 +199,20 @@ impl Model {
     /// folder's `config.json`.
     pub fn temperature(&self) -> Option<Temperature> {
         self.temperature
+    }
+
+    /// The probabilities from which on a multi-label model gives its labels, in their order:
+    /// `umbel_thresholds` in the folder's `config.json`, or 0.5 each.
+    pub fn thresholds(&self) -> Vec<Threshold> {
+        let own = self.thresholds.clone();
+        own.unwrap_or_else(|| vec![Threshold::default(); self.labels().len()])
+    }
+
+    /// From which probabilities on labels are given, in their order. One for each, or none is changed.
+    pub(crate) fn set_thresholds(&mut self, thresholds: Vec<Threshold>) {
+        if thresholds.len() == self.labels().len() {
+            self.thresholds = Some(thresholds);
+        }
     }
 
     /// Which weights these are.

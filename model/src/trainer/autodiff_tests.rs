@@ -16,7 +16,7 @@ use crate::families::{
     Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
 };
 use crate::network::Weight;
-use crate::{Classifier, DeviceChoice, Pooling, TrainableSet, gradient_sum};
+use crate::{Classifier, DeviceChoice, Pooling, Target, Task, TrainableSet, gradient_sum};
 
 /// A classifier's weights by name, tracked by autodiff.
 struct Plain<'a> {
@@ -114,11 +114,34 @@ impl<'a> Plain<'a> {
             }
         };
         let scores = self.linear("classifier", pooled);
-        let label = example.label;
-        activation::log_softmax(scores, 1)
-            .slice([0..1, label..label + 1])
-            .sum()
-            .neg()
+        let options = self.model.options();
+        let label = |index: usize| index..index + 1;
+        match (&example.target, options.task) {
+            (Target::Class(class), _) => {
+                let all = activation::log_softmax(scores, 1);
+                let weights = options.class_weights.as_ref();
+                let weight = weights.map_or(1.0, |weights| weights[*class].get());
+                all.slice([0..1, label(*class)]).sum().mul_scalar(-weight)
+            }
+            (Target::Labels(there), _) => {
+                let count = options.labels.len();
+                let each = (0..count).map(|index| {
+                    let p = activation::sigmoid(scores.clone().slice([0..1, label(index)]));
+                    let right = match there.contains(&index) {
+                        true => p,
+                        false => p.neg().add_scalar(1.0),
+                    };
+                    right.log().sum()
+                });
+                let sum = each.reduce(|sum, log| sum + log).expect("labels");
+                sum.mul_scalar(-1.0 / count as f64)
+            }
+            (Target::Value(value), Task::Regression(values)) => {
+                let error = scores.sub_scalar(values.scaled(*value));
+                error.powi_scalar(2).sum()
+            }
+            (target, task) => panic!("{target:?} for {task}"),
+        }
     }
 
     /// The row of each token in the position table: counted one by one, as its definition has it.
@@ -231,11 +254,11 @@ fn norm(values: &[f64]) -> f64 {
 
 /// Rows of one to 32 tokens, so that a layer's norm is taken now one way and now the other,
 /// with tokens that occur twice in a row and in several rows.
-fn rows() -> Vec<Example> {
+pub(super) fn rows() -> Vec<Example> {
     let long: Vec<u32> = (0..32).map(|i| (i * 7) % 50).collect();
     let row = |tokens: &[u32], label| Example {
         tokens: tokens.to_vec(),
-        label,
+        target: Target::Class(label),
     };
     vec![
         row(&[2, 5, 5, 9, 3], 0),
@@ -326,34 +349,38 @@ fn compare_all(
                 Ok(model) => model,
                 Err(reason) => return println!("skipped: {reason}"),
             };
-            let plain = Plain::of(&model);
-            let mut worst = 0.0_f64;
-            for units in unit_lists() {
-                // Between the norms of the units, so that some are clipped and some aren't.
-                let c = 0.7 * norm(&plain.gradient(&rows[0]));
-                for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
-                    let expected = plain.clipped_sum(&rows, &units, clipping);
-                    for micro_batch in micro_batches {
-                        let mut rng = ChaCha12Rng::seed_from_u64(0);
-                        let found = gradient_sum(
-                            &model,
-                            &rows,
-                            &units,
-                            clipping,
-                            PhysicalBatch::of_rows(*micro_batch),
-                            &mut rng,
-                        )
-                        .expect("gradients");
-                        let what =
-                            format!("{family:?} {train} {pooling} {clipping:?} by {micro_batch}");
-                        worst = worst.max(compare(&model, &found.sum, &expected, &what));
-                        assert_eq!(found.rejected, 0);
-                    }
-                }
-            }
-            println!("{family:?} {device} {pooling} {train}: relative errors of {worst:e} at most");
+            let what = format!("{family:?} {device} {pooling} {train}");
+            compare_sums(&model, &rows, micro_batches, &what);
         }
     }
+}
+
+/// Compares sums of a model by each clipping and in micro-batches of so many rows.
+pub(super) fn compare_sums(
+    model: &Classifier,
+    rows: &[Example],
+    micro_batches: &[usize],
+    what: &str,
+) {
+    let plain = Plain::of(model);
+    let mut worst = 0.0_f64;
+    for units in unit_lists() {
+        // Between the norms of the units, so that some are clipped and some aren't.
+        let c = 0.7 * norm(&plain.gradient(&rows[0]));
+        for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
+            let expected = plain.clipped_sum(rows, &units, clipping);
+            for micro_batch in micro_batches {
+                let mut rng = ChaCha12Rng::seed_from_u64(0);
+                let batch = PhysicalBatch::of_rows(*micro_batch);
+                let found = gradient_sum(model, rows, &units, clipping, batch, &mut rng);
+                let found = found.expect("gradients");
+                let what = format!("{what} {clipping:?} by {micro_batch}");
+                worst = worst.max(compare(model, &found.sum, &expected, &what));
+                assert_eq!(found.rejected, 0);
+            }
+        }
+    }
+    println!("{what}: relative errors of {worst:e} at most");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn loss(model: &Classifier, examples: &[Example]) -> f64 {
     let scores = logits(model, &rows, 16).expect("logits");
     let entropy = |(scores, example): (&Vec<f32>, &Example)| {
         let sum: f64 = scores.iter().map(|s| f64::from(*s).exp()).sum();
-        sum.ln() - f64::from(scores[example.label])
+        sum.ln() - f64::from(scores[example.target.classes()[0]])
     };
     scores.iter().zip(examples).map(entropy).sum()
 }

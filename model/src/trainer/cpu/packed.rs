@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::families::Positions;
+use crate::target::Target;
 use crate::trainer::work::Example;
 
 /// What the rows of a matrix stand for.
@@ -22,8 +23,8 @@ pub(super) struct Packed {
     pub(super) positions: Vec<u32>,
     /// Each row's tokens, as places in `ids`.
     pub(super) rows: Vec<Range<usize>>,
-    /// Each row's label.
-    pub(super) labels: Vec<usize>,
+    /// What is right for each row.
+    pub(super) targets: Vec<Target>,
     /// Each unit's rows.
     pub(super) units: Vec<Range<usize>>,
     /// Each unit's tokens, as places in `ids`.
@@ -37,7 +38,7 @@ impl Packed {
             ids: Vec::new(),
             positions: Vec::new(),
             rows: Vec::new(),
-            labels: Vec::new(),
+            targets: Vec::new(),
             units: Vec::new(),
             unit_tokens: Vec::new(),
         };
@@ -50,7 +51,7 @@ impl Packed {
                 packed.ids.extend(&example.tokens);
                 packed.positions.extend(positions.of(&example.tokens));
                 packed.rows.push(start..packed.ids.len());
-                packed.labels.push(example.label);
+                packed.targets.push(example.target.clone());
             }
             packed.units.push(first..packed.rows.len());
             packed.unit_tokens.push(first_token..packed.ids.len());

@@ -7,6 +7,8 @@ use super::packed::Packed;
 use super::sums::scale_units;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::loss::Loss;
+use crate::target::Target;
 use crate::trainer::clipping::Clipping;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
 use crate::trainer::square::Square;
@@ -15,6 +17,7 @@ use crate::trainer::work::Example;
 /// Whole units, or a part of one, with what their rows need.
 pub(crate) struct Tile<'a> {
     pub(crate) examples: &'a [Example],
+    pub(crate) loss: &'a Loss,
     /// Each a list of rows of `examples`.
     pub(crate) units: Vec<&'a [usize]>,
     pub(crate) clipping: Clipping,
@@ -39,7 +42,7 @@ pub(crate) struct TileSum {
     pub(crate) sum: Vec<f32>,
     /// The tables' gradient, not yet scaled, and the units' factors.
     pub(crate) embedding: Option<(EmbeddingGradient, Vec<f64>)>,
-    /// Sum of the rows' cross-entropies.
+    /// Sum of the rows' losses.
     pub(crate) loss: f64,
     /// Each unit's norm before clipping, where it was measured.
     pub(crate) norms: Vec<f64>,
@@ -58,7 +61,7 @@ impl Tile<'_> {
         let packed = Packed::new(self.examples, &self.units, weights.positions);
         let mut masks = Masks::new(self.dropout.0, self.dropout.1);
         let mut passed = weights.forward(&packed, &mut masks, true, workspace);
-        let (losses, g_logits) = passed.head.losses(&packed.labels, workspace);
+        let (losses, g_logits) = passed.head.losses(self.loss, &packed.targets, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);
         let embedding = passed.embedding.take().map(|g| {
             let tables = TableRows {
@@ -143,7 +146,7 @@ pub(crate) fn logits(
         .iter()
         .map(|tokens| Example {
             tokens: tokens.to_vec(),
-            label: 0,
+            target: Target::Class(0),
         })
         .collect();
     let all: Vec<usize> = (0..rows.len()).collect();

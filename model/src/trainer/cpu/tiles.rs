@@ -10,6 +10,7 @@ use super::tile::{Tile, TileResult, TileSum};
 use super::vector::add_widely;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::loss::Loss;
 use crate::trainer::clipping::Clipping;
 use crate::trainer::work::{GradientSum, Work};
 
@@ -19,10 +20,12 @@ const STRETCH: usize = 1 << 16;
 /// Sums the units' clipped gradients.
 pub(super) fn sum(work: &Work<'_>, weights: Arc<HostWeights>, rng: &mut dyn Rng) -> GradientSum {
     let threads = work.batch.tiles(rayon::current_num_threads());
+    let loss = Loss::of(work.model.options());
     let mut summing = Summing {
         work,
         rng,
         weights,
+        loss: &loss,
         workspaces: Workspace::borrow(threads),
         total: work.nothing(),
     };
@@ -81,6 +84,7 @@ struct Summing<'a> {
     work: &'a Work<'a>,
     rng: &'a mut dyn Rng,
     weights: Arc<HostWeights>,
+    loss: &'a Loss,
     /// One a thread.
     workspaces: Vec<Workspace>,
     total: GradientSum,
@@ -94,6 +98,7 @@ impl Summing<'_> {
             .iter()
             .map(|group| Tile {
                 examples: work.examples,
+                loss: self.loss,
                 units: group
                     .iter()
                     .map(|unit| work.units[*unit].as_slice())
@@ -155,6 +160,7 @@ impl Summing<'_> {
         for rows in work.pieces(unit) {
             let tile = Tile {
                 examples: work.examples,
+                loss: self.loss,
                 units: vec![rows],
                 clipping: Clipping::None,
                 measured: false,

@@ -6,6 +6,7 @@
 //! [`isolation`] makes sure that nobody's gradient depends on others.
 
 mod isolation;
+mod loss;
 mod micro_batch;
 mod parts;
 mod shape;

@@ -129,7 +129,7 @@ mod tests {
     fn examples(lengths: &[usize]) -> Vec<Example> {
         let example = |length: &usize| Example {
             tokens: vec![5; *length],
-            label: 0,
+            target: crate::target::Target::Class(0),
         };
         lengths.iter().map(example).collect()
     }
