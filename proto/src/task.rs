@@ -29,6 +29,12 @@ impl Default for Threshold {
     }
 }
 
+impl Default for ClassWeight {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
 /// How a regression's values lie on the line of numbers. It is public: from the configuration or
 /// public rows, never from private ones.
 ///

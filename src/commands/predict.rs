@@ -18,7 +18,7 @@ use super::table_options::TableArguments;
 /// Classify texts with a model that a run left
 ///
 /// Prints each text's label and the probability of every label. A multi-label model gives every
-/// label by itself, and names those above one half; a regression gives its numbers. Texts come
+/// label by itself, and names those that reach their threshold; a regression gives its value. Texts come
 /// from --text (which may be repeated), from a column of a table (--data), or, one a line, from
 /// standard input. A blank text has no label; its line is there all the same, so that answers and
 /// texts stay side by side.
@@ -67,7 +67,7 @@ enum Told<'a> {
         label: &'a str,
         probabilities: BTreeMap<&'a str, f32>,
     },
-    /// Those that are likelier than not.
+    /// Those whose probability is at least their threshold.
     Several {
         labels: Vec<&'a str>,
         probabilities: BTreeMap<&'a str, f32>,
@@ -111,7 +111,7 @@ pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
             true => Vec::new(),
             false => labels.zip(answers.next().unwrap_or_default()).collect(),
         };
-        let told = told(classifier.task(), &named);
+        let told = told(&classifier, &named);
         let line = if command.json {
             json(&Answer { text, told })?
         } else {
@@ -143,7 +143,7 @@ fn texts(command: &Predict) -> Result<Vec<String>, Failure> {
 }
 
 /// What the answers of a text mean. A blank text has none.
-fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
+fn told<'a>(classifier: &Classifier, named: &[(&'a str, f32)]) -> Told<'a> {
     if named.is_empty() {
         return Told::Blank {
             label: None,
@@ -151,7 +151,7 @@ fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
         };
     }
     let all = || named.iter().copied().collect();
-    match task {
+    match classifier.task() {
         Task::SingleLabel => Told::One {
             label: named
                 .iter()
@@ -162,8 +162,9 @@ fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
         Task::MultiLabel => Told::Several {
             labels: named
                 .iter()
-                .filter(|(_, p)| *p > 0.5)
-                .map(|(l, _)| *l)
+                .zip(classifier.thresholds())
+                .filter(|((_, p), threshold)| f64::from(*p) >= threshold.get())
+                .map(|((l, _), _)| *l)
                 .collect(),
             probabilities: all(),
         },

@@ -17,6 +17,7 @@ mod operator;
 mod rehearsal;
 mod strangers;
 mod taken_up;
+mod tasks;
 mod trainable_sets;
 mod unprotected;
 mod weak_noise;

@@ -92,6 +92,11 @@ impl TaskSection {
         }
     }
 
+    /// Whether thresholds are set.
+    pub fn has_thresholds(&self) -> bool {
+        self.threshold.is_some() || !self.thresholds.is_empty()
+    }
+
     /// The thresholds that are set, one for each label; `None` where none is.
     ///
     /// # Errors
@@ -106,10 +111,11 @@ impl TaskSection {
                 ),
             ));
         }
-        let set = self.threshold.is_some() || !self.thresholds.is_empty();
         let other = self.threshold.unwrap_or_default();
         let of = |label: &String| self.thresholds.get(label).copied().unwrap_or(other);
-        Ok(set.then(|| labels.iter().map(of).collect()))
+        Ok(self
+            .has_thresholds()
+            .then(|| labels.iter().map(of).collect()))
     }
 }
 

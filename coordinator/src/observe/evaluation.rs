@@ -3,25 +3,19 @@
 //! The files count as public: what is computed on them is published with the model.
 //! Nothing is ever evaluated on a site's private rows.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
-use umbel_model::metrics::{Classification, Temperature, cross_entropy};
-use umbel_model::{Classifier, Example, ModelError, Target, TaskKind, logits, tokenise};
+use umbel_model::metrics::{
+    Classification, SeveralLabels, Temperature, ValueErrors, binary_cross_entropy, cross_entropy,
+};
+use umbel_model::{
+    Classifier, Example, ModelError, Target, Task, TaskKind, Threshold, logits, tokenise,
+};
 
+use super::scores::{LabelScores, Scores, SeveralLabelScores, ValueScores};
 use crate::config::EvaluationFile;
-
-/// How good a classifier is on some rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Share of rows classified correctly.
-    pub accuracy: f64,
-    /// Unweighted mean of the classes' F1.
-    pub macro_f1: f64,
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Rows.
-    pub examples: usize,
-}
 
 /// Scores over all files and for each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,7 +160,9 @@ impl PublicData {
             files.push((name.clone(), answers.collect()));
         }
         Ok(Answers {
+            task: classifier.task(),
             classes: classifier.labels().len(),
+            thresholds: classifier.thresholds(),
             files,
         })
     }
@@ -206,6 +202,19 @@ impl Answer {
         }
     }
 
+    /// The probability of each label, each by itself.
+    pub fn probabilities(&self) -> impl Iterator<Item = f64> {
+        let scores = self.scores.iter();
+        scores.map(|score| 1.0 / (1.0 + (-f64::from(*score)).exp()))
+    }
+
+    /// The labels whose probability is at least their threshold.
+    pub fn given(&self, thresholds: &[Threshold]) -> Vec<usize> {
+        let each = self.probabilities().zip(thresholds).enumerate();
+        let given = each.filter(|(_, (probability, threshold))| *probability >= threshold.get());
+        given.map(|(label, _)| label).collect()
+    }
+
     /// The label that it names: the first of those with the highest score.
     pub fn prediction(&self) -> usize {
         let scores = &self.scores;
@@ -217,7 +226,9 @@ impl Answer {
 /// What a classifier answers on the rows of public files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
+    task: Task,
     classes: usize,
+    thresholds: Vec<Threshold>,
     files: Vec<(String, Vec<Answer>)>,
 }
 
@@ -226,9 +237,21 @@ impl Answers {
     #[cfg(test)]
     pub(super) fn of_rows(classes: usize, rows: Vec<Answer>) -> Self {
         Self {
+            task: Task::SingleLabel,
             classes,
+            thresholds: vec![Threshold::default(); classes],
             files: vec![("all".into(), rows)],
         }
+    }
+
+    /// What was answered.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// From which probability on each label is given, where a text has any number.
+    pub fn thresholds(&self) -> &[Threshold] {
+        &self.thresholds
     }
 
     /// How many labels there are.
@@ -256,9 +279,34 @@ impl Answers {
             let answers = answers.iter().step_by(stride).cloned();
             (name.clone(), answers.collect())
         };
+        self.with_files(self.files.iter().map(taken).collect())
+    }
+
+    fn with_files(&self, files: Vec<(String, Vec<Answer>)>) -> Self {
         Self {
-            classes: self.classes,
-            files: self.files.iter().map(taken).collect(),
+            files,
+            thresholds: self.thresholds.clone(),
+            ..*self
+        }
+    }
+
+    /// Those that nothing is fitted on, with these thresholds, which were fitted on the others.
+    #[must_use]
+    pub fn judged_at(&self, thresholds: Vec<Threshold>) -> Self {
+        let judged: BTreeSet<usize> = self.halves().judged.iter().map(|(i, _)| *i).collect();
+        let mut place = 0..;
+        let judged_of = |(name, answers): &(String, Vec<Answer>)| {
+            let answers = answers.iter().zip(place.by_ref());
+            let judged = answers.filter(|(_, place)| judged.contains(place));
+            (
+                name.clone(),
+                judged.map(|(answer, _)| answer.clone()).collect(),
+            )
+        };
+        let files = self.files.iter().map(judged_of).collect();
+        Self {
+            thresholds,
+            ..self.with_files(files)
         }
     }
 
@@ -275,9 +323,9 @@ impl Answers {
     pub fn evaluation(&self) -> Evaluation {
         let files = self.files();
         Evaluation {
-            overall: Scores::of(&self.all(), self.classes),
+            overall: self.scores(&self.all()),
             files: files
-                .map(|(name, answers)| (name.to_owned(), Scores::of(&answers, self.classes)))
+                .map(|(name, answers)| (name.to_owned(), self.scores(&answers)))
                 .collect(),
         }
     }
@@ -328,17 +376,60 @@ pub(super) fn labels_and_predictions(answers: &[&Answer]) -> (Vec<usize>, Vec<us
         .unzip()
 }
 
-impl Scores {
-    /// The scores of some answers.
-    pub fn of(answers: &[&Answer], classes: usize) -> Self {
-        let (labels, predictions) = labels_and_predictions(answers);
-        let result = Classification::of(&labels, &predictions, classes);
-        Self {
-            accuracy: result.accuracy,
-            macro_f1: result.macro_f1,
-            loss: mean_loss(answers),
-            examples: labels.len(),
+impl Answers {
+    /// The scores of some of them.
+    fn scores(&self, answers: &[&Answer]) -> Scores {
+        let examples = answers.len();
+        match self.task {
+            Task::SingleLabel => {
+                let (labels, predictions) = labels_and_predictions(answers);
+                let result = Classification::of(&labels, &predictions, self.classes);
+                Scores::SingleLabel(LabelScores {
+                    accuracy: result.accuracy,
+                    macro_f1: result.macro_f1,
+                    loss: mean_loss(answers),
+                    examples,
+                })
+            }
+            Task::MultiLabel => {
+                let result = self.several_labels(answers);
+                let losses = answers.iter();
+                let losses = losses.map(|a| binary_cross_entropy(&a.scores, a.target.classes()));
+                Scores::MultiLabel(SeveralLabelScores {
+                    micro_f1: result.micro_f1,
+                    macro_f1: result.macro_f1,
+                    exact_match: result.exact_match,
+                    loss: losses.sum::<f64>() / examples.max(1) as f64,
+                    examples,
+                })
+            }
+            Task::Regression(scale) => {
+                let pairs = answers.iter().filter_map(|answer| match answer.target {
+                    Target::Value(value) => {
+                        let output = answer.scores.first().copied().unwrap_or(f32::NAN);
+                        Some((value, scale.value(f64::from(output))))
+                    }
+                    Target::Class(_) | Target::Labels(_) => None,
+                });
+                let (values, predictions): (Vec<f64>, Vec<f64>) = pairs.unzip();
+                let errors = ValueErrors::of(&values, &predictions);
+                let scaled = errors.rmse / scale.scale.get();
+                Scores::Regression(ValueScores {
+                    rmse: errors.rmse,
+                    mae: errors.mae,
+                    r2: errors.r2,
+                    loss: scaled * scaled,
+                    examples,
+                })
+            }
         }
+    }
+
+    /// The scores of some of them by label, where a text has any number.
+    pub(super) fn several_labels(&self, answers: &[&Answer]) -> SeveralLabels {
+        let truth: Vec<&[usize]> = answers.iter().map(|a| a.target.classes()).collect();
+        let given: Vec<Vec<usize>> = answers.iter().map(|a| a.given(&self.thresholds)).collect();
+        SeveralLabels::of(&truth, &given, self.classes)
     }
 }
 

@@ -7,6 +7,9 @@
 //! | [`judgement`] | what scores are worth, and whether probabilities are what they say |
 //! | [`recorder`] | a line of metrics for each round |
 
+pub mod adjustment;
 pub mod evaluation;
 pub mod judgement;
+mod other_tasks;
 pub mod recorder;
+pub mod scores;

@@ -6,6 +6,7 @@
 //! configuration is escaped.
 
 mod about;
+mod by_task;
 mod certificate_page;
 mod figures;
 mod html;
@@ -33,7 +34,7 @@ pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
     About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
-    PrivacySummary, Results, RunSummary, Scores, Traffic, TrainingSummary,
+    PrivacySummary, Results, RunSummary, Traffic, TrainingSummary,
 };
 pub use strength::{Basis, Strength};
 

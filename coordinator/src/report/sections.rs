@@ -3,6 +3,7 @@
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message;
 
+use super::by_task::{self, ScoreCurve};
 use super::figures::{self, NONE};
 use super::html::Html;
 use super::judging;
@@ -10,9 +11,10 @@ use super::layout::{number, parameters, section, table};
 use super::level::{AgainstUnits, Level};
 use super::protection::Statement;
 use super::run_summary::{
-    AbsenceSummary, ClientSummary, CurvePoint, Ending, PrivacySummary, RunSummary, Scores,
+    AbsenceSummary, ClientSummary, CurvePoint, Ending, PrivacySummary, RunSummary,
 };
 use super::svg::{Chart, line_chart};
+use crate::observe::scores::Scores;
 
 /// How the run ended.
 pub(super) fn ending(run: &RunSummary) -> Html {
@@ -55,13 +57,13 @@ pub(super) fn ending(run: &RunSummary) -> Html {
 pub(super) fn tiles(run: &RunSummary) -> Html {
     let privacy = &run.privacy;
     let overall = run.results.as_ref().map(|r| &r.overall);
-    let score = |of: fn(&Scores) -> f64| overall.map_or(NONE.into(), |s| figures::score(of(s)));
     let rows = overall.map_or("not evaluated".into(), |s| {
-        format!("on {} public rows", figures::count(s.examples as u64))
+        format!("on {} public rows", figures::count(s.examples() as u64))
     });
-    let mut tiles = vec![
-        tile("Accuracy", &score(|s| s.accuracy), &rows),
-        tile("Macro-F1", &score(|s| s.macro_f1), &rows),
+    let telling = by_task::tiles(overall);
+    let telling = telling.iter().map(|(name, value)| tile(name, value, &rows));
+    let mut tiles: Vec<Html> = telling.collect();
+    tiles.extend([
         match privacy.epsilon_spent {
             Some(epsilon) => toned(
                 epsilon_tone(run),
@@ -75,7 +77,7 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
             &figures::duration(run.seconds),
             &run.training.device,
         ),
-    ];
+    ]);
     tiles.extend(run.traffic.as_ref().map(|traffic| {
         let (up, down) = (traffic.bytes_up, traffic.bytes_down);
         let note = format!("{} up, {} down", figures::bytes(up), figures::bytes(down));
@@ -154,13 +156,12 @@ pub(super) fn results(run: &RunSummary) -> Html {
         );
     };
     let row = |class: &'static str, name: &str, scores: &Scores| {
-        let cells = [
-            Html::with("th", &[("scope", "row")], name),
-            number(figures::score(scores.accuracy)),
-            number(figures::score(scores.macro_f1)),
-            number(figures::score(scores.loss)),
-            number(figures::count(scores.examples as u64)),
-        ];
+        let values = scores.all().into_iter().map(|score| score.value);
+        let numbers = values.chain([Some(scores.loss())]);
+        let numbers = numbers.map(|value| number(value.map_or(NONE.into(), figures::score)));
+        let head = Html::with("th", &[("scope", "row")], name);
+        let rows = number(figures::count(scores.examples() as u64));
+        let cells: Html = [head].into_iter().chain(numbers).chain([rows]).collect();
         Html::with("tr", &[("class", class)], cells)
     };
     let files = results
@@ -168,13 +169,10 @@ pub(super) fn results(run: &RunSummary) -> Html {
         .iter()
         .map(|file| row("file", &file.name, &file.scores));
     let rows = std::iter::once(row("total", "all rows", &results.overall)).chain(files);
-    let heads = [
-        ("rows of", false),
-        ("accuracy", true),
-        ("macro-F1", true),
-        ("loss (nats)", true),
-        ("rows", true),
-    ];
+    let loss = format!("loss ({})", results.overall.loss_unit());
+    let mut heads = vec![("rows of", false)];
+    heads.extend(results.overall.all().iter().map(|score| (score.name, true)));
+    heads.extend([(loss.as_str(), true), ("rows", true)]);
     let caption = "The final model on public files.";
     let scores = table(caption, &heads, rows.collect());
     let judgement = results.judgement.as_ref();
@@ -188,7 +186,7 @@ pub(super) fn results(run: &RunSummary) -> Html {
     )
 }
 
-/// Loss, accuracy and epsilon over rounds.
+/// Loss, a score and epsilon over rounds.
 pub(super) fn curves(run: &RunSummary) -> Html {
     let series = |of: fn(&CurvePoint) -> Option<f64>| -> Vec<(u32, f64)> {
         run.curve
@@ -198,17 +196,15 @@ pub(super) fn curves(run: &RunSummary) -> Html {
     };
     let calibrated = series(|p| p.calibrated_loss);
     let (caption, loss) = match calibrated.is_empty() {
-        true => (
-            "mean cross-entropy on public rows, in nats",
-            series(|p| p.loss),
-        ),
+        true => (by_task::loss_caption(run), series(|p| p.loss)),
         false => (
             "mean cross-entropy on half of the public rows, in nats, at each round's temperature \
              fitted on the other half",
             calibrated,
         ),
     };
-    let accuracy = series(|p| p.accuracy);
+    let score = ScoreCurve::of(run);
+    let scores = series(score.value);
     let epsilon = series(|p| p.epsilon);
     let adjacency = format!("epsilon spent on the data set ({})", run.privacy.adjacency);
     let mut figures = vec![
@@ -225,14 +221,14 @@ pub(super) fn curves(run: &RunSummary) -> Html {
             },
         ),
         figure(
-            "Accuracy",
-            "share of public rows classified correctly",
+            score.name,
+            score.caption,
             &Chart {
-                title: "Accuracy after each evaluated round",
-                points: &accuracy,
+                title: score.title,
+                points: &scores,
                 limit: None,
                 include: &[],
-                most: Some(1.0),
+                most: score.most,
                 write: figures::score,
             },
         ),
@@ -257,7 +253,7 @@ pub(super) fn curves(run: &RunSummary) -> Html {
         &[("class", "charts")],
         figures.into_iter().collect::<Html>(),
     );
-    section("Curves", [charts, curve_table(&run.curve)])
+    section("Curves", [charts, curve_table(&run.curve, &score)])
 }
 
 fn figure(name: &str, caption: &str, chart: &Chart<'_>) -> Html {
@@ -283,7 +279,7 @@ fn figure(name: &str, caption: &str, chart: &Chart<'_>) -> Html {
 }
 
 /// The same numbers for those who can't see the charts, or want to copy them.
-fn curve_table(curve: &[CurvePoint]) -> Html {
+fn curve_table(curve: &[CurvePoint], score: &ScoreCurve) -> Html {
     let cell =
         |value: Option<f64>, write: fn(f64) -> String| number(value.map_or(NONE.into(), write));
     let row = |p: &CurvePoint| {
@@ -291,7 +287,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
             number(figures::count(p.round)),
             cell(p.loss, figures::score),
             cell(p.calibrated_loss, figures::score),
-            cell(p.accuracy, figures::score),
+            cell((score.value)(p), figures::score),
             cell(p.epsilon, figures::epsilon),
         ];
         Html::element("tr", cells)
@@ -300,7 +296,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
         ("round", true),
         ("loss", true),
         ("loss, calibrated", true),
-        ("accuracy", true),
+        (score.head, true),
         ("epsilon", true),
     ];
     let table = table("Every round.", &heads, curve.iter().map(row).collect());

@@ -487,8 +487,8 @@ fn score_kept(
     true
 }
 
-/// Judges the model that is kept, and divides its last layer by the temperature that was fitted.
-/// That is done to what is released, with public rows alone, so it costs no privacy. The
+/// Judges the model that is kept, and divides its last layer by the temperature that was fitted, or
+/// gives it the thresholds that were. That is done to what is released, with public rows alone, so it costs no privacy. The
 /// parameters in the run's journal stay as they were trained; the certificate names the files
 /// that are written after this.
 fn calibrate(
@@ -497,16 +497,16 @@ fn calibrate(
     public: &PublicData,
     classifier: &mut Classifier,
 ) -> report::Results {
-    let wanted = match config.evaluation.calibrate {
+    let wanted = match config.evaluation.calibrate && !config.task.has_thresholds() {
         true => Calibrate::Fit,
         false => Calibrate::Off,
     };
     let labels = classifier.labels().to_vec();
-    let (judgement, temperature) = Judgement::of(&answers, public, &labels, wanted);
-    let answers = match temperature {
-        Some(temperature) => {
-            classifier.divide_scores(temperature);
-            answers.at(temperature)
+    let (judgement, adjustment) = Judgement::of(&answers, public, &labels, wanted);
+    let answers = match adjustment {
+        Some(adjustment) => {
+            adjustment.apply(classifier);
+            adjustment.of_answers(answers)
         }
         None => answers,
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbel_model::data::{DataError, LabelSet, TableSchema};
 use umbel_model::{Classifier, DeviceChoice, ModelError, ModelFiles, check_scores};
 use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ModelFile};
 use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
@@ -104,7 +105,11 @@ pub(super) fn prepare_with(
     let task = config.task.task(&public.values())?;
     let names = labels.names().to_vec();
     let thresholds = config.task.thresholds(&names)?;
-    let options = config.model.options(task, names, own_pooling, seed)?;
+    let class_weights = config.training.class_weights(&names)?;
+    let options = ClassifierOptions {
+        class_weights,
+        ..config.model.options(task, names, own_pooling, seed)?
+    };
     // The fresh head is public, so its randomness need not be secret: a fixed stream makes
     // every run of one configuration start from the same model.
     let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
