@@ -103,6 +103,8 @@ pub struct DataSection {
     /// Column with the text.
     #[serde(default = "text")]
     pub text: String,
+    /// Column with the second text, in a run that reads two texts together.
+    pub text_pair: Option<String>,
     /// Column with the label, the labels or the value.
     #[serde(default = "label")]
     pub label: String,
@@ -386,6 +388,7 @@ impl ClientConfig {
     pub fn schema(&self) -> TableSchema {
         TableSchema {
             text: self.data.text.clone(),
+            text_pair: self.data.text_pair.clone(),
             label: self.data.label.clone(),
             label_separator: self.data.label_separator.clone(),
             labels: LabelsPerRow::One,

@@ -98,8 +98,11 @@ pub(crate) fn rows(plan: &Plan, model: &Classifier) -> Result<Vec<Example>, Mode
         let text: Vec<&str> = (0..length)
             .map(|i| words[(row + i * i) % words.len()])
             .collect();
+        let text = text.join(" ");
+        let second = plan.classifier.options.pairs.then_some(text.as_str());
+        let (tokens, _) = model.tokens(&text, second)?;
         Ok(Example {
-            tokens: model.encode(&text.join(" "))?,
+            tokens,
             target: match plan.classifier.options.task {
                 Task::SingleLabel => Target::Class(row % labels),
                 Task::MultiLabel => Target::labels(vec![row % labels]),

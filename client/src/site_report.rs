@@ -105,6 +105,7 @@ mod tests {
     fn report() -> SiteReport {
         let row = |i: usize, label: &str| Row {
             text: format!("text {i}"),
+            second: None,
             label: label.into(),
             group: None,
             row: i,

@@ -47,6 +47,7 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
     };
     let options = ClassifierOptions {
         task: Task::SingleLabel,
+        pairs: false,
         labels: ["negative", "positive"].map(str::to_owned).to_vec(),
         class_weights: None,
         pooling: Pooling::Mean,

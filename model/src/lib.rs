@@ -36,6 +36,7 @@ mod target;
 mod task;
 mod text_lengths;
 mod tokenizer;
+mod tokens;
 mod trainer;
 mod training;
 
@@ -51,6 +52,7 @@ pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};
 pub use target::Target;
 pub use text_lengths::TextLengths;
 pub use tokenizer::Tokenizer;
+pub use tokens::{TokenRow, Tokens};
 pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};
 pub use training::gradient_sum;
 pub use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};

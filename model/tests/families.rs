@@ -76,7 +76,7 @@ fn compare_with_pytorch(device: &DeviceChoice) {
             return;
         };
         let examples: Vec<Example> = expected.texts.iter().map(example).collect();
-        let tokens: Vec<Vec<u32>> = examples.iter().map(|row| row.tokens.clone()).collect();
+        let tokens: Vec<Vec<u32>> = examples.iter().map(|row| row.tokens.to_vec()).collect();
         let scores = logits(&model, &tokens, 4).expect("logits");
         let units: Vec<Vec<usize>> = (0..examples.len()).map(|row| vec![row]).collect();
         let mut rng = ChaCha12Rng::seed_from_u64(0);
@@ -113,7 +113,7 @@ fn compare_with_pytorch(device: &DeviceChoice) {
 
 fn example(row: &ExpectedText) -> Example {
     Example {
-        tokens: row.ids.clone(),
+        tokens: row.ids.clone().into(),
         target: Target::Class(row.label),
     }
 }

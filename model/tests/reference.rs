@@ -66,6 +66,7 @@ fn load(folder: &std::path::Path, device: &DeviceChoice) -> Result<Classifier, S
     let files = ModelFiles::read(folder).expect("the model's files");
     let options = ClassifierOptions {
         task: Task::SingleLabel,
+        pairs: false,
         labels: ["a", "b", "c"].map(str::to_owned).to_vec(),
         class_weights: None,
         pooling: Pooling::Mean,
@@ -156,7 +157,7 @@ fn compare_gradients(model: &str, device: &DeviceChoice) {
         let tokens = classifier.encode(&example.text).expect("token ids");
         assert_eq!(tokens, example.ids);
         examples.push(Example {
-            tokens,
+            tokens: tokens.into(),
             target: Target::Class(example.label),
         });
     }

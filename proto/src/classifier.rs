@@ -164,6 +164,9 @@ pub struct ClassifierOptions {
     /// What it answers about a text.
     #[serde(default, skip_serializing_if = "Task::is_single_label")]
     pub task: Task,
+    /// Whether it reads two texts together rather than one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pairs: bool,
     /// The labels, in the order of the outputs. A regression has one, the name of its value.
     pub labels: Vec<String>,
     /// What the loss of a row is multiplied by, for each label in the order of the outputs, if they

@@ -169,6 +169,7 @@ impl Bench {
     pub fn classifier(&self, set: TrainableSet, device: &Device) -> Result<Classifier, ModelError> {
         let options = ClassifierOptions {
             task: Task::SingleLabel,
+            pairs: false,
             labels: ["negative", "positive"].map(str::to_owned).to_vec(),
             class_weights: None,
             pooling: self.pooling,

@@ -41,6 +41,9 @@ pub struct Evaluate {
     /// Column with the text.
     #[arg(long, default_value = "text")]
     text: String,
+    /// Column with the second text, for a model that reads two texts together.
+    #[arg(long, value_name = "COLUMN")]
+    text_pair: Option<String>,
     /// Column with the label, the labels (a list, or a text with a separator) or the value.
     #[arg(long, default_value = "label")]
     label: String,
@@ -81,8 +84,14 @@ struct FileScores {
 pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     let (device, device_name) = command.device.resolve()?;
     let classifier = Classifier::open(&command.model, &device)?;
+    if classifier.options().pairs && command.text_pair.is_none() {
+        let reason = "this model reads two texts together; name the column of the second ones with \
+                      --text-pair";
+        return Err(Failure::new(ExitKind::Configuration, reason));
+    }
     let schema = TableSchema {
         text: command.text.clone(),
+        text_pair: command.text_pair.clone(),
         label: command.label.clone(),
         options: command.table.options(),
         label_separator: command.label_separator.clone(),

@@ -14,6 +14,7 @@ mod lineage;
 mod network;
 #[cfg(unix)]
 mod operator;
+mod pairs;
 mod rehearsal;
 mod strangers;
 mod taken_up;

@@ -274,7 +274,7 @@ fn a_scale_comes_from_the_configuration_or_public_rows_or_the_run_is_refused() {
         said.contains("task.scale") && said.contains("no evaluation files"),
         "{said}"
     );
-    assert_eq!(code, Some(3));
+    assert_eq!(code, Some(2));
     let (_, said) = refusal(&bench, &configuration, &degrees(&["--set", PUBLIC_VALUES]));
     assert!(said.contains("all alike"), "{said}");
     let zero = ["--set", "task.offset=37", "--set", "task.scale=0"];
@@ -321,7 +321,7 @@ fn class_weights_are_refused_for_labels_that_there_arent_and_change_what_is_lear
         let set = format!("training.class_weights={weights}");
         let (code, said) = refusal(&bench, &configuration, &["--set", &set]);
         assert!(said.contains(words), "{weights}: {said}");
-        assert_eq!(code, Some(3));
+        assert_eq!(code, Some(2));
     }
     bench.write("public.jsonl", &lists(8));
     let weights = several(&["--set", "training.class_weights={plot = 2.0}"]);

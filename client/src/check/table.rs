@@ -109,8 +109,11 @@ pub(super) fn cut_texts(
     model: &Classifier,
 ) -> Result<(), ModelError> {
     let mut cut = 0usize;
-    for text in &site.texts.texts {
-        cut += usize::from(model.cuts(text)?);
+    let seconds = site.texts.seconds.as_ref();
+    for (row, text) in site.texts.texts.iter().enumerate() {
+        let second = seconds.and_then(|seconds| seconds.get(row));
+        let (tokens, whole) = model.tokens(text, second.map(String::as_str))?;
+        cut += usize::from(whole > tokens.len());
     }
     let (all, most) = (site.texts.len(), model.options().max_tokens);
     let said = format!("{cut} of {all} have more than {most} tokens, and are cut there");

@@ -18,6 +18,10 @@ pub struct DataSection {
     /// The column with the text. Over the network it is that of the evaluation files; each site
     /// names its own.
     pub text: String,
+    /// The column with the second text, where the model reads two texts together (a question and an answer, a
+    /// premise and a hypothesis). The plan says that it does, and each site names its own column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_pair: Option<String>,
     /// The column with the label, the labels or the value, likewise. With `task.kind =
     /// "multi-label"` it has lists, or texts with a separator; a table without such a column may have
     /// one column for each label, with 1 or 0.
@@ -67,6 +71,7 @@ impl Default for DataSection {
     fn default() -> Self {
         Self {
             text: "text".into(),
+            text_pair: None,
             label: "label".into(),
             label_separator: None,
             group: None,
@@ -86,6 +91,7 @@ impl DataSection {
     pub(super) fn schema(&self) -> TableSchema {
         TableSchema {
             text: self.text.clone(),
+            text_pair: self.text_pair.clone(),
             label: self.label.clone(),
             label_separator: self.label_separator.clone(),
             labels: LabelsPerRow::One,

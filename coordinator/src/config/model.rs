@@ -71,6 +71,7 @@ impl ModelSection {
     ) -> Result<ClassifierOptions, ConfigError> {
         Ok(ClassifierOptions {
             task,
+            pairs: false,
             class_weights: None,
             labels,
             pooling: self.pooling.or(own).unwrap_or_default(),

@@ -11,7 +11,7 @@ use umbel_model::metrics::{
     Classification, SeveralLabels, Temperature, ValueErrors, binary_cross_entropy, cross_entropy,
 };
 use umbel_model::{
-    Classifier, Example, ModelError, Target, Task, TaskKind, Threshold, logits, tokenise,
+    Classifier, Example, ModelError, Target, Task, TaskKind, Threshold, Tokens, logits, tokenise,
 };
 
 use super::scores::{LabelScores, Scores, SeveralLabelScores, ValueScores};
@@ -151,7 +151,7 @@ impl PublicData {
         let mut files = Vec::with_capacity(self.files.len());
         for (name, rows) in &self.files {
             let rows = rows.iter().step_by(stride);
-            let (tokens, targets): (Vec<Vec<u32>>, Vec<Target>) = rows
+            let (tokens, targets): (Vec<Tokens>, Vec<Target>) = rows
                 .map(|row| (row.tokens.clone(), row.target.clone()))
                 .unzip();
             let scores = logits(classifier, &tokens, BATCH)?;

@@ -400,7 +400,7 @@ fn bag_of_words(public: &PublicData, halves: &Halves<'_>, classes: usize) -> Opt
     if fitted.len() < Temperature::FEWEST {
         return None;
     }
-    let rows: Vec<&[u32]> = public.rows().map(|row| row.tokens.as_slice()).collect();
+    let rows: Vec<&[u32]> = public.rows().map(|row| &row.tokens[..]).collect();
     let row = |(place, answer): &(usize, &Answer)| Some((*rows.get(*place)?, answer.class()?));
     let model = BagOfWords::fit(fitted.iter().filter_map(row))?;
     let shown: Vec<(&[u32], usize)> = judged.iter().filter_map(row).collect();

@@ -107,6 +107,7 @@ pub(super) fn prepare_with(
     let thresholds = config.task.thresholds(&names)?;
     let class_weights = config.training.class_weights(&names)?;
     let options = ClassifierOptions {
+        pairs: config.data.text_pair.is_some(),
         class_weights,
         ..config.model.options(task, names, own_pooling, seed)?
     };

@@ -120,6 +120,7 @@ mod tests {
     fn of(config: Value, pooling: Pooling, labels: &[&str]) -> HeadUse {
         let options = ClassifierOptions {
             task: Task::SingleLabel,
+            pairs: false,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             class_weights: None,
             pooling,

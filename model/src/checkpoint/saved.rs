@@ -16,6 +16,8 @@ use crate::task::named;
 pub(crate) struct SavedModel {
     pub(crate) labels: Vec<String>,
     pub(crate) task: Task,
+    /// Whether this program trained it on pairs of texts.
+    pub(crate) pairs: bool,
     pub(crate) pooling: Pooling,
     /// The longest text that it reads, where its folder says so.
     pub(crate) max_tokens: Option<usize>,
@@ -40,6 +42,7 @@ impl SavedModel {
             task: task(&config, labels.len())?,
             thresholds: thresholds(&config, labels.len())?,
             labels,
+            pairs: config.get("umbel_pairs") == Some(&Value::Bool(true)),
             pooling: umbel_pooling(&config)?.unwrap_or(Pooling::Pooler),
             max_tokens: config
                 .get("umbel_max_tokens")

@@ -124,6 +124,10 @@ impl SavedModel {
         if let Some(temperature) = self.temperature {
             config.insert("umbel_temperature".into(), json!(temperature.get()));
         }
+        config.remove("umbel_pairs");
+        if self.pairs {
+            config.insert("umbel_pairs".into(), json!(true));
+        }
         config.remove("umbel_thresholds");
         if let Some(thresholds) = &self.thresholds {
             let numbers = thresholds.iter().map(|threshold| threshold.get());

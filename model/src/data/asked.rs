@@ -20,6 +20,8 @@ pub enum Asked {
 pub enum Setting {
     /// The column of texts.
     Text,
+    /// The column of second texts.
+    TextPair,
     /// The column of labels.
     Label,
     /// What stands between the labels of a text.
@@ -51,6 +53,7 @@ impl Asked {
     pub(super) fn key(self, setting: Setting) -> &'static str {
         match (self, setting) {
             (Self::Configuration, Setting::Text) => "data.text",
+            (Self::Configuration, Setting::TextPair) => "data.text_pair",
             (Self::Configuration, Setting::Label) => "data.label",
             (Self::Configuration, Setting::LabelSeparator) => "data.label_separator",
             (Self::Configuration, Setting::Format) => "data.format",
@@ -62,6 +65,8 @@ impl Asked {
             (_, Setting::RealIds) => "data.real_ids",
             // `--text` is a text to classify there.
             (Self::Predict, Setting::Text) => "--column",
+            (Self::Predict, Setting::TextPair) => "--column-pair",
+            (_, Setting::TextPair) => "--text-pair",
             (_, Setting::Text) => "--text",
             (_, Setting::Label) => "--label",
             (_, Setting::LabelSeparator) => "--label-separator",

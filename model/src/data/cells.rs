@@ -69,6 +69,8 @@ impl Cell {
 /// One row's cells.
 pub(super) struct Cells {
     pub(super) text: Cell,
+    /// `None` where rows aren't pairs.
+    pub(super) text_pair: Option<Cell>,
     /// `None` where no labels are wanted.
     pub(super) label: Option<Labels<Cell>>,
     pub(super) group: Option<Cell>,
@@ -109,19 +111,28 @@ impl<'a> Rows<'a> {
             file: self.file.to_owned(),
             row,
         };
-        let text = self.text(cells.text, &place)?;
+        let text = self.text(cells.text, Setting::Text, &place)?;
+        let second = cells.text_pair;
+        let second = second.map(|cell| self.text(cell, Setting::TextPair, &place));
+        let second = second.transpose()?;
+        let blank = |text: &String| text.trim().is_empty();
+        let textless = blank(&text) || second.as_ref().is_some_and(blank);
         let label = match cells.label {
-            Some(cells) => self.row_label(cells, text.trim().is_empty(), &place)?,
+            Some(cells) => self.row_label(cells, textless, &place)?,
             None => RowLabel::One(String::new()),
         };
         let group = match cells.group {
             Some(cell) => self.group(cell, &place)?,
             None => None,
         };
-        let bytes = text.len() + label.bytes() + group.as_ref().map_or(0, String::len);
+        let bytes = text.len()
+            + second.as_ref().map_or(0, String::len)
+            + label.bytes()
+            + group.as_ref().map_or(0, String::len);
         self.room.take(bytes + size_of::<Row>(), self.file)?;
         self.rows.push(Row {
             text,
+            second,
             label,
             group,
             row,
@@ -130,11 +141,16 @@ impl<'a> Rows<'a> {
     }
 
     /// A string; what is missing is a blank text, as an empty cell of a spreadsheet is.
-    fn text(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<String, DataError> {
+    fn text(
+        &self,
+        cell: Cell,
+        setting: Setting,
+        place: &impl Fn() -> Place,
+    ) -> Result<String, DataError> {
         match cell {
             Cell::Text(text) => Ok(text),
             Cell::Missing => Ok(String::new()),
-            other => Err(self.wrong_type(Setting::Text, &other, "a string", place)),
+            other => Err(self.wrong_type(setting, &other, "a string", place)),
         }
     }
 

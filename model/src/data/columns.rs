@@ -24,6 +24,7 @@ pub(super) fn is_exact(number: f64) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ColumnPositions {
     pub(super) text: usize,
+    pub(super) text_pair: Option<usize>,
     pub(super) label: Option<Labels<usize>>,
     pub(super) group: Option<usize>,
 }
@@ -124,6 +125,7 @@ impl ColumnPositions {
         };
         Ok(Self {
             text: position(Setting::Text, wanted.text)?,
+            text_pair: optional(Setting::TextPair, wanted.text_pair)?,
             label: wanted.label.map(labels).transpose()?,
             group: optional(Setting::Group, wanted.group)?,
         })

@@ -19,6 +19,8 @@ use crate::target::Target;
 pub struct LabelledTexts {
     /// The texts.
     pub texts: Vec<String>,
+    /// The second text of each, where rows are pairs; none blank either.
+    pub seconds: Option<Vec<String>>,
     /// What is right for each text.
     pub targets: Vec<Target>,
     /// The group of each text, where the table has a group column.
@@ -56,9 +58,11 @@ impl LabelledTexts {
         let mut lookup = LabelLookup::of(table, labels);
         let mut targets = Vec::with_capacity(table.rows.len());
         for row in &table.rows {
-            if row.text.trim().is_empty() {
+            let blank = |text: &str| text.trim().is_empty();
+            if blank(&row.text) || row.second.as_deref().is_some_and(blank) {
                 return Err(DataError::EmptyText {
                     place: table.place(row),
+                    second: !blank(&row.text),
                     asked: table.asked,
                 });
             }
@@ -68,6 +72,8 @@ impl LabelledTexts {
         notes.extend(lookup.note());
         Ok(Self {
             texts: table.rows.iter().map(|row| row.text.clone()).collect(),
+            // Rows of one table all have a second text, or none has.
+            seconds: table.rows.iter().map(|row| row.second.clone()).collect(),
             targets,
             groups: table
                 .group

@@ -263,10 +263,12 @@ pub enum DataError {
         expected: &'static str,
     },
     /// A text of nothing but white space.
-    #[error("{place}: the text is empty; {}", emptied(*.asked))]
+    #[error("{place}: the {}text is empty; {}", if *.second { "second " } else { "" }, emptied(*.asked))]
     EmptyText {
         /// Where.
         place: Place,
+        /// Whether it is the second of two.
+        second: bool,
         /// Who asked.
         asked: Asked,
     },

@@ -12,6 +12,8 @@ use super::options::{Separator, TableOptions};
 pub struct TableSchema {
     /// Column with the text. Default `text`.
     pub text: String,
+    /// Column with the second text, where a row is a pair of texts. Default none.
+    pub text_pair: Option<String>,
     /// Column with the label, the labels or the value. Default `label`.
     pub label: String,
     /// What stands between the labels of a text, where a row may have any number. Default nothing: such
@@ -49,6 +51,7 @@ impl Default for TableSchema {
     fn default() -> Self {
         Self {
             text: "text".into(),
+            text_pair: None,
             label: "label".into(),
             label_separator: None,
             labels: LabelsPerRow::One,
@@ -85,6 +88,7 @@ impl TableSchema {
     pub(super) fn wanted(&self) -> Wanted<'_> {
         Wanted {
             text: &self.text,
+            text_pair: self.text_pair.as_deref(),
             label: Some(&self.label),
             labels: &self.labels,
             separator: self.label_separator.as_ref().map(Separator::as_str),
@@ -108,6 +112,7 @@ impl TableSchema {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) text: &'a str,
+    pub(super) text_pair: Option<&'a str>,
     pub(super) label: Option<&'a str>,
     pub(super) labels: &'a LabelsPerRow,
     pub(super) separator: Option<&'a str>,
@@ -119,7 +124,11 @@ pub(super) struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     /// Each column with what names it.
     pub(super) fn columns(self) -> impl Iterator<Item = (Setting, &'a str)> {
-        let others = [(Setting::Label, self.label), (Setting::Group, self.group)];
+        let others = [
+            (Setting::TextPair, self.text_pair),
+            (Setting::Label, self.label),
+            (Setting::Group, self.group),
+        ];
         let others = others
             .into_iter()
             .filter_map(|(setting, column)| column.map(|column| (setting, column)));

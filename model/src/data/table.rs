@@ -12,6 +12,8 @@ use super::row_label::RowLabel;
 pub struct Row {
     /// The text; may be blank until [`super::LabelledTexts::from_table`] refuses it.
     pub text: String,
+    /// The second text, where rows are pairs; may be blank likewise.
+    pub second: Option<String>,
     /// The label as text, or all of them, without white space or invisible characters at their
     /// ends, letters composed.
     pub label: RowLabel,

@@ -121,6 +121,7 @@ fn announces_too_many(part: &[u8]) -> bool {
 struct Header {
     row: u32,
     text: u32,
+    text_pair: Option<u32>,
     label: Option<Labels<u32>>,
     group: Option<u32>,
 }
@@ -212,6 +213,7 @@ fn header_of(
             header = Some(Header {
                 row,
                 text: column(positions.text),
+                text_pair: positions.text_pair.map(column),
                 label: positions.label.map(|labels| match labels {
                     Labels::Column(i) => Labels::Column(column(i)),
                     Labels::Each(each) => Labels::Each(each.into_iter().map(column).collect()),
@@ -263,6 +265,7 @@ fn rows_of(
         };
         let made = Cells {
             text: as_text(value(header.text)),
+            text_pair: header.text_pair.map(|column| as_text(value(column))),
             label: header.label.as_ref().map(|labels| match labels {
                 Labels::Column(column) => Labels::Column(value(*column)),
                 Labels::Each(each) => Labels::Each(each.iter().map(|c| value(*c)).collect()),
@@ -275,7 +278,7 @@ fn rows_of(
             _ => false,
         };
         let labels = made.label.iter().flat_map(Labels::iter);
-        let mut others = labels.chain(&made.group);
+        let mut others = labels.chain(&made.group).chain(&made.text_pair);
         if !blank(&made.text) || !others.all(blank) {
             rows.add(made, row as usize + 1)?;
         }

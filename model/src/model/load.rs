@@ -93,6 +93,7 @@ impl Model {
         let max_tokens = saved.max_tokens.unwrap_or(spec.max_tokens().min(longest));
         let options = ClassifierOptions {
             task: saved.task,
+            pairs: saved.pairs,
             labels: saved.labels,
             class_weights: None,
             pooling: saved.pooling,

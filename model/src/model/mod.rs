@@ -21,6 +21,7 @@ use crate::metrics::Temperature;
 use crate::network::{Batch, Network};
 use crate::parameters::{ParameterLayout, trains};
 use crate::tokenizer::Tokenizer;
+use crate::tokens::{TokenRow, Tokens};
 
 /// A text classifier's weights, tokeniser and labels.
 #[derive(Clone, Debug)]
@@ -116,21 +117,18 @@ impl Model {
         self.tokenizer.encode(text)
     }
 
-    /// Whether a text has more tokens than are read.
+    /// The tokens of a text, or of a pair of texts, and how many they are before they are cut to
+    /// [`Self::most_tokens`]. Of a pair, the longer text is cut first, a token at a time.
     ///
     /// # Errors
-    /// [`ModelError::Tokenizer`] where it can't be encoded.
-    pub fn cuts(&self, text: &str) -> Result<bool, ModelError> {
-        self.tokenizer.cuts(text)
-    }
-
-    /// A text's token ids, and how many tokens it has before it is cut to
-    /// [`Self::most_tokens`].
-    ///
-    /// # Errors
-    /// As [`Self::encode`].
-    pub fn encode_counting(&self, text: &str) -> Result<(Vec<u32>, usize), ModelError> {
-        self.tokenizer.encode_counting(text)
+    /// [`ModelError::Tokenizer`] where they give none that the model knows.
+    pub fn tokens(&self, text: &str, second: Option<&str>) -> Result<(Tokens, usize), ModelError> {
+        // What has no segments is told apart by the tokens between them.
+        let (tokens, whole) = self.tokenizer.tokens(text, second)?;
+        Ok(match self.spec().token_types {
+            Some(_) => (tokens, whole),
+            None => (tokens.to_vec().into(), whole),
+        })
     }
 
     /// Tokens of a text that are read, at most.
@@ -228,8 +226,8 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError::Row`] for a row that is empty, too long or has an unknown token.
-    pub(crate) fn batch(&self, rows: &[&[u32]]) -> Result<Batch, ModelError> {
-        let longest = rows.iter().map(|row| row.len()).max();
+    pub(crate) fn batch(&self, rows: &[TokenRow<'_>]) -> Result<Batch, ModelError> {
+        let longest = rows.iter().map(|row| row.ids().len()).max();
         self.batch_of(rows, longest.unwrap_or(1))
     }
 
@@ -237,11 +235,16 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::batch`], and for a row of more tokens.
-    pub(crate) fn batch_of(&self, rows: &[&[u32]], tokens: usize) -> Result<Batch, ModelError> {
-        for (row, ids) in rows.iter().enumerate() {
-            self.check_row(row, ids)?;
-            if ids.len() > tokens {
-                let reason = format!("its {} tokens are more than {tokens}", ids.len());
+    pub(crate) fn batch_of(
+        &self,
+        rows: &[TokenRow<'_>],
+        tokens: usize,
+    ) -> Result<Batch, ModelError> {
+        for (row, found) in rows.iter().enumerate() {
+            self.check_row(row, *found)?;
+            let found = found.ids().len();
+            if found > tokens {
+                let reason = format!("its {found} tokens are more than {tokens}");
                 return Err(ModelError::Row { row, reason });
             }
         }
@@ -253,8 +256,10 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError::Row`] for one that is empty, too long or has an unknown token.
-    pub(crate) fn check_row(&self, row: usize, tokens: &[u32]) -> Result<(), ModelError> {
-        let spec = self.spec();
+    pub(crate) fn check_row(&self, row: usize, found: TokenRow<'_>) -> Result<(), ModelError> {
+        let (spec, tokens) = (self.spec(), found.ids());
+        // What has no segments tells two texts apart by the tokens between them.
+        let segments = spec.token_types.unwrap_or(usize::MAX);
         let reason = if tokens.is_empty() {
             "it has no tokens".to_owned()
         } else if tokens.len() > spec.max_tokens() {
@@ -265,6 +270,8 @@ impl Model {
             )
         } else if tokens.iter().any(|id| *id as usize >= spec.vocab_size) {
             format!("it has a token that isn't below {}", spec.vocab_size)
+        } else if found.has_second() && segments < 2 {
+            "it is a pair of texts, and the model has one kind of segments (type_vocab_size)".into()
         } else {
             return Ok(());
         };

@@ -66,6 +66,7 @@ impl Model {
                 labels: self.options.labels.clone(),
                 pooling: self.options.pooling,
                 task: self.options.task,
+                pairs: self.options.pairs,
                 max_tokens: Some(self.tokenizer.max_tokens()),
                 temperature: self.temperature,
                 thresholds: self.thresholds.clone(),

@@ -16,6 +16,7 @@ use crate::families::{
     Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
 };
 use crate::network::Weight;
+use crate::tokens::TokenRow;
 use crate::{Classifier, DeviceChoice, Pooling, Target, Task, TrainableSet, gradient_sum};
 
 /// A classifier's weights by name, tracked by autodiff.
@@ -89,8 +90,12 @@ impl<'a> Plain<'a> {
         let mut sum = words.select(0, ids) + positions.select(0, self.positions(&example.tokens));
         if self.model.spec().token_types.is_some() {
             let types = self.matrix("embeddings.token_type_embeddings.weight");
-            let width = types.dims()[1];
-            sum = sum + types.slice([0..1, 0..width]);
+            let kinds = TokenRow::from(&example.tokens)
+                .types()
+                .map(u32::cast_signed);
+            let kinds = TensorData::new(kinds.collect::<Vec<i32>>(), [count]);
+            let kinds = Tensor::<1, Int>::from_data(kinds, self.model.device());
+            sum = sum + types.select(0, kinds);
         }
         let mut hidden = self.norm("embeddings.LayerNorm", sum);
         if self.model.spec().projects_embeddings() {
@@ -257,7 +262,7 @@ fn norm(values: &[f64]) -> f64 {
 pub(super) fn rows() -> Vec<Example> {
     let long: Vec<u32> = (0..32).map(|i| (i * 7) % 50).collect();
     let row = |tokens: &[u32], label| Example {
-        tokens: tokens.to_vec(),
+        tokens: tokens.to_vec().into(),
         target: Target::Class(label),
     };
     vec![
@@ -410,7 +415,7 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
 #[test]
 fn scores_on_the_cpu_are_those_of_the_operations_of_any_device() {
     let rows = rows();
-    let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
+    let tokens: Vec<TokenRow<'_>> = rows.iter().map(|row| (&row.tokens).into()).collect();
     let poolings = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
     let all = FAMILIES.iter().flat_map(|f| poolings.map(|p| (*f, p)));
     for (family, pooling) in all {

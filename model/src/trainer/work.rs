@@ -10,6 +10,7 @@ use super::recycled;
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::target::Target;
+use crate::tokens::{TokenRow, Tokens};
 
 /// Trains and scores models on one kind of device. What it keeps between two calls only saves
 /// time: it is kept by the model's stamp, so that no answer is of weights that a model had before.
@@ -25,14 +26,18 @@ pub(crate) trait Trainer: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ModelError::Device`] where the device fails.
-    fn logits(&self, model: &Model, batches: &[Vec<&[u32]>]) -> Result<Vec<Vec<f32>>, ModelError>;
+    fn logits(
+        &self,
+        model: &Model,
+        batches: &[Vec<TokenRow<'_>>],
+    ) -> Result<Vec<Vec<f32>>, ModelError>;
 }
 
 /// A tokenised row with its target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// Token ids, special tokens included; not empty.
-    pub tokens: Vec<u32>,
+    /// Its tokens; not empty.
+    pub tokens: Tokens,
     /// What is right for it.
     pub target: Target,
 }
@@ -83,7 +88,7 @@ impl Work<'_> {
                 Some(example) => {
                     let mistake = example.target.mistake(options.task, options.labels.len());
                     let Some(mistake) = mistake else {
-                        self.model.check_row(row, &example.tokens)?;
+                        self.model.check_row(row, (&example.tokens).into())?;
                         continue;
                     };
                     mistake

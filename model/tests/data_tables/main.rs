@@ -61,6 +61,7 @@ fn grouped() -> TableSchema {
 fn row(row: usize, text: &str, label: &str, group: Option<&str>) -> Row {
     Row {
         text: text.into(),
+        second: None,
         label: label.into(),
         group: group.map(str::to_owned),
         row,

@@ -17,7 +17,7 @@ use umbel_model::{
 
 fn example(tokens: &[u32], label: usize) -> Example {
     Example {
-        tokens: tokens.to_vec(),
+        tokens: tokens.to_vec().into(),
         target: Target::Class(label),
     }
 }

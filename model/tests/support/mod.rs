@@ -44,6 +44,7 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
 pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
     ClassifierOptions {
         task: Task::SingleLabel,
+        pairs: false,
         labels: ["bad", "good", "mixed"].map(str::to_owned).to_vec(),
         class_weights: None,
         pooling,

@@ -162,6 +162,7 @@ impl Reading<'_> {
         let positions = &self.layout.positions;
         Ok(Cells {
             text: cell(positions.text)?,
+            text_pair: positions.text_pair.map(cell).transpose()?,
             label: match &positions.label {
                 Some(labels) => Some(labels.map(|position| cell(*position))?),
                 None => None,

@@ -217,6 +217,10 @@ impl Reading<'_> {
         };
         Ok(Cells {
             text: cell(value(Setting::Text, self.wanted.text)?),
+            text_pair: match self.wanted.text_pair {
+                Some(column) => Some(cell(value(Setting::TextPair, column)?)),
+                None => None,
+            },
             label: self.wanted.label.map(label).transpose()?,
             group: match self.wanted.group {
                 // Left out, as null: a gap.

@@ -41,7 +41,9 @@ impl ColumnType {
         let kind = Self::meant(leaf);
         let fits = match &kind {
             Ok(Self::Text | Self::Uuid) => true,
-            Ok(Self::Whole { .. } | Self::Float) => setting != Setting::Text,
+            Ok(Self::Whole { .. } | Self::Float) => {
+                !matches!(setting, Setting::Text | Setting::TextPair)
+            }
             Ok(Self::Truth | Self::Decimal { .. }) => setting == Setting::Label,
             Err(_) => false,
         };

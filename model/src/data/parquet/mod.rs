@@ -105,6 +105,8 @@ fn read_rows(
         })
     };
     let text = column(Setting::Text, positions.text)?;
+    let second = positions.text_pair;
+    let second = second.map(|i| column(Setting::TextPair, i)).transpose()?;
     let label = match &positions.label {
         Some(labels) => Some(labels.map(|i| column(Setting::Label, *i))?),
         None => None,
@@ -124,13 +126,18 @@ fn read_rows(
         let group_reader = reader.get_row_group(i).map_err(damaged)?;
         let mut cells = |column: &Column| read_column(&*group_reader, column, path, &mut room);
         let texts = cells(&text)?;
+        let seconds = second.as_ref().map(&mut cells).transpose()?;
         let labels = match &label {
             Some(label) => Some(label.map(&mut cells)?),
             None => None,
         };
         let groups = group.as_ref().map(&mut cells).transpose()?;
         let count = texts.len();
-        let others = labels.iter().flat_map(Labels::iter).chain(&groups);
+        let others = labels
+            .iter()
+            .flat_map(Labels::iter)
+            .chain(&groups)
+            .chain(&seconds);
         if others.into_iter().any(|cells| cells.len() != count) {
             return Err(damaged(ParquetError::General(
                 "its columns differ in length".into(),
@@ -141,6 +148,7 @@ fn read_rows(
             Labels::Each(each) => Labels::Each(each.into_iter().map(Vec::into_iter).collect()),
         });
         let mut groups = groups.map(Vec::into_iter);
+        let mut seconds = seconds.map(Vec::into_iter);
         for text in texts {
             let row = rows.count() + 1;
             let next = |cells: &mut std::vec::IntoIter<Cell>| {
@@ -149,6 +157,7 @@ fn read_rows(
             };
             let cells = Cells {
                 text,
+                text_pair: seconds.as_mut().and_then(Iterator::next),
                 label: match &mut labels {
                     Some(Labels::Column(cells)) => Some(Labels::Column(next(cells)?)),
                     Some(Labels::Each(each)) => {

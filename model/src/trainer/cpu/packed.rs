@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::families::Positions;
 use crate::target::Target;
+use crate::tokens::TokenRow;
 use crate::trainer::work::Example;
 
 /// What the rows of a matrix stand for.
@@ -21,6 +22,8 @@ pub(super) struct Packed {
     pub(super) ids: Vec<u32>,
     /// Each token's row in the position table, `[N]`.
     pub(super) positions: Vec<u32>,
+    /// Each token's row in the segment table, `[N]`.
+    pub(super) types: Vec<u32>,
     /// Each row's tokens, as places in `ids`.
     pub(super) rows: Vec<Range<usize>>,
     /// What is right for each row.
@@ -37,6 +40,7 @@ impl Packed {
         let mut packed = Self {
             ids: Vec::new(),
             positions: Vec::new(),
+            types: Vec::new(),
             rows: Vec::new(),
             targets: Vec::new(),
             units: Vec::new(),
@@ -48,8 +52,9 @@ impl Packed {
             for row in unit.iter() {
                 let example = &examples[*row];
                 let start = packed.ids.len();
-                packed.ids.extend(&example.tokens);
+                packed.ids.extend(example.tokens.iter());
                 packed.positions.extend(positions.of(&example.tokens));
+                packed.types.extend(TokenRow::from(&example.tokens).types());
                 packed.rows.push(start..packed.ids.len());
                 packed.targets.push(example.target.clone());
             }

@@ -9,6 +9,7 @@ use super::weights::HostWeights;
 use super::workspace::Workspace;
 use crate::loss::Loss;
 use crate::target::Target;
+use crate::tokens::TokenRow;
 use crate::trainer::clipping::Clipping;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
 use crate::trainer::square::Square;
@@ -67,7 +68,12 @@ impl Tile<'_> {
             let tables = TableRows {
                 words: packed.ids.clone(),
                 positions: packed.positions.clone(),
-                has_types: weights.embeddings.tables.token_type.is_some(),
+                types: weights
+                    .embeddings
+                    .tables
+                    .token_type
+                    .as_ref()
+                    .map(|_| packed.types.clone()),
             };
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
             EmbeddingGradient::new(g, weights.embeddings.width(), tables, rows, units)
@@ -139,13 +145,13 @@ impl Tile<'_> {
 /// Scores of rows, in training's own arithmetic but without dropout.
 pub(crate) fn logits(
     weights: &HostWeights,
-    rows: &[&[u32]],
+    rows: &[TokenRow<'_>],
     workspace: &mut Workspace,
 ) -> Vec<Vec<f32>> {
     let examples: Vec<Example> = rows
         .iter()
-        .map(|tokens| Example {
-            tokens: tokens.to_vec(),
+        .map(|row| Example {
+            tokens: (*row).into(),
             target: Target::Class(0),
         })
         .collect();

@@ -92,7 +92,7 @@ mod tests {
             options.class_weights = weighted.then(|| weights.to_vec());
             let loss = Loss::of(&options);
             let examples = targets.map(|target| Example {
-                tokens: vec![2],
+                tokens: vec![2].into(),
                 target,
             });
             let rows = [Some(&examples[0]), Some(&examples[1]), None];

@@ -13,6 +13,7 @@ use crate::error::ModelError;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::network::{Dropout, Kept, Tape, linear};
+use crate::tokens::TokenRow;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
 use crate::trainer::square::Square;
 use crate::trainer::work::Example;
@@ -51,9 +52,9 @@ impl<'a> MicroBatch<'a> {
             precision,
         } = setting;
         let rows = placed(shape, examples, units);
-        let tokens: Vec<&[u32]> = rows
+        let tokens: Vec<TokenRow<'_>> = rows
             .iter()
-            .map(|row| row.map_or(NOBODY, |row| &row.tokens))
+            .map(|row| row.map_or(NOBODY.into(), |row| (&row.tokens).into()))
             .collect();
         let batch = model.batch_of(&tokens, shape.tokens)?;
         let mut tape = Tape::recording(model.options().train, dropout, precision);
@@ -90,7 +91,7 @@ impl<'a> MicroBatch<'a> {
                     let tables = TableRows {
                         words: batch.ids().to_vec(),
                         positions: batch.position_rows().to_vec(),
-                        has_types: model.spec().token_types.is_some(),
+                        types: model.spec().token_types.map(|_| batch.type_rows().to_vec()),
                     };
                     let (values, width) = on_host(g);
                     let units = places(shape, units);

@@ -128,7 +128,7 @@ mod tests {
 
     fn examples(lengths: &[usize]) -> Vec<Example> {
         let example = |length: &usize| Example {
-            tokens: vec![5; *length],
+            tokens: vec![5; *length].into(),
             target: crate::target::Target::Class(0),
         };
         lengths.iter().map(example).collect()
