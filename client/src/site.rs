@@ -337,7 +337,9 @@ fn read_texts(
         tracing::info!(site = %settings.name, "{report}");
         table = cleaned;
     }
-    Ok(LabelledTexts::for_task(&table, task, labels)?)
+    let texts = LabelledTexts::for_task(&table, task, labels)?;
+    texts.check(options.task, options.labels.len())?;
+    Ok(texts)
 }
 
 /// Reads the base model, and finds out how much of it may be in memory at a time.

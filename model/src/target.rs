@@ -42,7 +42,7 @@ impl Target {
                 // Training has it in single precision.
                 let scaled = values.scaled(*value) as f32;
                 (!scaled.is_finite()).then(|| {
-                    format!("its value {value} is no number, or too large for the run's scale")
+                    format!("its value {value:?} is no number, or too large for the run's scale")
                 })
             }
             _ => Some(format!(

@@ -6,10 +6,11 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::config::EvaluationFile;
-use umbel_coordinator::observe::evaluation::{Evaluation, EvaluationError, PublicData};
+use umbel_coordinator::observe::evaluation::Evaluation;
 use umbel_coordinator::observe::judgement::{
     Calibrate, Judgement, Majority, PerClass, ScoreIntervals,
 };
+use umbel_coordinator::observe::public_data::{EvaluationError, PublicData};
 use umbel_coordinator::observe::scores::{Score, Scores};
 use umbel_model::data::{Asked, LabelSet, Separator, TableSchema};
 use umbel_model::{Classifier, DeviceChoice};

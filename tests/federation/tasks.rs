@@ -119,10 +119,7 @@ fn refusal(bench: &Workbench, configuration: &Path, more: &[&str]) -> (Option<i3
     let path = configuration.to_str().expect("UTF-8");
     let output = bench.umbel(&[&["simulate", path, "--json"], more].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        !output.status.success() && output.stdout.is_empty(),
-        "{said}"
-    );
+    assert!(!output.status.success(), "{said}");
     (output.status.code(), said)
 }
 

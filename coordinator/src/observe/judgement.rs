@@ -12,7 +12,8 @@ use umbel_model::{Task, Threshold};
 use umbel_privacy::private_rng::NoiseSource;
 
 use super::adjustment::Adjustment;
-use super::evaluation::{Answer, Answers, Halves, PublicData, labels_and_predictions, mean_loss};
+use super::evaluation::{Answer, Answers, Halves, labels_and_predictions, mean_loss};
+use super::public_data::PublicData;
 
 /// What the scores of a model on public rows are worth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -11,5 +11,6 @@ pub mod adjustment;
 pub mod evaluation;
 pub mod judgement;
 mod other_tasks;
+pub mod public_data;
 pub mod recorder;
 pub mod scores;

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::config::EvaluationSection;
-use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::evaluation::Answers;
 use crate::observe::judgement::calibrated_loss;
+use crate::observe::public_data::PublicData;
 use crate::observe::scores::RoundScores;
 use crate::run::{Health, Observer, RoundSummary};
 use crate::store::run_folder::{RunFolder, RunFolderError};

@@ -15,7 +15,7 @@ use crate::aggregate::UpdateRules;
 use crate::certificate::base_model::{BaseModel, Uncertified};
 use crate::config::{ConfigError, ModelFacts, QuorumPercent, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
-use crate::observe::evaluation::{EvaluationError, PublicData, PublicTexts};
+use crate::observe::public_data::{EvaluationError, PublicData, PublicTexts};
 use crate::round::RoundSettings;
 use crate::run::absence::Patience;
 

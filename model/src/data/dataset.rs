@@ -4,14 +4,15 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::error::DataError;
+use super::error::{DataError, Place};
 use super::group_ids::GroupColumn;
-use umbel_proto::task::TaskKind;
+use umbel_proto::task::{Task, TaskKind};
 
 use super::label_form::is_missing;
 use super::label_lookup::LabelLookup;
 use super::labels::LabelSet;
 use super::table::{Row, Table};
+use super::target_error::TargetError;
 use crate::target::Target;
 
 /// Texts with their labels as indices into a [`LabelSet`]: at least one, none blank.
@@ -46,7 +47,7 @@ impl LabelledTexts {
     /// are left alone.
     ///
     /// # Errors
-    /// [`DataError::UnknownLabel`], [`DataError::SeveralLabels`], [`DataError::NotAValue`] or
+    /// [`DataError::UnknownLabel`], [`DataError::SeveralLabels`], [`DataError::Target`] or
     /// [`DataError::EmptyText`] naming the row, or [`DataError::NoRows`].
     pub fn for_task(table: &Table, task: TaskKind, labels: &LabelSet) -> Result<Self, DataError> {
         if table.rows.is_empty() {
@@ -92,6 +93,35 @@ impl LabelledTexts {
         let groups = self.groups.as_ref()?;
         let different: HashSet<&str> = groups.iter().flatten().map(String::as_str).collect();
         Some(different.len())
+    }
+
+    /// Checks that a run of this task and so many outputs can learn from every row.
+    ///
+    /// # Errors
+    /// [`DataError::Target`] for the first from which it can't, such as a value that is infinite in the
+    /// run's scale.
+    pub fn check(&self, task: Task, outputs: usize) -> Result<(), DataError> {
+        let mistakes = self.targets.iter().zip(&self.rows);
+        let first = mistakes
+            .filter_map(|(target, row)| Some((target.mistake(task, outputs)?, *row)))
+            .next();
+        match first {
+            None => Ok(()),
+            Some((problem, row)) => {
+                let file = self.file.clone();
+                let place = Place { file, row };
+                Err(TargetError::Unfit { place, problem }.into())
+            }
+        }
+    }
+
+    /// The least and the largest value, where texts have values.
+    pub fn value_range(&self) -> Option<(f64, f64)> {
+        let values = self.targets.iter().filter_map(|target| match target {
+            Target::Value(value) => Some((*value, *value)),
+            Target::Class(_) | Target::Labels(_) => None,
+        });
+        values.reduce(|(least, most), (value, _)| (least.min(value), most.max(value)))
     }
 
     /// How many texts there are.
@@ -185,9 +215,9 @@ fn value(table: &Table, row: &Row, written: &str) -> Result<Target, DataError> {
     let number: Option<f64> = written.parse().ok();
     match number.filter(|number| number.is_finite()) {
         Some(number) => Ok(Target::Value(number)),
-        None => Err(DataError::NotAValue {
-            place: table.place(row),
-            found: written.to_owned(),
-        }),
+        None => {
+            let (place, found) = (table.place(row), written.to_owned());
+            Err(TargetError::NotAValue { place, found }.into())
+        }
     }
 }

@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 use super::asked::{Asked, Setting};
 use super::content::Unread;
 use super::id_wording::{IdSpelling, RowNumbers, if_real, no_ids, spellings};
+use super::target_error::TargetError;
 use super::unknown_label::UnknownLabel;
 use super::wording::{list, quoted, thousands};
 
@@ -295,28 +296,9 @@ pub enum DataError {
         /// How many there are.
         count: usize,
     },
-    /// A value of a regression that is no number.
-    #[error(
-        "{place}: the value {} is no finite number; write a number with a point, such as 36.5, or \
-         delete the row",
-        quoted(.found)
-    )]
-    NotAValue {
-        /// Where.
-        place: Place,
-        /// What stands there.
-        found: String,
-    },
-    /// A cell of a label's own column that doesn't say whether the row has the label.
-    #[error("{place}: \"{column}\" is {}; it must be 1 where the row has this label, or 0", found_in(.found))]
-    NoTruth {
-        /// Where.
-        place: Place,
-        /// The column.
-        column: String,
-        /// What stands there; blank where nothing does.
-        found: String,
-    },
+    /// A row of which it can't be told what is right.
+    #[error(transparent)]
+    Target(Box<TargetError>),
     /// A label that the label set doesn't have.
     #[error(transparent)]
     UnknownLabel(Box<UnknownLabel>),
@@ -403,13 +385,6 @@ fn emptied(asked: Asked) -> &'static str {
     match asked {
         Asked::Configuration => "fill it in, delete the row, or set data.clean to drop such rows",
         Asked::Evaluate | Asked::Predict => "fill it in, or delete the row",
-    }
-}
-
-fn found_in(cell: &str) -> String {
-    match cell.trim().is_empty() {
-        true => "empty".into(),
-        false => quoted(cell),
     }
 }
 

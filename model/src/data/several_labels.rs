@@ -6,6 +6,7 @@ use super::error::{DataError, Place};
 use super::label_form::tidy;
 use super::row_label::RowLabel;
 use super::schema::LabelsPerRow;
+use super::target_error::TargetError;
 
 impl Rows<'_> {
     /// What a row says of its labels. A row without text needs none: it is dropped or refused for
@@ -77,10 +78,11 @@ fn has(
         "1" | "1.0" | "true" => Ok(true),
         "0" | "0.0" | "false" => Ok(false),
         _ if textless => Ok(false),
-        _ => Err(DataError::NoTruth {
+        _ => Err(TargetError::NoTruth {
             place: place(),
             column: column.to_owned(),
             found,
-        }),
+        }
+        .into()),
     }
 }

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha12Rng;
 use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::support::{lora, options, small, tiny_of};
+use super::task_tests::plain_loss;
 use super::{Clipping, Example, PhysicalBatch, Trainer};
 use crate::families::relative::bucket;
 use crate::families::{
@@ -17,7 +18,7 @@ use crate::families::{
 };
 use crate::network::Weight;
 use crate::tokens::TokenRow;
-use crate::{Classifier, DeviceChoice, Pooling, Target, Task, TrainableSet, gradient_sum};
+use crate::{Classifier, DeviceChoice, Pooling, Target, TrainableSet, gradient_sum};
 
 /// A classifier's weights by name, tracked by autodiff.
 struct Plain<'a> {
@@ -119,34 +120,7 @@ impl<'a> Plain<'a> {
             }
         };
         let scores = self.linear("classifier", pooled);
-        let options = self.model.options();
-        let label = |index: usize| index..index + 1;
-        match (&example.target, options.task) {
-            (Target::Class(class), _) => {
-                let all = activation::log_softmax(scores, 1);
-                let weights = options.class_weights.as_ref();
-                let weight = weights.map_or(1.0, |weights| weights[*class].get());
-                all.slice([0..1, label(*class)]).sum().mul_scalar(-weight)
-            }
-            (Target::Labels(there), _) => {
-                let count = options.labels.len();
-                let each = (0..count).map(|index| {
-                    let p = activation::sigmoid(scores.clone().slice([0..1, label(index)]));
-                    let right = match there.contains(&index) {
-                        true => p,
-                        false => p.neg().add_scalar(1.0),
-                    };
-                    right.log().sum()
-                });
-                let sum = each.reduce(|sum, log| sum + log).expect("labels");
-                sum.mul_scalar(-1.0 / count as f64)
-            }
-            (Target::Value(value), Task::Regression(values)) => {
-                let error = scores.sub_scalar(values.scaled(*value));
-                error.powi_scalar(2).sum()
-            }
-            (target, task) => panic!("{target:?} for {task}"),
-        }
+        plain_loss(scores, &example.target, self.model.options())
     }
 
     /// The row of each token in the position table: counted one by one, as its definition has it.

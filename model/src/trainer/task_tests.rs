@@ -1,6 +1,7 @@
 //! Gradients of every task, clipped row by row, against a loop of single rows: what is summed and
 //! clipped is the gradient of the task's own loss, and its norm is bounded as for any other.
 
+use burn::tensor::{Tensor, activation};
 use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::task::{ClassWeight, Offset, Scale, ValueScale};
 
@@ -8,6 +9,41 @@ use super::autodiff_tests::{compare_sums, rows};
 use super::support::{options, tiny_on};
 use super::{Clipping, Example, PhysicalBatch};
 use crate::{DeviceChoice, Pooling, Target, Task, TrainableSet, gradient_sum};
+
+/// A row's loss from its scores `[1, outputs]`, as its definition has it.
+pub(super) fn plain_loss(
+    scores: Tensor<2>,
+    target: &Target,
+    options: &ClassifierOptions,
+) -> Tensor<1> {
+    let label = |index: usize| index..index + 1;
+    match (target, options.task) {
+        (Target::Class(class), _) => {
+            let all = activation::log_softmax(scores, 1);
+            let weights = options.class_weights.as_ref();
+            let weight = weights.map_or(1.0, |weights| weights[*class].get());
+            all.slice([0..1, label(*class)]).sum().mul_scalar(-weight)
+        }
+        (Target::Labels(there), _) => {
+            let count = options.labels.len();
+            let each = (0..count).map(|index| {
+                let p = activation::sigmoid(scores.clone().slice([0..1, label(index)]));
+                let right = match there.contains(&index) {
+                    true => p,
+                    false => p.neg().add_scalar(1.0),
+                };
+                right.log().sum()
+            });
+            let sum = each.reduce(|sum, log| sum + log).expect("labels");
+            sum.mul_scalar(-1.0 / count as f64)
+        }
+        (Target::Value(value), Task::Regression(values)) => {
+            let error = scores.sub_scalar(values.scaled(*value));
+            error.powi_scalar(2).sum()
+        }
+        (target, task) => panic!("{target:?} for {task}"),
+    }
+}
 
 /// The rows of [`rows`] with other targets.
 fn with_targets(targets: Vec<Target>) -> Vec<Example> {
