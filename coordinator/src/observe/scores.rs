@@ -96,7 +96,7 @@ impl Scores {
             Self::MultiLabel(scores) => vec![
                 score("micro_f1", "micro-F1", scores.micro_f1),
                 score("macro_f1", "macro-F1", scores.macro_f1),
-                score("exact_match", "all right", scores.exact_match),
+                score("exact_match", "exact", scores.exact_match),
             ],
             Self::Regression(scores) => vec![
                 score("rmse", "RMSE", scores.rmse),
