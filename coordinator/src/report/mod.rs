@@ -8,6 +8,7 @@
 mod about;
 mod by_task;
 mod certificate_page;
+mod curves;
 mod figures;
 mod html;
 mod judging;
@@ -20,7 +21,9 @@ mod run_summary;
 mod sections;
 mod strength;
 mod strength_section;
+pub(crate) mod summarise;
 mod svg;
+mod tiles;
 mod trade_off_chart;
 mod trust;
 mod verification;

@@ -3,17 +3,11 @@
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message;
 
-use super::by_task::{self, ScoreCurve};
 use super::figures::{self, NONE};
 use super::html::Html;
 use super::judging;
 use super::layout::{number, parameters, section, table};
-use super::level::{AgainstUnits, Level};
-use super::protection::Statement;
-use super::run_summary::{
-    AbsenceSummary, ClientSummary, CurvePoint, Ending, PrivacySummary, RunSummary,
-};
-use super::svg::{Chart, line_chart};
+use super::run_summary::{AbsenceSummary, ClientSummary, Ending, RunSummary};
 use crate::observe::scores::Scores;
 
 /// How the run ended.
@@ -53,100 +47,6 @@ pub(super) fn ending(run: &RunSummary) -> Html {
     Html::with("p", &[("class", "ending")], [word, Html::text(&rest)])
 }
 
-/// The few numbers that everybody asks for.
-pub(super) fn tiles(run: &RunSummary) -> Html {
-    let privacy = &run.privacy;
-    let overall = run.results.as_ref().map(|r| &r.overall);
-    let rows = overall.map_or("not evaluated".into(), |s| {
-        format!("on {} public rows", figures::count(s.examples() as u64))
-    });
-    let telling = by_task::tiles(overall);
-    let telling = telling.iter().map(|(name, value)| tile(name, value, &rows));
-    let mut tiles: Vec<Html> = telling.collect();
-    tiles.extend([
-        match privacy.epsilon_spent {
-            Some(epsilon) => toned(
-                epsilon_tone(run),
-                tile_parts("Epsilon", &figures::epsilon(epsilon), &epsilon_note(run)),
-            ),
-            None => tile("Epsilon", NONE, "no privacy"),
-        },
-        delta_tile(privacy),
-        tile(
-            "Time",
-            &figures::duration(run.seconds),
-            &run.training.device,
-        ),
-    ]);
-    tiles.extend(run.traffic.as_ref().map(|traffic| {
-        let (up, down) = (traffic.bytes_up, traffic.bytes_down);
-        let note = format!("{} up, {} down", figures::bytes(up), figures::bytes(down));
-        tile(
-            "Bytes moved",
-            &figures::bytes(up.saturating_add(down)),
-            &note,
-        )
-    }));
-    Html::with(
-        "dl",
-        &[("class", "tiles")],
-        tiles.into_iter().collect::<Html>(),
-    )
-}
-
-fn tile(name: &str, value: &str, note: &str) -> Html {
-    Html::element("div", tile_parts(name, value, note))
-}
-
-fn tile_parts(name: &str, value: &str, note: &str) -> Html {
-    let value = [Html::text(value), Html::element("small", note)];
-    [Html::element("dt", name), Html::element("dd", value)].into()
-}
-
-/// A tile whose colour says something, too.
-fn toned(tone: &str, parts: Html) -> Html {
-    Html::with("div", &[("class", tone)], parts)
-}
-
-/// The colour of epsilon: that of the page's headline.
-fn epsilon_tone(run: &RunSummary) -> &'static str {
-    match Statement::of_run(run).level {
-        Level::Strong => "strong",
-        Level::Moderate => "moderate",
-        Level::Weak | Level::Nobody => "nobody",
-    }
-}
-
-/// Delta, beside one over the number of units.
-fn delta_tile(privacy: &PrivacySummary) -> Html {
-    let Some(delta) = privacy.delta else {
-        return tile("Delta", NONE, "no privacy");
-    };
-    let (tone, note) = match (AgainstUnits::of(privacy), privacy.units) {
-        (AgainstUnits::Below, Some(units)) => (
-            "plain",
-            format!("below 1 / {} units", figures::count(units)),
-        ),
-        (AgainstUnits::TooLarge, Some(units)) => (
-            "nobody",
-            format!("too large: not below 1 / {} units", figures::count(units)),
-        ),
-        _ => ("nobody", "number of units not known".into()),
-    };
-    let note = format!("{note}; unit: {}", privacy.unit);
-    toned(tone, tile_parts("Delta", &figures::parameter(delta), &note))
-}
-
-fn epsilon_note(run: &RunSummary) -> String {
-    let budget = run.privacy.epsilon_budget.map(figures::parameter);
-    let budget = budget.map_or(String::new(), |budget| format!("of {budget}, "));
-    let several = match run.privacy.spans_runs {
-        true => ", spent by several runs: only the budget is a guarantee",
-        false => "",
-    };
-    format!("{budget}{}{several}", run.privacy.adjacency)
-}
-
 /// Scores overall and by file.
 pub(super) fn results(run: &RunSummary) -> Html {
     let Some(results) = &run.results else {
@@ -183,129 +83,6 @@ pub(super) fn results(run: &RunSummary) -> Html {
             scores,
             judgement.map_or(Html::default(), judging::details),
         ],
-    )
-}
-
-/// Loss, a score and epsilon over rounds.
-pub(super) fn curves(run: &RunSummary) -> Html {
-    let series = |of: fn(&CurvePoint) -> Option<f64>| -> Vec<(u32, f64)> {
-        run.curve
-            .iter()
-            .filter_map(|p| Some((p.round, of(p)?)))
-            .collect()
-    };
-    let calibrated = series(|p| p.calibrated_loss);
-    let (caption, loss) = match calibrated.is_empty() {
-        true => (by_task::loss_caption(run), series(|p| p.loss)),
-        false => (
-            "mean cross-entropy on half of the public rows, in nats, at each round's temperature \
-             fitted on the other half",
-            calibrated,
-        ),
-    };
-    let score = ScoreCurve::of(run);
-    let scores = series(score.value);
-    let epsilon = series(|p| p.epsilon);
-    let adjacency = format!("epsilon spent on the data set ({})", run.privacy.adjacency);
-    let mut figures = vec![
-        figure(
-            "Loss",
-            caption,
-            &Chart {
-                title: "Loss after each evaluated round",
-                points: &loss,
-                limit: None,
-                include: &[],
-                most: None,
-                write: figures::score,
-            },
-        ),
-        figure(
-            score.name,
-            score.caption,
-            &Chart {
-                title: score.title,
-                points: &scores,
-                limit: None,
-                include: &[],
-                most: score.most,
-                write: figures::score,
-            },
-        ),
-    ];
-    if run.privacy.unit != PrivacyUnit::None {
-        let budget = run.privacy.epsilon_budget;
-        figures.push(figure(
-            "Epsilon",
-            &adjacency,
-            &Chart {
-                title: "Epsilon spent after each round",
-                points: &epsilon,
-                limit: budget.map(|b| (b, format!("budget {}", figures::parameter(b)))),
-                include: &[0.0],
-                most: None,
-                write: figures::epsilon,
-            },
-        ));
-    }
-    let charts = Html::with(
-        "div",
-        &[("class", "charts")],
-        figures.into_iter().collect::<Html>(),
-    );
-    section("Curves", [charts, curve_table(&run.curve, &score)])
-}
-
-fn figure(name: &str, caption: &str, chart: &Chart<'_>) -> Html {
-    let drawn = line_chart(chart)
-        .unwrap_or_else(|| Html::element("p", "Nothing to draw: no round has a value here."));
-    let undrawn = chart.points.iter().filter(|(_, y)| !y.is_finite()).count();
-    let gaps = match undrawn {
-        0 => Html::default(),
-        n => Html::element(
-            "p",
-            format!("In {n} of these rounds it wasn't a number; the line has gaps there."),
-        ),
-    };
-    let heading = Html::element("h4", name);
-    Html::element(
-        "figure",
-        [
-            Html::element("figcaption", [heading, Html::text(caption)]),
-            drawn,
-            gaps,
-        ],
-    )
-}
-
-/// The same numbers for those who can't see the charts, or want to copy them.
-fn curve_table(curve: &[CurvePoint], score: &ScoreCurve) -> Html {
-    let cell =
-        |value: Option<f64>, write: fn(f64) -> String| number(value.map_or(NONE.into(), write));
-    let row = |p: &CurvePoint| {
-        let cells = [
-            number(figures::count(p.round)),
-            cell(p.loss, figures::score),
-            cell(p.calibrated_loss, figures::score),
-            cell((score.value)(p), figures::score),
-            cell(p.epsilon, figures::epsilon),
-        ];
-        Html::element("tr", cells)
-    };
-    let heads = [
-        ("round", true),
-        ("loss", true),
-        ("loss, calibrated", true),
-        (score.head, true),
-        ("epsilon", true),
-    ];
-    let table = table("Every round.", &heads, curve.iter().map(row).collect());
-    if curve.is_empty() {
-        return Html::default();
-    }
-    Html::element(
-        "details",
-        [Html::element("summary", "The curves as a table"), table],
     )
 }
 
