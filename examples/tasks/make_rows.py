@@ -10,7 +10,7 @@ where a text is from and from the label that its publishers gave it.
 |---|---|---|
 | `tags` | a text | which of `positive`, `shop`, `film`, `news`, `tweet` hold: any number of labels |
 | `polarity` | three texts of one site, one after the other | the mean of +1 for each positive, -1 for each negative one |
-| `pairs` | a positive and a negative text of one site, in either order | whether the `first` or the `second` is the positive one |
+| `pairs` | two texts of one site | the sentiment of the second one |
 
 Needs Python alone.
 """
@@ -53,12 +53,10 @@ def polarity(texts, rng):
 
 
 def pairs(texts, rng):
-    positive = [text for text, label in texts if label == "positive"]
-    negative = [text for text, label in texts if label == "negative"]
-    rng.shuffle(positive)
-    rng.shuffle(negative)
-    for good, bad in zip(positive, negative):
-        yield (good, bad, "first") if rng.random() < 0.5 else (bad, good, "second")
+    texts = texts[:]
+    rng.shuffle(texts)
+    for (one, _), (other, label) in zip(*[iter(texts)] * 2):
+        yield one, other, label
 
 
 for site in TAGS:

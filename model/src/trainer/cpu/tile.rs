@@ -42,7 +42,7 @@ pub(crate) struct TileSum {
     /// From the first trained parameter on that isn't in an embedding table.
     pub(crate) sum: Vec<f32>,
     /// The tables' gradient, not yet scaled, and the units' factors.
-    pub(crate) embedding: Option<(EmbeddingGradient, Vec<f64>)>,
+    pub(crate) embedding: Option<Box<(EmbeddingGradient, Vec<f64>)>>,
     /// Sum of the rows' losses.
     pub(crate) loss: f64,
     /// Each unit's norm before clipping, where it was measured.
@@ -88,7 +88,7 @@ impl Tile<'_> {
                 factors,
             }) => TileResult::Summed(TileSum {
                 sum,
-                embedding: embedding.map(|embedding| (embedding, factors)),
+                embedding: embedding.map(|embedding| Box::new((embedding, factors))),
                 loss: losses.iter().sum(),
                 norms,
             }),

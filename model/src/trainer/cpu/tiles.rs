@@ -205,7 +205,7 @@ fn add_sums(work: &Work<'_>, weights: &HostWeights, tiles: &[TileSum], total: &m
             add_widely(total, &tile.sum[stretch * STRETCH..]);
         }
     });
-    for (embedding, factors) in tiles.iter().filter_map(|tile| tile.embedding.as_ref()) {
+    for (embedding, factors) in tiles.iter().filter_map(|tile| tile.embedding.as_deref()) {
         embedding.add_scaled(factors, work.model.layout(), total);
     }
 }
@@ -213,7 +213,7 @@ fn add_sums(work: &Work<'_>, weights: &HostWeights, tiles: &[TileSum], total: &m
 /// Whether all of a tile's sum are numbers, as they are if each unit's gradient is finite and
 /// nothing overflows.
 fn is_finite(tile: &TileSum) -> bool {
-    let embedding = tile.embedding.as_ref();
+    let embedding = tile.embedding.as_deref();
     // A sum of zeros, unless a number isn't finite.
     let zeros: f32 = tile.sum.iter().map(|x| x * 0.0).sum();
     tile.loss.is_finite()
