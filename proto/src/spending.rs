@@ -7,7 +7,6 @@ mod error;
 
 use std::collections::BTreeSet;
 
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::accountant::{Accountant, PldAccountant};
 use umbel_privacy::budget::{Budget, BudgetGate, GateError};
@@ -245,7 +244,7 @@ impl<S: LedgerStorage> Spending<S> {
 
     /// What this run has in the ledger for the data set, under this very plan.
     fn own_entries(&self) -> impl Iterator<Item = &LedgerEntry> {
-        let plan = Some(self.plan_digest());
+        let plan = Some(self.plan.digest());
         self.ledger.entries().iter().filter(move |entry| {
             entry.data_set == self.data_set && entry.run_id == self.plan.run && entry.plan == plan
         })
@@ -254,10 +253,6 @@ impl<S: LedgerStorage> Spending<S> {
     /// All draws of the plan's noise.
     fn whole_plan(&self) -> MechanismEvent {
         self.mechanism.event.clone().times(self.plan.draws())
-    }
-
-    fn plan_digest(&self) -> Sha256Digest {
-        Sha256Digest::from(*self.plan.digest().as_bytes())
     }
 
     fn write(
@@ -275,7 +270,7 @@ impl<S: LedgerStorage> Spending<S> {
             last_round: last_round.map(u64::from),
             attempt,
             filter_order: Some(self.filter.order()),
-            plan: Some(self.plan_digest()),
+            plan: Some(self.plan.digest()),
             unit: protection.unit,
             adjacency: protection.adjacency,
             placement: protection.placement,
@@ -319,7 +314,7 @@ impl<S: LedgerStorage> Spending<S> {
             data_set: self.data_set.clone(),
             run_id: self.plan.run.to_string(),
             round: u64::from(round),
-            plan: self.plan_digest(),
+            plan: self.plan.digest(),
         };
         self.ledger.take_up(&claim, journal)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use umbel_model::Classifier;
 use umbel_privacy::certificate::{SignedCertificate, SigningKey, lineage};
 use umbel_privacy::ledger::{LedgerPoint, chain};
-use umbel_proto::message::{BlobDigest, ClientId};
+use umbel_proto::message::ClientId;
 use umbel_proto::plan::AgreedPlan;
 
 use super::conduct_error::ConductError;
@@ -199,7 +199,7 @@ fn end_of(ledger: &[u8]) -> Option<LedgerPoint> {
 fn released(folder: &Path, certificate: &SignedCertificate) -> Released {
     let files = certificate.certificate().files.iter();
     let files = files.filter(|file| file.is_released()).map(|file| {
-        let digest = BlobDigest::from(*file.sha256.as_bytes());
+        let digest = file.sha256;
         (digest, folder.join(&file.path))
     });
     Released {
