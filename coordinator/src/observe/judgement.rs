@@ -4,15 +4,16 @@
 //! Everything here is computed from answers on public rows, so it costs no privacy.
 
 use serde::{Deserialize, Serialize};
+use umbel_model::Task;
 use umbel_model::metrics::{
-    BagOfWords, ClassScores, Classification, Interval, Intervals, Temperature, area_under_roc,
-    bootstrap, confusion, expected_calibration_error, mean_area_under_roc, reliability, softmax,
+    BagOfWords, Classification, Interval, Intervals, Temperature, area_under_roc, bootstrap,
+    confusion, expected_calibration_error, mean_area_under_roc, reliability, softmax,
 };
-use umbel_model::{Task, Threshold};
 use umbel_privacy::private_rng::NoiseSource;
 
 use super::adjustment::Adjustment;
 use super::evaluation::{Answer, Answers, Halves, labels_and_predictions, mean_loss};
+pub use super::per_class::PerClass;
 use super::public_data::PublicData;
 
 /// What the scores of a model on public rows are worth.
@@ -50,41 +51,6 @@ pub struct Judgement {
     /// What has to be said first, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
-}
-
-/// One label's scores.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PerClass {
-    /// The label.
-    pub label: String,
-    /// Of the rows that were taken for it, the share that has it.
-    pub precision: f64,
-    /// Of its rows, the share that was taken for it.
-    pub recall: f64,
-    /// The harmonic mean of both.
-    pub f1: f64,
-    /// Its rows.
-    pub examples: usize,
-    /// Rows that were taken for it.
-    pub predicted: usize,
-    /// The probability from which on it is given, where a text has any number of labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
-}
-
-impl PerClass {
-    /// The scores of this label.
-    pub(super) fn of(label: &str, scores: &ClassScores, threshold: Option<Threshold>) -> Self {
-        Self {
-            label: label.to_owned(),
-            precision: scores.precision,
-            recall: scores.recall,
-            f1: scores.f1,
-            examples: scores.support,
-            predicted: scores.predicted,
-            threshold: threshold.map(Threshold::get),
-        }
-    }
 }
 
 /// The commonest label.

@@ -11,6 +11,7 @@ pub mod adjustment;
 pub mod evaluation;
 pub mod judgement;
 mod other_tasks;
+mod per_class;
 pub mod public_data;
 pub mod recorder;
 pub mod scores;
