@@ -7,6 +7,11 @@
 //! | [`judgement`] | what scores are worth, and whether probabilities are what they say |
 //! | [`recorder`] | a line of metrics for each round |
 
+pub mod adjustment;
 pub mod evaluation;
 pub mod judgement;
+mod other_tasks;
+mod per_class;
+pub mod public_data;
 pub mod recorder;
+pub mod scores;
