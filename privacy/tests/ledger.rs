@@ -181,6 +181,49 @@ fn drafts_that_record_nothing_sound_are_refused_and_leave_no_trace() {
     assert!(ledger.into_storage().bytes().is_empty());
 }
 
+/// A storage that knows whether what it has would outlast the machine.
+struct Cached {
+    bytes: Vec<u8>,
+    synced: bool,
+}
+
+impl LedgerStorage for Cached {
+    fn read_all(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.bytes.clone())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        self.synced = false;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.synced = true;
+        Ok(())
+    }
+
+    fn truncate_to(&mut self, len: u64) -> io::Result<()> {
+        self.bytes.truncate(len as usize);
+        self.synced = false;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_ledger_says_when_it_is_opened_outlasts_the_machine() {
+    let whole = three_entries();
+    for kept in [whole.len(), whole.len() - 1, whole.len() - 2] {
+        // As a process leaves it that was killed after a write and before the sync.
+        let storage = Cached {
+            bytes: whole[..kept].to_vec(),
+            synced: false,
+        };
+        let ledger = Ledger::open(storage).unwrap();
+        assert!(ledger.into_storage().synced, "{kept} of {}", whole.len());
+    }
+}
+
 #[test]
 fn a_ledger_cut_off_anywhere_opens_with_all_entries_that_were_acknowledged() {
     let bytes = three_entries();

@@ -66,7 +66,9 @@ pub(super) fn read_journal(
         BadLine::Wrong(reason) => damaged(reason),
     })?;
     let repaired = match read.tail {
-        Tail::Clean => Ok(()),
+        Tail::Clean if bytes.is_empty() => Ok(()),
+        // Whoever wrote the last line may have been killed before it was synced.
+        Tail::Clean => journal.sync(),
         Tail::Unterminated => journal.append(b"\n").and_then(|()| journal.sync()),
         Tail::Torn { sound_bytes } => {
             tracing::warn!(file = %file.display(), "cut off a torn last line");

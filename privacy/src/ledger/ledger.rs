@@ -99,7 +99,10 @@ impl<S: LedgerStorage> Ledger<S> {
         let VerifiedChain { entries, tail } = chain::verify(&bytes)?;
         let mut repaired = None;
         match tail {
-            Tail::Clean => {}
+            Tail::Clean if bytes.is_empty() => {}
+            // A process that was killed may have written the last line without syncing it. What
+            // others hear of from now on must outlast the machine, too.
+            Tail::Clean => storage.sync().map_err(failed("synced"))?,
             Tail::Unterminated => end_line(&mut storage).map_err(failed("repaired"))?,
             Tail::Torn {
                 sound_bytes,

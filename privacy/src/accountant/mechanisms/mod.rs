@@ -1,7 +1,7 @@
 //! The mechanisms that are accounted for, one file each: its parameters as they are written, and what each accountant
 //! knows of it.
 //!
-//! A new one is a file with a struct that implements [`Known`], and a line in the list below.
+//! A new one is a file with a struct that implements `Known`, and a line in the list below.
 
 use serde::{Deserialize, Serialize};
 
