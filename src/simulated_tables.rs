@@ -8,6 +8,7 @@ use umbel_coordinator::config::{ConfigError, RunConfig};
 use umbel_model::data::{LabelSet, Table, clean, read_table};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::task::TaskKind;
 
 use crate::failure::Failure;
 use crate::simulation::data_of;
@@ -21,11 +22,11 @@ impl SimulatedTables {
     /// Reads the tables of all clients. Where the labels are configured, one that can't be read is
     /// left out: its client says so, and the run may go on without it.
     pub(crate) fn read(config: &RunConfig) -> Result<Self, Failure> {
-        let schema = config.data.schema();
+        let schema = config.schema();
         let mut tables = Vec::with_capacity(config.clients.len());
         for client in &config.clients {
             let table = match read_table(data_of(client)?, &schema) {
-                Err(_) if !config.data.labels.is_empty() => continue,
+                Err(_) if !config.outputs().is_empty() => continue,
                 table => table?,
             };
             let table = match config.data.clean {
@@ -40,11 +41,12 @@ impl SimulatedTables {
     /// The configured label set, or all labels of the tables: in a simulation nobody's labels are
     /// a secret.
     pub(crate) fn labels(&self, config: &RunConfig) -> Result<LabelSet, Failure> {
-        if !config.data.labels.is_empty() {
-            return Ok(LabelSet::new(config.data.labels.clone())?);
+        let outputs = config.outputs();
+        if !outputs.is_empty() {
+            return Ok(LabelSet::new(outputs)?);
         }
         let labels = LabelSet::union(self.tables.iter().map(|(_, table)| table))?;
-        if let [only] = labels.names() {
+        if let ([only], TaskKind::SingleLabel) = (labels.names(), config.task.kind) {
             let files: BTreeSet<PathBuf> = self
                 .tables
                 .iter()
@@ -66,6 +68,14 @@ impl SimulatedTables {
 
     /// What is worth telling before the run begins.
     pub(crate) fn warnings(&self, config: &RunConfig, labels: &LabelSet) -> Vec<String> {
+        if config.task.kind == TaskKind::Regression {
+            let units = self.units(config);
+            let batch = far_off_batch(config, units);
+            return large_delta(config, units)
+                .into_iter()
+                .chain(batch)
+                .collect();
+        }
         let alike = labels.look_alikes().into_iter().map(|names| {
             format!(
                 "the labels {} look alike and count as different classes; if they are one, write \
@@ -100,9 +110,10 @@ impl SimulatedTables {
     /// Labels that several tables spell differently and that were taken for one.
     fn spellings(&self, labels: &LabelSet) -> Vec<String> {
         let mut written: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
-        for row in self.tables.iter().flat_map(|(_, table)| &table.rows) {
-            if let Some(index) = labels.index_of(&row.label) {
-                written.entry(index).or_default().insert(&row.label);
+        let rows = self.tables.iter().flat_map(|(_, table)| &table.rows);
+        for label in rows.flat_map(|row| row.label.names()) {
+            if let Some(index) = labels.index_of(label) {
+                written.entry(index).or_default().insert(label);
             }
         }
         let several = written.into_iter().filter(|(_, written)| written.len() > 1);
@@ -120,8 +131,9 @@ impl SimulatedTables {
     /// Clients that have no label in common with any other.
     fn strangers(&self, labels: &LabelSet) -> Vec<String> {
         let of = |table: &Table| -> BTreeSet<usize> {
-            let distinct: BTreeSet<&str> =
-                table.rows.iter().map(|row| row.label.as_str()).collect();
+            let rows = table.rows.iter();
+            let written = rows.flat_map(|row| row.label.names());
+            let distinct: BTreeSet<&str> = written.map(String::as_str).collect();
             distinct
                 .into_iter()
                 .filter_map(|label| labels.index_of(label))

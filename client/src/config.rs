@@ -7,7 +7,8 @@ use bytesize::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use umbel_model::data::{
-    Asked, Delimiter, TableFormat, TableOptions, TableSchema, TextEncoding, read_labels,
+    Asked, Delimiter, LabelsPerRow, Separator, TableFormat, TableOptions, TableSchema,
+    TextEncoding, read_labels,
 };
 use umbel_model::{ComputePrecision, DeviceChoice, ModelError};
 use umbel_proto::message::ClientId;
@@ -102,9 +103,15 @@ pub struct DataSection {
     /// Column with the text.
     #[serde(default = "text")]
     pub text: String,
-    /// Column with the label.
+    /// Column with the second text, in a run that reads two texts together.
+    pub text_pair: Option<String>,
+    /// Column with the label, the labels or the value.
     #[serde(default = "label")]
     pub label: String,
+    /// What stands between the labels of a text in that column, such as `";"`, in a run in which texts
+    /// have any number of labels. Left out, such a text is one label.
+    #[schemars(with = "Option<String>")]
+    pub label_separator: Option<Separator>,
     /// Column that names the group, for the unit `group`.
     pub group: Option<String>,
     /// Texts in that column that are ids exactly as written, though they look like a missing value
@@ -381,7 +388,10 @@ impl ClientConfig {
     pub fn schema(&self) -> TableSchema {
         TableSchema {
             text: self.data.text.clone(),
+            text_pair: self.data.text_pair.clone(),
             label: self.data.label.clone(),
+            label_separator: self.data.label_separator.clone(),
+            labels: LabelsPerRow::One,
             group: self.data.group.clone(),
             real_ids: self.data.real_ids.clone(),
             options: TableOptions {

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use umbel_model::{Classifier, Example, ModelError};
+use umbel_model::{Classifier, Example, ModelError, Target, Task};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::Findings;
 use umbel_proto::plan::{AgreedPlan, Plan};
@@ -98,9 +98,16 @@ pub(crate) fn rows(plan: &Plan, model: &Classifier) -> Result<Vec<Example>, Mode
         let text: Vec<&str> = (0..length)
             .map(|i| words[(row + i * i) % words.len()])
             .collect();
+        let text = text.join(" ");
+        let second = plan.classifier.options.pairs.then_some(text.as_str());
+        let (tokens, _) = model.tokens(&text, second)?;
         Ok(Example {
-            tokens: model.encode(&text.join(" "))?,
-            label: row % labels,
+            tokens,
+            target: match plan.classifier.options.task {
+                Task::SingleLabel => Target::Class(row % labels),
+                Task::MultiLabel => Target::labels(vec![row % labels]),
+                Task::Regression(values) => Target::Value(values.offset.get()),
+            },
         })
     };
     (0..rows).map(made_up).collect()

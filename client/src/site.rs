@@ -306,18 +306,40 @@ impl SiteTexts {
     }
 }
 
+/// Whether the site names a second text exactly where the run reads two.
+fn check_pairs(pairs: bool, second: Option<&str>) -> Result<(), SiteError> {
+    match (pairs, second) {
+        (true, None) => Err(SiteError::Plan(
+            "the run reads two texts together; name the column of this site's second texts under \
+             data.text_pair"
+                .into(),
+        )),
+        (false, Some(column)) => Err(SiteError::Plan(format!(
+            "the run reads one text a row, and this site names {column:?} under data.text_pair; \
+             remove that"
+        ))),
+        (true, Some(_)) | (false, None) => Ok(()),
+    }
+}
+
 fn read_texts(
     settings: &SiteSettings,
     plan: &Plan,
     labels: &LabelSet,
 ) -> Result<LabelledTexts, SiteError> {
-    let mut table = read_table(&settings.table, &settings.schema)?;
+    let options = &plan.classifier.options;
+    check_pairs(options.pairs, settings.schema.text_pair.as_deref())?;
+    let task = options.task.kind();
+    let schema = settings.schema.clone().for_task(task, &options.labels);
+    let mut table = read_table(&settings.table, &schema)?;
     if plan.local.clean {
         let (cleaned, report) = clean(table);
         tracing::info!(site = %settings.name, "{report}");
         table = cleaned;
     }
-    Ok(LabelledTexts::from_table(&table, labels)?)
+    let texts = LabelledTexts::for_task(&table, task, labels)?;
+    texts.check(options.task, options.labels.len())?;
+    Ok(texts)
 }
 
 /// Reads the base model, and finds out how much of it may be in memory at a time.
@@ -370,4 +392,19 @@ fn read_parameters(bytes: &[u8]) -> Result<Vec<f32>, SiteError> {
         ));
     }
     Ok(numbers.iter().map(|b| f32::from_le_bytes(*b)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_names_a_second_text_exactly_where_the_run_reads_two() {
+        assert!(check_pairs(true, Some("answer")).is_ok() && check_pairs(false, None).is_ok());
+        for (pairs, second) in [(true, None), (false, Some("answer"))] {
+            let error = check_pairs(pairs, second).expect_err("a mismatch");
+            assert_eq!(error.exit_kind(), ExitKind::Configuration);
+            assert!(error.to_string().contains("data.text_pair"), "{error}");
+        }
+    }
 }

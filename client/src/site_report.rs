@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use umbel_model::TextLengths;
 use umbel_model::data::{LabelSet, LabelledTexts};
+use umbel_model::{Target, TextLengths};
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::plan::Plan;
 
@@ -18,6 +18,8 @@ pub(crate) struct SiteReport {
     groups: Option<usize>,
     /// Each label of the run, and how many rows have it.
     labels: Vec<(String, usize)>,
+    /// The least and the largest value, where rows have values.
+    values: Option<(f64, f64)>,
     lengths: TextLengths,
     notes: Vec<String>,
 }
@@ -32,7 +34,7 @@ impl SiteReport {
         lengths: TextLengths,
     ) -> Self {
         let mut counts = vec![0; labels.len()];
-        for label in &texts.labels {
+        for label in texts.targets.iter().flat_map(Target::classes) {
             if let Some(count) = counts.get_mut(*label) {
                 *count += 1;
             }
@@ -43,6 +45,7 @@ impl SiteReport {
             units,
             groups: texts.group_count(),
             labels: labels.names().iter().cloned().zip(counts).collect(),
+            values: texts.value_range(),
             lengths,
             notes: texts.notes.clone(),
         }
@@ -83,7 +86,10 @@ impl fmt::Display for SiteReport {
             .take(SHOWN)
             .map(|(label, count)| format!("{label} {count}"))
             .collect();
-        write!(f, "labels: {}", shown.join(", "))?;
+        match self.values {
+            Some((least, most)) => write!(f, "values from {least} to {most}")?,
+            None => write!(f, "labels: {}", shown.join(", "))?,
+        }
         if labels.len() > SHOWN {
             write!(f, " and {} more", labels.len() - SHOWN)?;
         }
@@ -105,6 +111,7 @@ mod tests {
     fn report() -> SiteReport {
         let row = |i: usize, label: &str| Row {
             text: format!("text {i}"),
+            second: None,
             label: label.into(),
             group: None,
             row: i,
@@ -131,6 +138,28 @@ mod tests {
             "visits.csv: 3 rows, 3 units; labels: neg 1, pos 2; 1 of 3 texts are cut to 8 tokens; \
              the longest has 9; its columns are separated by semicolons"
         );
+    }
+
+    #[test]
+    fn a_site_with_values_is_told_from_where_to_where_they_go() {
+        let row = |i: usize, value: &str| Row {
+            text: format!("text {i}"),
+            second: None,
+            label: value.into(),
+            group: None,
+            row: i,
+        };
+        let table = Table {
+            file: "visits.csv".into(),
+            rows: vec![row(1, "36.5"), row(2, "-1"), row(3, "41")],
+            ..Table::default()
+        };
+        let value = LabelSet::new(vec!["degrees".into()]).expect("a name");
+        let task = umbel_model::TaskKind::Regression;
+        let texts = LabelledTexts::for_task(&table, task, &value).expect("values");
+        let lengths = TextLengths::most(8);
+        let told = SiteReport::new("visits.csv".into(), &texts, &value, 3, lengths).to_string();
+        assert!(told.contains("3 units; values from -1 to 41;"), "{told}");
     }
 
     #[test]

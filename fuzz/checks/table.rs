@@ -43,7 +43,9 @@ fn read(path: &std::path::Path, schema: &TableSchema) {
                 && let Ok(texts) = LabelledTexts::from_table(&table, &labels)
             {
                 // Every label of a set that the tables gave is one of it.
-                assert!(texts.labels.iter().all(|label| *label < labels.len()));
+                let targets = texts.targets.iter();
+                let mut all = targets.flat_map(|target| target.classes());
+                assert!(all.all(|label| *label < labels.len()));
                 let _units = texts.rows_by_group(Some(2));
             }
         }

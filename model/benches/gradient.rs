@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, PhysicalBatch,
-    Pooling, TrainableSet, gradient_sum,
+    Pooling, Target, Task, TrainableSet, gradient_sum,
 };
 
 fn main() {
@@ -46,7 +46,10 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
         pooler_activation: PoolerActivation::Tanh,
     };
     let options = ClassifierOptions {
+        task: Task::SingleLabel,
+        pairs: false,
         labels: ["negative", "positive"].map(str::to_owned).to_vec(),
+        class_weights: None,
         pooling: Pooling::Mean,
         max_tokens: TOKENS.try_into().expect("a length"),
         dropout: Dropout::NONE,
@@ -63,7 +66,7 @@ fn examples() -> Vec<Example> {
         tokens: (0..TOKENS)
             .map(|_| rng.random_range(0..VOCABULARY as u32))
             .collect(),
-        label: rng.random_range(0..2),
+        target: Target::Class(rng.random_range(0..2)),
     };
     (0..BATCH).map(example).collect()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use rand::Rng;
 use umbel_proto::classifier::ClassifierOptions;
+use umbel_proto::task::Threshold;
 
 use crate::checkpoint::ModelFiles;
 use crate::compute_precision::ComputePrecision;
@@ -104,6 +105,12 @@ impl Classifier {
     /// after training: [`Self::set_parameters`] forgets it.
     pub fn divide_scores(&mut self, temperature: Temperature) {
         self.model.divide_scores(temperature);
+    }
+
+    /// From which probabilities on a multi-label model gives its labels, in their order. One for each
+    /// label, or none is changed.
+    pub fn set_thresholds(&mut self, thresholds: Vec<Threshold>) {
+        self.model.set_thresholds(thresholds);
     }
 
     /// What trains and scores it.

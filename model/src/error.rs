@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use umbel_privacy::word::UnknownWord;
 
-use crate::task::Task;
+use umbel_proto::task::TaskKind;
 
 /// Why a model can't be read, built, run or saved.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ pub enum ModelError {
     )]
     Task {
         /// What its answers are.
-        task: Task,
+        task: TaskKind,
         /// What can't be done with it.
         purpose: &'static str,
     },

@@ -5,7 +5,9 @@ use crate::data::LabelledTexts;
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::network::{Tape, rows_of};
+use crate::task::answers;
 use crate::text_lengths::TextLengths;
+use crate::tokens::TokenRow;
 use crate::trainer::Example;
 
 /// One score a label for each row, in the order of the rows, all finite. At most `batch` rows
@@ -14,19 +16,19 @@ use crate::trainer::Example;
 /// # Errors
 /// [`ModelError::Row`] for a row that doesn't fit the model, [`ModelError::Scores`] for a model
 /// whose numbers are so large that they overflow on the way.
-pub fn logits(
-    model: &Classifier,
-    rows: &[Vec<u32>],
-    batch: usize,
-) -> Result<Vec<Vec<f32>>, ModelError> {
+pub fn logits<R>(model: &Classifier, rows: &[R], batch: usize) -> Result<Vec<Vec<f32>>, ModelError>
+where
+    for<'a> TokenRow<'a>: From<&'a R>,
+{
+    let rows: Vec<TokenRow<'_>> = rows.iter().map(TokenRow::from).collect();
     for (row, tokens) in rows.iter().enumerate() {
-        model.check_row(row, tokens)?;
+        model.check_row(row, *tokens)?;
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|row| rows[*row].len());
-    let batches: Vec<Vec<&[u32]>> = order
+    order.sort_by_key(|row| rows[*row].ids().len());
+    let batches: Vec<Vec<TokenRow<'_>>> = order
         .chunks(batch.max(1))
-        .map(|chosen| chosen.iter().map(|row| rows[*row].as_slice()).collect())
+        .map(|chosen| chosen.iter().map(|row| rows[*row]).collect())
         .collect();
     let answers = model.trainer().logits(model, &batches)?;
     if answers.iter().flatten().any(|score| !score.is_finite()) {
@@ -48,27 +50,26 @@ pub fn check_scores(model: &Classifier) -> Result<(), ModelError> {
     const TOKENS: usize = 8;
     let spec = model.spec();
     let tokens = TOKENS.min(spec.vocab_size).min(spec.max_tokens());
-    logits(model, &[(0..tokens as u32).collect()], 1).map(drop)
+    logits(model, &[(0..tokens as u32).collect::<Vec<_>>()], 1).map(drop)
 }
 
 /// The probability of each label for each row: those of a text sum to 1 where it has one label.
-/// Of a regression, the numbers themselves.
+/// Of a regression, its value.
 ///
 /// # Errors
 /// As [`logits`].
-pub fn predict(
-    model: &Classifier,
-    rows: &[Vec<u32>],
-    batch: usize,
-) -> Result<Vec<Vec<f32>>, ModelError> {
+pub fn predict<R>(model: &Classifier, rows: &[R], batch: usize) -> Result<Vec<Vec<f32>>, ModelError>
+where
+    for<'a> TokenRow<'a>: From<&'a R>,
+{
     let scores = logits(model, rows, batch)?;
     Ok(scores
         .iter()
-        .map(|scores| model.task().answers(scores))
+        .map(|scores| answers(model.task(), scores))
         .collect())
 }
 
-/// Turns labelled texts into token ids and labels, and counts those that are too long.
+/// Turns labelled texts into token ids and targets, and counts those that are too long.
 ///
 /// # Errors
 /// [`ModelError`] where the tokeniser fails.
@@ -80,11 +81,16 @@ pub fn tokenise(
     let examples = texts
         .texts
         .iter()
-        .zip(&texts.labels)
-        .map(|(text, &label)| {
-            let (tokens, whole) = model.encode_counting(text)?;
+        .zip(&texts.targets)
+        .enumerate()
+        .map(|(row, (text, target))| {
+            let second = texts.seconds.as_ref().and_then(|seconds| seconds.get(row));
+            let (tokens, whole) = model.tokens(text, second.map(String::as_str))?;
             lengths.count(whole);
-            Ok(Example { tokens, label })
+            Ok(Example {
+                tokens,
+                target: target.clone(),
+            })
         })
         .collect::<Result<_, ModelError>>()?;
     Ok((examples, lengths))
@@ -95,7 +101,7 @@ pub fn tokenise(
 /// # Errors
 /// As [`logits`].
 pub fn last_hidden_state(model: &Model, tokens: &[u32]) -> Result<Vec<Vec<f32>>, ModelError> {
-    let batch = model.batch(&[tokens])?;
+    let batch = model.batch(&[tokens.into()])?;
     let hidden = model.network().hidden(&batch, &mut Tape::off());
     let [_, tokens, width] = hidden.dims();
     Ok(rows_of(hidden.reshape([tokens, width])))

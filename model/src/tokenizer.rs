@@ -7,6 +7,7 @@ use tokenizers::{PostProcessor, Tokenizer as Inner, TruncationParams};
 
 use crate::charsmap;
 use crate::error::ModelError;
+use crate::tokens::Tokens;
 
 /// A model's tokeniser. Truncation and padding that its file may ask for are overridden:
 /// length is the caller's choice, and padding the batch's.
@@ -58,18 +59,6 @@ impl Tokenizer {
         self.max_tokens
     }
 
-    /// Whether a text has more tokens than are read.
-    ///
-    /// # Errors
-    /// [`ModelError::Tokenizer`] where it can't be encoded.
-    pub fn cuts(&self, text: &str) -> Result<bool, ModelError> {
-        let encoding = self
-            .inner
-            .encode(text, true)
-            .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
-        Ok(!encoding.get_overflowing().is_empty())
-    }
-
     /// Words in its vocabulary, without what was added to it.
     pub(crate) fn words(&self) -> usize {
         self.inner.get_vocab_size(false)
@@ -80,18 +69,30 @@ impl Tokenizer {
     /// # Errors
     /// [`ModelError::Tokenizer`] where a text gives no token, or one that the model lacks.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        self.encode_counting(text).map(|(ids, _)| ids)
+        self.tokens(text, None).map(|(tokens, _)| tokens.to_vec())
     }
 
-    /// The same, and how many tokens the text has before it is cut, special ones included.
+    /// The tokens of a text, or of a pair of texts in the model's template of pairs, and how many they
+    /// are before they are cut, special ones included. Of a pair, the longer text is cut first, a token
+    /// at a time, as transformers does it.
     ///
     /// # Errors
-    /// As [`Self::encode`].
-    pub fn encode_counting(&self, text: &str) -> Result<(Vec<u32>, usize), ModelError> {
-        let encoding = self
-            .inner
-            .encode(text, true)
-            .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+    /// As [`Self::encode`], and where the limit leaves no room for a pair.
+    pub fn tokens(&self, text: &str, second: Option<&str>) -> Result<(Tokens, usize), ModelError> {
+        let wrong = |e: tokenizers::Error| ModelError::Tokenizer(e.to_string());
+        let special = self.special_tokens(second.is_some());
+        if self.max_tokens <= special {
+            return Err(ModelError::Tokenizer(format!(
+                "adds {special} special tokens to each pair of texts, so a limit of {} tokens leaves \
+                 no room for them; raise it",
+                self.max_tokens
+            )));
+        }
+        let encoding = match second {
+            Some(second) => self.inner.encode((text, second), true),
+            None => self.inner.encode(text, true),
+        };
+        let encoding = encoding.map_err(wrong)?;
         let ids = encoding.get_ids().to_vec();
         if ids.is_empty() {
             return Err(ModelError::Tokenizer(
@@ -105,15 +106,43 @@ impl Tokenizer {
                 self.vocab_size
             )));
         }
-        let special = self
-            .inner
-            .get_post_processor()
-            .map_or(0, |processor| processor.added_tokens(false));
-        // Each piece that was cut off has special tokens of its own.
+        let whole = match encoding.get_overflowing().is_empty() {
+            true => ids.len(),
+            false => {
+                let second = second.map(|second| self.whole(second)).transpose()?;
+                special + self.whole(text)? + second.unwrap_or(0)
+            }
+        };
+        Ok((
+            Tokens::of_two(ids, first_length(encoding.get_type_ids())?),
+            whole,
+        ))
+    }
+
+    /// How many tokens a text has by itself, without special ones.
+    fn whole(&self, text: &str) -> Result<usize, ModelError> {
+        let encoding = self.inner.encode(text, false);
+        let encoding = encoding.map_err(|e| ModelError::Tokenizer(e.to_string()))?;
         let cut = encoding.get_overflowing().iter();
-        let cut: usize = cut.map(|piece| piece.len().saturating_sub(special)).sum();
-        let whole = ids.len() + cut;
-        Ok((ids, whole))
+        Ok(encoding.len() + cut.map(|piece| piece.len()).sum::<usize>())
+    }
+
+    fn special_tokens(&self, pair: bool) -> usize {
+        let processor = self.inner.get_post_processor();
+        processor.map_or(0, |processor| processor.added_tokens(pair))
+    }
+}
+
+/// How many tokens are of type 0: the first of them, all others being of type 1.
+fn first_length(types: &[u32]) -> Result<usize, ModelError> {
+    let first = types.iter().take_while(|kind| **kind == 0).count();
+    match types[first..].iter().all(|kind| *kind == 1) {
+        true => Ok(first),
+        false => Err(ModelError::Tokenizer(
+            "its template gives token types other than 0 to a first text and 1 to a second; such \
+             models aren't read"
+                .into(),
+        )),
     }
 }
 

@@ -15,7 +15,7 @@ use umbel_model::families::{FAMILIES, Family, TransformerSpec};
 use umbel_model::metrics::Temperature;
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
-    Pooling, Precision, TrainableSet, gradient_sum, logits,
+    Pooling, Precision, Target, TrainableSet, gradient_sum, logits,
 };
 
 const POOLINGS: [Pooling; 3] = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
@@ -76,7 +76,7 @@ fn compare_with_pytorch(device: &DeviceChoice) {
             return;
         };
         let examples: Vec<Example> = expected.texts.iter().map(example).collect();
-        let tokens: Vec<Vec<u32>> = examples.iter().map(|row| row.tokens.clone()).collect();
+        let tokens: Vec<Vec<u32>> = examples.iter().map(|row| row.tokens.to_vec()).collect();
         let scores = logits(&model, &tokens, 4).expect("logits");
         let units: Vec<Vec<usize>> = (0..examples.len()).map(|row| vec![row]).collect();
         let mut rng = ChaCha12Rng::seed_from_u64(0);
@@ -113,8 +113,8 @@ fn compare_with_pytorch(device: &DeviceChoice) {
 
 fn example(row: &ExpectedText) -> Example {
     Example {
-        tokens: row.ids.clone(),
-        label: row.label,
+        tokens: row.ids.clone().into(),
+        target: Target::Class(row.label),
     }
 }
 

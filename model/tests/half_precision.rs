@@ -10,7 +10,7 @@ use rand_chacha::ChaCha12Rng;
 use support::{options, tiny_on};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, ComputePrecision, DeviceChoice, Example, GradientSum,
-    ModelFiles, PhysicalBatch, Pooling, TrainableSet, gradient_sum,
+    ModelFiles, PhysicalBatch, Pooling, Target, TrainableSet, gradient_sum,
 };
 
 const GPU: DeviceChoice = DeviceChoice::Gpu(None);
@@ -50,7 +50,7 @@ fn rows(model: &Classifier, longest: usize) -> Vec<Example> {
         tokens: (0..1 + row * (longest - 1) / 7)
             .map(|_| rng.random_range(0..vocabulary))
             .collect(),
-        label: row % model.labels().len(),
+        target: Target::Class(row % model.labels().len()),
     };
     (0..8).map(row).collect()
 }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha12Rng;
 use support::{POSITIONS, VOCABULARY};
 use umbel_model::families::TransformerSpec;
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, PhysicalBatch, Pooling, Target,
     TrainableSet, gradient_sum,
 };
 
@@ -34,7 +34,7 @@ fn examples(count: usize) -> Vec<Example> {
             let length = 3 + any(POSITIONS - 3);
             Example {
                 tokens: (0..length).map(|_| any(VOCABULARY) as u32).collect(),
-                label: any(3),
+                target: Target::Class(any(3)),
             }
         })
         .collect()

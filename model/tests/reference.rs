@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, ModelFiles,
-    PhysicalBatch, Pooling, TrainableSet, gradient_sum, last_hidden_state,
+    PhysicalBatch, Pooling, Target, Task, TrainableSet, gradient_sum, last_hidden_state,
 };
 
 const MINILM: &str = "all-minilm-l6-v2";
@@ -65,7 +65,10 @@ fn load(folder: &std::path::Path, device: &DeviceChoice) -> Result<Classifier, S
     println!("device: {name}");
     let files = ModelFiles::read(folder).expect("the model's files");
     let options = ClassifierOptions {
+        task: Task::SingleLabel,
+        pairs: false,
         labels: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        class_weights: None,
         pooling: Pooling::Mean,
         max_tokens: 512.try_into().expect("a length"),
         dropout: Dropout::NONE,
@@ -154,8 +157,8 @@ fn compare_gradients(model: &str, device: &DeviceChoice) {
         let tokens = classifier.encode(&example.text).expect("token ids");
         assert_eq!(tokens, example.ids);
         examples.push(Example {
-            tokens,
-            label: example.label,
+            tokens: tokens.into(),
+            target: Target::Class(example.label),
         });
     }
     let sum = |units: &[Vec<usize>]| {

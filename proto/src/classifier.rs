@@ -9,6 +9,7 @@ use umbel_privacy::words;
 
 use crate::bounded;
 use crate::lora::LoraConfig;
+use crate::task::{ClassWeight, Task, TaskKind};
 
 bounded! {
     /// Tokens of a text that are read, special tokens included: two of them and a word at least.
@@ -160,8 +161,18 @@ impl TrainableKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierOptions {
-    /// The labels, in the order of the outputs.
+    /// What it answers about a text.
+    #[serde(default, skip_serializing_if = "Task::is_single_label")]
+    pub task: Task,
+    /// Whether it reads two texts together rather than one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pairs: bool,
+    /// The labels, in the order of the outputs. A regression has one, the name of its value.
     pub labels: Vec<String>,
+    /// What the loss of a row is multiplied by, for each label in the order of the outputs, if they
+    /// don't all count alike. Public numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<ClassWeight>>,
     /// How hidden states become one vector.
     pub pooling: Pooling,
     /// Tokens of a text that are read, special tokens included.
@@ -172,10 +183,42 @@ pub struct ClassifierOptions {
     pub train: TrainableSet,
 }
 
-/// Whether these can be the labels of a classifier: at least two, all different.
-pub fn are_labels(labels: &[String]) -> bool {
+impl ClassifierOptions {
+    /// What is wrong with its labels and their weights, if anything: the key of the configuration,
+    /// and what must be.
+    pub fn mistake(&self) -> Option<(&'static str, &'static str)> {
+        labels_mistake(self.task.kind(), &self.labels)
+            .map(|mistake| ("data.labels", mistake))
+            .or_else(|| {
+                let weights = self.class_weights.as_ref()?;
+                let mistake = if self.task != Task::SingleLabel {
+                    "only go with the task `single-label`; remove them"
+                } else if weights.len() != self.labels.len() {
+                    "must be one weight for each label"
+                } else {
+                    return None;
+                };
+                Some(("training.class_weights", mistake))
+            })
+    }
+}
+
+/// Why these can't be the labels of a classifier, if they can't.
+pub fn labels_mistake(task: TaskKind, labels: &[String]) -> Option<&'static str> {
     let distinct: BTreeSet<&String> = labels.iter().collect();
-    labels.len() >= 2 && distinct.len() == labels.len()
+    let alike = distinct.len() < labels.len();
+    match task {
+        TaskKind::SingleLabel if labels.len() < 2 || alike => {
+            Some("must be at least two different labels")
+        }
+        TaskKind::MultiLabel if labels.is_empty() || alike => {
+            Some("must be at least one label, and each once")
+        }
+        TaskKind::Regression if labels.len() != 1 => {
+            Some("must be one name, that of the value, for the task `regression`")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

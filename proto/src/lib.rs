@@ -28,5 +28,6 @@ pub mod printable;
 pub mod schema;
 pub mod settings;
 pub mod spending;
+pub mod task;
 pub mod unprotected;
 pub mod wire;

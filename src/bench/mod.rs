@@ -18,8 +18,8 @@ use serde::Serialize;
 use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, ComputePrecision, Dropout, Example, GradientSum,
-    LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, TrainableSet,
-    gradient_sum,
+    LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, Target, Task,
+    TrainableSet, gradient_sum,
 };
 use umbel_proto::classifier::TrainableKind;
 
@@ -168,7 +168,10 @@ impl Bench {
     /// are tokens.
     pub fn classifier(&self, set: TrainableSet, device: &Device) -> Result<Classifier, ModelError> {
         let options = ClassifierOptions {
+            task: Task::SingleLabel,
+            pairs: false,
             labels: ["negative", "positive"].map(str::to_owned).to_vec(),
+            class_weights: None,
             pooling: self.pooling,
             max_tokens: MaxTokens::try_from(self.tokens)
                 .map_err(|e| ModelError::Config(e.to_string()))?,
@@ -200,7 +203,7 @@ impl Bench {
             tokens: (0..self.tokens)
                 .map(|_| rng.random_range(0..vocabulary))
                 .collect(),
-            label: rng.random_range(0..2),
+            target: Target::Class(rng.random_range(0..2)),
         };
         (0..self.batch).map(example).collect()
     }

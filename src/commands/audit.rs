@@ -22,6 +22,7 @@ use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::BasePlan;
+use umbel_proto::task::Task;
 
 use super::account::{AdjacencyName, DELTA, wrong};
 use super::audit_report::{Answer, conclusion, table};
@@ -157,7 +158,9 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
     // many as there are canaries.
     let labels = vec!["in".into(), "out".into()];
     let facts = ModelFacts {
-        options: config.model.options(labels, None, None)?,
+        options: config
+            .model
+            .options(Task::SingleLabel, labels, None, None)?,
         parameters: command.canaries,
         layout: BlobDigest::of(b"canaries"),
         base: BasePlan {

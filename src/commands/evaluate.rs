@@ -6,11 +6,13 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_coordinator::config::EvaluationFile;
-use umbel_coordinator::observe::evaluation::{Evaluation, EvaluationError, PublicData, Scores};
+use umbel_coordinator::observe::evaluation::Evaluation;
 use umbel_coordinator::observe::judgement::{
     Calibrate, Judgement, Majority, PerClass, ScoreIntervals,
 };
-use umbel_model::data::{Asked, LabelSet, TableSchema};
+use umbel_coordinator::observe::public_data::{EvaluationError, PublicData};
+use umbel_coordinator::observe::scores::{Score, Scores};
+use umbel_model::data::{Asked, LabelSet, Separator, TableSchema};
 use umbel_model::{Classifier, DeviceChoice};
 use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
@@ -23,7 +25,8 @@ use super::{print, print_json};
 /// Reads a model folder that a run left (Hugging Face layout) and a table (CSV, JSON, Parquet, an
 /// Excel workbook, or a folder of such files), and prints accuracy, macro-F1 and loss with
 /// their intervals, precision, recall and F1 of each label, what little effort would give, and
-/// whether probabilities are what they say. What is measured on private rows is private, too: no
+/// whether probabilities are what they say. Of a model that gives any number of labels, it prints
+/// micro-F1, macro-F1 and how many rows are all right; of a regression, RMSE, MAE and R². What is measured on private rows is private, too: no
 /// budget is charged here, so don't publish it.
 #[derive(Args)]
 #[command(after_help = "\
@@ -39,9 +42,15 @@ pub struct Evaluate {
     /// Column with the text.
     #[arg(long, default_value = "text")]
     text: String,
-    /// Column with the label.
+    /// Column with the second text, for a model that reads two texts together.
+    #[arg(long, value_name = "COLUMN")]
+    text_pair: Option<String>,
+    /// Column with the label, the labels (a list, or a text with a separator) or the value.
     #[arg(long, default_value = "label")]
     label: String,
+    /// What stands between the labels of a text, for a model that gives any number of them.
+    #[arg(long, value_name = "TEXT")]
+    label_separator: Option<Separator>,
     #[command(flatten)]
     table: TableArguments,
     /// Where to compute: auto, cpu, gpu or gpu:N.
@@ -76,14 +85,21 @@ struct FileScores {
 pub fn run(command: &Evaluate) -> Result<ExitKind, Failure> {
     let (device, device_name) = command.device.resolve()?;
     let classifier = Classifier::open(&command.model, &device)?;
-    classifier.task().require_single_label("`umbel evaluate`")?;
+    if classifier.options().pairs && command.text_pair.is_none() {
+        let reason = "this model reads two texts together; name the column of the second ones with \
+                      --text-pair";
+        return Err(Failure::new(ExitKind::Configuration, reason));
+    }
     let schema = TableSchema {
         text: command.text.clone(),
+        text_pair: command.text_pair.clone(),
         label: command.label.clone(),
         options: command.table.options(),
+        label_separator: command.label_separator.clone(),
         asked: Asked::Evaluate,
         ..TableSchema::default()
-    };
+    }
+    .for_task(classifier.task().kind(), classifier.labels());
     let labels = LabelSet::new(classifier.labels().to_vec())
         .map_err(|e| Failure::new(ExitKind::Model, format!("the model's labels: {e}")))?;
     let names: Vec<String> = command
@@ -141,14 +157,22 @@ fn scores_table(evaluation: &Evaluation, judgement: &Judgement, device: &str) ->
             format!("  (95 % interval {low:.4} to {high:.4})")
         })
     };
+    for score in scores.all() {
+        let name = score.name;
+        let interval = match score.key {
+            "accuracy" => interval(|of| of.accuracy),
+            "macro_f1" => interval(|of| of.macro_f1),
+            _ => String::new(),
+        };
+        text += &match score.value {
+            Some(value) => format!("{name:<9}{value:.4}{interval}\n"),
+            None => format!("{name:<9}none: all values are alike\n"),
+        };
+    }
     text += &format!(
-        "accuracy {:.4}{}\nmacro-F1 {:.4}{}\nloss     {:.4}\nexamples {}\ndevice   {device}\n",
-        scores.accuracy,
-        interval(|of| of.accuracy),
-        scores.macro_f1,
-        interval(|of| of.macro_f1),
-        scores.loss,
-        scores.examples
+        "loss     {:.4}\nexamples {}\ndevice   {device}\n",
+        scores.loss(),
+        scores.examples()
     );
     if let Some(area) = judgement.auc {
         text += &format!("AUC      {area:.4}\n");
@@ -163,6 +187,8 @@ fn scores_table(evaluation: &Evaluation, judgement: &Judgement, device: &str) ->
              this model has {:.4}\n",
             words.trained_on, words.accuracy, words.examples, words.model_accuracy
         ),
+        // Only labels that exclude each other have a simpler model to be beside.
+        None if judgement.calibration.is_none() => String::new(),
         None => "bag of words: missing, there are too few rows to train one on\n".into(),
     };
     if let Some(calibration) = &judgement.calibration {
@@ -171,18 +197,28 @@ fn scores_table(evaluation: &Evaluation, judgement: &Judgement, device: &str) ->
         text += &format!("calibration error {:.4}{before}\n", calibration.now.ece);
     }
     if evaluation.files.len() > 1 {
-        text += "\naccuracy  macro-F1  loss    examples  file\n";
+        let names: String = scores
+            .all()
+            .iter()
+            .map(|s| format!("{:<10}", s.name))
+            .collect();
+        text += &format!("\n{names}loss    examples  file\n");
         for (name, s) in &evaluation.files {
-            text += &format!(
-                "{:.4}    {:.4}    {:.4}  {:<8}  {name}\n",
-                s.accuracy, s.macro_f1, s.loss, s.examples
-            );
+            let number = |score: Score| match score.value {
+                Some(value) => format!("{value:<10.4}"),
+                None => format!("{:<10}", "none"),
+            };
+            let numbers: String = s.all().into_iter().map(number).collect();
+            text += &format!("{numbers}{:<8.4}{:<10}{name}\n", s.loss(), s.examples());
         }
     }
     text
 }
 
 fn labels_table(per_class: &[PerClass]) -> String {
+    if per_class.is_empty() {
+        return String::new();
+    }
     if per_class.len() > SHOWN {
         let labels = per_class.len();
         return format!("({labels} labels; --json has the scores of each)\n");

@@ -18,7 +18,7 @@ use super::table_options::TableArguments;
 /// Classify texts with a model that a run left
 ///
 /// Prints each text's label and the probability of every label. A multi-label model gives every
-/// label by itself, and names those above one half; a regression gives its numbers. Texts come
+/// label by itself, and names those that reach their threshold; a regression gives its value. Texts come
 /// from --text (which may be repeated), from a column of a table (--data), or, one a line, from
 /// standard input. A blank text has no label; its line is there all the same, so that answers and
 /// texts stay side by side.
@@ -35,12 +35,18 @@ pub struct Predict {
     /// A text to classify.
     #[arg(long)]
     text: Vec<String>,
+    /// The second text of each --text, for a model that reads two texts together.
+    #[arg(long, value_name = "TEXT", requires = "text")]
+    text_pair: Vec<String>,
     /// A table with the texts to classify. It needs no labels.
     #[arg(long, conflicts_with = "text")]
     data: Option<PathBuf>,
     /// The table's column with the text.
     #[arg(long, default_value = "text", requires = "data")]
     column: String,
+    /// The table's column with the second text.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    column_pair: Option<String>,
     #[command(flatten)]
     table: TableArguments,
     /// Where to compute: auto, cpu, gpu or gpu:N.
@@ -54,6 +60,8 @@ pub struct Predict {
 #[derive(Serialize)]
 struct Answer<'a> {
     text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_pair: Option<&'a str>,
     #[serde(flatten)]
     told: Told<'a>,
 }
@@ -67,7 +75,7 @@ enum Told<'a> {
         label: &'a str,
         probabilities: BTreeMap<&'a str, f32>,
     },
-    /// Those that are likelier than not.
+    /// Those whose probability is at least their threshold.
     Several {
         labels: Vec<&'a str>,
         probabilities: BTreeMap<&'a str, f32>,
@@ -84,14 +92,18 @@ const BATCH: usize = 64;
 /// Runs the command.
 pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
     let texts = texts(command)?;
-    let is_blank = |text: &String| text.trim().is_empty();
     let blank = texts.iter().filter(|text| is_blank(text)).count();
     let (device, _) = command.device.resolve()?;
     let classifier = Classifier::open(&command.model, &device)?;
     let mut lengths = TextLengths::most(classifier.most_tokens());
     let mut tokens = Vec::with_capacity(texts.len());
+    if classifier.options().pairs && texts.iter().any(|(_, second)| second.is_none()) {
+        let reason = "this model reads two texts together; give each --text its --text-pair, or name \
+                      the columns of --data with --column and --column-pair";
+        return Err(Failure::new(ExitKind::Configuration, reason));
+    }
     for text in texts.iter().filter(|text| !is_blank(text)) {
-        let (ids, whole) = classifier.encode_counting(text)?;
+        let (ids, whole) = classifier.tokens(&text.0, text.1.as_deref())?;
         lengths.count(whole);
         tokens.push(ids);
     }
@@ -111,12 +123,18 @@ pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
             true => Vec::new(),
             false => labels.zip(answers.next().unwrap_or_default()).collect(),
         };
-        let told = told(classifier.task(), &named);
+        let told = told(&classifier, &named);
+        let (text, second) = (&text.0, text.1.as_deref());
         let line = if command.json {
-            json(&Answer { text, told })?
+            json(&Answer {
+                text,
+                text_pair: second,
+                told,
+            })?
         } else {
             let list: Vec<String> = named.iter().map(|(l, p)| format!("{l} {p:.4}")).collect();
-            format!("{}\t{}\t{text}", told.short(), list.join("  "))
+            let second = second.map_or(String::new(), |second| format!("\t{second}"));
+            format!("{}\t{}\t{text}{second}", told.short(), list.join("  "))
         };
         if console::answer(line)? == Reader::Gone {
             break;
@@ -125,25 +143,48 @@ pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
     Ok(ExitKind::Success)
 }
 
+/// A text, and the second one where they are pairs.
+type Text = (String, Option<String>);
+
+/// Whether there is nothing to classify: a text without its second one is nothing either.
+fn is_blank((text, second): &Text) -> bool {
+    let blank = |text: &str| text.trim().is_empty();
+    blank(text) || second.as_deref().is_some_and(blank)
+}
+
 /// The texts, from where they are said to be.
-fn texts(command: &Predict) -> Result<Vec<String>, Failure> {
+fn texts(command: &Predict) -> Result<Vec<Text>, Failure> {
     if let Some(data) = &command.data {
         let schema = TableSchema {
             text: command.column.clone(),
+            text_pair: command.column_pair.clone(),
             options: command.table.options(),
             asked: Asked::Predict,
             ..TableSchema::default()
         };
         return Ok(read_texts(data, &schema)?);
     }
-    match command.text.is_empty() {
-        true => from_standard_input(),
-        false => Ok(command.text.clone()),
+    let single = |texts: Vec<String>| texts.into_iter().map(|text| (text, None)).collect();
+    match (command.text.as_slice(), command.text_pair.as_slice()) {
+        ([], _) => from_standard_input().map(single),
+        (texts, []) => Ok(single(texts.to_vec())),
+        (texts, seconds) if texts.len() == seconds.len() => {
+            let seconds = seconds.iter().cloned().map(Some);
+            Ok(texts.iter().cloned().zip(seconds).collect())
+        }
+        (texts, seconds) => {
+            let reason = format!(
+                "there are {} --text and {} --text-pair; give each text its second one",
+                texts.len(),
+                seconds.len()
+            );
+            Err(Failure::new(ExitKind::Configuration, reason))
+        }
     }
 }
 
 /// What the answers of a text mean. A blank text has none.
-fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
+fn told<'a>(classifier: &Classifier, named: &[(&'a str, f32)]) -> Told<'a> {
     if named.is_empty() {
         return Told::Blank {
             label: None,
@@ -151,7 +192,7 @@ fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
         };
     }
     let all = || named.iter().copied().collect();
-    match task {
+    match classifier.task() {
         Task::SingleLabel => Told::One {
             label: named
                 .iter()
@@ -162,12 +203,13 @@ fn told<'a>(task: Task, named: &[(&'a str, f32)]) -> Told<'a> {
         Task::MultiLabel => Told::Several {
             labels: named
                 .iter()
-                .filter(|(_, p)| *p > 0.5)
-                .map(|(l, _)| *l)
+                .zip(classifier.thresholds())
+                .filter(|((_, p), threshold)| f64::from(*p) >= threshold.get())
+                .map(|((l, _), _)| *l)
                 .collect(),
             probabilities: all(),
         },
-        Task::Regression => Told::Numbers { values: all() },
+        Task::Regression(_) => Told::Numbers { values: all() },
     }
 }
 

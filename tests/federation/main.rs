@@ -14,9 +14,11 @@ mod lineage;
 mod network;
 #[cfg(unix)]
 mod operator;
+mod pairs;
 mod rehearsal;
 mod strangers;
 mod taken_up;
+mod tasks;
 mod trainable_sets;
 mod unprotected;
 mod weak_noise;

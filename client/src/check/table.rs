@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use umbel_model::data::{LabelSet, LabelledTexts, read_table};
-use umbel_model::{Classifier, ModelError};
+use umbel_model::{Classifier, ModelError, Target, TaskKind};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::{Finding, Findings};
 use umbel_proto::plan::Plan;
@@ -17,20 +17,27 @@ const LISTED: usize = 20;
 
 /// The table by itself, with the labels that the configuration or the table names.
 pub(super) fn by_itself(found: &mut Findings, config: &ClientConfig) {
-    let read = || {
-        let table = read_table(&config.data.path, &config.schema())?;
+    let read = |task: TaskKind| {
+        let schema = config.schema().for_task(task, &config.data.labels);
+        let table = read_table(&config.data.path, &schema)?;
         let labels = match config.data.labels.as_slice() {
             [] => LabelSet::union([&table])?,
             given => LabelSet::new(given.to_vec())?,
         };
-        let texts = LabelledTexts::from_table(&table, &labels)?;
+        let texts = LabelledTexts::for_task(&table, task, &labels)?;
         let groups = match config.data.group {
             Some(_) => Some(texts.rows_by_group(None)?),
             None => None,
         };
         Ok::<_, umbel_model::data::DataError>((texts, labels, groups))
     };
-    match read() {
+    // Whether a row has one label or any number, only a plan says.
+    let one = match config.data.label_separator {
+        Some(_) => read(TaskKind::MultiLabel),
+        None => read(TaskKind::SingleLabel),
+    };
+    let read = one.or_else(|error| read(TaskKind::MultiLabel).map_err(|_| error));
+    match read {
         Ok((texts, labels, groups)) => {
             found.note(rows(&texts, &labels));
             if let Some(groups) = groups {
@@ -66,8 +73,15 @@ pub(super) fn for_plan(
 }
 
 fn rows(texts: &LabelledTexts, labels: &LabelSet) -> Finding {
+    if let Some((least, most)) = texts.value_range() {
+        let said = format!("{} rows: values from {least} to {most}", texts.len());
+        let finding = Finding::good("table", said).with("rows", texts.len());
+        return finding
+            .with("least_value", least)
+            .with("largest_value", most);
+    }
     let mut counts = vec![0usize; labels.len()];
-    for label in &texts.labels {
+    for label in texts.targets.iter().flat_map(Target::classes) {
         if let Some(count) = counts.get_mut(*label) {
             *count += 1;
         }
@@ -109,8 +123,11 @@ pub(super) fn cut_texts(
     model: &Classifier,
 ) -> Result<(), ModelError> {
     let mut cut = 0usize;
-    for text in &site.texts.texts {
-        cut += usize::from(model.cuts(text)?);
+    let seconds = site.texts.seconds.as_ref();
+    for (row, text) in site.texts.texts.iter().enumerate() {
+        let second = seconds.and_then(|seconds| seconds.get(row));
+        let (tokens, whole) = model.tokens(text, second.map(String::as_str))?;
+        cut += usize::from(whole > tokens.len());
     }
     let (all, most) = (site.texts.len(), model.options().max_tokens);
     let said = format!("{cut} of {all} have more than {most} tokens, and are cut there");

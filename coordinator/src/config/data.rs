@@ -3,11 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use umbel_model::data::{
-    Asked, Delimiter, TableFormat, TableOptions, TableSchema, TextEncoding, read_labels,
+    Asked, Delimiter, LabelsPerRow, Separator, TableFormat, TableOptions, TableSchema,
+    TextEncoding, read_labels,
 };
-use umbel_proto::classifier::are_labels;
+use umbel_proto::classifier::labels_mistake;
+use umbel_proto::task::TaskKind;
 
-use super::{ConfigError, require};
+use super::{ConfigError, refuse, require};
 
 /// `[data]`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -16,8 +18,19 @@ pub struct DataSection {
     /// The column with the text. Over the network it is that of the evaluation files; each site
     /// names its own.
     pub text: String,
-    /// The column with the label, likewise.
+    /// The column with the second text, where the model reads two texts together (a question and an answer, a
+    /// premise and a hypothesis). The plan says that it does, and each site names its own column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_pair: Option<String>,
+    /// The column with the label, the labels or the value, likewise. With `task.kind =
+    /// "multi-label"` it has lists, or texts with a separator; a table without such a column may have
+    /// one column for each label, with 1 or 0.
     pub label: String,
+    /// What stands between the labels of a text in that column, such as `";"`, for `multi-label`. Left
+    /// out, such a text is one label. Over the network, each site names its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub label_separator: Option<Separator>,
     /// The column that names the group (a patient, an author), for the unit `group`. Over the
     /// network, each site names its own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +71,9 @@ impl Default for DataSection {
     fn default() -> Self {
         Self {
             text: "text".into(),
+            text_pair: None,
             label: "label".into(),
+            label_separator: None,
             group: None,
             real_ids: Vec::new(),
             labels: Vec::new(),
@@ -72,11 +87,14 @@ impl Default for DataSection {
 }
 
 impl DataSection {
-    /// How tables are read.
-    pub fn schema(&self) -> TableSchema {
+    /// How tables are read, whatever the task.
+    pub(super) fn schema(&self) -> TableSchema {
         TableSchema {
             text: self.text.clone(),
+            text_pair: self.text_pair.clone(),
             label: self.label.clone(),
+            label_separator: self.label_separator.clone(),
+            labels: LabelsPerRow::One,
             group: self.group.clone(),
             real_ids: self.real_ids.clone(),
             options: TableOptions {
@@ -89,11 +107,21 @@ impl DataSection {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, task: TaskKind) -> Result<(), ConfigError> {
         require(
-            self.labels.is_empty() || are_labels(&self.labels),
-            "data.labels",
-            "must be at least two different labels (or left out, in a simulation)",
-        )
+            task == TaskKind::MultiLabel || self.label_separator.is_none(),
+            "data.label_separator",
+            "only goes with task.kind = \"multi-label\"; remove it",
+        )?;
+        match labels_mistake(task, &self.labels) {
+            Some(mistake) if !self.labels.is_empty() => Err(refuse(
+                "data.labels",
+                match task {
+                    TaskKind::Regression => format!("{mistake}, or left out"),
+                    _ => format!("{mistake} (or left out, in a simulation)"),
+                },
+            )),
+            _ => Ok(()),
+        }
     }
 }

@@ -188,6 +188,9 @@ mod tests {
             "sentiment/run.toml",
             "sentiment/adapters.toml",
             "airline/adapters.toml",
+            "tasks/tags.toml",
+            "tasks/polarity.toml",
+            "tasks/pairs.toml",
         ] {
             for overrides in [vec![], vec!["privacy.unit=none".to_owned()]] {
                 if let Err(error) = load(&example(name), &overrides, None) {

@@ -15,6 +15,7 @@ mod privacy;
 mod report;
 mod run;
 mod server;
+mod task;
 mod training;
 
 pub use data::DataSection;
@@ -29,11 +30,14 @@ pub use privacy::PrivacySection;
 pub use report::{ReportSection, Words};
 pub use run::RunSection;
 pub use server::{Decay, ServerSection};
+pub use task::TaskSection;
 pub use training::{ExpectedBatch, TrainingSection};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use umbel_model::data::TableSchema;
 use umbel_proto::settings::{self, Section};
+use umbel_proto::task::TaskKind;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +47,9 @@ pub struct RunConfig {
     pub run: RunSection,
     /// Which model is fine-tuned.
     pub model: ModelSection,
+    /// What the model answers about a text.
+    #[serde(default)]
+    pub task: TaskSection,
     /// How tables are read.
     #[serde(default)]
     pub data: DataSection,
@@ -79,10 +86,27 @@ pub fn settings() -> Vec<Section> {
 }
 
 impl RunConfig {
+    /// The names of the model's outputs as far as the configuration tells: the labels, or the name of
+    /// a regression's value, which is that of its column unless `data.labels` has another.
+    pub fn outputs(&self) -> Vec<String> {
+        match (self.task.kind, self.data.labels.as_slice()) {
+            (TaskKind::Regression, []) => vec![self.data.label.clone()],
+            (_, labels) => labels.to_vec(),
+        }
+    }
+
+    /// How the tables are read.
+    pub fn schema(&self) -> TableSchema {
+        self.data
+            .schema()
+            .for_task(self.task.kind, &self.data.labels)
+    }
+
     /// Checks what no section can see by itself. What a plan must be is checked by making its
     /// parts, as [`plan`](fn@plan) does once more when the model is known.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        self.data.check()?;
+        self.task.check()?;
+        self.data.check(self.task.kind)?;
         self.model.trainable_set(self.run.seed)?;
         let method = self.training.method()?;
         self.privacy.check(&method)?;

@@ -8,6 +8,7 @@ use umbel_proto::classifier::{
     ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableKind, TrainableSet,
 };
 use umbel_proto::lora::LoraConfig;
+use umbel_proto::task::Task;
 
 use super::{ConfigError, refuse};
 
@@ -63,11 +64,15 @@ impl ModelSection {
     /// [`ConfigError::Check`] naming the key.
     pub fn options(
         &self,
+        task: Task,
         labels: Vec<String>,
         own: Option<Pooling>,
         run_seed: Option<u64>,
     ) -> Result<ClassifierOptions, ConfigError> {
         Ok(ClassifierOptions {
+            task,
+            pairs: false,
+            class_weights: None,
             labels,
             pooling: self.pooling.or(own).unwrap_or_default(),
             max_tokens: self.max_tokens,

@@ -1,5 +1,6 @@
 //! `[training]`: how sites train.
 
+use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
 
 use schemars::JsonSchema;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use umbel_privacy::combination::Summed;
 use umbel_proto::method::{Divisor, LocalOptimisation, MaxUnits, Method, MicroBatch};
 use umbel_proto::plan::rules;
+use umbel_proto::task::ClassWeight;
 use umbel_proto::{bounded, schema};
 
 use super::{ConfigError, refuse, require};
@@ -35,6 +37,12 @@ pub struct TrainingSection {
     /// refuses the run.
     #[serde(default)]
     pub max_units: MaxUnits,
+    /// What the loss of a row counts, by its label: `urgent = 3.0`. Labels that aren't here count 1. The
+    /// numbers are published: don't compute them from private rows. A row's gradient is clipped after it was
+    /// multiplied, so the weights change no guarantee, and a weight beyond what clipping leaves changes
+    /// nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_weights: BTreeMap<String, ClassWeight>,
     /// The local steps of `deltas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalOptimisation>,
@@ -66,6 +74,32 @@ impl TrainingSection {
         };
         rules::check_method(&method)?;
         Ok(method)
+    }
+
+    /// What rows of each label count, in the order of the labels; `None` where all count alike.
+    ///
+    /// # Errors
+    /// [`ConfigError::Check`] for a weight of a label that there isn't.
+    pub fn class_weights(
+        &self,
+        labels: &[String],
+    ) -> Result<Option<Vec<ClassWeight>>, ConfigError> {
+        if let Some(unknown) = self
+            .class_weights
+            .keys()
+            .find(|name| !labels.contains(name))
+        {
+            return Err(refuse(
+                "training.class_weights",
+                format!(
+                    "has {unknown:?}, which is none of the labels ({}); correct or remove it",
+                    labels.join(", ")
+                ),
+            ));
+        }
+        let of = |label: &String| self.class_weights.get(label).copied().unwrap_or_default();
+        let given = !self.class_weights.is_empty();
+        Ok(given.then(|| labels.iter().map(of).collect()))
     }
 
     fn gradients_divisor(&self) -> Result<f64, ConfigError> {

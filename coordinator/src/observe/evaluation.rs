@@ -1,27 +1,15 @@
-//! Accuracy and loss on public files, at the coordinator.
-//!
-//! The files count as public: what is computed on them is published with the model.
-//! Nothing is ever evaluated on a site's private rows.
+//! What a classifier answers on public rows, and its scores.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
-use umbel_model::metrics::{Classification, Temperature, cross_entropy};
-use umbel_model::{Classifier, Example, ModelError, logits, tokenise};
+use umbel_model::metrics::{
+    Classification, SeveralLabels, Temperature, ValueErrors, binary_cross_entropy, cross_entropy,
+};
+use umbel_model::{Classifier, Target, Task, Threshold};
 
-use crate::config::EvaluationFile;
-
-/// How good a classifier is on some rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Share of rows classified correctly.
-    pub accuracy: f64,
-    /// Unweighted mean of the classes' F1.
-    pub macro_f1: f64,
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Rows.
-    pub examples: usize,
-}
+use super::public_data::stride;
+use super::scores::{LabelScores, Scores, SeveralLabelScores, ValueScores};
 
 /// Scores over all files and for each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,124 +20,37 @@ pub struct Evaluation {
     pub files: Vec<(String, Scores)>,
 }
 
-/// Why public data can't be evaluated.
-#[derive(Debug, thiserror::Error)]
-pub enum EvaluationError {
-    /// A file.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-/// Labelled public rows, tokenised.
-#[derive(Clone, Debug, Default)]
-pub struct PublicData {
-    files: Vec<(String, Vec<Example>)>,
-    notes: Vec<String>,
-}
-
-impl PublicData {
-    /// Reads the files of a configuration.
-    ///
-    /// # Errors
-    /// [`EvaluationError`] naming the file and row.
-    pub fn read(
-        files: &[EvaluationFile],
-        schema: &TableSchema,
-        labels: &LabelSet,
-        cleaned: bool,
-        classifier: &Classifier,
-    ) -> Result<Self, EvaluationError> {
-        let mut data = Self::default();
-        for file in files {
-            let mut table = read_table(&file.path, schema)?;
-            if cleaned {
-                table = clean(table).0;
-            }
-            let texts = LabelledTexts::from_table(&table, labels)?;
-            let (examples, lengths) = tokenise(&texts, classifier)?;
-            let cut = (lengths.cut > 0).then(|| lengths.to_string());
-            let notes = texts.notes.iter().cloned().chain(cut);
-            let named = notes.map(|note| format!("{}: {note}", file.path.display()));
-            data.notes.extend(named);
-            data.files.push((file.name.clone(), examples));
-        }
-        Ok(data)
-    }
-
-    /// What was found out about the files, in sentences.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// Whether there is nothing to evaluate on.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    /// What a classifier answers on all rows.
-    ///
-    /// # Errors
-    /// [`ModelError`] where the device fails or a score isn't finite.
-    pub fn answers(&self, classifier: &Classifier) -> Result<Answers, ModelError> {
-        self.answers_on(classifier, 1)
-    }
-
-    /// What a classifier answers on about `limit` rows, evenly spread; 0 means all of them.
-    ///
-    /// # Errors
-    /// As [`Self::answers`].
-    pub fn sample(&self, classifier: &Classifier, limit: usize) -> Result<Answers, ModelError> {
-        let total = self.files.iter().map(|(_, rows)| rows.len()).sum();
-        self.answers_on(classifier, stride(total, limit))
-    }
-
-    fn answers_on(&self, classifier: &Classifier, stride: usize) -> Result<Answers, ModelError> {
-        let mut files = Vec::with_capacity(self.files.len());
-        for (name, rows) in &self.files {
-            let rows = rows.iter().step_by(stride);
-            let (tokens, labels): (Vec<Vec<u32>>, Vec<usize>) =
-                rows.map(|row| (row.tokens.clone(), row.label)).unzip();
-            let scores = logits(classifier, &tokens, BATCH)?;
-            let answers = scores.into_iter().zip(labels);
-            let answers = answers.map(|(scores, label)| Answer { label, scores });
-            files.push((name.clone(), answers.collect()));
-        }
-        Ok(Answers {
-            classes: classifier.labels().len(),
-            files,
-        })
-    }
-
-    /// The rows, file after file.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &Example> + Clone {
-        self.files.iter().flat_map(|(_, rows)| rows)
-    }
-}
-
-/// Rows that pass through the model at a time in evaluation.
-const BATCH: usize = 64;
-
-/// Each how manyth of so many rows is taken, to have about `limit` of them.
-fn stride(total: usize, limit: usize) -> usize {
-    match limit {
-        0 => 1,
-        limit => total.div_ceil(limit).max(1),
-    }
-}
-
 /// What a classifier answers on one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The row's label, by its place among the classifier's.
-    pub label: usize,
-    /// One score a label.
+    /// What is right for the row.
+    pub target: Target,
+    /// The classifier's outputs.
     pub scores: Vec<f32>,
 }
 
 impl Answer {
+    /// The row's label, by its place among the classifier's, where it has one.
+    pub fn class(&self) -> Option<usize> {
+        match &self.target {
+            Target::Class(index) => Some(*index),
+            Target::Labels(_) | Target::Value(_) => None,
+        }
+    }
+
+    /// The probability of each label, each by itself.
+    pub fn probabilities(&self) -> impl Iterator<Item = f64> {
+        let scores = self.scores.iter();
+        scores.map(|score| 1.0 / (1.0 + (-f64::from(*score)).exp()))
+    }
+
+    /// The labels whose probability is at least their threshold.
+    pub fn given(&self, thresholds: &[Threshold]) -> Vec<usize> {
+        let each = self.probabilities().zip(thresholds).enumerate();
+        let given = each.filter(|(_, (probability, threshold))| *probability >= threshold.get());
+        given.map(|(label, _)| label).collect()
+    }
+
     /// The label that it names: the first of those with the highest score.
     pub fn prediction(&self) -> usize {
         let scores = &self.scores;
@@ -161,18 +62,42 @@ impl Answer {
 /// What a classifier answers on the rows of public files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
+    task: Task,
     classes: usize,
+    thresholds: Vec<Threshold>,
     files: Vec<(String, Vec<Answer>)>,
 }
 
 impl Answers {
+    /// Those of a classifier, by the names of the files.
+    pub(super) fn new(classifier: &Classifier, files: Vec<(String, Vec<Answer>)>) -> Self {
+        Self {
+            task: classifier.task(),
+            classes: classifier.labels().len(),
+            thresholds: classifier.thresholds(),
+            files,
+        }
+    }
+
     /// Answers on the rows of one file.
     #[cfg(test)]
     pub(super) fn of_rows(classes: usize, rows: Vec<Answer>) -> Self {
         Self {
+            task: Task::SingleLabel,
             classes,
+            thresholds: vec![Threshold::default(); classes],
             files: vec![("all".into(), rows)],
         }
+    }
+
+    /// What was answered.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// From which probability on each label is given, where a text has any number.
+    pub fn thresholds(&self) -> &[Threshold] {
+        &self.thresholds
     }
 
     /// How many labels there are.
@@ -191,7 +116,7 @@ impl Answers {
         files.map(|(name, answers)| (name.as_str(), answers.iter().collect()))
     }
 
-    /// Those that [`PublicData::sample`] would have taken.
+    /// Those that [`PublicData::sample`](super::public_data::PublicData::sample) would have taken.
     #[must_use]
     pub fn sample(&self, limit: usize) -> Self {
         let total = self.files.iter().map(|(_, answers)| answers.len()).sum();
@@ -200,9 +125,34 @@ impl Answers {
             let answers = answers.iter().step_by(stride).cloned();
             (name.clone(), answers.collect())
         };
+        self.with_files(self.files.iter().map(taken).collect())
+    }
+
+    fn with_files(&self, files: Vec<(String, Vec<Answer>)>) -> Self {
         Self {
-            classes: self.classes,
-            files: self.files.iter().map(taken).collect(),
+            files,
+            thresholds: self.thresholds.clone(),
+            ..*self
+        }
+    }
+
+    /// Those that nothing is fitted on, with these thresholds, which were fitted on the others.
+    #[must_use]
+    pub fn judged_at(&self, thresholds: Vec<Threshold>) -> Self {
+        let judged: BTreeSet<usize> = self.halves().judged.iter().map(|(i, _)| *i).collect();
+        let mut place = 0..;
+        let judged_of = |(name, answers): &(String, Vec<Answer>)| {
+            let answers = answers.iter().zip(place.by_ref());
+            let judged = answers.filter(|(_, place)| judged.contains(place));
+            (
+                name.clone(),
+                judged.map(|(answer, _)| answer.clone()).collect(),
+            )
+        };
+        let files = self.files.iter().map(judged_of).collect();
+        Self {
+            thresholds,
+            ..self.with_files(files)
         }
     }
 
@@ -219,9 +169,9 @@ impl Answers {
     pub fn evaluation(&self) -> Evaluation {
         let files = self.files();
         Evaluation {
-            overall: Scores::of(&self.all(), self.classes),
+            overall: self.scores(&self.all()),
             files: files
-                .map(|(name, answers)| (name.to_owned(), Scores::of(&answers, self.classes)))
+                .map(|(name, answers)| (name.to_owned(), self.scores(&answers)))
                 .collect(),
         }
     }
@@ -233,9 +183,12 @@ impl Answers {
         let mut halves = Halves::default();
         let mut place = 0;
         for (_, answers) in &self.files {
-            let mut seen = vec![0_usize; self.classes];
+            // One place more for rows without labels.
+            let mut seen = vec![0_usize; self.classes + 1];
             for answer in answers {
-                let fitted = seen.get_mut(answer.label).is_some_and(|seen| {
+                let first = answer.target.classes().first();
+                let fitted = seen.get_mut(first.map_or(0, |label| label + 1));
+                let fitted = fitted.is_some_and(|seen| {
                     *seen += 1;
                     seen.is_multiple_of(2)
                 });
@@ -265,28 +218,73 @@ pub struct Halves<'a> {
 pub(super) fn labels_and_predictions(answers: &[&Answer]) -> (Vec<usize>, Vec<usize>) {
     let answers = answers.iter();
     answers
-        .map(|answer| (answer.label, answer.prediction()))
+        .filter_map(|answer| Some((answer.class()?, answer.prediction())))
         .unzip()
 }
 
-impl Scores {
-    /// The scores of some answers.
-    pub fn of(answers: &[&Answer], classes: usize) -> Self {
-        let (labels, predictions) = labels_and_predictions(answers);
-        let result = Classification::of(&labels, &predictions, classes);
-        Self {
-            accuracy: result.accuracy,
-            macro_f1: result.macro_f1,
-            loss: mean_loss(answers),
-            examples: labels.len(),
+impl Answers {
+    /// The scores of some of them.
+    fn scores(&self, answers: &[&Answer]) -> Scores {
+        let examples = answers.len();
+        match self.task {
+            Task::SingleLabel => {
+                let (labels, predictions) = labels_and_predictions(answers);
+                let result = Classification::of(&labels, &predictions, self.classes);
+                Scores::SingleLabel(LabelScores {
+                    accuracy: result.accuracy,
+                    macro_f1: result.macro_f1,
+                    loss: mean_loss(answers),
+                    examples,
+                })
+            }
+            Task::MultiLabel => {
+                let result = self.several_labels(answers);
+                let losses = answers.iter();
+                let losses = losses.map(|a| binary_cross_entropy(&a.scores, a.target.classes()));
+                Scores::MultiLabel(SeveralLabelScores {
+                    micro_f1: result.micro_f1,
+                    macro_f1: result.macro_f1,
+                    exact_match: result.exact_match,
+                    loss: losses.sum::<f64>() / examples.max(1) as f64,
+                    examples,
+                })
+            }
+            Task::Regression(scale) => {
+                let pairs = answers.iter().filter_map(|answer| match answer.target {
+                    Target::Value(value) => {
+                        let output = answer.scores.first().copied().unwrap_or(f32::NAN);
+                        Some((value, scale.value(f64::from(output))))
+                    }
+                    Target::Class(_) | Target::Labels(_) => None,
+                });
+                let (values, predictions): (Vec<f64>, Vec<f64>) = pairs.unzip();
+                let errors = ValueErrors::of(&values, &predictions);
+                let scaled = errors.rmse / scale.scale.get();
+                Scores::Regression(ValueScores {
+                    rmse: errors.rmse,
+                    mae: errors.mae,
+                    r2: errors.r2,
+                    loss: scaled * scaled,
+                    examples,
+                })
+            }
         }
+    }
+
+    /// The scores of some of them by label, where a text has any number.
+    pub(super) fn several_labels(&self, answers: &[&Answer]) -> SeveralLabels {
+        let truth: Vec<&[usize]> = answers.iter().map(|a| a.target.classes()).collect();
+        let given: Vec<Vec<usize>> = answers.iter().map(|a| a.given(&self.thresholds)).collect();
+        SeveralLabels::of(&truth, &given, self.classes)
     }
 }
 
 /// Mean cross-entropy, in nats; 0 without rows.
 pub(super) fn mean_loss(answers: &[&Answer]) -> f64 {
     let losses = answers.iter();
-    let sum: f64 = losses.map(|a| cross_entropy(&a.scores, a.label)).sum();
+    let sum: f64 = losses
+        .filter_map(|a| Some(cross_entropy(&a.scores, a.class()?)))
+        .sum();
     sum / answers.len().max(1) as f64
 }
 

@@ -5,15 +5,18 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_model::metrics::{
-    BagOfWords, Classification, Interval, Intervals, Temperature, area_under_roc, bootstrap,
-    confusion, expected_calibration_error, mean_area_under_roc, reliability, softmax,
+    BagOfWords, ClassScores, Classification, Interval, Intervals, Temperature, area_under_roc,
+    bootstrap, confusion, expected_calibration_error, mean_area_under_roc, reliability, softmax,
 };
+use umbel_model::{Task, Threshold};
 use umbel_privacy::private_rng::NoiseSource;
 
-use super::evaluation::{Answer, Answers, Halves, PublicData, labels_and_predictions, mean_loss};
+use super::adjustment::Adjustment;
+use super::evaluation::{Answer, Answers, Halves, labels_and_predictions, mean_loss};
+use super::public_data::PublicData;
 
 /// What the scores of a model on public rows are worth.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Each label, in the order of the model's outputs.
     pub per_class: Vec<PerClass>,
@@ -40,6 +43,10 @@ pub struct Judgement {
     /// Whether probabilities are what they say; `None` without rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// Rows that the labels' thresholds were fitted on; all scores are of the others. `None` where none
+    /// was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds_fitted_on: Option<usize>,
     /// What has to be said first, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
@@ -60,6 +67,24 @@ pub struct PerClass {
     pub examples: usize,
     /// Rows that were taken for it.
     pub predicted: usize,
+    /// The probability from which on it is given, where a text has any number of labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+impl PerClass {
+    /// The scores of this label.
+    pub(super) fn of(label: &str, scores: &ClassScores, threshold: Option<Threshold>) -> Self {
+        Self {
+            label: label.to_owned(),
+            precision: scores.precision,
+            recall: scores.recall,
+            f1: scores.f1,
+            examples: scores.support,
+            predicted: scores.predicted,
+            threshold: threshold.map(Threshold::get),
+        }
+    }
 }
 
 /// The commonest label.
@@ -143,12 +168,12 @@ pub struct Bin {
     pub accuracy: f64,
 }
 
-/// What is done about the temperature of answers.
+/// What is done about the temperature of answers, or the thresholds of labels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Calibrate {
-    /// One is fitted on half of the rows and judged on the other half.
+    /// They are fitted on half of the rows and judged on the other half.
     Fit,
-    /// None is, because the configuration says so.
+    /// They aren't, because the configuration says so.
     Off,
     /// The model has this one already, if any; all rows are judged.
     Already(Option<Temperature>),
@@ -158,10 +183,26 @@ impl Judgement {
     /// Labels of which each pair is counted, at most.
     pub const MOST_CONFUSED: usize = 200;
 
-    /// Judges a model by its answers on all rows of `public`, and says at which temperature they
-    /// are to be given from now on, if one was fitted. Of the answers' scores, only the
-    /// probabilities depend on it.
+    /// Judges a model by its answers on all rows of `public`, and says what of it is to be adjusted
+    /// from now on, if something was fitted.
     pub fn of(
+        answers: &Answers,
+        public: &PublicData,
+        labels: &[String],
+        calibrate: Calibrate,
+    ) -> (Self, Option<Adjustment>) {
+        match answers.task() {
+            Task::SingleLabel => {
+                let (judgement, temperature) = Self::single(answers, public, labels, calibrate);
+                (judgement, temperature.map(Adjustment::Temperature))
+            }
+            Task::MultiLabel => Self::several(answers, labels, calibrate),
+            Task::Regression(_) => (Self::of_values(answers), None),
+        }
+    }
+
+    /// Of the answers' scores, only the probabilities depend on the temperature.
+    fn single(
         answers: &Answers,
         public: &PublicData,
         labels: &[String],
@@ -179,14 +220,7 @@ impl Judgement {
         let files = answers.files();
         let judgement = Self {
             per_class: per_class
-                .map(|(label, scores)| PerClass {
-                    label: label.clone(),
-                    precision: scores.precision,
-                    recall: scores.recall,
-                    f1: scores.f1,
-                    examples: scores.support,
-                    predicted: scores.predicted,
-                })
+                .map(|(label, scores)| PerClass::of(label, scores, None))
                 .collect(),
             confusion: (classes <= Self::MOST_CONFUSED)
                 .then(|| confusion(&truth, &predictions, classes)),
@@ -200,6 +234,7 @@ impl Judgement {
                 .collect(),
             bag_of_words: bag_of_words(public, &halves, classes),
             calibration,
+            thresholds_fitted_on: None,
             verdict,
         };
         (judgement, temperature)
@@ -207,8 +242,12 @@ impl Judgement {
 }
 
 /// Mean loss on the half of the answers that a temperature isn't fitted on, at the temperature
-/// fitted on the other half; as they are where none can be fitted. `None` without rows.
+/// fitted on the other half; as they are where none can be fitted. `None` without rows, and where a text
+/// has more than one label.
 pub fn calibrated_loss(answers: &Answers) -> Option<f64> {
+    if answers.task() != Task::SingleLabel {
+        return None;
+    }
     let all = answers.all();
     let (calibration, _) = calibration(&all, &answers.halves(), Calibrate::Fit);
     calibration.map(|calibration| calibration.now.loss)
@@ -253,7 +292,7 @@ fn calibration(
             let rows: Vec<(&[f32], usize)> = halves
                 .fitted
                 .iter()
-                .map(|(_, answer)| (answer.scores.as_slice(), answer.label))
+                .filter_map(|(_, answer)| Some((answer.scores.as_slice(), answer.class()?)))
                 .collect();
             match Temperature::fit(&rows) {
                 Ok(temperature) => {
@@ -281,7 +320,7 @@ fn at(answers: &[&Answer], temperature: Temperature) -> Vec<Answer> {
     let answers = answers.iter();
     answers
         .map(|answer| Answer {
-            label: answer.label,
+            target: answer.target.clone(),
             scores: temperature.temper(&answer.scores),
         })
         .collect()
@@ -292,7 +331,7 @@ fn reliability_of(answers: &[&Answer]) -> Reliability {
         .iter()
         .map(|answer| {
             let claim = softmax(&answer.scores).into_iter().fold(0.0, f64::max);
-            (claim, answer.prediction() == answer.label)
+            (claim, Some(answer.prediction()) == answer.class())
         })
         .collect();
     let bins = reliability(&claims);
@@ -362,8 +401,8 @@ fn bag_of_words(public: &PublicData, halves: &Halves<'_>, classes: usize) -> Opt
     if fitted.len() < Temperature::FEWEST {
         return None;
     }
-    let rows: Vec<&[u32]> = public.rows().map(|row| row.tokens.as_slice()).collect();
-    let row = |(place, answer): &(usize, &Answer)| Some((*rows.get(*place)?, answer.label));
+    let rows: Vec<&[u32]> = public.rows().map(|row| &row.tokens[..]).collect();
+    let row = |(place, answer): &(usize, &Answer)| Some((*rows.get(*place)?, answer.class()?));
     let model = BagOfWords::fit(fitted.iter().filter_map(row))?;
     let shown: Vec<(&[u32], usize)> = judged.iter().filter_map(row).collect();
     let (labels, predictions): (Vec<usize>, Vec<usize>) = shown

@@ -1,3 +1,5 @@
+use umbel_model::Target;
+
 use super::*;
 
 fn labels() -> Vec<String> {
@@ -15,13 +17,22 @@ fn answers(rows: usize, other: usize, wrong: usize, margin: f32) -> Answers {
         };
         let mut scores = vec![0.0; 2];
         scores[named] = margin;
-        Answer { label, scores }
+        Answer {
+            target: Target::Class(label),
+            scores,
+        }
     };
     Answers::of_rows(2, (0..rows).map(answer).collect())
 }
 
 fn judge(answers: &Answers, calibrate: Calibrate) -> (Judgement, Option<Temperature>) {
-    Judgement::of(answers, &PublicData::default(), &labels(), calibrate)
+    let public = PublicData::default();
+    let (judgement, adjustment) = Judgement::of(answers, &public, &labels(), calibrate);
+    let temperature = adjustment.map(|adjustment| match adjustment {
+        Adjustment::Temperature(temperature) => temperature,
+        Adjustment::Thresholds(thresholds) => panic!("{thresholds:?}"),
+    });
+    (judgement, temperature)
 }
 
 #[test]
@@ -52,15 +63,15 @@ fn claims_that_are_too_sure_are_mended_on_rows_that_they_were_not_fitted_on() {
     assert!(calibration.now.loss < before.loss);
     assert_eq!(calibration.fitted_on + calibration.examples, 700);
     assert_eq!(calibration.temperature, temperature.map(Temperature::get));
-    assert!(calibrated_loss(&all).unwrap() < all.evaluation().overall.loss);
+    assert!(calibrated_loss(&all).unwrap() < all.evaluation().overall.loss());
     // No label changes.
     let tempered = all.clone().at(temperature.unwrap());
     let (before, after) = (all.evaluation().overall, tempered.evaluation().overall);
-    assert_eq!(before.accuracy, after.accuracy);
+    assert_eq!(before.get("accuracy"), after.get("accuracy"));
     // Whoever is given the tempered scores and the temperature finds what there was before.
     let (again, none) = judge(&tempered, Calibrate::Already(temperature));
     let again = again.calibration.unwrap().before.unwrap();
-    assert!((again.loss - before.loss).abs() < 1e-5 && none.is_none());
+    assert!((again.loss - before.loss()).abs() < 1e-5 && none.is_none());
 }
 
 #[test]

@@ -7,6 +7,10 @@
 //! | [`judgement`] | what scores are worth, and whether probabilities are what they say |
 //! | [`recorder`] | a line of metrics for each round |
 
+pub mod adjustment;
 pub mod evaluation;
 pub mod judgement;
+mod other_tasks;
+pub mod public_data;
 pub mod recorder;
+pub mod scores;

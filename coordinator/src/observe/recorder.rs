@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use umbel_model::{Classifier, ModelError, check_scores};
 
 use crate::config::EvaluationSection;
-use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::evaluation::Answers;
 use crate::observe::judgement::calibrated_loss;
+use crate::observe::public_data::PublicData;
+use crate::observe::scores::RoundScores;
 use crate::run::{Health, Observer, RoundSummary};
 use crate::store::run_folder::{RunFolder, RunFolderError};
 
@@ -27,18 +29,15 @@ pub struct Metric {
     /// Epsilon spent on the data set so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
-    /// Mean cross-entropy on public data, where it was evaluated.
+    /// Mean loss on public data, where it was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// The same on half of these rows, at the temperature fitted on the other half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibrated_loss: Option<f64>,
-    /// Accuracy there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
-    /// Macro-F1 there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub macro_f1: Option<f64>,
+    /// The other scores there.
+    #[serde(flatten)]
+    pub scores: RoundScores,
     /// Learning rate of the round's step.
     pub learning_rate: f64,
     /// The noisy share of units that weren't clipped, with adaptive clipping.
@@ -68,9 +67,8 @@ impl Metric {
     /// uses, so that all rounds' can be compared.
     pub fn score(&mut self, answers: &Answers, settings: &EvaluationSection) {
         let scores = answers.evaluation().overall;
-        self.loss = Some(scores.loss);
-        self.accuracy = Some(scores.accuracy);
-        self.macro_f1 = Some(scores.macro_f1);
+        self.loss = Some(scores.loss());
+        self.scores = RoundScores::of(&scores);
         if settings.calibrate {
             self.calibrated_loss = calibrated_loss(answers);
         }
@@ -202,8 +200,7 @@ impl Observer for Scorer<'_> {
             epsilon: summary.epsilon,
             loss: None,
             calibrated_loss: None,
-            accuracy: None,
-            macro_f1: None,
+            scores: RoundScores::default(),
             learning_rate: summary.learning_rate,
             unclipped: summary.adaptive.map(|adapted| adapted.unclipped),
             clipping_threshold: summary.adaptive.map(|adapted| adapted.threshold),
@@ -293,8 +290,7 @@ mod tests {
             epsilon: None,
             loss: None,
             calibrated_loss: None,
-            accuracy: None,
-            macro_f1: None,
+            scores: RoundScores::default(),
             learning_rate: 0.1,
             unclipped: None,
             clipping_threshold: None,

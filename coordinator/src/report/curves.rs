@@ -2,13 +2,14 @@
 
 use umbel_privacy::unit::PrivacyUnit;
 
+use super::by_task::{self, ScoreCurve};
 use super::figures::{self, NONE};
 use super::html::Html;
 use super::layout::{number, section, table};
 use super::run_summary::{CurvePoint, RunSummary};
 use super::svg::{Chart, line_chart};
 
-/// Loss, accuracy and epsilon over rounds.
+/// Loss, a score and epsilon over rounds.
 pub(super) fn curves(run: &RunSummary) -> Html {
     let series = |of: fn(&CurvePoint) -> Option<f64>| -> Vec<(u32, f64)> {
         run.curve
@@ -18,17 +19,15 @@ pub(super) fn curves(run: &RunSummary) -> Html {
     };
     let calibrated = series(|p| p.calibrated_loss);
     let (caption, loss) = match calibrated.is_empty() {
-        true => (
-            "mean cross-entropy on public rows, in nats",
-            series(|p| p.loss),
-        ),
+        true => (by_task::loss_caption(run), series(|p| p.loss)),
         false => (
             "mean cross-entropy on half of the public rows, in nats, at each round's temperature \
              fitted on the other half",
             calibrated,
         ),
     };
-    let accuracy = series(|p| p.accuracy);
+    let score = ScoreCurve::of(run);
+    let scores = series(score.value);
     let epsilon = series(|p| p.epsilon);
     let adjacency = format!("epsilon spent on the data set ({})", run.privacy.adjacency);
     let mut figures = vec![
@@ -45,14 +44,14 @@ pub(super) fn curves(run: &RunSummary) -> Html {
             },
         ),
         figure(
-            "Accuracy",
-            "share of public rows classified correctly",
+            score.name,
+            score.caption,
             &Chart {
-                title: "Accuracy after each evaluated round",
-                points: &accuracy,
+                title: score.title,
+                points: &scores,
                 limit: None,
                 include: &[],
-                most: Some(1.0),
+                most: score.most,
                 write: figures::score,
             },
         ),
@@ -77,7 +76,7 @@ pub(super) fn curves(run: &RunSummary) -> Html {
         &[("class", "charts")],
         figures.into_iter().collect::<Html>(),
     );
-    section("Curves", [charts, curve_table(&run.curve)])
+    section("Curves", [charts, curve_table(&run.curve, &score)])
 }
 
 fn figure(name: &str, caption: &str, chart: &Chart<'_>) -> Html {
@@ -103,7 +102,7 @@ fn figure(name: &str, caption: &str, chart: &Chart<'_>) -> Html {
 }
 
 /// The same numbers for those who can't see the charts, or want to copy them.
-fn curve_table(curve: &[CurvePoint]) -> Html {
+fn curve_table(curve: &[CurvePoint], score: &ScoreCurve) -> Html {
     let cell =
         |value: Option<f64>, write: fn(f64) -> String| number(value.map_or(NONE.into(), write));
     let row = |p: &CurvePoint| {
@@ -111,7 +110,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
             number(figures::count(p.round)),
             cell(p.loss, figures::score),
             cell(p.calibrated_loss, figures::score),
-            cell(p.accuracy, figures::score),
+            cell((score.value)(p), figures::score),
             cell(p.epsilon, figures::epsilon),
         ];
         Html::element("tr", cells)
@@ -120,7 +119,7 @@ fn curve_table(curve: &[CurvePoint]) -> Html {
         ("round", true),
         ("loss", true),
         ("loss, calibrated", true),
-        ("accuracy", true),
+        (score.head, true),
         ("epsilon", true),
     ];
     let table = table("Every round.", &heads, curve.iter().map(row).collect());

@@ -60,6 +60,14 @@ fn beside(judgement: &Judgement) -> Html {
         let text = format!("accuracy {}", figures::score(majority.share));
         rows.push((format!("always answering {:?}", majority.label), text));
     }
+    if let Some(fitted_on) = judgement.thresholds_fitted_on {
+        let text = format!(
+            "those with the best F1 on {} other public rows: no score is of a row that they were \
+             fitted on",
+            figures::count(fitted_on as u64)
+        );
+        rows.push(("thresholds of the labels".into(), text));
+    }
     let words = match &judgement.bag_of_words {
         Some(words) => format!(
             "accuracy {}, macro-F1 {}, trained on {} public rows and scored on {} others, where \
@@ -73,7 +81,14 @@ fn beside(judgement: &Judgement) -> Html {
         ),
         None => "missing: there are too few public rows to train one on".into(),
     };
-    rows.push(("bag-of-words model".into(), words));
+    // Only labels that exclude each other have probabilities of the kind that are calibrated, and a
+    // simpler model to be beside.
+    if judgement.calibration.is_some() {
+        rows.push(("bag-of-words model".into(), words));
+    }
+    if rows.is_empty() {
+        return Html::default();
+    }
     let rows = rows
         .iter()
         .map(|(name, text)| (name.as_str(), text.clone()));
@@ -89,7 +104,13 @@ fn by_label(per_class: &[PerClass]) -> Html {
         );
         return Html::element("p", text);
     }
+    if per_class.is_empty() {
+        return Html::default();
+    }
+    // Where a text has any number of labels, each has its own threshold.
+    let thresholds = per_class.iter().any(|class| class.threshold.is_some());
     let row = |class: &PerClass| {
+        let threshold = class.threshold.map(|t| number(figures::score(t)));
         let cells = [
             Html::with("th", &[("scope", "row")], &class.label),
             number(figures::score(class.precision)),
@@ -97,15 +118,18 @@ fn by_label(per_class: &[PerClass]) -> Html {
             number(figures::score(class.f1)),
             number(figures::count(class.examples as u64)),
         ];
-        Html::element("tr", cells)
+        Html::element("tr", cells.into_iter().chain(threshold).collect::<Html>())
     };
-    let heads = [
+    let mut heads = vec![
         ("label", false),
         ("precision", true),
         ("recall", true),
         ("F1", true),
         ("rows", true),
     ];
+    if thresholds {
+        heads.push(("threshold", true));
+    }
     table(
         "Label by label.",
         &heads,

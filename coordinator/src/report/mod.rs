@@ -6,6 +6,7 @@
 //! configuration is escaped.
 
 mod about;
+mod by_task;
 mod certificate_page;
 mod curves;
 mod figures;
@@ -36,7 +37,7 @@ pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
     About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
-    PrivacySummary, Results, RunSummary, Scores, Traffic, TrainingSummary,
+    PrivacySummary, Results, RunSummary, Traffic, TrainingSummary,
 };
 pub use strength::{Basis, Strength};
 

@@ -2,13 +2,25 @@ use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use super::*;
+use crate::observe::scores::{LabelScores, Scores, SeveralLabelScores, ValueScores};
 
 fn scores(accuracy: f64) -> Scores {
-    Scores {
+    Scores::SingleLabel(LabelScores {
         accuracy,
         macro_f1: accuracy - 0.01,
         loss: 0.53,
         examples: 3882,
+    })
+}
+
+/// Scores whose loss is no number.
+fn lossless() -> Scores {
+    match scores(0.76) {
+        Scores::SingleLabel(scores) => Scores::SingleLabel(LabelScores {
+            loss: f64::NAN,
+            ..scores
+        }),
+        other => other,
     }
 }
 
@@ -56,6 +68,8 @@ pub(super) fn run() -> RunSummary {
         loss: (round.is_multiple_of(10) || round == 1).then(|| 0.5 + 0.2 / f64::from(round).sqrt()),
         calibrated_loss: None,
         accuracy: (round.is_multiple_of(10) || round == 1).then(|| 0.76 - 0.25 / f64::from(round)),
+        micro_f1: None,
+        rmse: None,
         epsilon: Some(0.9 + 7.081 * (f64::from(round) / 180.0).sqrt()),
     };
     let client = |name: &str| ClientSummary {
@@ -414,7 +428,7 @@ fn a_loss_that_is_not_a_number_is_said_and_leaves_a_gap() {
     let mut broken = run();
     broken.curve[9].loss = Some(f64::NAN);
     if let Some(results) = &mut broken.results {
-        results.overall.loss = f64::NAN;
+        results.overall = lossless();
     }
     let page = render(&broken);
     assert!(!page.contains("NaN"));
@@ -445,10 +459,10 @@ fn a_summary_survives_json_even_with_a_loss_that_is_not_a_number() {
     assert_eq!(back(&json(&run())), run());
     let mut broken = run();
     if let Some(results) = &mut broken.results {
-        results.overall.loss = f64::NAN;
+        results.overall = lossless();
     }
     let found = back(&json(&broken)).results.expect("results").overall;
-    assert!(found.loss.is_nan());
+    assert!(found.loss().is_nan());
 }
 
 #[test]
@@ -484,4 +498,48 @@ fn the_closing_table_says_the_verdict_before_its_heads_and_not_between_its_rows(
     assert!(place(verdict) < place("macro-F1"), "{table}");
     let after_heads = table[place("macro-F1")..].lines().nth(1).unwrap();
     assert!(after_heads.starts_with("overall"), "{table}");
+}
+
+#[test]
+fn a_report_of_another_task_shows_its_own_scores_and_no_other() {
+    let mut several = run();
+    let results = several.results.as_mut().expect("results");
+    results.overall = Scores::MultiLabel(SeveralLabelScores {
+        micro_f1: 0.876,
+        macro_f1: 0.765,
+        exact_match: 0.654,
+        loss: 0.123,
+        examples: 3882,
+    });
+    results.files.clear();
+    for point in &mut several.curve {
+        point.micro_f1 = point.accuracy.take();
+    }
+    let page = render(&several);
+    for shown in [
+        "Micro-F1",
+        "0.876",
+        "0.765",
+        "0.654",
+        "binary cross-entropy",
+    ] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(!page.contains("Accuracy after"));
+    let results = several.results.as_mut().expect("results");
+    results.overall = Scores::Regression(ValueScores {
+        rmse: 1.234,
+        mae: 0.987,
+        r2: None,
+        loss: 0.345,
+        examples: 3882,
+    });
+    for point in &mut several.curve {
+        point.rmse = point.micro_f1.take();
+    }
+    let page = render(&several);
+    for shown in ["RMSE", "1.234", "0.987", "squared error"] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(!page.contains("Micro-F1"));
 }

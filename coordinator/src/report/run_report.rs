@@ -69,11 +69,11 @@ impl RunReport {
             report::Ending::Diverged { round, .. } => Some(round),
             _ => None,
         };
-        json!({
-            "accuracy": overall.map(|scores| scores.accuracy),
-            "macro_f1": overall.map(|scores| scores.macro_f1),
-            "loss": overall.map(|scores| scores.loss),
-            "examples": overall.map(|scores| scores.examples),
+        let mut told = json!({
+            "accuracy": overall.and_then(|scores| scores.get("accuracy")),
+            "macro_f1": overall.and_then(|scores| scores.get("macro_f1")),
+            "loss": overall.map(|scores| scores.loss()),
+            "examples": overall.map(|scores| scores.examples()),
             "files": files,
             "judgement": run.results.as_ref().and_then(|results| results.judgement.as_ref()),
             "epsilon": run.privacy.epsilon_spent,
@@ -107,7 +107,12 @@ impl RunReport {
             "model_sha256": run.model_hash,
             "public_key": run.signing_key,
             "run_dir": self.folder.to_string_lossy(),
-        })
+        });
+        // What other tasks have instead.
+        for score in overall.iter().flat_map(|scores| scores.all()) {
+            told[score.key] = json!(score.value);
+        }
+        told
     }
 
     /// The closing table for people.
@@ -155,23 +160,27 @@ impl RunReport {
             if let Some(verdict) = judgement.and_then(|judgement| judgement.verdict.as_ref()) {
                 writeln!(out, "\n{verdict}")?;
             }
-            writeln!(
-                out,
-                "\n{:<16}{:>9}{:>9}{:>9}{:>10}",
-                "", "accuracy", "macro-F1", "loss", "rows"
-            )?;
+            let names = results.overall.all().into_iter().map(|score| score.name);
+            let heads: String = names
+                .chain(["loss"])
+                .map(|name| format!("{name:>10}"))
+                .collect();
+            writeln!(out, "\n{:<16}{heads}{:>10}", "", "rows")?;
             let overall = NamedScores {
                 name: "overall".into(),
                 scores: results.overall,
             };
             for file in std::iter::once(&overall).chain(&results.files) {
-                let s = &file.scores;
-                let (name, rows) = (&file.name, s.examples);
-                writeln!(
-                    out,
-                    "{name:<16}{:>9.4}{:>9.4}{:>9.4}{rows:>10}",
-                    s.accuracy, s.macro_f1, s.loss
-                )?;
+                let numbers = file.scores.all().into_iter().map(|score| score.value);
+                let numbers: String = numbers
+                    .chain([Some(file.scores.loss())])
+                    .map(|value| match value {
+                        Some(value) => format!("{value:>10.4}"),
+                        None => format!("{:>10}", "none"),
+                    })
+                    .collect();
+                let (name, rows) = (&file.name, file.scores.examples());
+                writeln!(out, "{name:<16}{numbers}{rows:>10}")?;
             }
         }
         writeln!(out)?;

@@ -1,13 +1,14 @@
 //! All that a report tells of a run. Nothing in it may come from private rows, but through
 //! the released models.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use super::strength::Strength;
-use crate::observe::evaluation;
+use crate::observe::evaluation::Evaluation;
 use crate::observe::judgement::Judgement;
+use crate::observe::scores::Scores;
 
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -269,26 +270,15 @@ pub struct Results {
 
 impl Results {
     /// Scores and what they are worth.
-    pub fn new(evaluation: &evaluation::Evaluation, judgement: Judgement) -> Self {
-        let named = |(name, scores): &(String, evaluation::Scores)| NamedScores {
+    pub fn new(evaluation: &Evaluation, judgement: Judgement) -> Self {
+        let named = |(name, scores): &(String, Scores)| NamedScores {
             name: name.clone(),
-            scores: Scores::from(scores),
+            scores: *scores,
         };
         Self {
-            overall: Scores::from(&evaluation.overall),
+            overall: evaluation.overall,
             files: evaluation.files.iter().map(named).collect(),
             judgement: Some(judgement),
-        }
-    }
-}
-
-impl From<&evaluation::Scores> for Scores {
-    fn from(scores: &evaluation::Scores) -> Self {
-        Self {
-            accuracy: scores.accuracy,
-            macro_f1: scores.macro_f1,
-            loss: scores.loss,
-            examples: scores.examples,
         }
     }
 }
@@ -302,39 +292,24 @@ pub struct NamedScores {
     pub scores: Scores,
 }
 
-/// How good a model is on some rows. What isn't a number becomes `null` in JSON, and is read
-/// back as NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Share of rows classified correctly.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub accuracy: f64,
-    /// Unweighted mean of the classes' F1.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub macro_f1: f64,
-    /// Mean cross-entropy, in nats.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub loss: f64,
-    /// Rows.
-    pub examples: usize,
-}
-
 /// What was known after a round.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// The round, from 1.
     pub round: u32,
-    /// Mean cross-entropy on public rows, where it was computed.
+    /// Mean loss on public rows, where it was computed.
     pub loss: Option<f64>,
     /// The same on half of these rows, at the temperature fitted on the other half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibrated_loss: Option<f64>,
-    /// Accuracy there.
+    /// Accuracy there, of a model of one label a text.
     pub accuracy: Option<f64>,
+    /// Micro-F1 there, of a model of any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_f1: Option<f64>,
+    /// The root of the mean squared error there, of a regression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rmse: Option<f64>,
     /// Epsilon spent so far.
     pub epsilon: Option<f64>,
-}
-
-fn nan_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }

@@ -7,7 +7,8 @@ use super::figures::{self, NONE};
 use super::html::Html;
 use super::judging;
 use super::layout::{number, parameters, section, table};
-use super::run_summary::{AbsenceSummary, ClientSummary, Ending, RunSummary, Scores};
+use super::run_summary::{AbsenceSummary, ClientSummary, Ending, RunSummary};
+use crate::observe::scores::Scores;
 
 /// How the run ended.
 pub(super) fn ending(run: &RunSummary) -> Html {
@@ -55,13 +56,12 @@ pub(super) fn results(run: &RunSummary) -> Html {
         );
     };
     let row = |class: &'static str, name: &str, scores: &Scores| {
-        let cells = [
-            Html::with("th", &[("scope", "row")], name),
-            number(figures::score(scores.accuracy)),
-            number(figures::score(scores.macro_f1)),
-            number(figures::score(scores.loss)),
-            number(figures::count(scores.examples as u64)),
-        ];
+        let values = scores.all().into_iter().map(|score| score.value);
+        let numbers = values.chain([Some(scores.loss())]);
+        let numbers = numbers.map(|value| number(value.map_or(NONE.into(), figures::score)));
+        let head = Html::with("th", &[("scope", "row")], name);
+        let rows = number(figures::count(scores.examples() as u64));
+        let cells: Html = [head].into_iter().chain(numbers).chain([rows]).collect();
         Html::with("tr", &[("class", class)], cells)
     };
     let files = results
@@ -69,13 +69,10 @@ pub(super) fn results(run: &RunSummary) -> Html {
         .iter()
         .map(|file| row("file", &file.name, &file.scores));
     let rows = std::iter::once(row("total", "all rows", &results.overall)).chain(files);
-    let heads = [
-        ("rows of", false),
-        ("accuracy", true),
-        ("macro-F1", true),
-        ("loss (nats)", true),
-        ("rows", true),
-    ];
+    let loss = format!("loss ({})", results.overall.loss_unit());
+    let mut heads = vec![("rows of", false)];
+    heads.extend(results.overall.all().iter().map(|score| (score.name, true)));
+    heads.extend([(loss.as_str(), true), ("rows", true)]);
     let caption = "The final model on public files.";
     let scores = table(caption, &heads, rows.collect());
     let judgement = results.judgement.as_ref();

@@ -5,8 +5,10 @@ use std::num::NonZeroUsize;
 
 use umbel_privacy::certificate::lineage;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::Plan;
+use umbel_proto::task::Task;
 
 use crate::config::{RunConfig, Words};
 use crate::lobby::{Attendance, Traffic};
@@ -160,16 +162,40 @@ fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
     }
 }
 
+/// What the model answers, and of what.
+fn task_settings(options: &ClassifierOptions) -> Vec<(String, String)> {
+    let texts = if options.pairs {
+        ", of two texts together"
+    } else {
+        ""
+    };
+    let task = match options.task {
+        Task::Regression(values) => format!(
+            "{}, offset {}, scale {}",
+            options.task, values.offset, values.scale
+        ),
+        Task::SingleLabel | Task::MultiLabel => options.task.to_string(),
+    };
+    let mut settings = vec![("task".to_owned(), format!("{task}{texts}"))];
+    if let Some(weights) = &options.class_weights {
+        let each = options.labels.iter().zip(weights);
+        let each: Vec<String> = each.map(|(label, w)| format!("{label} {w}")).collect();
+        settings.push(("class weights".into(), each.join(", ")));
+    }
+    settings
+}
+
 fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
     let server = &facts.config.server;
     let options = &facts.plan.classifier.options;
     let optimiser = server.optimiser.title;
-    let mut settings = vec![
+    let mut settings = task_settings(options);
+    settings.extend([
         ("server optimiser".to_owned(), optimiser.to_owned()),
         ("learning rate".into(), server.learning_rate.to_string()),
         ("pooling".into(), options.pooling.to_string()),
         ("tokens".into(), options.max_tokens.to_string()),
-    ];
+    ]);
     if let Some(lora) = options.train.lora() {
         let frozen = if lora.freeze_a { ", A frozen" } else { "" };
         let targets: Vec<String> = lora.targets.iter().map(|t| t.to_string()).collect();
@@ -251,7 +277,9 @@ fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
             round: metric.round,
             loss: metric.loss,
             calibrated_loss: metric.calibrated_loss,
-            accuracy: metric.accuracy,
+            accuracy: metric.scores.accuracy,
+            micro_f1: metric.scores.micro_f1,
+            rmse: metric.scores.rmse,
             epsilon: metric.epsilon,
         })
         .collect()

@@ -1,22 +1,23 @@
 //! The few numbers below a report's headline.
 
+use super::by_task;
 use super::figures::{self, NONE};
 use super::html::Html;
 use super::level::{AgainstUnits, Level};
 use super::protection::Statement;
-use super::run_summary::{PrivacySummary, RunSummary, Scores};
+use super::run_summary::{PrivacySummary, RunSummary};
 
 /// The few numbers that everybody asks for.
 pub(super) fn tiles(run: &RunSummary) -> Html {
     let privacy = &run.privacy;
     let overall = run.results.as_ref().map(|r| &r.overall);
-    let score = |of: fn(&Scores) -> f64| overall.map_or(NONE.into(), |s| figures::score(of(s)));
     let rows = overall.map_or("not evaluated".into(), |s| {
-        format!("on {} public rows", figures::count(s.examples as u64))
+        format!("on {} public rows", figures::count(s.examples() as u64))
     });
-    let mut tiles = vec![
-        tile("Accuracy", &score(|s| s.accuracy), &rows),
-        tile("Macro-F1", &score(|s| s.macro_f1), &rows),
+    let telling = by_task::tiles(overall);
+    let telling = telling.iter().map(|(name, value)| tile(name, value, &rows));
+    let mut tiles: Vec<Html> = telling.collect();
+    tiles.extend([
         match privacy.epsilon_spent {
             Some(epsilon) => toned(
                 epsilon_tone(run),
@@ -30,7 +31,7 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
             &figures::duration(run.seconds),
             &run.training.device,
         ),
-    ];
+    ]);
     tiles.extend(run.traffic.as_ref().map(|traffic| {
         let (up, down) = (traffic.bytes_up, traffic.bytes_down);
         let note = format!("{} up, {} down", figures::bytes(up), figures::bytes(down));

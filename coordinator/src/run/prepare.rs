@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbel_model::data::{DataError, LabelSet, TableSchema};
 use umbel_model::{Classifier, DeviceChoice, ModelError, ModelFiles, check_scores};
 use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ModelFile};
 use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
@@ -14,7 +15,7 @@ use crate::aggregate::UpdateRules;
 use crate::certificate::base_model::{BaseModel, Uncertified};
 use crate::config::{ConfigError, ModelFacts, QuorumPercent, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
-use crate::observe::evaluation::{EvaluationError, PublicData};
+use crate::observe::public_data::{EvaluationError, PublicData, PublicTexts};
 use crate::round::RoundSettings;
 use crate::run::absence::Patience;
 
@@ -93,28 +94,34 @@ pub(super) fn prepare_with(
     let (device, device_name) = device.resolve()?;
     let seed = config.run.seed;
     let own_pooling = files.pooling(labels.names())?;
-    let options = config
-        .model
-        .options(labels.names().to_vec(), own_pooling, seed)?;
-    // The fresh head is public, so its randomness need not be secret: a fixed stream makes
-    // every run of one configuration start from the same model.
-    let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
-    let classifier = Classifier::load(&files, options.clone(), &mut head, &device)?;
-    tracing::info!("base model: {}", classifier.reading());
-    // A model that is broken from the start would only spend.
-    check_scores(&classifier)?;
     // Rows that count as public are nobody's, whatever the unit.
     let schema = TableSchema {
         group: None,
         ..schema_of(config)
     };
-    let public = PublicData::read(
-        &config.evaluation.files,
-        &schema,
-        &labels,
-        config.data.clean,
-        &classifier,
-    )?;
+    let task = config.task.kind;
+    let clean = config.data.clean;
+    let public = PublicTexts::read(&config.evaluation.files, &schema, (task, &labels), clean)?;
+    let task = config.task.task(&public.values())?;
+    let names = labels.names().to_vec();
+    let thresholds = config.task.thresholds(&names)?;
+    let class_weights = config.training.class_weights(&names)?;
+    let options = ClassifierOptions {
+        pairs: config.data.text_pair.is_some(),
+        class_weights,
+        ..config.model.options(task, names, own_pooling, seed)?
+    };
+    // The fresh head is public, so its randomness need not be secret: a fixed stream makes
+    // every run of one configuration start from the same model.
+    let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
+    let mut classifier = Classifier::load(&files, options.clone(), &mut head, &device)?;
+    if let Some(thresholds) = thresholds {
+        classifier.set_thresholds(thresholds);
+    }
+    tracing::info!("base model: {}", classifier.reading());
+    // A model that is broken from the start would only spend.
+    check_scores(&classifier)?;
+    let public = public.tokenised(&classifier)?;
     let facts = ModelFacts {
         options,
         parameters: classifier.layout().len(),
@@ -142,7 +149,7 @@ pub(super) fn prepare_with(
 
 /// The columns of a configuration's training tables.
 pub fn schema_of(config: &RunConfig) -> TableSchema {
-    config.data.schema()
+    config.schema()
 }
 
 /// What is worth telling of the model and of the evaluation files.

@@ -4,8 +4,9 @@ use umbel_model::{Classifier, ModelError, Precision};
 use umbel_proto::message::Ending;
 
 use crate::config::RunConfig;
-use crate::observe::evaluation::{Answers, PublicData};
+use crate::observe::evaluation::Answers;
 use crate::observe::judgement::{Calibrate, Judgement};
+use crate::observe::public_data::PublicData;
 use crate::observe::recorder::Metric;
 use crate::report;
 use crate::run::Outcome;
@@ -64,8 +65,8 @@ pub(super) fn score_kept(
     true
 }
 
-/// Judges the model that is kept, and divides its last layer by the temperature that was fitted.
-/// That is done to what is released, with public rows alone, so it costs no privacy. The
+/// Judges the model that is kept, and divides its last layer by the temperature that was fitted,
+/// or gives it the thresholds that were. That is done to what is released, with public rows alone, so it costs no privacy. The
 /// parameters in the run's journal stay as they were trained; the certificate names the files
 /// that are written after this.
 pub(super) fn calibrate(
@@ -74,16 +75,16 @@ pub(super) fn calibrate(
     public: &PublicData,
     classifier: &mut Classifier,
 ) -> report::Results {
-    let wanted = match config.evaluation.calibrate {
+    let wanted = match config.evaluation.calibrate && !config.task.has_thresholds() {
         true => Calibrate::Fit,
         false => Calibrate::Off,
     };
     let labels = classifier.labels().to_vec();
-    let (judgement, temperature) = Judgement::of(&answers, public, &labels, wanted);
-    let answers = match temperature {
-        Some(temperature) => {
-            classifier.divide_scores(temperature);
-            answers.at(temperature)
+    let (judgement, adjustment) = Judgement::of(&answers, public, &labels, wanted);
+    let answers = match adjustment {
+        Some(adjustment) => {
+            adjustment.apply(classifier);
+            adjustment.of_answers(answers)
         }
         None => answers,
     };

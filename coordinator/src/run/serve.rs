@@ -144,7 +144,7 @@ pub fn serve(options: &ServeOptions) -> Result<Served, ServeRunError> {
     }];
     let prepared = prepare_with(
         &config,
-        LabelSet::new(config.data.labels.clone())?,
+        LabelSet::new(config.outputs())?,
         &options.device,
         patience(&config, stage.is_some()),
         |plan| match &stage {
@@ -275,7 +275,7 @@ pub fn network_section(config: &RunConfig) -> Result<ServeSection, ConfigError> 
             "is missing; over the network the coordinator needs [serve] listen",
         )
     })?;
-    if config.data.labels.is_empty() {
+    if config.outputs().is_empty() {
         let reason = "is missing; over the network it must be given, since sites don't tell theirs";
         return Err(wrong("data.labels", reason));
     }

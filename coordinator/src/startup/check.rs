@@ -188,7 +188,7 @@ fn model_and_plan(
     config: &RunConfig,
     device: &DeviceChoice,
 ) -> Option<Prepared> {
-    let labels = match LabelSet::new(config.data.labels.clone()) {
+    let labels = match LabelSet::new(config.outputs()) {
         Ok(labels) => labels,
         Err(error) => {
             found.fail(

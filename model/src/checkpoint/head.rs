@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 use umbel_proto::classifier::{ClassifierOptions, Pooling};
+use umbel_proto::task::TaskKind;
 
 use super::files::ModelFiles;
 use super::saved::{class, default_label, labels, other_class, task, umbel_pooling};
 use crate::error::ModelError;
-use crate::task::Task;
 
 /// What a run makes of a file's classifier.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub(crate) enum Anew {
     /// It was trained on another vector of a text than the run's pooling gives.
     Pooling(Pooling),
     /// Its outputs mean something else.
-    Task(Task),
+    Task(TaskKind),
     /// It is of a class that does something else.
     Class(String),
     /// It doesn't fit to what `config.json` says of it.
@@ -51,8 +51,8 @@ impl HeadUse {
             Err(error) => return Self::Anew(Anew::Damaged(error.to_string())),
         };
         let pooling = pooling.unwrap_or(Pooling::Pooler);
-        if task != Task::SingleLabel {
-            Self::Anew(Anew::Task(task))
+        if task.kind() != options.task.kind() {
+            Self::Anew(Anew::Task(task.kind()))
         } else if pooling != options.pooling {
             Self::Anew(Anew::Pooling(pooling))
         } else {
@@ -115,10 +115,14 @@ mod tests {
     use super::*;
     use serde_json::json;
     use umbel_proto::classifier::{Dropout, MaxTokens, TrainableSet};
+    use umbel_proto::task::Task;
 
     fn of(config: Value, pooling: Pooling, labels: &[&str]) -> HeadUse {
         let options = ClassifierOptions {
+            task: Task::SingleLabel,
+            pairs: false,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            class_weights: None,
             pooling,
             max_tokens: MaxTokens::default(),
             dropout: Dropout::NONE,
@@ -180,7 +184,7 @@ mod tests {
         );
         assert_eq!(with("vocab_size", json!(3)), Anew::Pooling(Pooling::Pooler));
         let task = with("problem_type", json!("multi_label_classification"));
-        assert_eq!(task, Anew::Task(Task::MultiLabel));
+        assert_eq!(task, Anew::Task(TaskKind::MultiLabel));
         let class = with("architectures", json!(["BertForTokenClassification"]));
         assert_eq!(class, Anew::Class("BertForTokenClassification".into()));
         assert!(matches!(with("id2label", json!(["neg"])), Anew::Damaged(_)));

@@ -5,22 +5,27 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use umbel_proto::classifier::Pooling;
+use umbel_proto::task::{Task, TaskKind, Threshold, ValueScale};
 
 use crate::error::ModelError;
 use crate::metrics::Temperature;
-use crate::task::Task;
+use crate::task::named;
 
 /// What makes an encoder this classifier.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SavedModel {
     pub(crate) labels: Vec<String>,
     pub(crate) task: Task,
+    /// Whether this program trained it on pairs of texts.
+    pub(crate) pairs: bool,
     pub(crate) pooling: Pooling,
     /// The longest text that it reads, where its folder says so.
     pub(crate) max_tokens: Option<usize>,
     /// What its last layer was divided by after training. It is for information: the weights are
     /// what they are.
     pub(crate) temperature: Option<Temperature>,
+    /// From which probabilities on its labels are given, in their order, where its folder says so.
+    pub(crate) thresholds: Option<Vec<Threshold>>,
 }
 
 impl SavedModel {
@@ -35,7 +40,9 @@ impl SavedModel {
         let labels = labels(&config)?;
         Ok(Self {
             task: task(&config, labels.len())?,
+            thresholds: thresholds(&config, labels.len())?,
             labels,
+            pairs: config.get("umbel_pairs") == Some(&Value::Bool(true)),
             pooling: umbel_pooling(&config)?.unwrap_or(Pooling::Pooler),
             max_tokens: config
                 .get("umbel_max_tokens")
@@ -47,6 +54,28 @@ impl SavedModel {
                 .and_then(Temperature::new),
         })
     }
+}
+
+/// The thresholds of a multi-label model of this program.
+///
+/// # Errors
+/// [`ModelError::Config`] where they aren't one probability for each label.
+fn thresholds(
+    config: &Map<String, Value>,
+    labels: usize,
+) -> Result<Option<Vec<Threshold>>, ModelError> {
+    let list = match config.get("umbel_thresholds") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(list) => list.as_array(),
+    };
+    let threshold = |value: &Value| Threshold::try_from(value.as_f64()?).ok();
+    let list: Option<Vec<Threshold>> = list.and_then(|l| l.iter().map(threshold).collect());
+    let list = list.filter(|list| list.len() == labels).ok_or_else(|| {
+        ModelError::Config(format!(
+            "umbel_thresholds must be a list of {labels} numbers from 0 to 1, one for each label"
+        ))
+    })?;
+    Ok(Some(list))
 }
 
 /// The pooling that a model of this program was trained with.
@@ -148,19 +177,25 @@ fn default_labels(config: &Map<String, Value>) -> Result<Vec<String>, ModelError
     Ok((0..count as usize).map(default_label).collect())
 }
 
-/// What the labels are to each other. transformers takes one output without a word for a number.
+/// What the model answers. transformers takes one output without a word for a number. What a
+/// regression of a folder answers are values themselves.
 ///
 /// # Errors
 /// [`ModelError::Config`] where `problem_type` is none that transformers knows.
 pub(super) fn task(config: &Map<String, Value>, labels: usize) -> Result<Task, ModelError> {
-    match config.get("problem_type") {
-        None | Some(Value::Null) if labels == 1 => Ok(Task::Regression),
-        None | Some(Value::Null) => Ok(Task::SingleLabel),
-        Some(word) => word.as_str().and_then(Task::named).ok_or_else(|| {
+    let kind = match config.get("problem_type") {
+        None | Some(Value::Null) if labels == 1 => TaskKind::Regression,
+        None | Some(Value::Null) => TaskKind::SingleLabel,
+        Some(word) => word.as_str().and_then(named).ok_or_else(|| {
             ModelError::Config(format!(
                 "problem_type is {word}; it must be {}",
-                Task::ALL.map(Task::problem_type).join(", ")
+                TaskKind::ALL.map(TaskKind::problem_type).join(", ")
             ))
-        }),
-    }
+        })?,
+    };
+    Ok(match kind {
+        TaskKind::SingleLabel => Task::SingleLabel,
+        TaskKind::MultiLabel => Task::MultiLabel,
+        TaskKind::Regression => Task::Regression(ValueScale::PLAIN),
+    })
 }

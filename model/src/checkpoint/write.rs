@@ -110,7 +110,7 @@ impl SavedModel {
             ("id2label", Value::Object(id2label)),
             ("label2id", Value::Object(label2id)),
             ("num_labels", json!(self.labels.len())),
-            ("problem_type", json!(self.task.problem_type())),
+            ("problem_type", json!(self.task.kind().problem_type())),
             ("torch_dtype", json!(dtype)),
             ("umbel_pooling", json!(self.pooling.to_string())),
         ] {
@@ -123,6 +123,15 @@ impl SavedModel {
         config.remove("umbel_temperature");
         if let Some(temperature) = self.temperature {
             config.insert("umbel_temperature".into(), json!(temperature.get()));
+        }
+        config.remove("umbel_pairs");
+        if self.pairs {
+            config.insert("umbel_pairs".into(), json!(true));
+        }
+        config.remove("umbel_thresholds");
+        if let Some(thresholds) = &self.thresholds {
+            let numbers = thresholds.iter().map(|threshold| threshold.get());
+            config.insert("umbel_thresholds".into(), numbers.collect());
         }
         Value::Object(config)
     }
@@ -148,7 +157,13 @@ impl Saving<'_> {
 
     /// Everything but the weights.
     pub(super) fn surroundings(&self, precision: Precision) -> Vec<NamedFile> {
-        let tokenizer_config = tokenizer_config(self.tokenizer, self.model.max_tokens);
+        let mut tokenizer_config = tokenizer_config(self.tokenizer, self.model.max_tokens);
+        // Without them, Python leaves out which text of a pair a token is of.
+        if self.spec.token_types.is_some_and(|kinds| kinds > 1) {
+            let inputs = ["input_ids", "token_type_ids", "attention_mask"];
+            tokenizer_config.insert("model_input_names".into(), json!(inputs));
+        }
+        let tokenizer_config = Value::Object(tokenizer_config);
         let config = self
             .model
             .config(self.spec.family, self.original.clone(), precision);
@@ -186,7 +201,7 @@ fn modeling(family: &dyn Family) -> Vec<u8> {
 
 /// `tokenizer_config.json`: what the special tokens are called that `tokenizer.json` has. One that
 /// it lacks isn't named: Python would add it, and the model has no embedding for it.
-fn tokenizer_config(tokenizer: &[u8], max_tokens: Option<usize>) -> Value {
+fn tokenizer_config(tokenizer: &[u8], max_tokens: Option<usize>) -> Map<String, Value> {
     let file: Value = serde_json::from_slice(tokenizer).unwrap_or_default();
     let added = file.get("added_tokens").and_then(Value::as_array);
     let known = |word: &str| {
@@ -203,7 +218,7 @@ fn tokenizer_config(tokenizer: &[u8], max_tokens: Option<usize>) -> Value {
             config.insert(role.into(), json!(word));
         }
     }
-    Value::Object(config)
+    config
 }
 
 /// Writes the folder beside its place, then moves it there.

@@ -20,8 +20,12 @@ pub enum Asked {
 pub enum Setting {
     /// The column of texts.
     Text,
+    /// The column of second texts.
+    TextPair,
     /// The column of labels.
     Label,
+    /// What stands between the labels of a text.
+    LabelSeparator,
     /// The column of groups.
     Group,
     /// Ids as they are written.
@@ -49,7 +53,9 @@ impl Asked {
     pub(super) fn key(self, setting: Setting) -> &'static str {
         match (self, setting) {
             (Self::Configuration, Setting::Text) => "data.text",
+            (Self::Configuration, Setting::TextPair) => "data.text_pair",
             (Self::Configuration, Setting::Label) => "data.label",
+            (Self::Configuration, Setting::LabelSeparator) => "data.label_separator",
             (Self::Configuration, Setting::Format) => "data.format",
             (Self::Configuration, Setting::Delimiter) => "data.delimiter",
             (Self::Configuration, Setting::Encoding) => "data.encoding",
@@ -59,8 +65,11 @@ impl Asked {
             (_, Setting::RealIds) => "data.real_ids",
             // `--text` is a text to classify there.
             (Self::Predict, Setting::Text) => "--column",
+            (Self::Predict, Setting::TextPair) => "--column-pair",
+            (_, Setting::TextPair) => "--text-pair",
             (_, Setting::Text) => "--text",
             (_, Setting::Label) => "--label",
+            (_, Setting::LabelSeparator) => "--label-separator",
             (_, Setting::Format) => "--format",
             (_, Setting::Delimiter) => "--delimiter",
             (_, Setting::Encoding) => "--encoding",

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::asked::Setting;
-use super::columns::{group_value, is_exact};
+use super::columns::{Labels, group_value, is_exact};
 use super::error::{DataError, Place};
 use super::label_form::tidy;
 use super::room::Room;
+use super::row_label::RowLabel;
 use super::schema::Wanted;
 use super::table::Row;
 
@@ -26,7 +27,9 @@ pub(super) enum Cell {
     Float { value: f64, exact: bool },
     /// True or false.
     Truth(bool),
-    /// Anything else, in words: "a list".
+    /// A list of such.
+    List(Vec<Cell>),
+    /// Anything else, in words: "an object".
     Other(&'static str),
 }
 
@@ -46,6 +49,7 @@ impl Cell {
             Self::Whole(_) => "a number",
             Self::Decimal(_) | Self::Float { .. } => "a fraction or a very large number",
             Self::Truth(_) => "true or false",
+            Self::List(_) => "a list",
             Self::Other(kind) => kind,
         }
     }
@@ -56,6 +60,7 @@ impl Cell {
         ITSELF
             + match self {
                 Self::Text(text) | Self::Whole(text) | Self::Decimal(text) => text.len(),
+                Self::List(cells) => cells.iter().map(Self::bytes).sum(),
                 _ => 0,
             }
     }
@@ -64,14 +69,16 @@ impl Cell {
 /// One row's cells.
 pub(super) struct Cells {
     pub(super) text: Cell,
+    /// `None` where rows aren't pairs.
+    pub(super) text_pair: Option<Cell>,
     /// `None` where no labels are wanted.
-    pub(super) label: Option<Cell>,
+    pub(super) label: Option<Labels<Cell>>,
     pub(super) group: Option<Cell>,
 }
 
 /// Makes rows of cells, by the same rules for every format.
 pub(super) struct Rows<'a> {
-    wanted: Wanted<'a>,
+    pub(super) wanted: Wanted<'a>,
     file: &'a Path,
     room: Room,
     rows: Vec<Row>,
@@ -104,19 +111,28 @@ impl<'a> Rows<'a> {
             file: self.file.to_owned(),
             row,
         };
-        let text = self.text(cells.text, &place)?;
+        let text = self.text(cells.text, Setting::Text, &place)?;
+        let second = cells.text_pair;
+        let second = second.map(|cell| self.text(cell, Setting::TextPair, &place));
+        let second = second.transpose()?;
+        let blank = |text: &String| text.trim().is_empty();
+        let textless = blank(&text) || second.as_ref().is_some_and(blank);
         let label = match cells.label {
-            Some(cell) => self.label(cell, text.trim().is_empty(), &place)?,
-            None => String::new(),
+            Some(cells) => self.row_label(cells, textless, &place)?,
+            None => RowLabel::One(String::new()),
         };
         let group = match cells.group {
             Some(cell) => self.group(cell, &place)?,
             None => None,
         };
-        let bytes = text.len() + label.len() + group.as_ref().map_or(0, String::len);
+        let bytes = text.len()
+            + second.as_ref().map_or(0, String::len)
+            + label.bytes()
+            + group.as_ref().map_or(0, String::len);
         self.room.take(bytes + size_of::<Row>(), self.file)?;
         self.rows.push(Row {
             text,
+            second,
             label,
             group,
             row,
@@ -125,17 +141,22 @@ impl<'a> Rows<'a> {
     }
 
     /// A string; what is missing is a blank text, as an empty cell of a spreadsheet is.
-    fn text(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<String, DataError> {
+    fn text(
+        &self,
+        cell: Cell,
+        setting: Setting,
+        place: &impl Fn() -> Place,
+    ) -> Result<String, DataError> {
         match cell {
             Cell::Text(text) => Ok(text),
             Cell::Missing => Ok(String::new()),
-            other => Err(self.wrong_type(Setting::Text, &other, "a string", place)),
+            other => Err(self.wrong_type(setting, &other, "a string", place)),
         }
     }
 
     /// A string, a number or a truth value, as its text. A row without text needs none: it is
     /// dropped or refused for that.
-    fn label(
+    pub(super) fn label(
         &self,
         cell: Cell,
         textless: bool,
@@ -183,7 +204,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn wrong_type(
+    pub(super) fn wrong_type(
         &self,
         setting: Setting,
         found: &Cell,

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use super::row_label::RowLabel;
 use super::table::{Row, Table};
 use super::wording::thousands;
 
@@ -19,9 +20,9 @@ pub struct CleaningReport {
     pub file: PathBuf,
     /// Rows before.
     pub read: usize,
-    /// Rows dropped for a text of nothing but white space.
+    /// Rows dropped for a text, or one of two, of nothing but white space.
     pub empty: usize,
-    /// Rows dropped because an earlier one has the same text, label and group.
+    /// Rows dropped because an earlier one has the same texts, label and group.
     pub duplicate: usize,
     /// Kept rows whose white space was changed.
     pub respaced: usize,
@@ -72,10 +73,11 @@ pub fn clean(table: Table) -> (Table, CleaningReport) {
     let mut rows = Vec::with_capacity(table.rows.len());
     for row in table.rows {
         let regular = regular(&row);
-        if regular.text.is_empty() {
+        if regular.text.is_empty() || regular.second.as_deref() == Some("") {
             report.empty += 1;
         } else if !seen.insert((
             regular.text.clone(),
+            regular.second.clone(),
             regular.label.clone(),
             regular.group.clone(),
         )) {
@@ -98,7 +100,8 @@ pub fn clean(table: Table) -> (Table, CleaningReport) {
 fn regular(row: &Row) -> Row {
     Row {
         text: single_spaced(&row.text),
-        label: single_spaced(&row.label),
+        second: row.second.as_deref().map(single_spaced),
+        label: row.label.map(single_spaced),
         group: row.group.clone(),
         row: row.row,
     }
@@ -116,9 +119,11 @@ fn single_spaced(text: &str) -> String {
 }
 
 fn contradicting(rows: &[Row]) -> usize {
-    let mut labels: HashMap<&str, HashSet<&str>> = HashMap::with_capacity(rows.len());
+    let mut labels: HashMap<(&str, Option<&str>), HashSet<&RowLabel>> =
+        HashMap::with_capacity(rows.len());
     for row in rows {
-        labels.entry(&row.text).or_default().insert(&row.label);
+        let texts = (row.text.as_str(), row.second.as_deref());
+        labels.entry(texts).or_default().insert(&row.label);
     }
     labels.values().filter(|labels| labels.len() > 1).count()
 }

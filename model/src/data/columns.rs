@@ -21,11 +21,42 @@ pub(super) fn is_exact(number: f64) -> bool {
 }
 
 /// The position of each column that is wanted, among those that a file has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ColumnPositions {
     pub(super) text: usize,
-    pub(super) label: Option<usize>,
+    pub(super) text_pair: Option<usize>,
+    pub(super) label: Option<Labels<usize>>,
     pub(super) group: Option<usize>,
+}
+
+/// Something of each column that has labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Labels<T> {
+    /// One column has them.
+    Column(T),
+    /// Each label has a column of its own.
+    Each(Vec<T>),
+}
+
+impl<T> Labels<T> {
+    /// Something else of each column, made of this.
+    pub(super) fn map<U, E>(
+        &self,
+        mut make: impl FnMut(&T) -> Result<U, E>,
+    ) -> Result<Labels<U>, E> {
+        Ok(match self {
+            Self::Column(one) => Labels::Column(make(one)?),
+            Self::Each(each) => Labels::Each(each.iter().map(make).collect::<Result<_, E>>()?),
+        })
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
+        match self {
+            Self::Column(one) => std::slice::from_ref(one).iter(),
+            Self::Each(each) => each.iter(),
+        }
+    }
 }
 
 /// What [`find`] says of one column.
@@ -68,7 +99,7 @@ impl ColumnPositions {
                 asked: wanted.asked,
                 column: column.to_owned(),
                 found: found.to_vec(),
-                hint: hint(),
+                hint: hint().or_else(|| wanted.labels_hint(setting)),
             }),
             Found::Repeated => Err(DataError::RepeatedColumn {
                 file: file.to_owned(),
@@ -80,9 +111,22 @@ impl ColumnPositions {
         let optional = |setting, column: Option<&str>| {
             column.map(|column| position(setting, column)).transpose()
         };
+        let labels = |column| {
+            let own = wanted.label_columns();
+            let is_there = |name: &str| find(name, found) != Found::Nowhere;
+            let each = !is_there(column) && !own.is_empty() && own.iter().all(|n| is_there(n));
+            Ok::<_, DataError>(match each {
+                true => {
+                    let own = own.iter().map(|name| position(Setting::Label, name));
+                    Labels::Each(own.collect::<Result<_, _>>()?)
+                }
+                false => Labels::Column(position(Setting::Label, column)?),
+            })
+        };
         Ok(Self {
             text: position(Setting::Text, wanted.text)?,
-            label: optional(Setting::Label, wanted.label)?,
+            text_pair: optional(Setting::TextPair, wanted.text_pair)?,
+            label: wanted.label.map(labels).transpose()?,
             group: optional(Setting::Group, wanted.group)?,
         })
     }

@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 use super::asked::{Asked, Setting};
 use super::content::Unread;
 use super::id_wording::{IdSpelling, RowNumbers, if_real, no_ids, spellings};
+use super::target_error::TargetError;
 use super::unknown_label::UnknownLabel;
 use super::wording::{list, quoted, thousands};
 
@@ -263,10 +264,12 @@ pub enum DataError {
         expected: &'static str,
     },
     /// A text of nothing but white space.
-    #[error("{place}: the text is empty; {}", emptied(*.asked))]
+    #[error("{place}: the {}text is empty; {}", if *.second { "second " } else { "" }, emptied(*.asked))]
     EmptyText {
         /// Where.
         place: Place,
+        /// Whether it is the second of two.
+        second: bool,
         /// Who asked.
         asked: Asked,
     },
@@ -293,6 +296,9 @@ pub enum DataError {
         /// How many there are.
         count: usize,
     },
+    /// A row of which it can't be told what is right.
+    #[error(transparent)]
+    Target(Box<TargetError>),
     /// A label that the label set doesn't have.
     #[error(transparent)]
     UnknownLabel(Box<UnknownLabel>),

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::DataError;
+use super::label_form::tidy;
 use super::labels::LabelSet;
+use super::row_label::RowLabel;
 use super::table::{Row, Table};
 use super::unknown_label::UnknownLabel;
 use super::wording::list;
@@ -32,27 +34,51 @@ impl<'a> LabelLookup<'a> {
         }
     }
 
-    /// The index of a row's label.
+    /// The index of each of a row's labels.
     ///
     /// # Errors
     /// [`DataError::UnknownLabel`] for one that the set doesn't have.
-    pub(super) fn index_of(&mut self, row: &'a Row) -> Result<usize, DataError> {
-        if let Some(index) = self.known.get(row.label.as_str()) {
+    pub(super) fn indices_of(&mut self, row: &'a Row) -> Result<Vec<usize>, DataError> {
+        let labels = row.label.names().iter();
+        labels.map(|label| self.index_of(row, label)).collect()
+    }
+
+    fn index_of(&mut self, row: &Row, label: &'a str) -> Result<usize, DataError> {
+        if let Some(index) = self.known.get(label) {
             return Ok(*index);
         }
-        match self.look_up(&row.label) {
+        match self.look_up(label) {
             Some(index) => {
-                self.known.insert(&row.label, index);
+                self.known.insert(label, index);
                 Ok(index)
             }
-            None => Err(DataError::UnknownLabel(Box::new(UnknownLabel::new(
-                self.table.place(row),
-                &row.label,
-                self.labels,
-                self.strangers(),
-                self.table.asked,
-            )))),
+            None => {
+                let unknown = UnknownLabel::new(
+                    self.table.place(row),
+                    label,
+                    self.labels,
+                    self.strangers(),
+                    self.table.asked,
+                );
+                let separator = match row.label {
+                    RowLabel::One(_) => None,
+                    RowLabel::Several(_) => self.separator_in(label),
+                };
+                let unknown = UnknownLabel {
+                    separator,
+                    ..unknown
+                };
+                Err(DataError::UnknownLabel(Box::new(unknown)))
+            }
         }
+    }
+
+    /// What stands between labels of the set, if this is several of them.
+    fn separator_in(&self, label: &str) -> Option<&'static str> {
+        let known = |part: &str| self.look_up(&tidy(part)).is_some();
+        let separates =
+            |separator: &&str| label.contains(*separator) && label.split(*separator).all(known);
+        [";", ",", "|", "/", "\t", " "].into_iter().find(separates)
     }
 
     fn look_up(&self, label: &str) -> Option<usize> {
@@ -69,7 +95,8 @@ impl<'a> LabelLookup<'a> {
 
     /// All labels of the table, if none of them is in the set.
     fn strangers(&self) -> Vec<String> {
-        let labels = self.table.rows.iter().map(|row| row.label.as_str());
+        let rows = self.table.rows.iter();
+        let labels = rows.flat_map(|row| row.label.names()).map(String::as_str);
         let distinct: BTreeSet<&str> = labels.filter(|label| !label.is_empty()).collect();
         match distinct.iter().any(|label| self.look_up(label).is_some()) {
             true => Vec::new(),

@@ -95,21 +95,23 @@ impl LabelSet {
         let mut names = BTreeSet::new();
         for table in tables {
             let mut seen: BTreeSet<&str> = BTreeSet::new();
-            for row in &table.rows {
-                if !seen.insert(&row.label) {
+            let labelled = table.rows.iter();
+            let labelled = labelled.flat_map(|row| row.label.names().iter().map(move |l| (row, l)));
+            for (row, label) in labelled {
+                if !seen.insert(label) {
                     continue;
                 }
-                if is_missing(&row.label) {
+                if is_missing(label) {
                     return Err(DataError::MissingLabel {
                         place: Place {
                             file: table.file.clone(),
                             row: row.row,
                         },
-                        word: row.label.clone(),
+                        word: label.clone(),
                         asked: table.asked,
                     });
                 }
-                names.insert(canonical(&row.label));
+                names.insert(canonical(label));
             }
         }
         let mut names: Vec<String> = names.into_iter().collect();

@@ -105,6 +105,43 @@ impl Delimiter {
     }
 }
 
+/// What stands between the labels of a text: not nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Separator(String);
+
+impl Separator {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Separator {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("a separator of labels has at least one character".into()),
+            text => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Separator {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Separator> for String {
+    fn from(separator: Separator) -> Self {
+        separator.0
+    }
+}
+
 impl FromStr for Delimiter {
     type Err = String;
 

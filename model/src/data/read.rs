@@ -39,14 +39,18 @@ pub fn read_table(path: &Path, schema: &TableSchema) -> Result<Table, DataError>
     })
 }
 
-/// Reads the texts of a table alone, as [`read_table`] does; it needs no labels. Blank ones are
-/// among them.
+/// Reads the texts of a table alone, each with its second one where rows are pairs, as
+/// [`read_table`] does; it needs no labels. Blank ones are among them.
 ///
 /// # Errors
 /// [`DataError`] names the file, the row and the remedy.
-pub fn read_texts(path: &Path, schema: &TableSchema) -> Result<Vec<String>, DataError> {
+pub fn read_texts(
+    path: &Path,
+    schema: &TableSchema,
+) -> Result<Vec<(String, Option<String>)>, DataError> {
     let part = read_wanted(path, schema.texts_only())?;
-    Ok(part.rows.into_iter().map(|row| row.text).collect())
+    let texts = part.rows.into_iter();
+    Ok(texts.map(|row| (row.text, row.second)).collect())
 }
 
 /// What comes out of one file.

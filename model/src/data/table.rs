@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use super::asked::Asked;
 use super::error::Place;
 use super::group_ids::GroupColumn;
+use super::row_label::RowLabel;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The text; may be blank until [`super::LabelledTexts::from_table`] refuses it.
     pub text: String,
-    /// The label as text, without white space or invisible characters at its ends, letters
-    /// composed; blank only where the text is blank, too.
-    pub label: String,
+    /// The second text, where rows are pairs; may be blank likewise.
+    pub second: Option<String>,
+    /// The label as text, or all of them, without white space or invisible characters at their
+    /// ends, letters composed.
+    pub label: RowLabel,
     /// The group as it is written, where the schema names a group column and the row has a value
     /// there that isn't blank.
     pub group: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::asked::Asked;
+use super::asked::{Asked, Setting};
 use super::error::Place;
 use super::id_folding::is_invisible;
 use super::label_form::is_missing;
@@ -22,6 +22,8 @@ pub struct UnknownLabel {
     pub strangers: Vec<String>,
     /// The label of the set that it looks like.
     pub like: Option<String>,
+    /// What stands between labels in it, if it is several of the set.
+    pub separator: Option<&'static str>,
     /// Who asked.
     pub asked: Asked,
 }
@@ -47,6 +49,7 @@ impl UnknownLabel {
             labels: set.names().to_vec(),
             like: set.like(label).map(str::to_owned),
             strangers,
+            separator: None,
             asked,
         }
     }
@@ -76,6 +79,14 @@ impl fmt::Display for UnknownLabel {
             return write!(
                 f,
                 "{place}: the label is missing, {word} stands there; fill it in, or delete the row"
+            );
+        }
+        if let Some(separator) = self.separator {
+            return write!(
+                f,
+                "{place}: label {} seems to be several; say that {separator:?} stands between them {}",
+                quoted(label),
+                self.asked.by(Setting::LabelSeparator)
             );
         }
         if self.strangers.len() > 1 {

@@ -10,7 +10,7 @@ use zip::ZipArchive;
 
 use super::asked::Setting;
 use super::cells::{Cell, Cells, Rows};
-use super::columns::{ColumnPositions, Found, find};
+use super::columns::{ColumnPositions, Labels};
 use super::content::Unread;
 use super::error::DataError;
 use super::room::Room;
@@ -121,7 +121,8 @@ fn announces_too_many(part: &[u8]) -> bool {
 struct Header {
     row: u32,
     text: u32,
-    label: Option<u32>,
+    text_pair: Option<u32>,
+    label: Option<Labels<u32>>,
     group: Option<u32>,
 }
 
@@ -207,16 +208,16 @@ fn header_of(
         if names.iter().all(|name| name.trim().is_empty()) {
             return Ok(true);
         }
-        let all = wanted
-            .columns()
-            .all(|(_, column)| matches!(find(column, &names), Found::At(_)));
-        if all {
-            let positions = ColumnPositions::find(wanted, &names, file, || None)?;
+        if let Ok(positions) = ColumnPositions::find(wanted, &names, file, || None) {
             let column = |i: usize| cells.get(i).map_or(0, |(column, _)| *column);
             header = Some(Header {
                 row,
                 text: column(positions.text),
-                label: positions.label.map(column),
+                text_pair: positions.text_pair.map(column),
+                label: positions.label.map(|labels| match labels {
+                    Labels::Column(i) => Labels::Column(column(i)),
+                    Labels::Each(each) => Labels::Each(each.into_iter().map(column).collect()),
+                }),
                 group: positions.group.map(column),
             });
             return Ok(false);
@@ -264,7 +265,11 @@ fn rows_of(
         };
         let made = Cells {
             text: as_text(value(header.text)),
-            label: header.label.map(value),
+            text_pair: header.text_pair.map(|column| as_text(value(column))),
+            label: header.label.as_ref().map(|labels| match labels {
+                Labels::Column(column) => Labels::Column(value(*column)),
+                Labels::Each(each) => Labels::Each(each.iter().map(|c| value(*c)).collect()),
+            }),
             group: header.group.map(value),
         };
         let blank = |cell: &Cell| match cell {
@@ -272,8 +277,9 @@ fn rows_of(
             Cell::Text(text) => text.trim().is_empty(),
             _ => false,
         };
-        let others = [&made.label, &made.group];
-        if !blank(&made.text) || !others.into_iter().flatten().all(blank) {
+        let labels = made.label.iter().flat_map(Labels::iter);
+        let mut others = labels.chain(&made.group).chain(&made.text_pair);
+        if !blank(&made.text) || !others.all(blank) {
             rows.add(made, row as usize + 1)?;
         }
         Ok(true)

@@ -1,4 +1,5 @@
-//! How good predictions are: accuracy, and precision, recall and F1 of each class.
+//! How good predictions are: accuracy, and precision, recall and F1 of each class; the same where a text
+//! has any number of labels; errors of values.
 //!
 //! Computed on private rows these numbers are private too; only public rows' may be shown.
 
@@ -8,15 +9,21 @@ mod confusion;
 mod probability;
 mod ranking;
 mod reliability;
+mod several_labels;
 mod temperature;
+mod threshold;
+mod values;
 
 pub use bag_of_words::BagOfWords;
 pub use bootstrap::{Interval, Intervals, RESAMPLES, bootstrap};
 pub use confusion::confusion;
-pub use probability::{cross_entropy, softmax};
+pub use probability::{binary_cross_entropy, cross_entropy, softmax};
 pub use ranking::{area_under_roc, mean_area_under_roc};
 pub use reliability::{CLAIM_BINS, ClaimBin, expected_calibration_error, reliability};
+pub use several_labels::SeveralLabels;
 pub use temperature::{NoTemperature, Temperature};
+pub use threshold::{FEWEST_FOR_A_THRESHOLD, best_threshold};
+pub use values::ValueErrors;
 
 /// Scores of one class, in \[0, 1\]; a ratio of nothing to nothing counts as 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

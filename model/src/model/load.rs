@@ -7,6 +7,9 @@ use rand::{Rng, RngExt};
 use serde_json::Value;
 use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
 
+use umbel_proto::task::Task;
+
+use super::last_layer::to_scaled;
 use super::{Model, Stamp};
 use crate::checkpoint::{
     Found, HeadUse, ModelFiles, Reading, SavedModel, WeightFile, load_weights,
@@ -16,7 +19,6 @@ use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Network, Weight};
 use crate::parameters::{ParameterLayout, Part, trains};
-use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
 impl Model {
@@ -90,7 +92,10 @@ impl Model {
         let longest = files.origin.max_tokens.unwrap_or(usize::MAX);
         let max_tokens = saved.max_tokens.unwrap_or(spec.max_tokens().min(longest));
         let options = ClassifierOptions {
+            task: saved.task,
+            pairs: saved.pairs,
             labels: saved.labels,
+            class_weights: None,
             pooling: saved.pooling,
             max_tokens: MaxTokens::try_from(max_tokens)
                 .map_err(|e| ModelError::Config(e.to_string()))?,
@@ -102,8 +107,8 @@ impl Model {
         if let Some(error) = found.incomplete(&files.origin.weights, &spec, pooling) {
             return Err(error);
         }
-        model.task = saved.task;
         model.temperature = saved.temperature;
+        model.thresholds = saved.thresholds;
         Ok(model)
     }
 
@@ -170,6 +175,9 @@ impl Model {
             name: &files.origin.weights,
         };
         let found = load_weights(&mut network, source, head, device)?;
+        if let (Task::Regression(values), true) = (options.task, found.has("classifier")) {
+            to_scaled(&mut network, device, values);
+        }
         if let Some(lora) = options.train.lora() {
             if lora.rank.get() > spec.hidden_size {
                 return Err(ModelError::Lora(format!(
@@ -205,12 +213,12 @@ impl Model {
             network,
             tokenizer,
             options,
-            task: Task::default(),
             layout: ParameterLayout::new(trained),
             device: device.clone(),
             precision: ComputePrecision::default(),
             stamp: Stamp::new(),
             temperature: None,
+            thresholds: None,
             config_json: Vec::new(),
             tokenizer_json: Vec::new(),
             reading: Reading::default(),

@@ -1,14 +1,17 @@
 //! A network with its tokeniser and labels on one device: what is trained, saved and sent, and
 //! nothing that only makes it faster.
 
+mod last_layer;
 mod load;
 mod save;
 mod stamp;
 
+use last_layer::last_layer;
 pub(crate) use stamp::Stamp;
 
 use burn::tensor::Device;
 use umbel_proto::classifier::ClassifierOptions;
+use umbel_proto::task::{Task, Threshold};
 
 use crate::checkpoint::Reading;
 use crate::compute_precision::ComputePrecision;
@@ -16,9 +19,9 @@ use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::metrics::Temperature;
 use crate::network::{Batch, Network};
-use crate::parameters::{ParameterLayout, Part, trains};
-use crate::task::Task;
+use crate::parameters::{ParameterLayout, trains};
 use crate::tokenizer::Tokenizer;
+use crate::tokens::{TokenRow, Tokens};
 
 /// A text classifier's weights, tokeniser and labels.
 #[derive(Clone, Debug)]
@@ -26,13 +29,14 @@ pub struct Model {
     network: Network,
     tokenizer: Tokenizer,
     options: ClassifierOptions,
-    task: Task,
     layout: ParameterLayout,
     device: Device,
     precision: ComputePrecision,
     stamp: Stamp,
     /// What the last layer was divided by after training.
     temperature: Option<Temperature>,
+    /// From which probabilities on labels are given, where that was said.
+    thresholds: Option<Vec<Threshold>>,
     /// `config.json` and `tokenizer.json` as they were read, to be saved again.
     config_json: Vec<u8>,
     tokenizer_json: Vec<u8>,
@@ -50,9 +54,23 @@ impl Model {
         &self.options
     }
 
-    /// What its outputs are to each other.
+    /// What it answers about a text.
     pub fn task(&self) -> Task {
-        self.task
+        self.options.task
+    }
+
+    /// Refuses what only a model with one label a text can do.
+    ///
+    /// # Errors
+    /// [`ModelError::Task`] for the others.
+    pub fn require_single_label(&self, purpose: &'static str) -> Result<(), ModelError> {
+        match self.task() {
+            Task::SingleLabel => Ok(()),
+            task => Err(ModelError::Task {
+                task: task.kind(),
+                purpose,
+            }),
+        }
     }
 
     /// What was made of its files: one line.
@@ -99,21 +117,18 @@ impl Model {
         self.tokenizer.encode(text)
     }
 
-    /// Whether a text has more tokens than are read.
+    /// The tokens of a text, or of a pair of texts, and how many they are before they are cut to
+    /// [`Self::most_tokens`]. Of a pair, the longer text is cut first, a token at a time.
     ///
     /// # Errors
-    /// [`ModelError::Tokenizer`] where it can't be encoded.
-    pub fn cuts(&self, text: &str) -> Result<bool, ModelError> {
-        self.tokenizer.cuts(text)
-    }
-
-    /// A text's token ids, and how many tokens it has before it is cut to
-    /// [`Self::most_tokens`].
-    ///
-    /// # Errors
-    /// As [`Self::encode`].
-    pub fn encode_counting(&self, text: &str) -> Result<(Vec<u32>, usize), ModelError> {
-        self.tokenizer.encode_counting(text)
+    /// [`ModelError::Tokenizer`] where they give none that the model knows.
+    pub fn tokens(&self, text: &str, second: Option<&str>) -> Result<(Tokens, usize), ModelError> {
+        // What has no segments is told apart by the tokens between them.
+        let (tokens, whole) = self.tokenizer.tokens(text, second)?;
+        Ok(match self.spec().token_types {
+            Some(_) => (tokens, whole),
+            None => (tokens.to_vec().into(), whole),
+        })
     }
 
     /// Tokens of a text that are read, at most.
@@ -171,13 +186,8 @@ impl Model {
     /// Divides the last layer's weights and bias by a temperature, and so every score. Done once,
     /// after training: [`Self::set_parameters`] forgets it.
     pub(crate) fn divide_scores(&mut self, temperature: Temperature) {
-        let device = self.device.clone();
-        let Ok(()) = self.network.visit(&mut |name, (part, _), mut weight| {
-            if part == Part::Head && name.starts_with("classifier.") {
-                let values = weight.reborrow().host_values();
-                weight.put(temperature.temper(&values), &device);
-            }
-            Ok::<(), std::convert::Infallible>(())
+        last_layer(&mut self.network, &self.device, |_, values| {
+            temperature.temper(values)
         });
         self.stamp = self.stamp.of_other_parameters();
         self.temperature = Some(temperature);
@@ -187,6 +197,20 @@ impl Model {
     /// folder's `config.json`.
     pub fn temperature(&self) -> Option<Temperature> {
         self.temperature
+    }
+
+    /// The probabilities from which on a multi-label model gives its labels, in their order:
+    /// `umbel_thresholds` in the folder's `config.json`, or 0.5 each.
+    pub fn thresholds(&self) -> Vec<Threshold> {
+        let own = self.thresholds.clone();
+        own.unwrap_or_else(|| vec![Threshold::default(); self.labels().len()])
+    }
+
+    /// From which probabilities on labels are given, in their order. One for each, or none is changed.
+    pub(crate) fn set_thresholds(&mut self, thresholds: Vec<Threshold>) {
+        if thresholds.len() == self.labels().len() {
+            self.thresholds = Some(thresholds);
+        }
     }
 
     /// Which weights these are.
@@ -202,8 +226,8 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError::Row`] for a row that is empty, too long or has an unknown token.
-    pub(crate) fn batch(&self, rows: &[&[u32]]) -> Result<Batch, ModelError> {
-        let longest = rows.iter().map(|row| row.len()).max();
+    pub(crate) fn batch(&self, rows: &[TokenRow<'_>]) -> Result<Batch, ModelError> {
+        let longest = rows.iter().map(|row| row.ids().len()).max();
         self.batch_of(rows, longest.unwrap_or(1))
     }
 
@@ -211,11 +235,16 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::batch`], and for a row of more tokens.
-    pub(crate) fn batch_of(&self, rows: &[&[u32]], tokens: usize) -> Result<Batch, ModelError> {
-        for (row, ids) in rows.iter().enumerate() {
-            self.check_row(row, ids)?;
-            if ids.len() > tokens {
-                let reason = format!("its {} tokens are more than {tokens}", ids.len());
+    pub(crate) fn batch_of(
+        &self,
+        rows: &[TokenRow<'_>],
+        tokens: usize,
+    ) -> Result<Batch, ModelError> {
+        for (row, found) in rows.iter().enumerate() {
+            self.check_row(row, *found)?;
+            let found = found.ids().len();
+            if found > tokens {
+                let reason = format!("its {found} tokens are more than {tokens}");
                 return Err(ModelError::Row { row, reason });
             }
         }
@@ -227,8 +256,10 @@ impl Model {
     ///
     /// # Errors
     /// [`ModelError::Row`] for one that is empty, too long or has an unknown token.
-    pub(crate) fn check_row(&self, row: usize, tokens: &[u32]) -> Result<(), ModelError> {
-        let spec = self.spec();
+    pub(crate) fn check_row(&self, row: usize, found: TokenRow<'_>) -> Result<(), ModelError> {
+        let (spec, tokens) = (self.spec(), found.ids());
+        // What has no segments tells two texts apart by the tokens between them.
+        let segments = spec.token_types.unwrap_or(usize::MAX);
         let reason = if tokens.is_empty() {
             "it has no tokens".to_owned()
         } else if tokens.len() > spec.max_tokens() {
@@ -239,6 +270,8 @@ impl Model {
             )
         } else if tokens.iter().any(|id| *id as usize >= spec.vocab_size) {
             format!("it has a token that isn't below {}", spec.vocab_size)
+        } else if found.has_second() && segments < 2 {
+            "it is a pair of texts, and the model has one kind of segments (type_vocab_size)".into()
         } else {
             return Ok(());
         };

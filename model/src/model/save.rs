@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use umbel_proto::task::Task;
+
 use super::Model;
+use super::last_layer::to_values;
 use crate::checkpoint::{NamedWeight, Precision, SavedModel, Saving, write_folder};
 use crate::error::ModelError;
 use crate::network::{Network, Weight};
@@ -17,7 +20,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Unwritable`] naming the file.
     pub fn save(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
-        let mut network = self.network.clone();
+        let mut network = self.answering_values();
         network.merge();
         let tensors = named_weights(&mut network, |_, _| true);
         let files = self.saving().files(tensors, precision)?;
@@ -42,9 +45,18 @@ impl Model {
         // A frozen A belongs to the adapter, too.
         let chosen =
             |part, role| part == Part::Head || matches!(role, Role::AdapterA | Role::AdapterB);
-        let tensors = named_weights(&mut self.network.clone(), chosen);
+        let tensors = named_weights(&mut self.answering_values(), chosen);
         let files = self.saving().adapter_files(&lora, base, tensors)?;
         write_folder(folder, &files)
+    }
+
+    /// The network as files have it: a regression answers values, whatever training's scale.
+    fn answering_values(&self) -> Network {
+        let mut network = self.network.clone();
+        if let Task::Regression(values) = self.options.task {
+            to_values(&mut network, &self.device, values);
+        }
+        network
     }
 
     fn saving(&self) -> Saving<'_> {
@@ -53,9 +65,11 @@ impl Model {
             model: SavedModel {
                 labels: self.options.labels.clone(),
                 pooling: self.options.pooling,
-                task: self.task,
+                task: self.options.task,
+                pairs: self.options.pairs,
                 max_tokens: Some(self.tokenizer.max_tokens()),
                 temperature: self.temperature,
+                thresholds: self.thresholds.clone(),
             },
             original: serde_json::from_slice(&self.config_json).unwrap_or_default(),
             tokenizer: &self.tokenizer_json,

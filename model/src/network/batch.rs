@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::families::Positions;
+use crate::tokens::TokenRow;
 
 /// Added to the attention scores of padding: `exp` of it is 0 in f32, and it is far from
 /// overflow.
@@ -21,6 +22,10 @@ pub(crate) struct Batch {
     /// The same on the device, `[rows, tokens]`; `None` where they are 0, 1, 2 and so on, which
     /// needs no look-up.
     positions: Option<Tensor<2, Int>>,
+    /// Each token's row in the segment table, padded with 0.
+    type_rows: Vec<u32>,
+    /// The same on the device, `[rows, tokens]`; `None` where they are all 0.
+    types: Option<Tensor<2, Int>>,
     lengths: Vec<usize>,
     width: usize,
     /// `[rows, 1, 1, tokens]`
@@ -32,25 +37,32 @@ pub(crate) struct Batch {
 impl Batch {
     /// Pads rows of token ids, each of 1 to `width` tokens, and puts them on a device.
     pub(crate) fn new(
-        rows: &[&[u32]],
+        rows: &[TokenRow<'_>],
         width: usize,
         positions: Positions,
         device: &Device,
     ) -> Self {
-        let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+        let lengths: Vec<usize> = rows.iter().map(|row| row.ids().len()).collect();
         let count = rows.len();
         let mut ids = vec![0; count * width];
         let mut position_rows = vec![0; count * width];
+        let mut types = vec![0; count * width];
         let mut bias = vec![MASKED; count * width];
         let mut weights = vec![0.0; count * width];
         for (row, start) in rows.iter().zip((0..).step_by(width)) {
-            let end = start + row.len();
-            ids[start..end].copy_from_slice(row);
-            for (to, position) in position_rows[start..end].iter_mut().zip(positions.of(row)) {
+            let (tokens, end) = (row.ids(), start + row.ids().len());
+            ids[start..end].copy_from_slice(tokens);
+            for (to, position) in position_rows[start..end]
+                .iter_mut()
+                .zip(positions.of(tokens))
+            {
                 *to = position;
             }
+            for (to, kind) in types[start..end].iter_mut().zip(row.types()) {
+                *to = kind;
+            }
             bias[start..end].fill(0.0);
-            weights[start..end].fill(1.0 / row.len().max(1) as f32);
+            weights[start..end].fill(1.0 / tokens.len().max(1) as f32);
         }
         let integers = |numbers: &[u32]| {
             let numbers: Vec<i32> = numbers.iter().map(|id| id.cast_signed()).collect();
@@ -59,8 +71,13 @@ impl Batch {
         Self {
             tokens: integers(&ids),
             positions: (positions != Positions::FromZero).then(|| integers(&position_rows)),
+            types: rows
+                .iter()
+                .any(|row| row.has_second())
+                .then(|| integers(&types)),
             ids,
             position_rows,
+            type_rows: types,
             lengths,
             width,
             attention_bias: Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device),
@@ -82,6 +99,11 @@ impl Batch {
         self.positions.clone()
     }
 
+    /// Each token's row in the segment table, unless they are all 0.
+    pub(crate) fn types(&self) -> Option<Tensor<2, Int>> {
+        self.types.clone()
+    }
+
     /// Added to attention's scores: nothing, or what leaves no weight to padding.
     pub(crate) fn attention_bias(&self) -> Tensor<4> {
         self.attention_bias.clone()
@@ -99,6 +121,11 @@ impl Batch {
     /// The rows in the position table of all tokens, `[rows, tokens]`, padded.
     pub(crate) fn position_rows(&self) -> &[u32] {
         &self.position_rows
+    }
+
+    /// The rows in the segment table of all tokens, `[rows, tokens]`, padded.
+    pub(crate) fn type_rows(&self) -> &[u32] {
+        &self.type_rows
     }
 
     /// Each row's places among the tokens, without padding.

@@ -286,11 +286,11 @@ impl Network {
                 first.unsqueeze()
             }
         };
-        // A classifier reads one segment: type 0 throughout.
-        let segment = embeddings.token_type.clone();
-        let sum = match segment.map(|table| table.slice([0..1, 0..width])) {
-            Some(segment) => words + (positions + segment.unsqueeze()),
-            None => words + positions,
+        let sum = match (embeddings.token_type.clone(), batch.types()) {
+            (Some(table), Some(types)) => words + (positions + module::embedding(table, types)),
+            // One text is of type 0 throughout.
+            (Some(table), None) => words + (positions + table.slice([0..1, 0..width]).unsqueeze()),
+            (None, _) => words + positions,
         };
         let sum = tape.embedding(sum);
         let normed = tape.norm(&embeddings.norm, sum);

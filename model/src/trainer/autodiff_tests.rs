@@ -10,13 +10,15 @@ use rand_chacha::ChaCha12Rng;
 use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::support::{lora, options, small, tiny_of};
+use super::task_tests::plain_loss;
 use super::{Clipping, Example, PhysicalBatch, Trainer};
 use crate::families::relative::bucket;
 use crate::families::{
     Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
 };
 use crate::network::Weight;
-use crate::{Classifier, DeviceChoice, Pooling, TrainableSet, gradient_sum};
+use crate::tokens::TokenRow;
+use crate::{Classifier, DeviceChoice, Pooling, Target, TrainableSet, gradient_sum};
 
 /// A classifier's weights by name, tracked by autodiff.
 struct Plain<'a> {
@@ -89,8 +91,12 @@ impl<'a> Plain<'a> {
         let mut sum = words.select(0, ids) + positions.select(0, self.positions(&example.tokens));
         if self.model.spec().token_types.is_some() {
             let types = self.matrix("embeddings.token_type_embeddings.weight");
-            let width = types.dims()[1];
-            sum = sum + types.slice([0..1, 0..width]);
+            let kinds = TokenRow::from(&example.tokens)
+                .types()
+                .map(u32::cast_signed);
+            let kinds = TensorData::new(kinds.collect::<Vec<i32>>(), [count]);
+            let kinds = Tensor::<1, Int>::from_data(kinds, self.model.device());
+            sum = sum + types.select(0, kinds);
         }
         let mut hidden = self.norm("embeddings.LayerNorm", sum);
         if self.model.spec().projects_embeddings() {
@@ -114,11 +120,7 @@ impl<'a> Plain<'a> {
             }
         };
         let scores = self.linear("classifier", pooled);
-        let label = example.label;
-        activation::log_softmax(scores, 1)
-            .slice([0..1, label..label + 1])
-            .sum()
-            .neg()
+        plain_loss(scores, &example.target, self.model.options())
     }
 
     /// The row of each token in the position table: counted one by one, as its definition has it.
@@ -231,11 +233,11 @@ fn norm(values: &[f64]) -> f64 {
 
 /// Rows of one to 32 tokens, so that a layer's norm is taken now one way and now the other,
 /// with tokens that occur twice in a row and in several rows.
-fn rows() -> Vec<Example> {
+pub(super) fn rows() -> Vec<Example> {
     let long: Vec<u32> = (0..32).map(|i| (i * 7) % 50).collect();
     let row = |tokens: &[u32], label| Example {
-        tokens: tokens.to_vec(),
-        label,
+        tokens: tokens.to_vec().into(),
+        target: Target::Class(label),
     };
     vec![
         row(&[2, 5, 5, 9, 3], 0),
@@ -326,34 +328,38 @@ fn compare_all(
                 Ok(model) => model,
                 Err(reason) => return println!("skipped: {reason}"),
             };
-            let plain = Plain::of(&model);
-            let mut worst = 0.0_f64;
-            for units in unit_lists() {
-                // Between the norms of the units, so that some are clipped and some aren't.
-                let c = 0.7 * norm(&plain.gradient(&rows[0]));
-                for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
-                    let expected = plain.clipped_sum(&rows, &units, clipping);
-                    for micro_batch in micro_batches {
-                        let mut rng = ChaCha12Rng::seed_from_u64(0);
-                        let found = gradient_sum(
-                            &model,
-                            &rows,
-                            &units,
-                            clipping,
-                            PhysicalBatch::of_rows(*micro_batch),
-                            &mut rng,
-                        )
-                        .expect("gradients");
-                        let what =
-                            format!("{family:?} {train} {pooling} {clipping:?} by {micro_batch}");
-                        worst = worst.max(compare(&model, &found.sum, &expected, &what));
-                        assert_eq!(found.rejected, 0);
-                    }
-                }
-            }
-            println!("{family:?} {device} {pooling} {train}: relative errors of {worst:e} at most");
+            let what = format!("{family:?} {device} {pooling} {train}");
+            compare_sums(&model, &rows, micro_batches, &what);
         }
     }
+}
+
+/// Compares sums of a model by each clipping and in micro-batches of so many rows.
+pub(super) fn compare_sums(
+    model: &Classifier,
+    rows: &[Example],
+    micro_batches: &[usize],
+    what: &str,
+) {
+    let plain = Plain::of(model);
+    let mut worst = 0.0_f64;
+    for units in unit_lists() {
+        // Between the norms of the units, so that some are clipped and some aren't.
+        let c = 0.7 * norm(&plain.gradient(&rows[0]));
+        for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
+            let expected = plain.clipped_sum(rows, &units, clipping);
+            for micro_batch in micro_batches {
+                let mut rng = ChaCha12Rng::seed_from_u64(0);
+                let batch = PhysicalBatch::of_rows(*micro_batch);
+                let found = gradient_sum(model, rows, &units, clipping, batch, &mut rng);
+                let found = found.expect("gradients");
+                let what = format!("{what} {clipping:?} by {micro_batch}");
+                worst = worst.max(compare(model, &found.sum, &expected, &what));
+                assert_eq!(found.rejected, 0);
+            }
+        }
+    }
+    println!("{what}: relative errors of {worst:e} at most");
 }
 
 #[test]
@@ -383,7 +389,7 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
 #[test]
 fn scores_on_the_cpu_are_those_of_the_operations_of_any_device() {
     let rows = rows();
-    let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
+    let tokens: Vec<TokenRow<'_>> = rows.iter().map(|row| (&row.tokens).into()).collect();
     let poolings = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
     let all = FAMILIES.iter().flat_map(|f| poolings.map(|p| (*f, p)));
     for (family, pooling) in all {

@@ -13,8 +13,8 @@ pub(crate) struct TableRows {
     pub(crate) words: Vec<u32>,
     /// Of the position embeddings.
     pub(crate) positions: Vec<u32>,
-    /// Whether there are segment embeddings, of which each place has the first.
-    pub(crate) has_types: bool,
+    /// Of the segment embeddings, where there are any.
+    pub(crate) types: Option<Vec<u32>>,
 }
 
 /// The tables' names in the layout, in the order in which [`TableRows::at`] numbers them.
@@ -28,7 +28,8 @@ impl TableRows {
     /// A place's rows, each with the number of its table.
     fn at(&self, place: usize) -> impl Iterator<Item = (usize, u32)> {
         let rows = [(0, self.words[place]), (1, self.positions[place])];
-        rows.into_iter().chain(self.has_types.then_some((2, 0)))
+        let types = self.types.as_ref().map(|types| (2, types[place]));
+        rows.into_iter().chain(types)
     }
 }
 

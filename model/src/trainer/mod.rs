@@ -20,6 +20,8 @@ mod autodiff_tests;
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]
 pub(crate) mod support;
+#[cfg(test)]
+mod task_tests;
 
 use std::sync::Arc;
 

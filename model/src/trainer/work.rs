@@ -9,6 +9,8 @@ use super::physical::PhysicalBatch;
 use super::recycled;
 use crate::error::ModelError;
 use crate::model::Model;
+use crate::target::Target;
+use crate::tokens::{TokenRow, Tokens};
 
 /// Trains and scores models on one kind of device. What it keeps between two calls only saves
 /// time: it is kept by the model's stamp, so that no answer is of weights that a model had before.
@@ -24,16 +26,20 @@ pub(crate) trait Trainer: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ModelError::Device`] where the device fails.
-    fn logits(&self, model: &Model, batches: &[Vec<&[u32]>]) -> Result<Vec<Vec<f32>>, ModelError>;
+    fn logits(
+        &self,
+        model: &Model,
+        batches: &[Vec<TokenRow<'_>>],
+    ) -> Result<Vec<Vec<f32>>, ModelError>;
 }
 
-/// A tokenised row with its label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A tokenised row with its target.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// Token ids, special tokens included; not empty.
-    pub tokens: Vec<u32>,
-    /// Index of the label.
-    pub label: usize,
+    /// Its tokens; not empty.
+    pub tokens: Tokens,
+    /// What is right for it.
+    pub target: Target,
 }
 
 /// The sum over units of their clipped gradients.
@@ -41,7 +47,7 @@ pub struct Example {
 pub struct GradientSum {
     /// In the order of the classifier's layout.
     pub sum: Vec<f64>,
-    /// Sum of the rows' cross-entropies.
+    /// Sum of the rows' losses.
     pub loss: f64,
     /// Each unit's norm before clipping, in the order of the units; none of them where nothing
     /// is clipped, and so nothing was measured.
@@ -75,16 +81,17 @@ impl Work<'_> {
     /// # Errors
     /// [`ModelError::Row`] for the first that doesn't.
     pub(crate) fn check_rows(&self) -> Result<(), ModelError> {
-        let labels = self.model.labels().len();
+        let options = self.model.options();
         for row in self.units.iter().flatten().copied() {
             let reason = match self.examples.get(row) {
                 None => format!("there are only {} rows", self.examples.len()),
-                Some(example) if example.label >= labels => {
-                    format!("its label {} isn't below {labels}", example.label)
-                }
                 Some(example) => {
-                    self.model.check_row(row, &example.tokens)?;
-                    continue;
+                    let mistake = example.target.mistake(options.task, options.labels.len());
+                    let Some(mistake) = mistake else {
+                        self.model.check_row(row, (&example.tokens).into())?;
+                        continue;
+                    };
+                    mistake
                 }
             };
             return Err(ModelError::Row { row, reason });

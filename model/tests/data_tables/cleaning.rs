@@ -82,7 +82,7 @@ fn contents(rows: Vec<Row>) -> Vec<(String, String, Option<String>)> {
         .0
         .rows
         .into_iter()
-        .map(|r| (r.text, r.label, r.group))
+        .map(|r| (r.text, crate::one(&r.label), r.group))
         .collect();
     contents.sort();
     contents

@@ -259,7 +259,7 @@ proptest! {
         let file = TableFile::holding("a.csv", bytes);
         match file.read(&TableSchema::default()) {
             Ok(table) => {
-                let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
+                let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, crate::one(&r.label))).collect();
                 prop_assert_eq!(found, cells);
             }
             // The only thing that can't be known from a file.

@@ -205,7 +205,7 @@ proptest! {
         };
         let file = TableFile::holding("a.jsonl", content);
         let table = file.read(&TableSchema::default()).expect("well-formed");
-        let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
+        let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, crate::one(&r.label))).collect();
         prop_assert_eq!(found, cells);
     }
 }

@@ -9,9 +9,10 @@ mod json;
 mod parquet;
 mod published_tables;
 mod python;
+mod tasks;
 mod units;
 
-use umbel_model::data::{DataError, Row, Table, TableSchema, read_table};
+use umbel_model::data::{DataError, LabelledTexts, Row, RowLabel, Table, TableSchema, read_table};
 
 /// A file in a folder that is gone when this is dropped, and that is named alike everywhere.
 struct TableFile {
@@ -60,8 +61,25 @@ fn grouped() -> TableSchema {
 fn row(row: usize, text: &str, label: &str, group: Option<&str>) -> Row {
     Row {
         text: text.into(),
+        second: None,
         label: label.into(),
         group: group.map(str::to_owned),
         row,
+    }
+}
+
+/// The labels of texts of which each has one, as indices.
+fn classes(texts: &LabelledTexts) -> Vec<usize> {
+    let targets = texts.targets.iter();
+    targets
+        .flat_map(|target| target.classes().iter().copied())
+        .collect()
+}
+
+/// The only label of a row.
+fn one(label: &RowLabel) -> String {
+    match label.names() {
+        [label] => label.clone(),
+        labels => panic!("{labels:?}"),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -16,6 +17,10 @@ use crate::{TableFile, grouped, row};
 /// The values of one column: strings, or whole numbers; `None` is null.
 pub(crate) enum Column {
     Bytes(Vec<Option<Vec<u8>>>),
+    /// Optional lists of optional strings.
+    Lists(Vec<Option<Vec<Option<&'static str>>>>),
+    /// Required lists of required whole numbers.
+    Numbers(Vec<Vec<i64>>),
     Int32(Vec<Option<i32>>),
     Int64(Vec<Option<i64>>),
     Truth(Vec<Option<bool>>),
@@ -50,11 +55,59 @@ pub(crate) fn file(schema: &str, codec: Compression, groups: &[&[Column]]) -> Ve
     writer.into_inner().expect("memory")
 }
 
+/// A file of one row group with what Hugging Face Datasets notes of its columns.
+pub(crate) fn file_with(schema: &str, info: &str, columns: &[Column]) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+    let entry = KeyValue::new("huggingface".to_owned(), info.to_owned());
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(Some(vec![entry]))
+        .build();
+    let mut writer =
+        SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("memory");
+    let mut row_group = writer.next_row_group().expect("memory");
+    for column in columns {
+        let mut writer = row_group.next_column().expect("memory").expect("a column");
+        write(writer.untyped(), column);
+        writer.close().expect("memory");
+    }
+    row_group.close().expect("memory");
+    writer.into_inner().expect("memory")
+}
+
 fn write(writer: &mut ColumnWriter<'_>, column: &Column) {
     match (writer, column) {
         (ColumnWriter::ByteArrayColumnWriter(w), Column::Bytes(v)) => {
             let values: Vec<ByteArray> = v.iter().flatten().map(|b| b.clone().into()).collect();
             w.write_batch(&values, Some(&levels(v)), None)
+        }
+        (ColumnWriter::ByteArrayColumnWriter(w), Column::Lists(lists)) => {
+            let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+            for list in lists {
+                let elements = list.as_deref().unwrap_or_default();
+                if elements.is_empty() {
+                    defined.push(i16::from(list.is_some()));
+                    repeated.push(0);
+                }
+                for (i, element) in elements.iter().enumerate() {
+                    values.extend(element.map(ByteArray::from));
+                    defined.push(2 + i16::from(element.is_some()));
+                    repeated.push(i16::from(i > 0));
+                }
+            }
+            w.write_batch(&values, Some(&defined), Some(&repeated))
+        }
+        (ColumnWriter::Int64ColumnWriter(w), Column::Numbers(lists)) => {
+            let levels =
+                |list: &Vec<i64>| (0..list.len().max(1)).map(|i| i16::from(i > 0)).collect();
+            let repeated: Vec<i16> = lists
+                .iter()
+                .flat_map(|l| -> Vec<i16> { levels(l) })
+                .collect();
+            let defined = lists
+                .iter()
+                .flat_map(|l| vec![i16::from(!l.is_empty()); l.len().max(1)]);
+            let defined: Vec<i16> = defined.collect();
+            w.write_batch(&lists.concat(), Some(&defined), Some(&repeated))
         }
         (ColumnWriter::Int32ColumnWriter(w), Column::Int32(v)) => w.write_batch(
             &v.iter().flatten().copied().collect::<Vec<_>>(),
@@ -146,7 +199,9 @@ fn whole_numbers_and_truth_values_are_labels_as_their_text() {
         );
         let table = TableFile::holding("a.parquet", content).read(&TableSchema::default());
         let rows = table.expect("well-formed").rows;
-        rows.into_iter().map(|r| r.label).collect::<Vec<_>>()
+        rows.into_iter()
+            .map(|r| crate::one(&r.label))
+            .collect::<Vec<_>>()
     };
     let schema = |column: &str| format!("message m {{ required binary text (UTF8); {column} }}");
     let numbers = Column::Int32(vec![Some(-1), Some(2)]);
@@ -181,7 +236,11 @@ fn a_number_is_what_its_column_means_not_how_it_is_stored() {
         );
         let table = TableFile::holding("a.parquet", content).read(&TableSchema::default());
         let rows = table.map_err(|e| e.to_string())?.rows;
-        Ok::<_, String>(rows.into_iter().map(|r| r.label).collect::<Vec<_>>())
+        Ok::<_, String>(
+            rows.into_iter()
+                .map(|r| crate::one(&r.label))
+                .collect::<Vec<_>>(),
+        )
     };
     let tenths = || Column::Int32(vec![Some(10), Some(-15)]);
     assert_eq!(
@@ -225,32 +284,22 @@ fn a_number_is_what_its_column_means_not_how_it_is_stored() {
 
 #[test]
 fn names_of_classes_are_taken_from_the_metadata_of_datasets() {
-    use parquet::file::metadata::KeyValue;
     let features =
         r#"{"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}"#;
     let schema = "message m { required binary text (UTF8); optional int64 label; }";
     let content = |labels: Vec<Option<i64>>| {
-        let schema = Arc::new(parse_message_type(schema).expect("a schema"));
-        let entry = KeyValue::new("huggingface".to_owned(), features.to_owned());
-        let properties = WriterProperties::builder()
-            .set_key_value_metadata(Some(vec![entry]))
-            .build();
-        let mut writer =
-            SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).expect("memory");
-        let mut row_group = writer.next_row_group().expect("memory");
         let texts = strings(labels.iter().map(|_| "a"));
-        for column in [texts, Column::Int64(labels)] {
-            let mut writer = row_group.next_column().expect("memory").expect("a column");
-            write(writer.untyped(), &column);
-            writer.close().expect("memory");
-        }
-        row_group.close().expect("memory");
-        TableFile::holding("a.parquet", writer.into_inner().expect("memory"))
+        let bytes = file_with(schema, features, &[texts, Column::Int64(labels)]);
+        TableFile::holding("a.parquet", bytes)
     };
     let table = content(vec![Some(1), Some(0)]).read(&TableSchema::default());
     let table = table.expect("a table");
     assert_eq!(table.class_names, ["neg", "pos"]);
-    let labels: Vec<&str> = table.rows.iter().map(|r| r.label.as_str()).collect();
+    let labels: Vec<&str> = table
+        .rows
+        .iter()
+        .map(|r| r.label.names()[0].as_str())
+        .collect();
     assert_eq!(labels, ["pos", "neg"]);
     let beyond = content(vec![Some(2)]).complaint(&TableSchema::default());
     assert!(
@@ -343,7 +392,7 @@ proptest! {
         );
         let file = TableFile::holding("a.parquet", content);
         let table = file.read(&TableSchema::default()).expect("well-formed");
-        let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, r.label)).collect();
+        let found: Vec<_> = table.rows.into_iter().map(|r| (r.text, crate::one(&r.label))).collect();
         prop_assert_eq!(found, cells);
     }
 }

@@ -54,8 +54,8 @@ fn read(path: &Path, file: &File, labels: &LabelSet) -> Result<Vec<(String, Stri
     };
     let table = read_table(path, &schema).map_err(|e| e.to_string())?;
     let texts = LabelledTexts::from_table(&table, labels).map_err(|e| e.to_string())?;
-    let label = |index: &usize| labels.names()[*index].clone();
-    let labels = texts.labels.iter().map(label);
+    let label = |index: usize| labels.names()[index].clone();
+    let labels = crate::classes(&texts).into_iter().map(label);
     Ok(texts.texts.iter().cloned().zip(labels).collect())
 }
 

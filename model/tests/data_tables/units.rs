@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use umbel_model::data::{DataError, GroupColumn, LabelSet, LabelledTexts, Row, Table};
 
-use crate::row;
+use crate::{classes, row};
 
 fn table(grouped: bool, rows: Vec<Row>) -> Table {
     Table {
@@ -100,7 +100,7 @@ fn a_word_for_nothing_is_no_class_unless_it_is_listed() {
     );
     let listed = labels(&["a", "nan"]).expect("a label set");
     let found = LabelledTexts::from_table(&rows(), &listed).expect("listed");
-    assert_eq!(found.labels, [0, 1]);
+    assert_eq!(classes(&found), [0, 1]);
     let unlisted = labels(&["a", "b"]).expect("a label set");
     let error = LabelledTexts::from_table(&rows(), &unlisted).expect_err("unlisted");
     assert!(error.to_string().contains("the label is missing, \"nan\""));
@@ -111,7 +111,7 @@ fn labels_that_were_read_as_others_are_noted() {
     let rows = vec![row(1, "t", "1.0", None), row(2, "t", "LABEL_0", None)];
     let set = labels(&["0", "1"]).expect("a label set");
     let found = LabelledTexts::from_table(&table(false, rows), &set).expect("two spellings");
-    assert_eq!(found.labels, [1, 0]);
+    assert_eq!(classes(&found), [1, 0]);
     assert_eq!(found.notes, ["its labels 1.0, LABEL_0 were taken for 1, 0"]);
 }
 
@@ -122,9 +122,9 @@ fn names_that_a_file_gives_to_numbers_are_found_by_either() {
         ..table(false, vec![row(1, "t", "pos", None)])
     };
     let by_name = LabelledTexts::from_table(&named, &labels(&["pos", "neg"]).expect("labels"));
-    assert_eq!(by_name.expect("names").labels, [0]);
+    assert_eq!(classes(&by_name.expect("names")), [0]);
     let by_number = LabelledTexts::from_table(&named, &labels(&["0", "1"]).expect("labels"));
-    assert_eq!(by_number.expect("numbers").labels, [1]);
+    assert_eq!(classes(&by_number.expect("numbers")), [1]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn labels_become_indices_and_errors_name_the_row_of_the_file() {
         vec![row(1, "a", "pos", None), row(2, "b", "neg", None)],
     )
     .expect("fine");
-    assert_eq!(found.labels, [1, 0]);
+    assert_eq!(classes(&found), [1, 0]);
     assert_eq!(
         (found.groups.as_ref(), found.len(), found.is_empty()),
         (None, 2, false)

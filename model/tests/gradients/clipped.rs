@@ -106,7 +106,7 @@ fn no_units_and_empty_units_count_as_zero() {
 
 pub fn any_example() -> impl Strategy<Value = Example> {
     let tokens = prop::collection::vec(0..VOCABULARY as u32, 1..=POSITIONS);
-    (tokens, 0..3_usize).prop_map(|(tokens, label)| Example { tokens, label })
+    (tokens, 0..3_usize).prop_map(|(tokens, label)| crate::example(&tokens, label))
 }
 
 proptest! {

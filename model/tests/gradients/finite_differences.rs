@@ -8,11 +8,11 @@ use crate::{each_alone, examples, norm, sum};
 
 /// The summed cross-entropy, from f32 logits on in double precision.
 fn loss(model: &Classifier, examples: &[Example]) -> f64 {
-    let rows: Vec<Vec<u32>> = examples.iter().map(|e| e.tokens.clone()).collect();
+    let rows: Vec<_> = examples.iter().map(|e| e.tokens.clone()).collect();
     let scores = logits(model, &rows, 16).expect("logits");
     let entropy = |(scores, example): (&Vec<f32>, &Example)| {
         let sum: f64 = scores.iter().map(|s| f64::from(*s).exp()).sum();
-        sum.ln() - f64::from(scores[example.label])
+        sum.ln() - f64::from(scores[example.target.classes()[0]])
     };
     scores.iter().zip(examples).map(entropy).sum()
 }

@@ -12,13 +12,13 @@ mod support;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use umbel_model::{
-    Classifier, Clipping, Example, GradientSum, ModelError, PhysicalBatch, gradient_sum,
+    Classifier, Clipping, Example, GradientSum, ModelError, PhysicalBatch, Target, gradient_sum,
 };
 
 fn example(tokens: &[u32], label: usize) -> Example {
     Example {
-        tokens: tokens.to_vec(),
-        label,
+        tokens: tokens.to_vec().into(),
+        target: Target::Class(label),
     }
 }
 

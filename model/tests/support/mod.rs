@@ -6,7 +6,7 @@ use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use umbel_model::families::{BERT, Family, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, Dropout, LoraConfig, LoraTargets, Pooling,
+    Classifier, ClassifierOptions, DeviceChoice, Dropout, LoraConfig, LoraTargets, Pooling, Task,
     TrainableSet,
 };
 
@@ -43,7 +43,10 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
 
 pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
     ClassifierOptions {
+        task: Task::SingleLabel,
+        pairs: false,
         labels: ["bad", "good", "mixed"].map(str::to_owned).to_vec(),
+        class_weights: None,
         pooling,
         max_tokens: POSITIONS.try_into().expect("a length"),
         dropout: Dropout::NONE,

@@ -5,7 +5,6 @@ use umbel_privacy::combination::check_combination;
 use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 
 use super::{LEAST_NOISE_MULTIPLIER, PlanError, Protection, WrittenPlan};
-use crate::classifier::are_labels;
 use crate::method::{ClippingRule, LocalOptimiser, Method};
 
 /// Numbers that are trained, at most: more than any model has, and few enough to be counted with.
@@ -27,11 +26,9 @@ pub(super) fn check(plan: &WrittenPlan) -> Result<(), PlanError> {
         check_noise(protection)?;
     }
     let c = &plan.classifier;
-    require(
-        are_labels(&c.options.labels),
-        "data.labels",
-        "must be at least two different labels",
-    )?;
+    if let Some((key, reason)) = c.options.mistake() {
+        return Err(PlanError::Rule { key, reason });
+    }
     require(
         (1..=LARGEST_MODEL).contains(&(c.parameters as u64)),
         "model.train",

@@ -132,6 +132,10 @@ fn words(root: &Value, key: &Value) -> String {
             Some(items) => format!("list of: {}", words(root, items)),
             None => "list".into(),
         },
+        Some("object") => match key.get("additionalProperties") {
+            Some(values) => format!("by name: {}", words(root, values)),
+            None => "section".into(),
+        },
         Some("string") if key.get("pattern").is_some() => "64 hexadecimal digits".into(),
         _ => "text".into(),
     }

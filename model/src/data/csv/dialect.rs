@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::advice;
 use super::rfc4180::{Dialect, Fault, Field, Records};
-use crate::data::columns::{ColumnPositions, Found, find};
+use crate::data::columns::ColumnPositions;
 use crate::data::error::{DataError, Place};
 use crate::data::options::Delimiter;
 use crate::data::schema::Wanted;
@@ -59,9 +59,7 @@ impl Header {
 
     /// Whether all columns that are wanted are named here, even if more than once.
     fn serves(&self, wanted: Wanted<'_>) -> bool {
-        wanted
-            .columns()
-            .all(|(_, column)| find(column, &self.names) != Found::Nowhere)
+        wanted.are_in(&self.names)
     }
 }
 

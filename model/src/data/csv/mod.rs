@@ -159,10 +159,14 @@ impl Reading<'_> {
                     asked: self.wanted.asked,
                 })?;
         }
-        let positions = self.layout.positions;
+        let positions = &self.layout.positions;
         Ok(Cells {
             text: cell(positions.text)?,
-            label: positions.label.map(cell).transpose()?,
+            text_pair: positions.text_pair.map(cell).transpose()?,
+            label: match &positions.label {
+                Some(labels) => Some(labels.map(|position| cell(*position))?),
+                None => None,
+            },
             group: positions.group.map(cell).transpose()?,
         })
     }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::object::{Element, Object};
 use super::asked::Setting;
 use super::cells::{Cell, Cells, Rows};
-use super::columns::{Found, find};
+use super::columns::{Found, Labels, find};
 use super::error::{DataError, Place};
 use super::room::Room;
 use super::schema::Wanted;
@@ -192,7 +192,7 @@ impl Reading<'_> {
 
     fn cells(&self, object: &Object, row: usize) -> Result<Cells, DataError> {
         let value = |setting, column| self.value(object, setting, column, row);
-        let label = |column| {
+        let one = |column| {
             let value = value(Setting::Label, column)?;
             label(value).map_err(|count| DataError::SeveralLabels {
                 place: self.place(row),
@@ -200,8 +200,27 @@ impl Reading<'_> {
                 count,
             })
         };
+        let own = self.wanted.label_columns();
+        let is_there = |name: &str| position(object, name) != Found::Nowhere;
+        let label = |column| {
+            let each = !is_there(column) && !own.is_empty() && own.iter().any(|n| is_there(n));
+            Ok::<_, DataError>(if each {
+                let own = own
+                    .iter()
+                    .map(|name| Ok(cell(value(Setting::Label, name)?)));
+                Labels::Each(own.collect::<Result<_, DataError>>()?)
+            } else if self.wanted.takes_lists() {
+                Labels::Column(list(value(Setting::Label, column)?))
+            } else {
+                Labels::Column(one(column)?)
+            })
+        };
         Ok(Cells {
             text: cell(value(Setting::Text, self.wanted.text)?),
+            text_pair: match self.wanted.text_pair {
+                Some(column) => Some(cell(value(Setting::TextPair, column)?)),
+                None => None,
+            },
             label: self.wanted.label.map(label).transpose()?,
             group: match self.wanted.group {
                 // Left out, as null: a gap.
@@ -264,6 +283,14 @@ fn label(value: &Value) -> Result<Cell, usize> {
             several => Err(several.len()),
         },
         other => Ok(cell(other)),
+    }
+}
+
+/// A label or a list of labels.
+fn list(value: &Value) -> Cell {
+    match value {
+        Value::Array(values) => Cell::List(values.iter().map(cell).collect()),
+        other => cell(other),
     }
 }
 

@@ -16,12 +16,10 @@ pub(super) fn of(metadata: Option<&Vec<KeyValue>>, column: &str) -> Vec<String> 
         .and_then(|entry| entry.value.as_deref());
     let names = || -> Option<Vec<String>> {
         let info: Value = serde_json::from_str(written?).ok()?;
-        let names = info
-            .get("info")?
-            .get("features")?
-            .get(column)?
-            .get("names")?
-            .as_array()?;
+        let feature = info.get("info")?.get("features")?.get(column)?;
+        // Of a list, the names are its elements'.
+        let element = feature.get("feature").or_else(|| feature.get(0));
+        let names = element.unwrap_or(feature).get("names")?.as_array()?;
         names
             .iter()
             .map(|name| name.as_str().map(str::to_owned))
@@ -34,8 +32,12 @@ pub(super) fn of(metadata: Option<&Vec<KeyValue>>, column: &str) -> Vec<String> 
 pub(super) fn named(
     cell: Cell,
     names: &[String],
-    place: impl Fn() -> Place,
+    place: &impl Fn() -> Place,
 ) -> Result<Cell, DataError> {
+    if let Cell::List(cells) = cell {
+        let cells = cells.into_iter().map(|cell| named(cell, names, place));
+        return Ok(Cell::List(cells.collect::<Result<_, _>>()?));
+    }
     let Cell::Whole(digits) = &cell else {
         return Ok(cell);
     };

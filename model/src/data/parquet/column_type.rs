@@ -41,7 +41,9 @@ impl ColumnType {
         let kind = Self::meant(leaf);
         let fits = match &kind {
             Ok(Self::Text | Self::Uuid) => true,
-            Ok(Self::Whole { .. } | Self::Float) => setting != Setting::Text,
+            Ok(Self::Whole { .. } | Self::Float) => {
+                !matches!(setting, Setting::Text | Setting::TextPair)
+            }
             Ok(Self::Truth | Self::Decimal { .. }) => setting == Setting::Label,
             Err(_) => false,
         };
@@ -163,6 +165,15 @@ impl ColumnType {
     }
 }
 
+/// The name of the column of lists that a leaf has the elements of, if they are no lists or structs.
+pub(super) fn list_name(leaf: &ColumnDescPtr, leaves: &[ColumnDescPtr]) -> Option<String> {
+    let root = leaf.path().parts().first()?;
+    let same_root = |other: &&ColumnDescPtr| other.path().parts().first() == Some(root);
+    // root.list.element, or root.array as some writers have it.
+    let flat = leaf.max_rep_level() == 1 && leaf.path().parts().len() <= 3;
+    (flat && leaves.iter().filter(same_root).count() == 1).then(|| root.clone())
+}
+
 /// Refuses a column that is wanted and is a list or a struct.
 pub(super) fn refuse_nested(
     leaves: &[ColumnDescPtr],
@@ -182,8 +193,11 @@ pub(super) fn refuse_nested(
             .iter()
             .find(|leaf| leaf.path().string() == column)
             .or_else(|| by_root.and_then(|i| leaves.get(i)));
-        let nested =
-            |leaf: &ColumnDescPtr| leaf.max_rep_level() > 0 || leaf.path().parts().len() > 1;
+        let nested = |leaf: &ColumnDescPtr| {
+            let list = setting == Setting::Label && wanted.takes_lists();
+            let reads = list && list_name(leaf, leaves).is_some();
+            !reads && (leaf.max_rep_level() > 0 || leaf.path().parts().len() > 1)
+        };
         if leaf.is_some_and(nested) {
             return Err(DataError::ColumnType {
                 file: path.to_owned(),

@@ -21,7 +21,7 @@ use parquet::schema::types::ColumnDescPtr;
 use self::column_type::ColumnType;
 use super::asked::Setting;
 use super::cells::{Cell, Cells, Rows};
-use super::columns::ColumnPositions;
+use super::columns::{ColumnPositions, Labels};
 use super::error::{DataError, Place};
 use super::room::Room;
 use super::schema::Wanted;
@@ -59,6 +59,8 @@ struct Column {
     leaf: ColumnDescPtr,
     kind: ColumnType,
     name: String,
+    /// The definition level of an empty list, where its values are lists. Below it is none.
+    empty: Option<i16>,
 }
 
 fn read_rows(
@@ -74,7 +76,16 @@ fn read_rows(
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let metadata = reader.metadata().file_metadata();
     let leaves = metadata.schema_descr().columns().to_vec();
-    let names: Vec<String> = leaves.iter().map(|leaf| leaf.path().string()).collect();
+    let names: Vec<String> = leaves
+        .iter()
+        .map(|leaf| {
+            match wanted.takes_lists() {
+                true => column_type::list_name(leaf, &leaves),
+                false => None,
+            }
+            .unwrap_or_else(|| leaf.path().string())
+        })
+        .collect();
     column_type::refuse_nested(&leaves, wanted, path)?;
     let positions = ColumnPositions::find(wanted, &names, path, || None)?;
     let column = |setting, position: usize| {
@@ -82,24 +93,30 @@ fn read_rows(
         let leaf = leaves.get(position).ok_or_else(missing)?.clone();
         let name = names.get(position).cloned().unwrap_or_default();
         let kind = ColumnType::of(&leaf, setting, &name, path, wanted.asked)?;
+        let root = metadata.schema_descr().get_column_root(position);
+        let is_list = leaf.max_rep_level() > 0;
+        let empty = is_list.then(|| i16::from(root.is_optional()));
         Ok::<_, DataError>(Column {
             position,
             leaf,
             kind,
             name,
+            empty,
         })
     };
     let text = column(Setting::Text, positions.text)?;
-    let label = positions
-        .label
-        .map(|i| column(Setting::Label, i))
-        .transpose()?;
+    let second = positions.text_pair;
+    let second = second.map(|i| column(Setting::TextPair, i)).transpose()?;
+    let label = match &positions.label {
+        Some(labels) => Some(labels.map(|i| column(Setting::Label, *i))?),
+        None => None,
+    };
     let group = positions
         .group
         .map(|i| column(Setting::Group, i))
         .transpose()?;
     let class_names = match &label {
-        Some(label) if label.kind.is_whole() => {
+        Some(Labels::Column(label)) if label.kind.is_whole() => {
             class_names::of(metadata.key_value_metadata(), &label.name)
         }
         _ => Vec::new(),
@@ -109,25 +126,46 @@ fn read_rows(
         let group_reader = reader.get_row_group(i).map_err(damaged)?;
         let mut cells = |column: &Column| read_column(&*group_reader, column, path, &mut room);
         let texts = cells(&text)?;
-        let labels = label.as_ref().map(&mut cells).transpose()?;
+        let seconds = second.as_ref().map(&mut cells).transpose()?;
+        let labels = match &label {
+            Some(label) => Some(label.map(&mut cells)?),
+            None => None,
+        };
         let groups = group.as_ref().map(&mut cells).transpose()?;
         let count = texts.len();
-        let differs = |cells: &Option<Vec<Cell>>| cells.as_ref().is_some_and(|c| c.len() != count);
-        if differs(&labels) || differs(&groups) {
+        let others = labels
+            .iter()
+            .flat_map(Labels::iter)
+            .chain(&groups)
+            .chain(&seconds);
+        if others.into_iter().any(|cells| cells.len() != count) {
             return Err(damaged(ParquetError::General(
                 "its columns differ in length".into(),
             )));
         }
-        let mut labels = labels.map(Vec::into_iter);
+        let mut labels = labels.map(|labels| match labels {
+            Labels::Column(cells) => Labels::Column(cells.into_iter()),
+            Labels::Each(each) => Labels::Each(each.into_iter().map(Vec::into_iter).collect()),
+        });
         let mut groups = groups.map(Vec::into_iter);
+        let mut seconds = seconds.map(Vec::into_iter);
         for text in texts {
             let row = rows.count() + 1;
-            let label = labels.as_mut().and_then(Iterator::next);
+            let next = |cells: &mut std::vec::IntoIter<Cell>| {
+                let cell = cells.next().unwrap_or(Cell::Missing);
+                class_names::named(cell, &class_names, &|| place(path, row))
+            };
             let cells = Cells {
                 text,
-                label: label
-                    .map(|cell| class_names::named(cell, &class_names, || place(path, row)))
-                    .transpose()?,
+                text_pair: seconds.as_mut().and_then(Iterator::next),
+                label: match &mut labels {
+                    Some(Labels::Column(cells)) => Some(Labels::Column(next(cells)?)),
+                    Some(Labels::Each(each)) => {
+                        let cells = each.iter_mut().map(next);
+                        Some(Labels::Each(cells.collect::<Result<_, DataError>>()?))
+                    }
+                    None => None,
+                },
                 group: groups.as_mut().and_then(Iterator::next),
             };
             rows.add(cells, row)?;
@@ -160,6 +198,7 @@ fn read_column(
     let reader = group.get_column_reader(column.position).map_err(damaged)?;
     let mut reading = Reading {
         full: column.leaf.max_def_level(),
+        empty: column.empty,
         room,
         path,
     };
@@ -197,12 +236,15 @@ fn read_column(
 struct Reading<'a> {
     /// The definition level of a value that is there.
     full: i16,
+    /// That of an empty list, where values are lists.
+    empty: Option<i16>,
     room: &'a mut Room,
     path: &'a Path,
 }
 
 impl Reading<'_> {
-    /// All cells of a flat column chunk: values where the definition level is full, nulls elsewhere.
+    /// All cells of a column chunk: values where the definition level is full, nulls elsewhere; or
+    /// lists of these, each beginning where the repetition level is 0.
     fn cells<T: DataType>(
         &mut self,
         reader: &mut ColumnReaderImpl<T>,
@@ -210,8 +252,9 @@ impl Reading<'_> {
     ) -> Result<Vec<Cell>, DataError> {
         let mut found = Vec::new();
         loop {
-            let (mut values, mut levels) = (Vec::new(), Vec::new());
-            let read = reader.read_records(BATCH, Some(&mut levels), None, &mut values);
+            let (mut values, mut levels, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+            let repeats = self.empty.is_some().then_some(&mut repeated);
+            let read = reader.read_records(BATCH, Some(&mut levels), repeats, &mut values);
             let (records, ..) = read.map_err(|e| DataError::Parquet {
                 file: self.path.to_owned(),
                 problem: e.to_string(),
@@ -220,7 +263,21 @@ impl Reading<'_> {
                 return Ok(found);
             }
             let begin = found.len();
-            if self.full == 0 {
+            if let Some(empty) = self.empty {
+                let mut values = values.iter();
+                for (level, repeated) in levels.into_iter().zip(repeated) {
+                    let value = (level == self.full).then(|| values.next()).flatten();
+                    let value = value.map_or(Cell::Missing, &cell);
+                    match (repeated, found.last_mut()) {
+                        (0, _) if level < empty => found.push(Cell::Missing),
+                        (0, _) if level == empty => found.push(Cell::List(Vec::new())),
+                        (0, _) => found.push(Cell::List(vec![value])),
+                        (_, Some(Cell::List(cells))) => cells.push(value),
+                        // A list that goes on without having begun.
+                        (_, _) => found.push(Cell::Other("a damaged list")),
+                    }
+                }
+            } else if self.full == 0 {
                 found.extend(values.iter().map(&cell));
             } else {
                 let mut values = values.iter();

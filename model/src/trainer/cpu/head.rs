@@ -7,6 +7,8 @@ use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
 use crate::families::PoolerActivation;
+use crate::loss::Loss;
+use crate::target::Target;
 
 /// What the head's pass leaves behind.
 pub(super) struct HeadRecord {
@@ -139,24 +141,19 @@ impl HostWeights {
 }
 
 impl HeadRecord {
-    /// Each row's cross-entropy, and ∂(their sum)/∂(logits), `[R, labels]`.
+    /// Each row's loss, and ∂(their sum)/∂(logits), `[R, labels]`.
     pub(super) fn losses(
         &self,
-        labels: &[usize],
+        loss: &Loss,
+        targets: &[Target],
         workspace: &mut Workspace,
     ) -> (Vec<f64>, Vec<f32>) {
         let mut g = workspace.take(self.logits.len());
-        let count = (self.logits.len() / labels.len().max(1)).max(1);
+        let count = (self.logits.len() / targets.len().max(1)).max(1);
         let rows = self.logits.chunks(count).zip(g.chunks_mut(count));
-        let losses = rows.zip(labels).map(|((scores, g), label)| {
-            let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let exponentials = scores.iter().map(|x| f64::from(x - top).exp());
-            let total: f64 = exponentials.clone().sum();
-            for (g, e) in g.iter_mut().zip(exponentials) {
-                *g = (e / total) as f32;
-            }
-            g[*label] -= 1.0;
-            total.ln() - f64::from(scores[*label] - top)
+        let losses = rows.zip(targets).map(|((scores, g), target)| {
+            loss.gradient(scores, target, g);
+            loss.of_row(scores, target)
         });
         let losses = losses.collect();
         (losses, g)

@@ -47,6 +47,7 @@ use rayon::prelude::*;
 use super::work::{GradientSum, Trainer, Work};
 use crate::error::ModelError;
 use crate::model::Model;
+use crate::tokens::TokenRow;
 use weights_cache::WeightsCache;
 use workspace::Workspace;
 
@@ -61,7 +62,11 @@ impl Trainer for CpuTrainer {
         Ok(tiles::sum(work, self.weights.of(work.model), rng))
     }
 
-    fn logits(&self, model: &Model, batches: &[Vec<&[u32]>]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn logits(
+        &self,
+        model: &Model,
+        batches: &[Vec<TokenRow<'_>>],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
         let weights = self.weights.of(model);
         let answers = batches
             .par_iter()

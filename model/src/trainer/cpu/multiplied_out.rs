@@ -117,6 +117,8 @@ pub(super) fn sum(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::Loss;
+    use crate::target::Target;
     use crate::trainer::cpu::dropout::Masks;
     use crate::trainer::cpu::tile::{Tile, TileResult};
     use crate::trainer::support;
@@ -127,7 +129,7 @@ mod tests {
         let lengths = [10, 2, 7, 4, 9];
         let example = |(label, length): (usize, u32)| Example {
             tokens: (0..length).map(|i| (i * 7 + length) % 50).collect(),
-            label: label % 3,
+            target: Target::Class(label % 3),
         };
         lengths.into_iter().enumerate().map(example).collect()
     }
@@ -147,7 +149,8 @@ mod tests {
         workspace.give(vec![f32::NAN; len]);
         let packed = Packed::new(examples, &UNITS, weights.positions);
         let mut passed = weights.forward(&packed, &mut Masks::new(0.0, 0), true, workspace);
-        let (_, g_logits) = passed.head.losses(&packed.labels, workspace);
+        let loss = Loss::of(&support::options(Pooling::Mean, TrainableSet::Full));
+        let (_, g_logits) = passed.head.losses(&loss, &packed.targets, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);
         assert!(!pays(weights, &passed, &packed), "short texts");
         let mut squares = vec![Square::default(); UNITS.len()];
@@ -176,6 +179,7 @@ mod tests {
             let (weights, examples) = (HostWeights::of(&model, None), examples());
             let tile = Tile {
                 examples: &examples,
+                loss: &Loss::of(model.options()),
                 units: UNITS.to_vec(),
                 clipping: CLIPPING,
                 measured: true,

@@ -123,9 +123,8 @@ impl HostWeights {
                 to.copy_from_slice(&tables.word[place(id)]);
                 let position = packed.positions[token] as usize;
                 add(to, &tables.position[place(position)]);
-                // A classifier reads one segment: type 0 throughout.
                 if let Some(token_type) = &tables.token_type {
-                    add(to, &token_type[..width]);
+                    add(to, &token_type[place(packed.types[token] as usize)]);
                 }
             }
         }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use crate::families::Positions;
+use crate::target::Target;
+use crate::tokens::TokenRow;
 use crate::trainer::work::Example;
 
 /// What the rows of a matrix stand for.
@@ -20,10 +22,12 @@ pub(super) struct Packed {
     pub(super) ids: Vec<u32>,
     /// Each token's row in the position table, `[N]`.
     pub(super) positions: Vec<u32>,
+    /// Each token's row in the segment table, `[N]`.
+    pub(super) types: Vec<u32>,
     /// Each row's tokens, as places in `ids`.
     pub(super) rows: Vec<Range<usize>>,
-    /// Each row's label.
-    pub(super) labels: Vec<usize>,
+    /// What is right for each row.
+    pub(super) targets: Vec<Target>,
     /// Each unit's rows.
     pub(super) units: Vec<Range<usize>>,
     /// Each unit's tokens, as places in `ids`.
@@ -36,8 +40,9 @@ impl Packed {
         let mut packed = Self {
             ids: Vec::new(),
             positions: Vec::new(),
+            types: Vec::new(),
             rows: Vec::new(),
-            labels: Vec::new(),
+            targets: Vec::new(),
             units: Vec::new(),
             unit_tokens: Vec::new(),
         };
@@ -47,10 +52,11 @@ impl Packed {
             for row in unit.iter() {
                 let example = &examples[*row];
                 let start = packed.ids.len();
-                packed.ids.extend(&example.tokens);
+                packed.ids.extend(example.tokens.iter());
                 packed.positions.extend(positions.of(&example.tokens));
+                packed.types.extend(TokenRow::from(&example.tokens).types());
                 packed.rows.push(start..packed.ids.len());
-                packed.labels.push(example.label);
+                packed.targets.push(example.target.clone());
             }
             packed.units.push(first..packed.rows.len());
             packed.unit_tokens.push(first_token..packed.ids.len());

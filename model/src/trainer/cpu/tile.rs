@@ -7,6 +7,9 @@ use super::packed::Packed;
 use super::sums::scale_units;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::loss::Loss;
+use crate::target::Target;
+use crate::tokens::TokenRow;
 use crate::trainer::clipping::Clipping;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
 use crate::trainer::square::Square;
@@ -15,6 +18,7 @@ use crate::trainer::work::Example;
 /// Whole units, or a part of one, with what their rows need.
 pub(crate) struct Tile<'a> {
     pub(crate) examples: &'a [Example],
+    pub(crate) loss: &'a Loss,
     /// Each a list of rows of `examples`.
     pub(crate) units: Vec<&'a [usize]>,
     pub(crate) clipping: Clipping,
@@ -38,8 +42,8 @@ pub(crate) struct TileSum {
     /// From the first trained parameter on that isn't in an embedding table.
     pub(crate) sum: Vec<f32>,
     /// The tables' gradient, not yet scaled, and the units' factors.
-    pub(crate) embedding: Option<(EmbeddingGradient, Vec<f64>)>,
-    /// Sum of the rows' cross-entropies.
+    pub(crate) embedding: Option<Box<(EmbeddingGradient, Vec<f64>)>>,
+    /// Sum of the rows' losses.
     pub(crate) loss: f64,
     /// Each unit's norm before clipping, where it was measured.
     pub(crate) norms: Vec<f64>,
@@ -58,13 +62,18 @@ impl Tile<'_> {
         let packed = Packed::new(self.examples, &self.units, weights.positions);
         let mut masks = Masks::new(self.dropout.0, self.dropout.1);
         let mut passed = weights.forward(&packed, &mut masks, true, workspace);
-        let (losses, g_logits) = passed.head.losses(&packed.labels, workspace);
+        let (losses, g_logits) = passed.head.losses(self.loss, &packed.targets, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);
         let embedding = passed.embedding.take().map(|g| {
             let tables = TableRows {
                 words: packed.ids.clone(),
                 positions: packed.positions.clone(),
-                has_types: weights.embeddings.tables.token_type.is_some(),
+                types: weights
+                    .embeddings
+                    .tables
+                    .token_type
+                    .as_ref()
+                    .map(|_| packed.types.clone()),
             };
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
             EmbeddingGradient::new(g, weights.embeddings.width(), tables, rows, units)
@@ -79,7 +88,7 @@ impl Tile<'_> {
                 factors,
             }) => TileResult::Summed(TileSum {
                 sum,
-                embedding: embedding.map(|embedding| (embedding, factors)),
+                embedding: embedding.map(|embedding| Box::new((embedding, factors))),
                 loss: losses.iter().sum(),
                 norms,
             }),
@@ -136,14 +145,14 @@ impl Tile<'_> {
 /// Scores of rows, in training's own arithmetic but without dropout.
 pub(crate) fn logits(
     weights: &HostWeights,
-    rows: &[&[u32]],
+    rows: &[TokenRow<'_>],
     workspace: &mut Workspace,
 ) -> Vec<Vec<f32>> {
     let examples: Vec<Example> = rows
         .iter()
-        .map(|tokens| Example {
-            tokens: tokens.to_vec(),
-            label: 0,
+        .map(|row| Example {
+            tokens: (*row).into(),
+            target: Target::Class(0),
         })
         .collect();
     let all: Vec<usize> = (0..rows.len()).collect();

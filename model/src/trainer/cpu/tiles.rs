@@ -10,6 +10,7 @@ use super::tile::{Tile, TileResult, TileSum};
 use super::vector::add_widely;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::loss::Loss;
 use crate::trainer::clipping::Clipping;
 use crate::trainer::work::{GradientSum, Work};
 
@@ -19,10 +20,12 @@ const STRETCH: usize = 1 << 16;
 /// Sums the units' clipped gradients.
 pub(super) fn sum(work: &Work<'_>, weights: Arc<HostWeights>, rng: &mut dyn Rng) -> GradientSum {
     let threads = work.batch.tiles(rayon::current_num_threads());
+    let loss = Loss::of(work.model.options());
     let mut summing = Summing {
         work,
         rng,
         weights,
+        loss: &loss,
         workspaces: Workspace::borrow(threads),
         total: work.nothing(),
     };
@@ -81,6 +84,7 @@ struct Summing<'a> {
     work: &'a Work<'a>,
     rng: &'a mut dyn Rng,
     weights: Arc<HostWeights>,
+    loss: &'a Loss,
     /// One a thread.
     workspaces: Vec<Workspace>,
     total: GradientSum,
@@ -94,6 +98,7 @@ impl Summing<'_> {
             .iter()
             .map(|group| Tile {
                 examples: work.examples,
+                loss: self.loss,
                 units: group
                     .iter()
                     .map(|unit| work.units[*unit].as_slice())
@@ -155,6 +160,7 @@ impl Summing<'_> {
         for rows in work.pieces(unit) {
             let tile = Tile {
                 examples: work.examples,
+                loss: self.loss,
                 units: vec![rows],
                 clipping: Clipping::None,
                 measured: false,
@@ -199,7 +205,7 @@ fn add_sums(work: &Work<'_>, weights: &HostWeights, tiles: &[TileSum], total: &m
             add_widely(total, &tile.sum[stretch * STRETCH..]);
         }
     });
-    for (embedding, factors) in tiles.iter().filter_map(|tile| tile.embedding.as_ref()) {
+    for (embedding, factors) in tiles.iter().filter_map(|tile| tile.embedding.as_deref()) {
         embedding.add_scaled(factors, work.model.layout(), total);
     }
 }
@@ -207,7 +213,7 @@ fn add_sums(work: &Work<'_>, weights: &HostWeights, tiles: &[TileSum], total: &m
 /// Whether all of a tile's sum are numbers, as they are if each unit's gradient is finite and
 /// nothing overflows.
 fn is_finite(tile: &TileSum) -> bool {
-    let embedding = tile.embedding.as_ref();
+    let embedding = tile.embedding.as_deref();
     // A sum of zeros, unless a number isn't finite.
     let zeros: f32 = tile.sum.iter().map(|x| x * 0.0).sum();
     tile.loss.is_finite()

@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::trainer::support::{POSITIONS, VOCABULARY, options, tiny_on};
-    use crate::{DeviceChoice, Pooling, TrainableSet};
+    use crate::{DeviceChoice, Pooling, Target, TrainableSet};
 
     #[test]
     fn a_units_gradient_has_the_same_bits_whatever_is_beside_it_and_in_any_place() {
@@ -88,7 +88,7 @@ mod tests {
             tokens: (0..length)
                 .map(|_| rng.random_range(0..VOCABULARY as u32))
                 .collect(),
-            label: rng.random_range(0..3),
+            target: Target::Class(rng.random_range(0..3)),
         };
         let mut examples = vec![example(9, rng), example(14, rng)];
         examples.extend((0..30).map(|i| example(1 + i % 16, rng)));

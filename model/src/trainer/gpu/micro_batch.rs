@@ -2,15 +2,18 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 
+use super::loss;
 use super::parts::{Factors, Part};
 use super::shape::Shape;
 use super::squares::Squares;
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
+use crate::loss::Loss;
 use crate::model::Model;
 use crate::network::{Dropout, Kept, Tape, linear};
+use crate::tokens::TokenRow;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
 use crate::trainer::square::Square;
 use crate::trainer::work::Example;
@@ -49,14 +52,14 @@ impl<'a> MicroBatch<'a> {
             precision,
         } = setting;
         let rows = placed(shape, examples, units);
-        let tokens: Vec<&[u32]> = rows
+        let tokens: Vec<TokenRow<'_>> = rows
             .iter()
-            .map(|row| row.map_or(NOBODY, |row| &row.tokens))
+            .map(|row| row.map_or(NOBODY.into(), |row| (&row.tokens).into()))
             .collect();
         let batch = model.batch_of(&tokens, shape.tokens)?;
         let mut tape = Tape::recording(model.options().train, dropout, precision);
         let logits = model.network().logits(&batch, &mut tape);
-        let loss = loss(logits, &rows);
+        let loss = loss::sum(logits, &Loss::of(model.options()), &rows);
         let value = loss
             .clone()
             .inner()
@@ -88,7 +91,7 @@ impl<'a> MicroBatch<'a> {
                     let tables = TableRows {
                         words: batch.ids().to_vec(),
                         positions: batch.position_rows().to_vec(),
-                        has_types: model.spec().token_types.is_some(),
+                        types: model.spec().token_types.map(|_| batch.type_rows().to_vec()),
                     };
                     let (values, width) = on_host(g);
                     let units = places(shape, units);
@@ -186,20 +189,6 @@ fn placed<'e>(
         }
     }
     rows
-}
-
-/// The sum of the rows' cross-entropies, of those that are there.
-fn loss(logits: Tensor<2>, rows: &[Option<&Example>]) -> Tensor<1> {
-    let device = logits.device().inner();
-    let labels = rows.iter().map(|row| row.map_or(0, |row| row.label as i32));
-    let labels = TensorData::new(labels.collect::<Vec<i32>>(), [rows.len(), 1]);
-    let counted = rows.iter().map(|row| f32::from(u8::from(row.is_some())));
-    let counted = TensorData::new(counted.collect::<Vec<f32>>(), [rows.len(), 1]);
-    let each =
-        activation::log_softmax(logits, 1).gather(1, Tensor::<2, Int>::from_data(labels, &device));
-    (each * Tensor::<2>::from_data(counted, &device))
-        .sum()
-        .neg()
 }
 
 /// Fetches ∂L/∂(sum of the embeddings), `[rows, tokens, width]`, with its width.

@@ -6,6 +6,7 @@
 //! [`isolation`] makes sure that nobody's gradient depends on others.
 
 mod isolation;
+mod loss;
 mod micro_batch;
 mod parts;
 mod shape;
@@ -21,6 +22,7 @@ use super::work::{GradientSum, Trainer, Work};
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::network::{Tape, rows_of};
+use crate::tokens::TokenRow;
 use isolation::Isolation;
 
 /// Trains on a GPU.
@@ -34,7 +36,11 @@ impl Trainer for GpuTrainer {
         sum::sum(work, &self.isolation, rng)
     }
 
-    fn logits(&self, model: &Model, batches: &[Vec<&[u32]>]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn logits(
+        &self,
+        model: &Model,
+        batches: &[Vec<TokenRow<'_>>],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut answers = Vec::new();
         for rows in batches {
             let batch = model.batch(rows)?;

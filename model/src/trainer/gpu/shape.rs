@@ -128,8 +128,8 @@ mod tests {
 
     fn examples(lengths: &[usize]) -> Vec<Example> {
         let example = |length: &usize| Example {
-            tokens: vec![5; *length],
-            label: 0,
+            tokens: vec![5; *length].into(),
+            target: crate::target::Target::Class(0),
         };
         lengths.iter().map(example).collect()
     }
