@@ -66,6 +66,12 @@ pub struct ServerSection {
     /// For `decay = "step"`: by which factor, above 0 and below 1. Left out: 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_factor: Option<f64>,
+    /// Scores and releases a moving average of the parameters over the rounds, in which noise
+    /// cancels out. This is how much of it is kept at a round, from 0.5 up to but without 1;
+    /// early rounds keep less. Clients train on the parameters themselves. It costs no privacy.
+    /// Left out: no average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
 }
 
 impl ServerSection {
@@ -91,6 +97,11 @@ impl ServerSection {
         }
         self.check_aggregate()?;
         self.check_steps()?;
+        require(
+            self.average.is_none_or(|decay| (0.5..1.0).contains(&decay)),
+            "server.average",
+            "must be at least 0.5 and below 1",
+        )?;
         let usable = self.optimiser.check(&self.given());
         usable.map_err(|(key, why)| refuse(key.name(), why.to_string()))
     }
