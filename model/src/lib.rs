@@ -51,5 +51,7 @@ pub use text_lengths::TextLengths;
 pub use tokenizer::Tokenizer;
 pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};
 pub use training::gradient_sum;
-pub use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
+pub use umbel_proto::classifier::{
+    ClassifierOptions, Dropout, HeadScale, MaxTokens, Pooling, TrainableSet,
+};
 pub use umbel_proto::lora::{LoraConfig, LoraTarget, LoraTargets};

@@ -16,7 +16,7 @@ use crate::families::{
     Activation, BERT, FAMILIES, Family, PoolerActivation, Positions, TransformerSpec,
 };
 use crate::network::Weight;
-use crate::{Classifier, DeviceChoice, Pooling, TrainableSet, gradient_sum};
+use crate::{Classifier, ClassifierOptions, DeviceChoice, Pooling, TrainableSet, gradient_sum};
 
 /// A classifier's weights by name, tracked by autodiff.
 struct Plain<'a> {
@@ -187,7 +187,12 @@ impl<'a> Plain<'a> {
                     .grad(&gradients)
                     .map(Tensor::into_data),
             };
-            flat.extend(data.expect("a gradient").iter::<f64>());
+            let scale = match entry.name.as_str() {
+                "classifier.weight" => self.model.options().head_scale.get(),
+                _ => 1.0,
+            };
+            let values = data.expect("a gradient");
+            flat.extend(values.iter::<f64>().map(|g| scale * g));
         }
         flat
     }
@@ -319,39 +324,69 @@ fn compare_all(
     (poolings, sets): (&[Pooling], &[TrainableSet]),
     micro_batches: &[usize],
 ) {
-    let rows = rows();
     for pooling in poolings {
         for train in sets {
-            let model = match tiny_of(family, device, options(*pooling, *train)) {
-                Ok(model) => model,
-                Err(reason) => return println!("skipped: {reason}"),
-            };
-            let plain = Plain::of(&model);
-            let mut worst = 0.0_f64;
-            for units in unit_lists() {
-                // Between the norms of the units, so that some are clipped and some aren't.
-                let c = 0.7 * norm(&plain.gradient(&rows[0]));
-                for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
-                    let expected = plain.clipped_sum(&rows, &units, clipping);
-                    for micro_batch in micro_batches {
-                        let mut rng = ChaCha12Rng::seed_from_u64(0);
-                        let found = gradient_sum(
-                            &model,
-                            &rows,
-                            &units,
-                            clipping,
-                            PhysicalBatch::of_rows(*micro_batch),
-                            &mut rng,
-                        )
-                        .expect("gradients");
-                        let what =
-                            format!("{family:?} {train} {pooling} {clipping:?} by {micro_batch}");
-                        worst = worst.max(compare(&model, &found.sum, &expected, &what));
-                        assert_eq!(found.rejected, 0);
-                    }
-                }
+            let options = options(*pooling, *train);
+            if let Err(reason) = compare_one(family, device, options, micro_batches) {
+                return println!("skipped: {reason}");
             }
-            println!("{family:?} {device} {pooling} {train}: relative errors of {worst:e} at most");
+        }
+    }
+}
+
+/// Compares for one classifier, or says why the device can't be used.
+fn compare_one(
+    family: &dyn Family,
+    device: &DeviceChoice,
+    options: ClassifierOptions,
+    micro_batches: &[usize],
+) -> Result<(), String> {
+    let rows = rows();
+    let name = format!("{family:?} {device} {} {}", options.pooling, options.train);
+    let model = tiny_of(family, device, options)?;
+    let plain = Plain::of(&model);
+    let mut worst = 0.0_f64;
+    for units in unit_lists() {
+        // Between the norms of the units, so that some are clipped and some aren't.
+        let c = 0.7 * norm(&plain.gradient(&rows[0]));
+        for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
+            let expected = plain.clipped_sum(&rows, &units, clipping);
+            for micro_batch in micro_batches {
+                let mut rng = ChaCha12Rng::seed_from_u64(0);
+                let found = gradient_sum(
+                    &model,
+                    &rows,
+                    &units,
+                    clipping,
+                    PhysicalBatch::of_rows(*micro_batch),
+                    &mut rng,
+                )
+                .expect("gradients");
+                let what = format!("{name} {clipping:?} by {micro_batch}");
+                worst = worst.max(compare(&model, &found.sum, &expected, &what));
+                assert_eq!(found.rejected, 0);
+            }
+        }
+    }
+    println!("{name}: relative errors of {worst:e} at most");
+    Ok(())
+}
+
+/// The gradient of the last layer's weights is multiplied before anything is measured: it counts
+/// as much less in a unit's norm as it is added.
+#[test]
+fn a_heads_scale_is_in_norms_and_sums_on_every_device() {
+    let sets = [TrainableSet::Encoder, TrainableSet::Head];
+    let poolings = [Pooling::Mean, Pooling::Pooler];
+    for device in [DeviceChoice::Cpu, DeviceChoice::Gpu(None)] {
+        for (pooling, train) in poolings.into_iter().zip(sets) {
+            let options = ClassifierOptions {
+                head_scale: 0.25.try_into().expect("a scale"),
+                ..options(pooling, train)
+            };
+            if let Err(reason) = compare_one(BERT, &device, options, &[2, 64]) {
+                println!("skipped: {reason}");
+            }
         }
     }
 }
