@@ -15,6 +15,7 @@ use crate::strategy::{self, Given, StrategyKind};
 pub struct ServerSection {
     /// The server's optimiser: `sgd` (FedAvg), `momentum` (FedAvgM), `adam`, or `fed-adam`,
     /// `fed-yogi` and `fed-adagrad` as Flower has them. A key that it doesn't have is refused.
+    /// Needed without `privacy.units`.
     #[serde(deserialize_with = "strategy::deserialize")]
     #[schemars(schema_with = "strategy::schema")]
     pub optimiser: &'static StrategyKind,
@@ -37,7 +38,8 @@ pub struct ServerSection {
     /// with more multi-Krum. Left out: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
-    /// Learning rate at its peak.
+    /// Learning rate at its peak. Needed without `privacy.units`, and for other optimisers than
+    /// `adam`.
     pub learning_rate: LearningRate,
     /// What is kept of the last step's direction, for `momentum`. Left out: 0.9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
