@@ -4,14 +4,14 @@
 //! All of it follows from public numbers. Where units are protected and sites send gradients:
 //!
 //! - delta is 1 / (100 N) of N units;
-//! - a round draws 2048 of them, or a 64th where that is more, or all where there are fewer: more
+//! - a round draws 4096 of them, or a 64th where that is more, or all where there are fewer: more
 //!   units a round lower the noise in the mean as long as the sampling rate is small;
 //! - there are 80 rounds;
 //! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before;
 //! - Adam's steps rise over a twentieth of the rounds and fall to 0 at the last. Nearly all that
 //!   Adam divides by is noise, so its steps are as long whatever sigma, batch and norm are, and
 //!   noise moves a parameter by about the learning rate times the root of the rounds. The learning
-//!   rate keeps that product: 0.036, or 0.13 for adapters, biases and heads, which are fewer and
+//!   rate keeps that product: 0.054, or 0.13 for adapters, biases and heads, which are fewer and
 //!   begin at nothing;
 //! - what is released is an average that keeps 0.9.
 
@@ -30,13 +30,13 @@ const BY_RULE: [(&str, &[&str]); 5] = [
 ];
 
 const ROUNDS: i64 = 80;
-const BATCH: f64 = 2048.0;
+const BATCH: f64 = 4096.0;
 const LEAST_SHARE: f64 = 1.0 / 64.0;
 const CLIPPING_NORM: f64 = 0.5;
 const HEAD_SCALE: f64 = 0.15;
 const AVERAGE: f64 = 0.9;
 /// The learning rate times the root of the rounds, where whole layers are trained.
-const WHOLE_LAYERS: f64 = 0.036;
+const WHOLE_LAYERS: f64 = 0.054;
 /// The same for adapters, biases and heads.
 const FEW_PARAMETERS: f64 = 0.13;
 
@@ -182,9 +182,9 @@ name = 'oslo'
     fn data_model_and_epsilon_are_enough() {
         let config = config(LEAST);
         let rate = config.privacy.sampling_rate.get();
-        assert_eq!(rate, 2048.0 / 15500.0);
+        assert_eq!(rate, 4096.0 / 15500.0);
         let batch = config.training.expected_batch.expect("one").get();
-        assert!((batch - 2048.0).abs() < 1e-9);
+        assert!((batch - 4096.0).abs() < 1e-9);
         let delta = f64::from(config.privacy.delta.expect("one"));
         assert!(delta < 1.0 / 15500.0);
         assert_eq!(config.server.optimiser.name, "adam");
