@@ -6,6 +6,7 @@ use umbel_model::data::{
     Asked, LabelSet, LabelledTexts, TableFormat, TableOptions, TableSchema, clean, read_table,
     read_texts,
 };
+use umbel_model::{Target, TaskKind};
 
 /// Reads a file in every way that there is: as what it looks like, and as each format by
 /// declaration. It is a table with rows, or an error that names the file.
@@ -14,9 +15,15 @@ pub fn check(input: &[u8]) {
     file.write_all(input).expect("a temporary file");
     let declared = TableFormat::WORDS.map(|(_, format)| Some(format));
     for format in [None].into_iter().chain(declared) {
-        for group in [None, Some("patient".to_owned())] {
+        let columns = [
+            (None, None),
+            (Some("patient"), None),
+            (None, Some("answer")),
+        ];
+        for (group, text_pair) in columns {
             let schema = TableSchema {
-                group,
+                group: group.map(str::to_owned),
+                text_pair: text_pair.map(str::to_owned),
                 options: TableOptions {
                     format,
                     ..TableOptions::default()
@@ -25,6 +32,7 @@ pub fn check(input: &[u8]) {
                 ..TableSchema::default()
             };
             read(file.path(), &schema);
+            read_for_tasks(file.path(), &schema);
         }
     }
 }
@@ -49,5 +57,32 @@ fn read(path: &std::path::Path, schema: &TableSchema) {
                 let _units = texts.rows_by_group(Some(2));
             }
         }
+    }
+}
+
+/// Reads a file as tasks have it whose texts have any number of labels, or a value.
+fn read_for_tasks(path: &std::path::Path, schema: &TableSchema) {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let labels = LabelSet::new(names.to_vec()).expect("labels");
+    for task in [TaskKind::MultiLabel, TaskKind::Regression] {
+        let mut schema = schema.clone().for_task(task, &names);
+        schema.label_separator = ";".parse().ok();
+        let Ok(table) = read_table(path, &schema) else {
+            continue;
+        };
+        let Ok(texts) = LabelledTexts::for_task(&clean(table).0, task, &labels) else {
+            continue;
+        };
+        let right = |target: &Target| match target {
+            Target::Class(_) => false,
+            Target::Labels(labels) => labels.is_sorted() && labels.iter().all(|label| *label < 2),
+            Target::Value(value) => value.is_finite(),
+        };
+        assert!(texts.targets.iter().all(right));
+        assert!(
+            texts
+                .seconds
+                .is_none_or(|seconds| seconds.len() == texts.texts.len())
+        );
     }
 }

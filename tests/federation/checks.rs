@@ -203,6 +203,40 @@ fn check_coordinator(bench: &Workbench, configuration: &Path, more: &[&str]) -> 
 }
 
 #[test]
+fn a_site_whose_texts_have_any_number_of_labels_is_checked_without_a_network() {
+    let bench = Workbench::new(12);
+    federation(&bench, free_port());
+    bench.write(
+        "amazon.csv",
+        "text,label\na film,good; long\na book,\na song,good\n",
+    );
+    let config = site_folder(&bench, "amazon").join("client.toml");
+    changed(&config, "[data]\n", "[data]\nlabel_separator = \";\"\n");
+    let (code, found) = check_site(&bench, "amazon", &["--offline"]);
+    assert_eq!(code, 0, "{found:#}");
+    let table = finding(&found, "table");
+    assert_eq!(
+        (
+            &table["rows"],
+            &table["labels"]["good"],
+            &table["labels"]["long"]
+        ),
+        (&3.into(), &2.into(), &1.into())
+    );
+    // Lists need no separator.
+    changed(&config, "label_separator = \";\"\n", "");
+    let lists = "{\"text\": \"a film\", \"label\": [\"good\", \"long\"]}\n{\"text\": \"a book\", \"label\": []}\n";
+    bench.write("amazon.csv", lists);
+    let (_, found) = check_site(&bench, "amazon", &["--offline"]);
+    let table = finding(&found, "table");
+    assert_eq!(
+        (&table["rows"], &table["labels"]["long"]),
+        (&2.into(), &1.into()),
+        "{found:#}"
+    );
+}
+
+#[test]
 fn a_coordinator_is_checked_and_nothing_is_made() {
     let bench = Workbench::new(12);
     let port = free_port();

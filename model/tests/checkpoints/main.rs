@@ -6,6 +6,7 @@ mod heads;
 mod layouts;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 
