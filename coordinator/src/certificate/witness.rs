@@ -80,7 +80,7 @@ impl WitnessTerms {
     ) -> Self {
         Self {
             run: plan.run.to_string(),
-            plan: Sha256Digest::from(*plan.digest().as_bytes()),
+            plan: plan.digest(),
             public_key,
             ledger,
             seen,
