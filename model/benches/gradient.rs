@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, PhysicalBatch,
-    Pooling, Target, Task, TrainableSet, gradient_sum,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, HeadScale,
+    PhysicalBatch, Pooling, Target, Task, TrainableSet, gradient_sum,
 };
 
 fn main() {
@@ -53,6 +53,7 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
         pooling: Pooling::Mean,
         max_tokens: TOKENS.try_into().expect("a length"),
         dropout: Dropout::NONE,
+        head_scale: HeadScale::ONE,
         train: TrainableSet::Encoder,
     };
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");

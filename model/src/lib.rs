@@ -55,6 +55,8 @@ pub use tokenizer::Tokenizer;
 pub use tokens::{TokenRow, Tokens};
 pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};
 pub use training::gradient_sum;
-pub use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
+pub use umbel_proto::classifier::{
+    ClassifierOptions, Dropout, HeadScale, MaxTokens, Pooling, TrainableSet,
+};
 pub use umbel_proto::lora::{LoraConfig, LoraTarget, LoraTargets};
 pub use umbel_proto::task::{Task, TaskKind, Threshold};

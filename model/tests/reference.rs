@@ -7,7 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, ModelFiles,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, HeadScale, ModelFiles,
     PhysicalBatch, Pooling, Target, Task, TrainableSet, gradient_sum, last_hidden_state,
 };
 
@@ -72,6 +72,7 @@ fn load(folder: &std::path::Path, device: &DeviceChoice) -> Result<Classifier, S
         pooling: Pooling::Mean,
         max_tokens: 512.try_into().expect("a length"),
         dropout: Dropout::NONE,
+        head_scale: HeadScale::ONE,
         train: TrainableSet::Full,
     };
     let mut rng = ChaCha12Rng::seed_from_u64(0);

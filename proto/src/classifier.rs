@@ -16,6 +16,8 @@ bounded! {
     MaxTokens(usize): "max_tokens", Included(3), Included(100_000);
     /// The share of values that dropout sets to zero in training.
     Dropout(f64): "dropout", Included(0.0), Excluded(1.0);
+    /// What the gradient of the last layer's weights is multiplied by before a unit is clipped.
+    HeadScale(f64): "head_scale", Included(1e-4), Included(1.0);
 }
 
 impl Dropout {
@@ -26,6 +28,21 @@ impl Dropout {
 impl Default for Dropout {
     fn default() -> Self {
         Self::NONE
+    }
+}
+
+impl HeadScale {
+    /// The gradient as it is.
+    pub const ONE: Self = Self(1.0);
+
+    fn is_one(&self) -> bool {
+        *self == Self::ONE
+    }
+}
+
+impl Default for HeadScale {
+    fn default() -> Self {
+        Self::ONE
     }
 }
 
@@ -181,6 +198,10 @@ pub struct ClassifierOptions {
     pub dropout: Dropout,
     /// Which parameters are trained.
     pub train: TrainableSet,
+    /// What the gradient of the last layer's weights is multiplied by, by every site, before
+    /// anything is clipped or added.
+    #[serde(default, skip_serializing_if = "HeadScale::is_one")]
+    pub head_scale: HeadScale,
 }
 
 impl ClassifierOptions {

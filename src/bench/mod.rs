@@ -18,7 +18,7 @@ use serde::Serialize;
 use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, ComputePrecision, Dropout, Example, GradientSum,
-    LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, Target, Task,
+    HeadScale, LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, Target, Task,
     TrainableSet, gradient_sum,
 };
 use umbel_proto::classifier::TrainableKind;
@@ -176,6 +176,7 @@ impl Bench {
             max_tokens: MaxTokens::try_from(self.tokens)
                 .map_err(|e| ModelError::Config(e.to_string()))?,
             dropout: Dropout::NONE,
+            head_scale: HeadScale::ONE,
             train: set,
         };
         let rng = &mut ChaCha12Rng::seed_from_u64(1);

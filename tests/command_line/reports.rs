@@ -33,7 +33,7 @@ fn epsilon_500_is_red_and_epsilon_1_is_green() {
         (&["privacy.epsilon=8"], "moderate", "moderate"),
         (&["privacy.epsilon=1"], "strong", "strong"),
         (
-            &["privacy.epsilon=1", "report.units=1000000"],
+            &["privacy.epsilon=1", "privacy.units=1000000"],
             "nobody",
             "weak",
         ),
@@ -66,7 +66,7 @@ fn the_pages_and_the_json_have_the_same_numbers() {
         "report.purpose=Letters, sorted",
         "report.organisation=A newspaper",
         "report.contact=privacy@example.org",
-        "report.units=4321",
+        "privacy.units=4321",
     ];
     let (folder, run) = run(&bench, PRIVATE_GRADIENTS, &set);
     let found = run["attack"]["true_positives"].as_f64().expect("a share");
@@ -100,19 +100,20 @@ fn the_pages_and_the_json_have_the_same_numbers() {
 }
 
 #[test]
-fn words_that_are_no_line_are_refused() {
+fn words_that_are_no_line_and_no_units_are_refused() {
     let bench = Workbench::new(8);
     let run = bench.configuration("words", PRIVATE_GRADIENTS, &SITES);
     let run = run.to_str().expect("UTF-8");
     for set in [
         "report.purpose=\"two\\nlines\"",
-        "report.units=0",
+        "privacy.units=0",
         "report.purpse=\"x\"",
     ] {
         let output = bench.umbel(&["simulate", run, "--set", set]);
         assert_eq!(output.status.code(), Some(2), "{set}: {}", errors(&output));
+        let section = set.split('.').next().expect("a section");
         assert!(
-            errors(&output).contains("report"),
+            errors(&output).contains(section),
             "{set}: {}",
             errors(&output)
         );

@@ -8,7 +8,14 @@ use std::time::{Duration, Instant};
 
 use crate::workbench::{PRIVATE_GRADIENTS, SITES, Workbench};
 
-const MORE: [&str; 4] = ["--seed", "11", "--set", "run.rounds=8"];
+const MORE: [&str; 6] = [
+    "--seed",
+    "11",
+    "--set",
+    "run.rounds=8",
+    "--set",
+    "server.average=0.9",
+];
 
 fn start(bench: &Workbench, run: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_umbel"))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use umbel_proto::settings;
 
-use super::RunConfig;
+use super::{RunConfig, defaults};
 
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,10 @@ pub fn load(
     {
         drop_promise(&mut table);
     }
-    // Without overrides the text itself is parsed again, for errors that show line and column.
-    let mut config: RunConfig = if overrides.is_empty() {
+    let filled = defaults::fill(&mut table)?;
+    // What was neither overridden nor filled in is parsed from the text itself, for errors that
+    // show line and column.
+    let mut config: RunConfig = if overrides.is_empty() && !filled {
         toml::from_str(&text).map_err(|e| invalid(told(&e)))?
     } else {
         table

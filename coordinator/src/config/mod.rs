@@ -7,6 +7,7 @@
 //! certificate).
 
 mod data;
+mod defaults;
 mod load;
 mod model;
 mod network;
@@ -77,7 +78,9 @@ pub struct RunConfig {
 
 /// The schema of a run's configuration, for editors.
 pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(RunConfig)
+    let mut schema = schemars::schema_for!(RunConfig);
+    defaults::relax(&mut schema);
+    schema
 }
 
 /// The settings of a run.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use umbel_proto::classifier::{
-    ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableKind, TrainableSet,
+    ClassifierOptions, Dropout, HeadScale, MaxTokens, Pooling, TrainableKind, TrainableSet,
 };
 use umbel_proto::lora::LoraConfig;
 use umbel_proto::task::Task;
@@ -41,6 +41,12 @@ pub struct ModelSection {
     /// Dropout rate in training. Under noise there is little to overfit.
     #[serde(default)]
     pub dropout: Dropout,
+    /// What the gradient of the last layer's weights is multiplied by before a unit is clipped. It
+    /// is often many times as long as that of all other layers, so that these get little of the
+    /// clipping norm; 0.1 or so gives it to them. Optimisers with squares (such as `adam`) take the
+    /// same steps whatever a gradient's scale; with `sgd`, the last layer learns more slowly.
+    #[serde(default)]
+    pub head_scale: HeadScale,
 }
 
 impl ModelSection {
@@ -78,6 +84,7 @@ impl ModelSection {
             max_tokens: self.max_tokens,
             dropout: self.dropout,
             train: self.trainable_set(run_seed)?,
+            head_scale: self.head_scale,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `[privacy]`: what is promised.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -22,9 +22,18 @@ use super::{ConfigError, refuse, require};
 #[serde(deny_unknown_fields)]
 pub struct PrivacySection {
     /// What is protected: `record` (one row), `group` (all rows of one person, say), `client` (all
-    /// that one site holds) or `none`.
+    /// that one site holds) or `none`. Needed without `units`.
     #[schemars(schema_with = "schema::unit")]
     pub unit: PrivacyUnit,
+    /// About how many units (rows, groups or clients, as `unit` says) all sites hold together. It
+    /// is published, so estimate it and don't count private rows. With it, keys that are left out
+    /// are set by rule where sites send gradients: `unit` (to `record`), `delta`, `clipping_norm`,
+    /// `sampling_rate`, `run.rounds`, `model.head_scale`, `training.method`,
+    /// `training.expected_batch`, and under `[server]` Adam and its steps. Left out, `delta` is
+    /// compared with the number of clients for the unit `client`, else with
+    /// `training.expected_batch` over `sampling_rate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<NonZeroU64>,
     /// Who adds the noise: `central` (the coordinator, which is trusted with sums) or `local` (each
     /// site; nobody is trusted).
     #[serde(default = "central")]

@@ -1,7 +1,6 @@
 //! `[report]`: what the pages for people say of a run besides its numbers.
 
 use std::fmt;
-use std::num::NonZeroU64;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,12 +18,6 @@ pub struct ReportSection {
     /// Whom to ask about it: a name, a number, an address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Words>,
-    /// About how many units (rows, groups or clients, as `privacy.unit` says) all sites hold
-    /// together, which `privacy.delta` is compared with. It is published, so estimate it and don't
-    /// count private rows. Left out: the number of clients for the unit `client`, else
-    /// `training.expected_batch` over `privacy.sampling_rate` where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub units: Option<NonZeroU64>,
 }
 
 /// Words for a page: up to 1,000 characters, none of them a control character.

@@ -14,7 +14,7 @@ pub struct RunSection {
     /// The run's name: part of the run folder's name and of every ledger entry. 1 to 64 letters,
     /// digits, `.`, `_` or `-`.
     pub name: RunName,
-    /// Rounds to train.
+    /// Rounds to train. Needed without `privacy.units`.
     pub rounds: Rounds,
     /// Folder in which the run's own folder is made, relative to where the command is run.
     #[serde(default = "default_out")]

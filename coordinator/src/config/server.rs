@@ -15,6 +15,7 @@ use crate::strategy::{self, Given, StrategyKind};
 pub struct ServerSection {
     /// The server's optimiser: `sgd` (FedAvg), `momentum` (FedAvgM), `adam`, or `fed-adam`,
     /// `fed-yogi` and `fed-adagrad` as Flower has them. A key that it doesn't have is refused.
+    /// Needed without `privacy.units`.
     #[serde(deserialize_with = "strategy::deserialize")]
     #[schemars(schema_with = "strategy::schema")]
     pub optimiser: &'static StrategyKind,
@@ -37,7 +38,8 @@ pub struct ServerSection {
     /// with more multi-Krum. Left out: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
-    /// Learning rate at its peak.
+    /// Learning rate at its peak. Needed without `privacy.units`, and for other optimisers than
+    /// `adam`.
     pub learning_rate: LearningRate,
     /// What is kept of the last step's direction, for `momentum`. Left out: 0.9.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +68,12 @@ pub struct ServerSection {
     /// For `decay = "step"`: by which factor, above 0 and below 1. Left out: 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_factor: Option<f64>,
+    /// Scores and releases a moving average of the parameters over the rounds, in which noise
+    /// cancels out. This is how much of it is kept at a round, from 0.5 up to but without 1;
+    /// early rounds keep less. Clients train on the parameters themselves. It costs no privacy.
+    /// Left out: no average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
 }
 
 impl ServerSection {
@@ -91,6 +99,11 @@ impl ServerSection {
         }
         self.check_aggregate()?;
         self.check_steps()?;
+        require(
+            self.average.is_none_or(|decay| (0.5..1.0).contains(&decay)),
+            "server.average",
+            "must be at least 0.5 and below 1",
+        )?;
         let usable = self.optimiser.check(&self.given());
         usable.map_err(|(key, why)| refuse(key.name(), why.to_string()))
     }

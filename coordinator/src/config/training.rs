@@ -22,7 +22,8 @@ bounded! {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSection {
-    /// `gradients` (one server step on the summed gradients) or `deltas` (local steps first).
+    /// `gradients` (one server step on the summed gradients) or `deltas` (local steps first). Needed
+    /// without `privacy.units`.
     #[schemars(schema_with = "schema::summed")]
     pub method: Summed,
     /// The public number that a sum of gradients is divided by: the units that the sampling rate is

@@ -102,7 +102,7 @@ fn delta_is_held_against_the_number_of_units() {
         page.contains("<div class=\"nobody\"><dt>Delta</dt>"),
         "{page}"
     );
-    assert!(words(&page).contains("report.units"));
+    assert!(words(&page).contains("privacy.units"));
     let known = render(&of(0.5, 1e-5, Some(10_000)));
     assert!(known.contains("<div class=\"plain\"><dt>Delta</dt>"));
     assert!(

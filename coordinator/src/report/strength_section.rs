@@ -90,7 +90,7 @@ fn rows(privacy: &PrivacySummary, strength: &Strength) -> Vec<(&'static str, Str
 /// Delta times the number of units, in words.
 pub(super) fn against_units(privacy: &PrivacySummary) -> String {
     let (Some(delta), Some(units)) = (privacy.delta, privacy.units) else {
-        return "not known: nobody said about how many units there are (report.units)".into();
+        return "not known: nobody said about how many units there are (privacy.units)".into();
     };
     let about = figures::count(units);
     match AgainstUnits::of(privacy) {

@@ -124,7 +124,7 @@ fn units(config: &RunConfig) -> Option<u64> {
         // The cast saturates.
         (units.is_finite() && units >= 1.0).then(|| units.ceil() as u64)
     };
-    match (config.report.units, config.privacy.unit) {
+    match (config.privacy.units, config.privacy.unit) {
         (Some(units), _) => Some(units.get()),
         (None, PrivacyUnit::Client) => Some(config.clients.len() as u64),
         (None, PrivacyUnit::Record | PrivacyUnit::Group) => expected(),

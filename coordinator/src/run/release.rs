@@ -1,7 +1,5 @@
 //! A round's result: noise, step, store, publish.
 
-use std::sync::Arc;
-
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::noised::{NoPrivacy, Noised};
 use umbel_privacy::release::add_noise;
@@ -91,7 +89,7 @@ impl Driver<'_> {
             round,
             epsilon: self.charges.epsilon(),
             took_part,
-            parameters: stepped.parameters,
+            parameters: stepped.released,
             learning_rate: stepped.learning_rate,
             adaptive: stepped.adaptive,
             ledger_head: self.charges.head(),
@@ -99,7 +97,7 @@ impl Driver<'_> {
         };
         let checkpoint = Checkpoint {
             round,
-            parameters: Arc::clone(&summary.parameters),
+            parameters: stepped.parameters,
             optimiser: self.model.optimiser(),
             threshold: self.model.threshold(),
             entry: self.charges.head_hash(),

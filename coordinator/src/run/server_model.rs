@@ -11,6 +11,7 @@ use super::RunError;
 use super::summary::Adapted;
 use crate::config::{RunConfig, ServerSection};
 use crate::store::Checkpoint;
+use crate::strategy::average::Average;
 use crate::strategy::schedule::learning_rate;
 use crate::strategy::{State, Strategy};
 
@@ -18,6 +19,8 @@ use crate::strategy::{State, Strategy};
 pub(super) struct ServerModel {
     parameters: Vec<f32>,
     strategy: Box<dyn Strategy>,
+    /// What is released instead of the parameters, with `server.average`.
+    average: Option<Average>,
     schedule: ServerSection,
     rounds: u32,
     summed: Summed,
@@ -30,7 +33,10 @@ pub(super) struct ServerModel {
 
 /// What a step was like.
 pub(super) struct Stepped {
+    /// What the next round begins with.
     pub(super) parameters: Arc<[f32]>,
+    /// The model that the run would be left with.
+    pub(super) released: Arc<[f32]>,
     pub(super) learning_rate: f64,
     pub(super) adaptive: Option<Adapted>,
 }
@@ -51,6 +57,7 @@ impl ServerModel {
         let server = &config.server;
         Ok(Self {
             strategy: server.optimiser.make(server.given(), parameters.len()),
+            average: server.average.map(|decay| Average::new(decay, &parameters)),
             parameters,
             schedule: server.clone(),
             rounds: plan.rounds.get(),
@@ -72,7 +79,11 @@ impl ServerModel {
             });
         }
         self.parameters = stored.parameters.to_vec();
-        self.strategy.restore(stored.optimiser.clone())?;
+        let mut remembered = stored.optimiser.clone();
+        if let Some(average) = &mut self.average {
+            average.take_from(&mut remembered)?;
+        }
+        self.strategy.restore(remembered)?;
         match (&mut self.adaptive, stored.threshold) {
             (Some((_, threshold)), Some(stored)) => *threshold = stored,
             (None, None) => {}
@@ -84,9 +95,26 @@ impl ServerModel {
         Ok(())
     }
 
-    /// What the server's optimiser remembers.
+    /// What the server's optimiser remembers, with the average where there is one.
     pub(super) fn optimiser(&self) -> State {
-        self.strategy.state()
+        let mut state = self.strategy.state();
+        if let Some(average) = &self.average {
+            average.remember_in(&mut state);
+        }
+        state
+    }
+
+    /// The model of a round's result, as it was released then.
+    ///
+    /// # Errors
+    /// [`RunError`] where the result isn't this run's.
+    pub(super) fn released(&self, stored: &Checkpoint) -> Result<Arc<[f32]>, RunError> {
+        let Some(average) = &self.average else {
+            return Ok(Arc::clone(&stored.parameters));
+        };
+        let mut average = average.clone();
+        average.take_from(&mut stored.optimiser.clone())?;
+        Ok(average.parameters())
     }
 
     /// The threshold that clients are told next, with adaptive clipping.
@@ -117,8 +145,17 @@ impl ServerModel {
         let learning_rate = learning_rate(&self.schedule, round, self.rounds);
         self.strategy
             .step(&mut self.parameters, &total, learning_rate);
+        let parameters: Arc<[f32]> = self.parameters.clone().into();
+        let released = match &mut self.average {
+            Some(average) => {
+                average.add(u64::from(round), &self.parameters);
+                average.parameters()
+            }
+            None => Arc::clone(&parameters),
+        };
         Stepped {
-            parameters: self.parameters.clone().into(),
+            parameters,
+            released,
             learning_rate,
             adaptive,
         }

@@ -18,7 +18,7 @@ pub struct RoundSummary {
     pub epsilon: Option<f64>,
     /// Who took part; `None` where the client is the unit, as this is what the noise hides.
     pub took_part: Option<TookPart>,
-    /// The parameters after the round.
+    /// The model after the round: its parameters, or their average with `server.average`.
     pub parameters: Arc<[f32]>,
     /// The learning rate of the round's step.
     pub learning_rate: f64,

@@ -1,6 +1,5 @@
 //! Going on with a run that was cut off, and stopping one so that it can be gone on with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use umbel_proto::message::BlobDigest;
@@ -34,20 +33,23 @@ impl Driver<'_> {
         match observer.found(last.round) {
             Some(found @ (Health::Sound | Health::Settled)) => {
                 self.note_settled(last.round, found);
-                self.kept = Kept::before(Some((last.round, Arc::clone(&last.parameters))));
+                self.kept = Kept::before(Some((last.round, self.model.released(&last)?)));
                 Ok(None)
             }
             found => {
                 let sound = match last.round {
                     1 => None,
-                    round => Some((round - 1, self.stored(round - 1)?.parameters)),
+                    round => {
+                        let before = self.stored(round - 1)?;
+                        Some((round - 1, self.model.released(&before)?))
+                    }
                 };
                 self.kept = Kept::before(sound);
                 if found == Some(Health::Diverged) {
                     self.kept.had_diverged(last.round);
                     return Ok(None);
                 }
-                Ok(Some(self.summary_of(&last, &history)))
+                self.summary_of(&last, &history).map(Some)
             }
         }
     }
@@ -63,14 +65,14 @@ impl Driver<'_> {
     }
 
     /// A stored round as it was when it was released.
-    fn summary_of(&self, stored: &Checkpoint, history: &History) -> RoundSummary {
+    fn summary_of(&self, stored: &Checkpoint, history: &History) -> Result<RoundSummary, RunError> {
         let seconds = Duration::try_from_secs_f64(stored.told.seconds).unwrap_or_default();
         let unclipped = stored.told.unclipped;
-        RoundSummary {
+        Ok(RoundSummary {
             round: stored.round,
             epsilon: stored.told.epsilon,
             took_part: self.published(history.participation.clone(), |_| Absence::Forgotten),
-            parameters: Arc::clone(&stored.parameters),
+            parameters: self.model.released(stored)?,
             learning_rate: stored.told.learning_rate,
             adaptive: unclipped
                 .zip(stored.threshold)
@@ -80,7 +82,7 @@ impl Driver<'_> {
                 }),
             ledger_head: stored.entry.map(|entry| entry.to_string()),
             at: self.clock.elapsed().saturating_add(seconds),
-        }
+        })
     }
 
     /// If the last round's result was stored and the run cut off before anybody heard of its

@@ -5,6 +5,7 @@
 //! line in [`ALL`].
 
 mod adam;
+pub(crate) mod average;
 mod fed_adagrad;
 mod fed_adam;
 mod fed_avg;

@@ -83,6 +83,28 @@ fn so_does_one_whose_sites_add_the_noise() {
 }
 
 #[test]
+fn so_does_one_that_releases_an_average_of_its_parameters() {
+    let plan = plan(NoisePlacement::Central, Some(1));
+    let machine = || Machine::new(plan.clone(), Spool::Kept).averaging(0.6);
+    let power = Power::endless();
+    let mut undisturbed = machine();
+    let model = bits(&undisturbed.live(&power).expect("it ends"));
+    for at in 0..power.used() {
+        let mut killed = machine();
+        let first = killed.live(&Power::for_writes(at, LAST[at as usize % 3]));
+        let outcome = first.or_else(|| killed.live(&Power::endless()));
+        assert_eq!(bits(&outcome.expect("it ends")), model, "write {at}");
+        assert_eq!(killed.ledger(), undisturbed.ledger(), "write {at}");
+        // Clients train on the parameters, which the average leaves alone.
+        assert_eq!(killed.asked(), undisturbed.asked(), "write {at}");
+    }
+    let mut plain = Machine::new(plan.clone(), Spool::Kept);
+    let last = bits(&plain.live(&Power::endless()).expect("it ends"));
+    assert_eq!(plain.asked(), undisturbed.asked());
+    assert_ne!(last, model);
+}
+
+#[test]
 fn killed_over_and_over_it_still_ends_so() {
     let plan = plan(NoisePlacement::Central, Some(1));
     let (expected, model, _) = undisturbed(&plan, Spool::Kept);

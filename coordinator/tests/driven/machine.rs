@@ -35,6 +35,7 @@ pub struct Machine {
     folder: TempDir,
     plan: AgreedPlan,
     spool: Spool,
+    average: Option<f64>,
     sites: Sites,
 }
 
@@ -55,7 +56,16 @@ impl Machine {
             folder: tempfile::tempdir().expect("a folder"),
             plan,
             spool,
+            average: None,
             sites: Sites::default(),
+        }
+    }
+
+    /// Releases a moving average of its parameters.
+    pub fn averaging(self, decay: f64) -> Self {
+        Self {
+            average: Some(decay),
+            ..self
         }
     }
 
@@ -71,6 +81,11 @@ impl Machine {
     /// How many different parameters were published for a round.
     pub fn published(&self, round: u32) -> usize {
         self.sites.published.get(&round).map_or(0, BTreeSet::len)
+    }
+
+    /// What sites were asked to train on, by round.
+    pub fn asked(&self) -> &BTreeMap<u32, BTreeSet<BlobDigest>> {
+        &self.sites.published
     }
 
     /// The most updates of different bytes that one site gave in one round.
@@ -105,6 +120,7 @@ impl Machine {
         let config: RunConfig = toml::from_str(&[CONFIGURATION, &sections].concat()).expect("TOML");
         let mut config = config;
         config.server.optimiser = umbel_coordinator::strategy::named("adam").expect("Adam");
+        config.server.average = self.average;
         let plan = self.plan.clone();
         let store = FileStore::open_on(
             &self.path("journal"),

@@ -114,7 +114,7 @@ impl ModelFiles {
 mod tests {
     use super::*;
     use serde_json::json;
-    use umbel_proto::classifier::{Dropout, MaxTokens, TrainableSet};
+    use umbel_proto::classifier::{Dropout, HeadScale, MaxTokens, TrainableSet};
     use umbel_proto::task::Task;
 
     fn of(config: Value, pooling: Pooling, labels: &[&str]) -> HeadUse {
@@ -126,6 +126,7 @@ mod tests {
             pooling,
             max_tokens: MaxTokens::default(),
             dropout: Dropout::NONE,
+            head_scale: HeadScale::ONE,
             train: TrainableSet::Head,
         };
         HeadUse::of(config.as_object().expect("an object"), &options)

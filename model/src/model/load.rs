@@ -5,7 +5,9 @@ use std::path::Path;
 use burn::tensor::Device;
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use umbel_proto::classifier::{ClassifierOptions, Dropout, MaxTokens, Pooling, TrainableSet};
+use umbel_proto::classifier::{
+    ClassifierOptions, Dropout, HeadScale, MaxTokens, Pooling, TrainableSet,
+};
 
 use umbel_proto::task::Task;
 
@@ -100,6 +102,7 @@ impl Model {
             max_tokens: MaxTokens::try_from(max_tokens)
                 .map_err(|e| ModelError::Config(e.to_string()))?,
             dropout: Dropout::NONE,
+            head_scale: HeadScale::ONE,
             train: TrainableSet::Head,
         };
         let (mut model, found) = Self::assemble(&spec, &files, options, HeadUse::AsItIs, device)?;

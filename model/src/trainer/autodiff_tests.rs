@@ -18,7 +18,9 @@ use crate::families::{
 };
 use crate::network::Weight;
 use crate::tokens::TokenRow;
-use crate::{Classifier, DeviceChoice, Pooling, Target, TrainableSet, gradient_sum};
+use crate::{
+    Classifier, ClassifierOptions, DeviceChoice, Pooling, Target, TrainableSet, gradient_sum,
+};
 
 /// A classifier's weights by name, tracked by autodiff.
 struct Plain<'a> {
@@ -189,7 +191,12 @@ impl<'a> Plain<'a> {
                     .grad(&gradients)
                     .map(Tensor::into_data),
             };
-            flat.extend(data.expect("a gradient").iter::<f64>());
+            let scale = match entry.name.as_str() {
+                "classifier.weight" => self.model.options().head_scale.get(),
+                _ => 1.0,
+            };
+            let values = data.expect("a gradient");
+            flat.extend(values.iter::<f64>().map(|g| scale * g));
         }
         flat
     }
@@ -321,15 +328,44 @@ fn compare_all(
     (poolings, sets): (&[Pooling], &[TrainableSet]),
     micro_batches: &[usize],
 ) {
-    let rows = rows();
     for pooling in poolings {
         for train in sets {
-            let model = match tiny_of(family, device, options(*pooling, *train)) {
-                Ok(model) => model,
-                Err(reason) => return println!("skipped: {reason}"),
+            let options = options(*pooling, *train);
+            if let Err(reason) = compare_one(family, device, options, micro_batches) {
+                return println!("skipped: {reason}");
+            }
+        }
+    }
+}
+
+/// Compares for one classifier, or says why the device can't be used.
+fn compare_one(
+    family: &dyn Family,
+    device: &DeviceChoice,
+    options: ClassifierOptions,
+    micro_batches: &[usize],
+) -> Result<(), String> {
+    let what = format!("{family:?} {device} {} {}", options.pooling, options.train);
+    let model = tiny_of(family, device, options)?;
+    compare_sums(&model, &rows(), micro_batches, &what);
+    Ok(())
+}
+
+/// The gradient of the last layer's weights is multiplied before anything is measured: it counts
+/// as much less in a unit's norm as it is added.
+#[test]
+fn a_heads_scale_is_in_norms_and_sums_on_every_device() {
+    let sets = [TrainableSet::Encoder, TrainableSet::Head];
+    let poolings = [Pooling::Mean, Pooling::Pooler];
+    for device in [DeviceChoice::Cpu, DeviceChoice::Gpu(None)] {
+        for (pooling, train) in poolings.into_iter().zip(sets) {
+            let options = ClassifierOptions {
+                head_scale: 0.25.try_into().expect("a scale"),
+                ..options(pooling, train)
             };
-            let what = format!("{family:?} {device} {pooling} {train}");
-            compare_sums(&model, &rows, micro_batches, &what);
+            if let Err(reason) = compare_one(BERT, &device, options, &[2, 64]) {
+                println!("skipped: {reason}");
+            }
         }
     }
 }

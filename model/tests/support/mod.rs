@@ -6,8 +6,8 @@ use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use umbel_model::families::{BERT, Family, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, Dropout, LoraConfig, LoraTargets, Pooling, Task,
-    TrainableSet,
+    Classifier, ClassifierOptions, DeviceChoice, Dropout, HeadScale, LoraConfig, LoraTargets,
+    Pooling, Task, TrainableSet,
 };
 
 pub const VOCABULARY: usize = 50;
@@ -50,6 +50,7 @@ pub fn options(pooling: Pooling, train: TrainableSet) -> ClassifierOptions {
         pooling,
         max_tokens: POSITIONS.try_into().expect("a length"),
         dropout: Dropout::NONE,
+        head_scale: HeadScale::ONE,
         train,
     }
 }

@@ -203,6 +203,11 @@ impl HostWeights {
             }
         }
         passed.vectors = vectors.into_taps();
+        // XᵀG of the last layer is all that X is still needed for.
+        if self.head_scale != 1.0 {
+            let inputs = &mut passed.head.pooled;
+            inputs.iter_mut().for_each(|x| *x *= self.head_scale);
+        }
     }
 }
 

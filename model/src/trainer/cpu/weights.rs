@@ -28,6 +28,8 @@ pub(crate) struct HostWeights {
     pub(super) layers: Vec<HostLayer>,
     pub(super) pooler: Option<HostLinear>,
     pub(super) classifier: HostLinear,
+    /// What the gradient of its weights is multiplied by.
+    pub(super) head_scale: f32,
     /// Where the trained parameters begin that aren't in an embedding table.
     base: usize,
     /// How many there are from there on.
@@ -159,6 +161,7 @@ impl HostWeights {
             layers: (0..spec.layers).map(|i| reader.layer(i)).collect(),
             pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
             classifier: reader.linear(&["classifier".into()]),
+            head_scale: model.options().head_scale.get() as f32,
             base,
             dense: model.layout().len() - base,
         }

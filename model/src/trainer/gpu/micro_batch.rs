@@ -98,6 +98,13 @@ impl<'a> MicroBatch<'a> {
                     let rows = batch.places();
                     embedding = Some(EmbeddingGradient::new(values, width, tables, rows, units));
                 }
+                Kept::Linear(x) if tap.name == HEAD => {
+                    let x = match model.options().head_scale.get() {
+                        1.0 => x,
+                        scale => x.mul_scalar(scale),
+                    };
+                    add_parts(&tap.name, &Kept::Linear(x), &g, shape, &mut parts);
+                }
                 kept => add_parts(&tap.name, &kept, &g, shape, &mut parts),
             }
         }
@@ -207,6 +214,9 @@ fn places(shape: Shape, units: &[&[usize]]) -> Vec<Range<usize>> {
 }
 
 /// Adds the parts of a layer's gradient, from ∂L/∂(output) `g`.
+/// The last layer.
+const HEAD: &str = "classifier";
+
 fn add_parts(layer: &str, kept: &Kept, g: &Tensor<3>, shape: Shape, parts: &mut Vec<Part>) {
     let tensor = |rest: &str| format!("{layer}.{rest}");
     match kept {

@@ -1,0 +1,264 @@
+//! Settings by rule: what a configuration that says how many units there are (`privacy.units`)
+//! needn't say.
+//!
+//! All of it follows from public numbers. Where units are protected and sites send gradients:
+//!
+//! - delta is 1 / (100 N) of N units;
+//! - a round draws 4096 of them, or a 64th where that is more, or all where there are fewer: more
+//!   units a round lower the noise in the mean as long as the sampling rate is small;
+//! - there are 80 rounds;
+//! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before;
+//! - Adam's steps rise over a twentieth of the rounds and fall to 0 at the last. Nearly all that
+//!   Adam divides by is noise, so its steps are as long whatever sigma, batch and norm are, and
+//!   noise moves a parameter by about the learning rate times the root of the rounds. The learning
+//!   rate keeps that product: 0.054, or 0.13 for adapters, biases and heads, which are fewer and
+//!   begin at nothing;
+//! - what is released is an average that keeps 0.9.
+
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::{ConfigError, refuse};
+
+/// Keys without a default of their own that a rule can set, by the section's type.
+const BY_RULE: [(&str, &[&str]); 5] = [
+    ("", &["training", "server"]),
+    ("RunSection", &["rounds"]),
+    ("PrivacySection", &["unit"]),
+    ("TrainingSection", &["method"]),
+    ("ServerSection", &["optimiser", "learning_rate"]),
+];
+
+const ROUNDS: i64 = 80;
+const BATCH: f64 = 4096.0;
+const LEAST_SHARE: f64 = 1.0 / 64.0;
+const CLIPPING_NORM: f64 = 0.5;
+const HEAD_SCALE: f64 = 0.15;
+const AVERAGE: f64 = 0.9;
+/// The learning rate times the root of the rounds, where whole layers are trained.
+const WHOLE_LAYERS: f64 = 0.054;
+/// The same for adapters, biases and heads.
+const FEW_PARAMETERS: f64 = 0.13;
+
+/// Sets what isn't given, and tells whether it set anything. Without `privacy.units`, and where it
+/// has no rule (clients as units, sums of deltas), it leaves the table alone.
+pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
+    let before = table.clone();
+    let Some(units) = number(table, "privacy", "units") else {
+        return Ok(false);
+    };
+    if !(units >= 1.0 && units.is_finite()) {
+        return Err(refuse("privacy.units", "must be at least 1"));
+    }
+    let is = |section, key, word| text(&before, section, key) == Some(word);
+    if is("privacy", "unit", "client") || is("training", "method", "deltas") {
+        return Ok(false);
+    }
+    let drawn = BATCH.max(units * LEAST_SHARE).min(units);
+    let rate = match number(table, "training", "expected_batch") {
+        Some(batch) => (batch / units).min(1.0),
+        None => drawn / units,
+    };
+    give(table, "privacy", "unit", "record")?;
+    give(table, "privacy", "delta", 0.01 / units)?;
+    give(table, "privacy", "clipping_norm", CLIPPING_NORM)?;
+    give(table, "privacy", "sampling_rate", rate)?;
+    let rate = number(table, "privacy", "sampling_rate").unwrap_or(rate);
+    give(table, "training", "method", "gradients")?;
+    give(table, "training", "expected_batch", rate * units)?;
+    give(table, "model", "head_scale", HEAD_SCALE)?;
+    give(table, "run", "rounds", ROUNDS)?;
+    if table
+        .get("server")
+        .is_none_or(|server| server.get("optimiser").is_none())
+    {
+        give(table, "server", "optimiser", "adam")?;
+    }
+    if is_adam(table) {
+        fill_steps(table)?;
+    }
+    Ok(*table != before)
+}
+
+/// Lets a configuration's schema leave out what is set by rule.
+pub(super) fn relax(schema: &mut schemars::Schema) {
+    let Some(root) = schema.as_object_mut() else {
+        return;
+    };
+    for (section, keys) in BY_RULE {
+        let required = match section {
+            "" => root.get_mut("required"),
+            name => root
+                .get_mut("$defs")
+                .and_then(|all| all.get_mut(name)?.get_mut("required")),
+        };
+        if let Some(Json::Array(required)) = required {
+            required.retain(|key| key.as_str().is_none_or(|key| !keys.contains(&key)));
+        }
+    }
+}
+
+fn is_adam(table: &Table) -> bool {
+    text(table, "server", "optimiser") == Some("adam")
+}
+
+/// The steps of Adam.
+fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
+    let rounds = number(table, "run", "rounds").unwrap_or(ROUNDS as f64);
+    let reach = match text(table, "model", "train") {
+        None | Some("full" | "encoder") => WHOLE_LAYERS,
+        _ => FEW_PARAMETERS,
+    };
+    give(
+        table,
+        "server",
+        "learning_rate",
+        reach / rounds.max(1.0).sqrt(),
+    )?;
+    let warmup = (rounds / 20.0).floor().clamp(0.0, 1e6);
+    give(table, "server", "warmup_rounds", warmup as i64)?;
+    give(table, "server", "decay", "linear")?;
+    give(table, "server", "average", AVERAGE)
+}
+
+fn number(table: &Table, section: &str, key: &str) -> Option<f64> {
+    let value = table.get(section)?.get(key)?;
+    value.as_float().or(value.as_integer().map(|n| n as f64))
+}
+
+fn text<'a>(table: &'a Table, section: &str, key: &str) -> Option<&'a str> {
+    table.get(section)?.get(key)?.as_str()
+}
+
+/// Sets a key, unless it is given. A section that is none is left to whoever reads the table.
+fn give(
+    table: &mut Table,
+    section: &str,
+    key: &str,
+    value: impl Into<Value>,
+) -> Result<(), ConfigError> {
+    let place = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    let place = place
+        .as_table_mut()
+        .ok_or_else(|| refuse(section, "must be a section of keys"))?;
+    place.entry(key).or_insert_with(|| value.into());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+
+    const LEAST: &str = "
+[run]
+name = 'least'
+[model]
+base = 'bert'
+[data]
+labels = ['bad', 'good']
+[privacy]
+epsilon = 8.0
+units = 15500
+[[clients]]
+name = 'oslo'
+";
+
+    fn filled(text: &str) -> Table {
+        let mut table: Table = toml::from_str(text).expect("TOML");
+        fill(&mut table).expect("it can be filled");
+        table
+    }
+
+    fn config(text: &str) -> RunConfig {
+        let config: RunConfig = filled(text).try_into().expect("a configuration");
+        config.check().expect("a sound one");
+        config
+    }
+
+    #[test]
+    fn data_model_and_epsilon_are_enough() {
+        let config = config(LEAST);
+        let rate = config.privacy.sampling_rate.get();
+        assert_eq!(rate, 4096.0 / 15500.0);
+        let batch = config.training.expected_batch.expect("one").get();
+        assert!((batch - 4096.0).abs() < 1e-9);
+        let delta = f64::from(config.privacy.delta.expect("one"));
+        assert!(delta < 1.0 / 15500.0);
+        assert_eq!(config.server.optimiser.name, "adam");
+    }
+
+    #[test]
+    fn few_units_are_all_drawn_and_of_many_a_64th() {
+        let drawn = |units: &str| {
+            let text = LEAST.replace("15500", units);
+            config(&text).privacy.sampling_rate.get()
+        };
+        assert_eq!(drawn("300"), 1.0);
+        assert_eq!(drawn("10000000"), 1.0 / 64.0);
+    }
+
+    #[test]
+    fn what_is_given_stands_and_what_follows_from_it_follows() {
+        let text = LEAST.replace("epsilon = 8.0", "epsilon = 8.0\nsampling_rate = 0.1");
+        let text = text + "[server]\noptimiser = 'sgd'\nlearning_rate = 0.5\n";
+        let config = config(&text);
+        assert_eq!(config.privacy.sampling_rate.get(), 0.1);
+        let batch = config.training.expected_batch.expect("one").get();
+        assert!((batch - 1550.0).abs() < 1e-9);
+        assert_eq!(config.server.learning_rate.get(), 0.5);
+        assert_eq!(config.server.average, None);
+    }
+
+    #[test]
+    fn a_longer_run_takes_smaller_steps() {
+        let rate = |rounds: &str| {
+            let name = format!("name = 'least'\nrounds = {rounds}");
+            config(&LEAST.replace("name = 'least'", &name))
+                .server
+                .learning_rate
+                .get()
+        };
+        assert!((rate("40") / rate("160") - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn without_the_number_of_units_and_without_a_rule_nothing_is_set() {
+        let without = LEAST.replace("units = 15500", "");
+        let client = LEAST.replace("epsilon", "unit = 'client'\nepsilon");
+        let deltas = [LEAST, "[training]\nmethod = 'deltas'\n"].concat();
+        for text in [without, client, deltas] {
+            assert_eq!(filled(&text), toml::from_str(&text).expect("TOML"));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_left_to_whoever_reads_it_or_refused() {
+        for units in ["0", "-3", "nan", "'many'"] {
+            let text = LEAST.replace("15500", units);
+            let mut table: Table = toml::from_str(&text).expect("TOML");
+            let read = fill(&mut table).map(|_| table.try_into::<RunConfig>());
+            assert!(!matches!(read, Ok(Ok(_))), "{units}");
+        }
+        let mut table: Table = toml::from_str("privacy = { units = 3 }\nserver = 1").expect("TOML");
+        assert!(fill(&mut table).is_err());
+    }
+
+    #[test]
+    fn the_schema_doesnt_ask_for_what_is_set_by_rule() {
+        let before = serde_json::to_string(&schemars::schema_for!(RunConfig)).expect("JSON");
+        for (section, keys) in BY_RULE {
+            assert!(section.is_empty() || before.contains(&format!("\"{section}\"")));
+            let schema = crate::config::schema();
+            let value = schema.as_value();
+            let place = match section {
+                "" => value,
+                name => &value["$defs"][name],
+            };
+            let required = place["required"].as_array().cloned().unwrap_or_default();
+            assert!(keys.iter().all(|key| !required.contains(&Json::from(*key))));
+        }
+    }
+}
