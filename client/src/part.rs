@@ -14,7 +14,7 @@ use crate::site_ledger::{OpenRound, Owed};
 
 /// A site that has accepted a plan and is ready to train. [`crate::site::Site`] is the one with a
 /// model and rows.
-pub trait AtSite {
+pub trait AtSite: Send {
     /// The plan that this site follows.
     fn plan(&self) -> &Plan;
 

@@ -19,5 +19,6 @@ mod strangers;
 mod taken_up;
 mod trainable_sets;
 mod unprotected;
+mod virtual_clients;
 mod weak_noise;
 mod workbench;
