@@ -24,7 +24,7 @@ use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites,
 use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
 use umbel_coordinator::run::prepare::{Prepared, prepare, schema_of};
 use umbel_coordinator::store::Spool;
-use umbel_coordinator::store::run_folder::RunFolder;
+use umbel_coordinator::store::run_folder::{RunFolder, SITE_LEDGERS};
 use umbel_model::{ComputePrecision, DeviceChoice, PhysicalBatch};
 use umbel_privacy::certificate::key_file;
 use umbel_privacy::disk::UnsyncedDisk;
@@ -35,7 +35,7 @@ use umbel_proto::message::{Hello, PROTOCOL_VERSION};
 
 use crate::failure::Failure;
 use crate::simulated_tables::SimulatedTables;
-use crate::virtual_clients::VirtualClients;
+use crate::virtual_clients::{SitesDisk, VirtualClients};
 
 /// How a simulation uses the machine.
 #[derive(Clone, Debug)]
@@ -167,8 +167,10 @@ pub fn simulate(
             .map(|promise| promise.noise_multiplier.get()),
         stop: Stop(Arc::clone(&prepared.lobby)),
     });
+    let disk = SitesDisk::open(&folder.join(SITE_LEDGERS));
+    let disk = disk.map_err(|e| Failure::new(ExitKind::Ledger, e))?;
     for site in &mut sites {
-        give_a_folder(site, &folder)?;
+        site.ledger = disk.place(site.name.as_str());
     }
     let ledger = config.privacy.ledger.clone();
     let ledger = ledger.unwrap_or_else(|| folder.join("ledger.jsonl"));
@@ -194,7 +196,7 @@ pub fn simulate(
     let lobby = Arc::clone(&prepared.lobby);
     let workers = options.workers();
     thread::scope(|scope| {
-        let clients = VirtualClients::start(scope, sites, &lobby, workers);
+        let clients = VirtualClients::start(scope, (sites, &disk), &lobby, workers);
         let report = conduct(
             Conduct {
                 config,
@@ -314,15 +316,6 @@ fn check_books(
     let ledger = config.privacy.ledger.clone().or(own).unwrap_or_default();
     Opened::check((config, prepared), &ledger, signing_key, naming, unfinished)
         .map_err(|e| Failure::new(e.exit_kind(), e))
-}
-
-/// Gives a site a place for its ledger in the run's folder.
-fn give_a_folder(site: &mut SiteSettings, folder: &Path) -> Result<(), Failure> {
-    let own = folder.join("sites").join(site.name.as_str());
-    std::fs::create_dir_all(&own)
-        .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
-    site.ledger.path = own.join("ledger.jsonl");
-    Ok(())
 }
 
 /// The sites of a configuration, which have no folders yet.

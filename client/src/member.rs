@@ -74,6 +74,27 @@ impl Member {
         })
     }
 
+    /// Pays for what this task asks for, ahead of following it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the coordinator isn't told of it.
+    pub fn pay(&mut self, task: &Task) -> Result<(), ClientError> {
+        if let Task::Train { round, parameters } = task
+            && let Owed::Training(open) = self.site.asked(*round, *parameters)?
+        {
+            self.site.pay(&open)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets updates for rounds before this one, which nobody can ask for any more.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the coordinator isn't told of it.
+    pub fn forget_before(&mut self, round: u32) -> Result<(), ClientError> {
+        Ok(self.site.forget_before(round)?)
+    }
+
     /// Does what the coordinator answered when it was asked for the next task. If it doesn't know
     /// this client any more, it is joined again, with the same ledger and the same outbox.
     ///

@@ -2,10 +2,13 @@
 //!
 //! A client is what it is in production, to the letter: it joins, keeps a ledger, trains when its
 //! coordinator asks for an update and signs at the end ([`umbel_client::member`]). Only that one
-//! thread waits for tasks, for all of them, and that workers run those who are asked.
+//! thread waits for tasks, for all of them, that workers run those who are asked, and that the
+//! ledgers of those who are asked at a time are synced together, before any of them trains.
 
 mod client;
+mod disk;
 mod pool;
+mod records;
 
 use std::num::NonZero;
 use std::sync::{Arc, mpsc};
@@ -14,10 +17,11 @@ use std::time::Duration;
 
 use umbel_client::site::SiteSettings;
 use umbel_coordinator::lobby::{Asked, Lobby};
-use umbel_proto::federation::Federation;
+use umbel_proto::message::ClientId;
 
 pub(crate) use client::Failed;
-use client::VirtualClient;
+use client::{Common, VirtualClient};
+pub(crate) use disk::SitesDisk;
 use pool::Pool;
 
 /// How long the dispatcher waits before it looks whether anybody is left.
@@ -26,6 +30,7 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 /// Clients at work. Dropping it has each of them take its last turn.
 pub(crate) struct VirtualClients<'scope> {
     pool: Arc<Pool<VirtualClient>>,
+    disk: Arc<SitesDisk>,
     failures: mpsc::Receiver<Failed>,
     threads: Vec<ScopedJoinHandle<'scope, ()>>,
 }
@@ -34,14 +39,19 @@ impl<'scope> VirtualClients<'scope> {
     /// Has `workers` threads run these clients, until the run in `lobby` is over for all of them.
     pub(crate) fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
-        sites: Vec<SiteSettings>,
+        (sites, disk): (Vec<SiteSettings>, &Arc<SitesDisk>),
         lobby: &Arc<Lobby>,
         workers: NonZero<usize>,
     ) -> Self {
         let (failed, failures) = mpsc::channel();
-        let coordinator: Arc<dyn Federation> = Arc::clone(lobby) as _;
-        let client = |site| VirtualClient::new(site, Arc::clone(&coordinator), failed.clone());
-        let pool = Arc::new(Pool::of(sites.into_iter().map(client)));
+        let common = Arc::new(Common {
+            coordinator: Arc::clone(lobby) as _,
+            disk: Arc::clone(disk),
+        });
+        let client = |site| VirtualClient::new(site, Arc::clone(&common), failed.clone());
+        let ledgers = Arc::clone(disk);
+        let begin = Box::new(move || ledgers.begin());
+        let pool = Arc::new(Pool::of(sites.into_iter().map(client), begin));
         let mut threads = Vec::with_capacity(workers.get() + 1);
         for _ in 0..workers.get() {
             let pool = Arc::clone(&pool);
@@ -51,6 +61,7 @@ impl<'scope> VirtualClients<'scope> {
         threads.push(scope.spawn(move || dispatch(&lobby, &asks)));
         Self {
             pool,
+            disk: Arc::clone(disk),
             failures,
             threads,
         }
@@ -73,6 +84,7 @@ impl<'scope> VirtualClients<'scope> {
         if let Some(panic) = self.pool.take_panic() {
             std::panic::resume_unwind(panic);
         }
+        self.disk.tidy_up();
     }
 }
 
@@ -84,13 +96,14 @@ impl Drop for VirtualClients<'_> {
 
 /// Waits for tasks, for all clients.
 fn dispatch(lobby: &Lobby, pool: &Pool<VirtualClient>) {
-    let mut last = None;
+    let (mut last, mut before) = (None, Vec::<ClientId>::new());
     while !pool.is_empty() {
         match lobby.wait_for_asked(last, LOOK_UP) {
             None => {}
             Some(Asked::Train { attempt, clients }) => {
-                pool.ask(&clients);
-                last = Some(attempt);
+                // Who was asked before forgets what it gave then.
+                pool.ask(before.iter().chain(&clients), attempt.round());
+                (last, before) = (Some(attempt), clients);
             }
             Some(Asked::NoMore) => {
                 pool.close();

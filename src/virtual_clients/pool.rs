@@ -1,13 +1,17 @@
-//! Workers that run clients in turn.
+//! Workers that run clients in turn, in waves.
 //!
-//! A client is in the queue, with a worker, at rest, or gone. Whoever is asked for while a worker has
-//! it gets another turn, so that no question is lost between its last look and its rest.
+//! A client is in the queue, in the wave, at rest, or gone. A wave is all clients that were queued when
+//! it began. They all prepare; then what they wrote into their ledgers becomes durable, together; and
+//! only then they act. Whoever is asked for while it is in a wave is in the next one, too, so that no
+//! question is lost between its last look and its rest.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use umbel_privacy::ledger::book::{Batch, Committed};
 use umbel_proto::message::ClientId;
 
 /// A client that does what there is to do, and comes back.
@@ -15,8 +19,15 @@ pub(super) trait TakesTurns: Send {
     /// Its name.
     fn name(&self) -> &ClientId;
 
-    /// Does all that is asked of it now.
-    fn take_turn(&mut self) -> Turn;
+    /// Does what goes before training: it joins, or pays for what it is asked. Rounds before
+    /// `round` are over. [`Turn::Again`] if it wants to act.
+    fn prepare(&mut self, round: u32) -> Turn;
+
+    /// Does what it prepared, now that it is durable. [`Turn::Again`] if there is more.
+    fn act(&mut self, durable: &Committed) -> Turn;
+
+    /// What it prepared couldn't be made durable: it takes no other turn.
+    fn spoil(&mut self, why: &io::Error);
 
     /// A turn of it panicked: it takes no other one.
     fn give_up(&mut self);
@@ -25,6 +36,8 @@ pub(super) trait TakesTurns: Send {
 /// What comes after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
+    /// Another one.
+    Again,
     /// Another one, when it is asked.
     Rest,
     /// Nothing.
@@ -34,42 +47,76 @@ pub(super) enum Turn {
 /// What a panic leaves.
 pub(super) type Panic = Box<dyn Any + Send>;
 
+/// Begins what becomes durable together.
+pub(super) type Begin = Box<dyn Fn() -> io::Result<Batch> + Send + Sync>;
+
 /// Clients and their queue.
 pub(super) struct Pool<C> {
+    begin: Begin,
     state: Mutex<State<C>>,
     changed: Condvar,
 }
 
 struct State<C> {
     seats: BTreeMap<ClientId, Seat<C>>,
-    queue: VecDeque<ClientId>,
+    /// Who is in the next wave.
+    queue: Vec<ClientId>,
+    stage: Stage,
+    /// Who is yet to take its turn in this stage, with what it prepared.
+    waiting: VecDeque<C>,
+    /// Who wants to act in this wave.
+    prepared: VecDeque<C>,
+    /// Turns that are being taken.
+    running: usize,
     /// Clients that aren't gone.
     left: usize,
+    /// Rounds before this one are over.
+    round: u32,
     /// Whether nobody rests any more.
     closing: bool,
     panic: Option<Panic>,
 }
 
+enum Stage {
+    /// There is no wave.
+    Between,
+    Preparing(io::Result<Batch>),
+    Committing,
+    Acting(Arc<io::Result<Committed>>),
+}
+
 enum Seat<C> {
     Queued(C),
-    AtWork { asked: bool },
+    InWave { asked: bool },
     AtRest(C),
     Gone,
 }
 
+/// A turn of a client.
+enum Job {
+    Prepare { round: u32 },
+    Act(Arc<io::Result<Committed>>),
+}
+
 impl<C: TakesTurns> Pool<C> {
-    /// Has each of these take a turn first.
-    pub(super) fn of(clients: impl IntoIterator<Item = C>) -> Self {
-        let (mut seats, mut queue) = (BTreeMap::new(), VecDeque::new());
+    /// Has all of these in the first wave.
+    pub(super) fn of(clients: impl IntoIterator<Item = C>, begin: Begin) -> Self {
+        let (mut seats, mut queue) = (BTreeMap::new(), Vec::new());
         for client in clients {
-            queue.push_back(client.name().clone());
+            queue.push(client.name().clone());
             seats.insert(client.name().clone(), Seat::Queued(client));
         }
         Self {
+            begin,
             state: Mutex::new(State {
                 left: seats.len(),
                 seats,
                 queue,
+                stage: Stage::Between,
+                waiting: VecDeque::new(),
+                prepared: VecDeque::new(),
+                running: 0,
+                round: 0,
                 closing: false,
                 panic: None,
             }),
@@ -77,9 +124,10 @@ impl<C: TakesTurns> Pool<C> {
         }
     }
 
-    /// Has these take another turn.
-    pub(super) fn ask<'a>(&self, clients: impl IntoIterator<Item = &'a ClientId>) {
+    /// Has these take another turn. Rounds before `round` are over.
+    pub(super) fn ask<'a>(&self, clients: impl IntoIterator<Item = &'a ClientId>, round: u32) {
         let mut state = self.lock();
+        state.round = round;
         clients.into_iter().for_each(|client| state.ask(client));
         drop(state);
         self.changed.notify_all();
@@ -102,14 +150,16 @@ impl<C: TakesTurns> Pool<C> {
 
     /// Runs clients until all are gone. To be called by each worker.
     pub(super) fn work(&self) {
-        while let Some(mut client) = self.next() {
-            match catch_unwind(AssertUnwindSafe(|| client.take_turn())) {
-                Ok(turn) => self.put_back(client, turn),
+        while let Some((mut client, job)) = self.next() {
+            let turn = catch_unwind(AssertUnwindSafe(|| job.run(&mut client)));
+            let prepared = matches!(job, Job::Prepare { .. });
+            match turn {
+                Ok(turn) => self.put_back(client, turn, prepared),
                 Err(panic) => {
                     // What it holds is as it was left, so that it is only told to go.
                     let _ = catch_unwind(AssertUnwindSafe(|| client.give_up()));
                     self.lock().panic.get_or_insert(panic);
-                    self.put_back(client, Turn::Gone);
+                    self.put_back(client, Turn::Gone, prepared);
                 }
             }
         }
@@ -120,46 +170,76 @@ impl<C: TakesTurns> Pool<C> {
         self.lock().panic.take()
     }
 
-    fn next(&self) -> Option<C> {
-        let nothing = |state: &mut State<C>| state.left > 0 && state.queue.is_empty();
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), nothing)
-            .unwrap_or_else(PoisonError::into_inner);
-        while let Some(name) = state.queue.pop_front() {
-            if let Some(seat) = state.seats.get_mut(&name)
-                && let Seat::Queued(client) =
-                    std::mem::replace(seat, Seat::AtWork { asked: false })
-            {
-                return Some(client);
+    /// Waits for a turn that somebody may take.
+    fn next(&self) -> Option<(C, Job)> {
+        let mut state = self.lock();
+        loop {
+            if let Some(client) = state.waiting.pop_front() {
+                state.running += 1;
+                return Some((client, state.job()));
+            }
+            let idle = state.running == 0;
+            match &state.stage {
+                Stage::Preparing(_) if idle => state = self.commit(state),
+                Stage::Acting(_) if idle => state.stage = Stage::Between,
+                Stage::Between if state.left == 0 => return None,
+                Stage::Between if !state.queue.is_empty() => {
+                    state.begin((self.begin)());
+                    self.changed.notify_all();
+                }
+                _ => {
+                    let woken = self.changed.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
+                }
             }
         }
-        None
     }
 
-    fn put_back(&self, client: C, turn: Turn) {
+    /// Makes durable what the wave has prepared, and lets it act.
+    fn commit<'a>(&'a self, mut state: MutexGuard<'a, State<C>>) -> MutexGuard<'a, State<C>> {
+        let Stage::Preparing(batch) = std::mem::replace(&mut state.stage, Stage::Committing) else {
+            return state;
+        };
+        drop(state);
+        let committed = batch.and_then(Batch::commit);
+        let mut state = self.lock();
+        state.stage = Stage::Acting(Arc::new(committed));
+        state.waiting = std::mem::take(&mut state.prepared);
+        self.changed.notify_all();
+        state
+    }
+
+    fn put_back(&self, client: C, turn: Turn, was_preparing: bool) {
         let name = client.name().clone();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let Some(seat) = state.seats.get_mut(&name) else {
-            return;
-        };
-        let asked = matches!(seat, Seat::AtWork { asked: true });
-        let (now, gone) = match turn {
-            Turn::Rest if asked => {
-                state.queue.push_back(name);
-                (Seat::Queued(client), None)
+        state.running -= 1;
+        let mut gone = None;
+        if let Some(seat) = state.seats.get_mut(&name) {
+            let asked = matches!(seat, Seat::InWave { asked: true });
+            match turn {
+                Turn::Again if was_preparing => state.prepared.push_back(client),
+                Turn::Again => {
+                    *seat = Seat::Queued(client);
+                    state.queue.push(name);
+                }
+                Turn::Rest if asked => {
+                    *seat = Seat::Queued(client);
+                    state.queue.push(name);
+                }
+                Turn::Rest if !state.closing => *seat = Seat::AtRest(client),
+                Turn::Rest | Turn::Gone => {
+                    *seat = Seat::Gone;
+                    state.left -= 1;
+                    gone = Some(client);
+                }
             }
-            Turn::Rest if !state.closing => (Seat::AtRest(client), None),
-            Turn::Rest | Turn::Gone => (Seat::Gone, Some(client)),
-        };
-        *seat = now;
-        state.left -= usize::from(gone.is_some());
-        let wake = asked || state.left == 0;
+        }
+        let stage_over = state.running == 0 && state.waiting.is_empty();
         drop(guard);
         // It may have much to give back.
         drop(gone);
-        if wake {
+        if stage_over {
             self.changed.notify_all();
         }
     }
@@ -178,10 +258,46 @@ impl<C> State<C> {
         match std::mem::replace(seat, Seat::Gone) {
             Seat::AtRest(resting) => {
                 *seat = Seat::Queued(resting);
-                self.queue.push_back(client.clone());
+                self.queue.push(client.clone());
             }
-            Seat::AtWork { .. } => *seat = Seat::AtWork { asked: true },
+            Seat::InWave { .. } => *seat = Seat::InWave { asked: true },
             unchanged => *seat = unchanged,
+        }
+    }
+
+    /// Begins a wave of all that are queued.
+    fn begin(&mut self, batch: io::Result<Batch>) {
+        for name in std::mem::take(&mut self.queue) {
+            if let Some(seat) = self.seats.get_mut(&name)
+                && let Seat::Queued(client) =
+                    std::mem::replace(seat, Seat::InWave { asked: false })
+            {
+                self.waiting.push_back(client);
+            }
+        }
+        self.stage = Stage::Preparing(batch);
+    }
+
+    /// What a client does in this stage.
+    fn job(&self) -> Job {
+        match &self.stage {
+            Stage::Acting(committed) => Job::Act(Arc::clone(committed)),
+            _ => Job::Prepare { round: self.round },
+        }
+    }
+}
+
+impl Job {
+    fn run(&self, client: &mut impl TakesTurns) -> Turn {
+        match self {
+            Self::Prepare { round } => client.prepare(*round),
+            Self::Act(committed) => match &**committed {
+                Ok(durable) => client.act(durable),
+                Err(why) => {
+                    client.spoil(why);
+                    Turn::Gone
+                }
+            },
         }
     }
 }

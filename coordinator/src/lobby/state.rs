@@ -81,6 +81,13 @@ pub struct Attempt {
     attempt: u32,
 }
 
+impl Attempt {
+    /// The round.
+    pub fn round(self) -> u32 {
+        self.round
+    }
+}
+
 impl State {
     pub(super) fn new(settings: RoundSettings, rules: Arc<UpdateRules>) -> Self {
         let seat = |client: &ClientId| (client.clone(), Seat::default());
