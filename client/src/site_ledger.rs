@@ -267,7 +267,9 @@ impl SiteLedger {
     /// [`SiteLedgerError`] where the disk doesn't allow it.
     pub fn forget_before(&mut self, round: u32) -> Result<(), SiteLedgerError> {
         if let Some(Account { outbox, .. }) = &mut self.account
-            && outbox.last().is_some_and(|last| last.kept && last.round < round)
+            && outbox
+                .last()
+                .is_some_and(|last| last.kept && last.round < round)
         {
             outbox.drop_bytes()?;
         }

@@ -121,10 +121,16 @@ fn a_batch_of_any_size_is_synced_at_once_and_each_other_entry_by_itself() {
     assert_eq!(disk.syncs.load(Ordering::SeqCst), 0);
     batch.commit().unwrap();
     assert_eq!(disk.syncs.load(Ordering::SeqCst), 2);
-    assert_eq!(disk.bytes().iter().filter(|byte| **byte == b'\n').count(), 50);
+    assert_eq!(
+        disk.bytes().iter().filter(|byte| **byte == b'\n').count(),
+        50
+    );
     ledgers[7].spend(draft("site-7", 2)).unwrap();
     assert_eq!(disk.syncs.load(Ordering::SeqCst), 4);
-    assert_eq!(disk.bytes().iter().filter(|byte| **byte == b'\n').count(), 51);
+    assert_eq!(
+        disk.bytes().iter().filter(|byte| **byte == b'\n').count(),
+        51
+    );
 }
 
 #[test]
@@ -151,7 +157,10 @@ fn wherever_the_file_is_cut_what_was_committed_before_is_still_there() {
     let whole = disk.bytes();
     for cut in 0..=whole.len() {
         let book = Watched::holding(&whole[..cut]).open().unwrap();
-        let entries: usize = SITES.map(|site| ledger(&book, site).entries().len()).iter().sum();
+        let entries: usize = SITES
+            .map(|site| ledger(&book, site).entries().len())
+            .iter()
+            .sum();
         let committed = match () {
             () if cut >= ends[1] => 5,
             () if cut >= ends[0] => 3,
@@ -169,11 +178,20 @@ fn a_book_is_read_again_as_it_was_written_and_goes_on() {
     let disk = Watched::default();
     two_batches(&disk);
     let book = disk.open().unwrap();
-    assert_eq!(book.read("lyon").unwrap(), split(&disk.bytes()).unwrap()["lyon"]);
+    assert_eq!(
+        book.read("lyon").unwrap(),
+        split(&disk.bytes()).unwrap()["lyon"]
+    );
     let mut lyon = ledger(&book, "lyon");
     assert_eq!(lyon.entries().len(), 2);
     lyon.spend(draft("lyon", 3)).unwrap();
-    assert_eq!(chain::verify(&lyon.snapshot().unwrap()).unwrap().entries.len(), 3);
+    assert_eq!(
+        chain::verify(&lyon.snapshot().unwrap())
+            .unwrap()
+            .entries
+            .len(),
+        3
+    );
     drop(lyon);
     assert_eq!(ledger(&book, "lyon").entries().len(), 3);
     assert_eq!(ledger(&disk.open().unwrap(), "lyon").entries().len(), 3);
@@ -230,5 +248,8 @@ fn a_changed_line_is_found() {
     assert!(matches!(lyon, Err(LedgerError::Damaged(_))));
     let garbled = text.replacen("{", "[", 1);
     let refused = Watched::holding(garbled.as_bytes()).open().unwrap_err();
-    assert!(refused.to_string().contains("line 1 is no entry"), "{refused}");
+    assert!(
+        refused.to_string().contains("line 1 is no entry"),
+        "{refused}"
+    );
 }

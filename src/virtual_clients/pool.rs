@@ -269,8 +269,7 @@ impl<C> State<C> {
     fn begin(&mut self, batch: io::Result<Batch>) {
         for name in std::mem::take(&mut self.queue) {
             if let Some(seat) = self.seats.get_mut(&name)
-                && let Seat::Queued(client) =
-                    std::mem::replace(seat, Seat::InWave { asked: false })
+                && let Seat::Queued(client) = std::mem::replace(seat, Seat::InWave { asked: false })
             {
                 self.waiting.push_back(client);
             }

@@ -139,7 +139,10 @@ impl Seen {
     }
 
     fn turns(&self) -> Vec<usize> {
-        self.turns.iter().map(|t| t.load(Ordering::SeqCst)).collect()
+        self.turns
+            .iter()
+            .map(|t| t.load(Ordering::SeqCst))
+            .collect()
     }
 }
 

@@ -66,7 +66,10 @@ fn the_model_is_the_same_however_many_workers_run_the_clients() {
         assert!(one == weights("2"), "{name}: two workers differ from one");
         assert!(one == weights("4"), "{name}: four workers differ from one");
         let other = bench.simulate(&run, &["--seed", "8", "--parallel", "4"]);
-        assert!(one != bench.weights(&other), "{name}: the seed changes nothing");
+        assert!(
+            one != bench.weights(&other),
+            "{name}: the seed changes nothing"
+        );
     }
 }
 
@@ -92,19 +95,25 @@ fn a_simulation_of_many_clients_that_is_killed_forgets_no_spending_and_goes_on()
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Killed once so many rounds are done; at once, if that is none.
+        // Killed once so many rounds are done; as soon as anybody has paid, if that is none.
         let folder = loop {
             let found = fs::read_dir(bench.path().join(&out)).into_iter().flatten();
-            let folder = found.flatten().map(|entry| entry.path()).find(|p| p.is_dir());
+            let folder = found
+                .flatten()
+                .map(|entry| entry.path())
+                .find(|p| p.is_dir());
             let is_at = |folder: &std::path::PathBuf| {
                 let metrics = fs::read_to_string(folder.join("metrics.jsonl"));
-                let begun = folder.join("journal").is_dir();
-                begun && metrics.is_ok_and(|text| text.lines().count() >= lines)
+                let paid = !ledgers(folder).is_empty();
+                paid && metrics.is_ok_and(|text| text.lines().count() >= lines)
             };
             if let Some(folder) = folder.filter(is_at) {
                 break folder;
             }
-            assert!(killed.try_wait().unwrap().is_none(), "it ended before it was killed");
+            assert!(
+                killed.try_wait().unwrap().is_none(),
+                "it ended before it was killed"
+            );
             thread::sleep(Duration::from_millis(1));
         };
         killed.kill().unwrap();

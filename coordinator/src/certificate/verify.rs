@@ -174,8 +174,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
 fn receipts(path: &Path) -> Result<Vec<Countersignature>, VerifyError> {
     let lines = read(path)?.unwrap_or_default();
     let lines = lines.split(|byte| *byte == b'\n');
-    let mut receipts: Vec<Countersignature> =
-        lines.flat_map(Countersignature::read).collect();
+    let mut receipts: Vec<Countersignature> = lines.flat_map(Countersignature::read).collect();
     receipts.sort_by(|a, b| a.statement.client.cmp(&b.statement.client));
     Ok(receipts)
 }
