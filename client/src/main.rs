@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::fmt::Display;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use umbel_client::transport::Transport as _;
 use umbel_privacy::certificate::{SigningKey, key_file};
 use umbel_privacy::disk::RealDisk;
 use umbel_proto::certificate_dates::Standing;
-use umbel_proto::console;
+use umbel_proto::console::{self, last_answer};
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::Findings;
@@ -227,7 +226,7 @@ fn look(command: &Check) -> Result<ExitKind, (ExitKind, String)> {
         found.fail("configuration", kind, reason);
         found
     });
-    print(match command.json {
+    last_answer(match command.json {
         true => found.as_json().to_string(),
         false => found.to_string(),
     })?;
@@ -278,17 +277,8 @@ fn print_key(key: &Key) -> Result<ExitKind, (ExitKind, String)> {
     let config = ClientConfig::load(&key.config).map_err(|e| configuration(e.to_string()))?;
     let signing_key = key_file::load_or_make(&config.policy.signing_key)
         .map_err(|e| configuration(e.to_string()))?;
-    print(signing_key.public_key())?;
+    last_answer(signing_key.public_key())?;
     Ok(ExitKind::Success)
-}
-
-/// Prints a command's whole answer.
-fn print(answer: impl Display) -> Result<(), (ExitKind, String)> {
-    match console::answer(answer) {
-        // Nothing comes after it, so that it is all one whether somebody still reads.
-        Ok(_) => Ok(()),
-        Err(unsaid) => Err((ExitKind::Internal, unsaid.to_string())),
-    }
 }
 
 fn identity(config: &ClientConfig) -> Result<ClientIdentity, ClientError> {

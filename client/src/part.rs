@@ -1,7 +1,6 @@
 //! A client's part in a run, at its site: what the loop that talks to the coordinator asks for, and
 //! what the site signs of it at the end.
 
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{
     CoordinatorSeen, Countersignature, InvalidCountersignature, SigningKey, SiteStatement,
 };
@@ -93,7 +92,7 @@ impl Part<'_> {
         coordinator: CoordinatorSeen,
         key: &SigningKey,
     ) -> Result<Countersignature, InvalidCountersignature> {
-        let plan = Sha256Digest::from(*self.plan.digest().as_bytes());
+        let plan = self.plan.digest();
         let first = self.entries.iter().position(|e| e.plan == Some(plan));
         let before = &self.entries[..first.unwrap_or(self.entries.len())];
         let statement = SiteStatement {

@@ -6,13 +6,12 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::content::CERTIFICATE_COPY;
 use umbel_privacy::certificate::{
     Certificate, Countersignature, FileStatement, InvalidCertificate, SignedCertificate,
 };
 use umbel_privacy::disk::Disk;
-use umbel_proto::message::{BlobDigest, Results};
+use umbel_proto::message::Results;
 use umbel_proto::plan::AgreedPlan;
 
 use crate::transport::{Transport, TransportError};
@@ -110,7 +109,7 @@ pub(crate) fn take_home(
     ));
     for file in certificate.files.iter().filter(|file| file.is_released()) {
         let path = folder.join(plain(file)?);
-        let digest = BlobDigest::from(*file.sha256.as_bytes());
+        let digest = file.sha256;
         let bytes = transport.blob(&digest).map_err(missing)?;
         keep(place, &path, &bytes)?;
     }
@@ -138,7 +137,7 @@ fn check(certificate: &Certificate, known: &Known<'_>) -> Result<(), ResultsErro
             certificate.public_key, own.coordinator.public_key
         ));
     }
-    let plan = Sha256Digest::from(*known.plan.digest().as_bytes());
+    let plan = known.plan.digest();
     if certificate.run.plan_sha256 != plan {
         return contradicts(format!(
             "it is about the plan {}, and this site agreed to {plan}",

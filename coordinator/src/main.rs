@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -18,7 +17,7 @@ use umbel_coordinator::run::conduct::Conducted;
 use umbel_coordinator::run::place::{Beginning, journals_of};
 use umbel_coordinator::run::serve::{ServeOptions, Served, serve};
 use umbel_coordinator::startup::check::{CheckOptions, check};
-use umbel_proto::console;
+use umbel_proto::console::{self, last_answer};
 use umbel_proto::exit_code::ExitKind;
 
 fn main() -> ExitCode {
@@ -82,7 +81,7 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
     let conducted = match served {
         Served::Run(conducted) => conducted,
         Served::Rehearsed(rehearsed) => {
-            print(match command.json {
+            last_answer(match command.json {
                 true => rehearsed.as_json().to_string(),
                 false => rehearsed.to_string(),
             })?;
@@ -104,7 +103,7 @@ fn run_serve(command: &Serve) -> Result<ExitKind, (ExitKind, String)> {
             return Ok(ExitKind::Success);
         }
     };
-    print(match command.json {
+    last_answer(match command.json {
         true => report.as_json().to_string(),
         false => report.table(),
     })?;
@@ -119,7 +118,7 @@ fn run_check(command: &Check) -> Result<ExitKind, (ExitKind, String)> {
         device: command.device.clone(),
     };
     let found = check(&options, &SystemClock::new());
-    print(match command.json {
+    last_answer(match command.json {
         true => found.as_json().to_string(),
         false => found.to_string(),
     })?;
@@ -137,7 +136,7 @@ fn run_ask(command: &Ask, request: Request) -> Result<ExitKind, (ExitKind, Strin
         true => serde_json::to_string(&status),
         false => Ok(status.to_string()),
     };
-    print(text.map_err(|e| (ExitKind::RunFailed, e.to_string()))?)?;
+    last_answer(text.map_err(|e| (ExitKind::RunFailed, e.to_string()))?)?;
     Ok(ExitKind::Success)
 }
 
@@ -147,15 +146,6 @@ fn run_init(command: &Init) -> Result<ExitKind, (ExitKind, String)> {
     options.days = command.days;
     let failed = |e: InitError| (ExitKind::Configuration, e.to_string());
     let report = init(&command.folder, &command.sites, &options).map_err(failed)?;
-    print(report)?;
+    last_answer(report)?;
     Ok(ExitKind::Success)
-}
-
-/// Prints a command's whole answer.
-fn print(answer: impl Display) -> Result<(), (ExitKind, String)> {
-    match console::answer(answer) {
-        // Nothing comes after it, so that it is all one whether somebody still reads.
-        Ok(_) => Ok(()),
-        Err(unsaid) => Err((ExitKind::Internal, unsaid.to_string())),
-    }
 }

@@ -1,4 +1,4 @@
-//! The SHA-256 of something that a ledger or a certificate names: a plan, a file.
+//! The SHA-256 of something that is named by it: a plan, a file, parameters, an update.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +20,11 @@ impl Sha256Digest {
     /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Whether these bytes have this digest.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        Self::of(bytes) == *self
     }
 
     /// The 32 bytes.

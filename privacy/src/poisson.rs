@@ -2,6 +2,7 @@
 //! others. Amplification by sampling is claimed for nothing else, neither for
 //! shuffled batches nor for samples of fixed size (Chua et al. 2024; Lebeda et al. 2024).
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use rand::CryptoRng;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::dyadic::Dyadic;
 
 /// The sampling rate q, 0 < q <= 1: the probability with which each unit takes part.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct SamplingRate(f64);
 
@@ -31,6 +32,21 @@ impl SamplingRate {
     /// Whether everybody takes part.
     pub fn is_all(self) -> bool {
         self.0 == 1.0
+    }
+}
+
+/// Never NaN, so that it equals itself.
+impl Eq for SamplingRate {}
+
+impl Ord for SamplingRate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for SamplingRate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use umbel_privacy::accountant::AccountingError;
+use umbel_privacy::accountant::mechanisms::FixedSizeGaussian;
 use umbel_privacy::ledger::chain::{self, Damage, Tail};
 use umbel_privacy::ledger::entry::{InvalidDraft, InvalidEntry};
 use umbel_privacy::ledger::file::OpenError;
@@ -164,11 +165,13 @@ fn drafts_that_record_nothing_sound_are_refused_and_leave_no_trace() {
         Err(LedgerError::Draft(InvalidDraft::NoUnit))
     ));
     let unsound = EntryDraft {
-        event: MechanismEvent::FixedSizeGaussian {
-            dataset_size: 100.try_into().unwrap(),
-            sample_size: 10.try_into().unwrap(),
-            noise_multiplier: NoiseMultiplier::try_from(1.0).unwrap(),
-        },
+        event: FixedSizeGaussian::new(
+            100.try_into().unwrap(),
+            10.try_into().unwrap(),
+            NoiseMultiplier::try_from(1.0).unwrap(),
+        )
+        .unwrap()
+        .into(),
         ..draft("visits", 0)
     };
     assert!(matches!(

@@ -72,10 +72,10 @@ fn every_accountant_says_that_no_epsilon_is_finite() {
     fn infinite<A: Accountant>(mut accountant: A) -> Result<(), AccountingError> {
         accountant.compose(&gaussian(), 3)?;
         let before = accountant.epsilon(delta()).get();
-        accountant.compose(&MechanismEvent::NonPrivate.times(0), 1)?;
+        accountant.compose(&MechanismEvent::NON_PRIVATE.times(0), 1)?;
         assert_eq!(accountant.epsilon(delta()).get(), before, "never happened");
         assert!(before.is_finite());
-        accountant.compose(&MechanismEvent::NonPrivate, 1)?;
+        accountant.compose(&MechanismEvent::NON_PRIVATE, 1)?;
         assert_eq!(accountant.epsilon(delta()).get(), f64::INFINITY);
         accountant.compose(&gaussian(), 3)?;
         assert_eq!(accountant.epsilon(delta()).get(), f64::INFINITY);
@@ -91,7 +91,7 @@ fn every_accountant_says_that_no_epsilon_is_finite() {
         infinite(ZcdpAccountant::new(adjacency)).unwrap();
         infinite(GdpAccountant::new(adjacency)).unwrap();
         let mut pld = PldAccountant::new(adjacency);
-        pld.compose(&MechanismEvent::NonPrivate, 1).unwrap();
+        pld.compose(&MechanismEvent::NON_PRIVATE, 1).unwrap();
         assert_eq!(pld.interval(delta()).lower(), f64::INFINITY);
     }
 }
@@ -135,7 +135,7 @@ fn a_mark_is_read_back_and_pays_for_no_noise() {
     let mut none = draft(false);
     none.unit = PrivacyUnit::None;
     let mut nothing = draft(false);
-    nothing.event = MechanismEvent::NonPrivate.times(2);
+    nothing.event = MechanismEvent::NON_PRIVATE.times(2);
     for refused in [none, nothing] {
         let refused = ledger().spend(refused);
         assert!(

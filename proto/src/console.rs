@@ -49,6 +49,17 @@ fn heard(written: io::Result<()>) -> Result<Reader, Unsaid> {
     }
 }
 
+/// [`answer`], as the last that a command says: it is all one then whether somebody still reads.
+///
+/// # Errors
+/// The exit code and the sentence with which the command is to end, where the text can't be written.
+pub fn last_answer(text: impl Display) -> Result<(), (ExitKind, String)> {
+    match answer(text) {
+        Ok(_) => Ok(()),
+        Err(unsaid) => Err((ExitKind::Internal, unsaid.to_string())),
+    }
+}
+
 /// Says this on standard error, as a line. If it can't be written there, nobody can be told.
 pub fn remark(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -1,10 +1,6 @@
 //! The things that travel between coordinator and client, as domain types.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use umbel_privacy::certificate::PublicKey;
 use umbel_privacy::ledger::LedgerPoint;
 
@@ -14,73 +10,7 @@ pub use crate::name::ClientId;
 pub const PROTOCOL_VERSION: u32 = 5;
 
 /// The SHA-256 of a blob: the name by which models and parameters are asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct BlobDigest([u8; 32]);
-
-/// Text that isn't 64 hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} isn't a SHA-256 digest: 64 hexadecimal digits are expected")]
-pub struct InvalidDigest(String);
-
-impl BlobDigest {
-    /// The digest of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// The 32 bytes of the digest.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Whether these bytes are the blob so named.
-    pub fn matches(&self, bytes: &[u8]) -> bool {
-        Self::of(bytes) == *self
-    }
-}
-
-impl From<[u8; 32]> for BlobDigest {
-    fn from(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl FromStr for BlobDigest {
-    type Err = InvalidDigest;
-
-    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidDigest(text.to_owned()))?;
-        Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for BlobDigest {
-    type Error = InvalidDigest;
-
-    fn try_from(text: String) -> Result<Self, InvalidDigest> {
-        text.parse()
-    }
-}
-
-impl From<BlobDigest> for String {
-    fn from(digest: BlobDigest) -> String {
-        digest.to_string()
-    }
-}
-
-impl fmt::Display for BlobDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for BlobDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlobDigest({self})")
-    }
-}
+pub use umbel_privacy::Sha256Digest as BlobDigest;
 
 /// One process of a client, told from others with the same name: a number that it draws when it
 /// begins. If there are two, the one that was ready last is the client.

@@ -3,19 +3,22 @@
 //! Coordinator and client each hold one of these over a ledger of their own, and each
 //! enforces its own budget, whatever the other says.
 
+mod error;
+
 use std::collections::BTreeSet;
 
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::accountant::{Accountant, PldAccountant};
-use umbel_privacy::budget::{Budget, BudgetExhausted, BudgetGate, GateError};
-use umbel_privacy::filter::{FilterExhausted, FilterOrder, RenyiFilter};
+use umbel_privacy::budget::{Budget, BudgetGate, GateError};
+use umbel_privacy::filter::{FilterOrder, RenyiFilter};
 use umbel_privacy::ledger::{
     EntryDraft, EntryHash, Ledger, LedgerEntry, LedgerError, LedgerStorage, ResultJournal, Spent,
-    TakeUpError, UnprotectedUse, UnreleasedEntry,
+    TakeUpError, UnreleasedEntry,
 };
 
 use crate::plan::{AgreedPlan, Mechanism, Protection};
+
+pub use error::SpendingError;
 
 /// A ledger, the budget that it is held against, and the plan that spends.
 pub struct Spending<S> {
@@ -44,46 +47,6 @@ pub struct LedgerSnapshot {
     pub data_set: String,
     /// Entries that were there before the run.
     pub earlier: usize,
-}
-
-/// Why nothing was spent.
-#[derive(Debug, thiserror::Error)]
-pub enum SpendingError {
-    /// The budget doesn't allow it.
-    #[error(transparent)]
-    Exhausted(#[from] BudgetExhausted),
-    /// The budget between runs doesn't allow it.
-    #[error(transparent)]
-    Filtered(#[from] FilterExhausted),
-    /// The ledger can't be used.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// There is no sound figure for it.
-    #[error(transparent)]
-    Gate(GateError),
-    /// An earlier run used the data set without protection.
-    #[error(
-        "{0}: what that run may have revealed of its rows can't be taken back, so no later run \
-         can protect them, and this one is refused; train on rows that were never used that way, \
-         under a data set name of their own"
-    )]
-    UsedUnprotected(Box<UnprotectedUse>),
-    /// Other entries stand between those of a run that is to be taken up again.
-    #[error(
-        "another run wrote into this ledger since the run began that is to be gone on with, so that \
-         no certificate could tell their entries apart; begin anew with --new, which is charged anew"
-    )]
-    OthersSince,
-    /// The plan has no privacy, so there is nothing to spend.
-    #[error("a plan of unit none spends nothing and has no ledger")]
-    NoPrivacy,
-}
-
-impl SpendingError {
-    /// Whether a budget, of a run or between runs, doesn't allow what was asked.
-    pub fn is_exhausted(&self) -> bool {
-        matches!(self, Self::Exhausted(_) | Self::Filtered(_))
-    }
 }
 
 impl<S: LedgerStorage> Spending<S> {
@@ -281,7 +244,7 @@ impl<S: LedgerStorage> Spending<S> {
 
     /// What this run has in the ledger for the data set, under this very plan.
     fn own_entries(&self) -> impl Iterator<Item = &LedgerEntry> {
-        let plan = Some(self.plan_digest());
+        let plan = Some(self.plan.digest());
         self.ledger.entries().iter().filter(move |entry| {
             entry.data_set == self.data_set && entry.run_id == self.plan.run && entry.plan == plan
         })
@@ -290,10 +253,6 @@ impl<S: LedgerStorage> Spending<S> {
     /// All draws of the plan's noise.
     fn whole_plan(&self) -> MechanismEvent {
         self.mechanism.event.clone().times(self.plan.draws())
-    }
-
-    fn plan_digest(&self) -> Sha256Digest {
-        Sha256Digest::from(*self.plan.digest().as_bytes())
     }
 
     fn write(
@@ -311,7 +270,7 @@ impl<S: LedgerStorage> Spending<S> {
             last_round: last_round.map(u64::from),
             attempt,
             filter_order: Some(self.filter.order()),
-            plan: Some(self.plan_digest()),
+            plan: Some(self.plan.digest()),
             unit: protection.unit,
             adjacency: protection.adjacency,
             placement: protection.placement,
@@ -355,7 +314,7 @@ impl<S: LedgerStorage> Spending<S> {
             data_set: self.data_set.clone(),
             run_id: self.plan.run.to_string(),
             round: u64::from(round),
-            plan: self.plan_digest(),
+            plan: self.plan.digest(),
         };
         self.ledger.take_up(&claim, journal)
     }

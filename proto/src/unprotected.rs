@@ -1,6 +1,5 @@
 //! The mark that a run of unit none leaves in a ledger, at a site and at the coordinator.
 
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerError, LedgerStorage, UnprotectedDraft};
 use umbel_privacy::unit::{Adjacency, NoisePlacement};
 
@@ -30,7 +29,7 @@ impl<S: LedgerStorage> Marked<S> {
         ledger.mark_unprotected(UnprotectedDraft {
             data_set: data_set.clone(),
             run_id: plan.run.to_string(),
-            plan: Sha256Digest::from(*plan.digest().as_bytes()),
+            plan: plan.digest(),
             // Nothing is promised, so these say nothing.
             adjacency: Adjacency::AddOrRemove,
             placement: NoisePlacement::Central,
@@ -54,7 +53,7 @@ impl<S: LedgerStorage> Marked<S> {
         plan: &AgreedPlan,
         earlier: usize,
     ) -> Result<Self, Ledger<S>> {
-        let plan_digest = Some(Sha256Digest::from(*plan.digest().as_bytes()));
+        let plan_digest = Some(plan.digest());
         let is_mark = |entry: &LedgerEntry| {
             entry.data_set == data_set && entry.run_id == plan.run && entry.plan == plan_digest
         };

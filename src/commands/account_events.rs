@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_privacy::accountant::event::MechanismEvent;
+use umbel_privacy::accountant::mechanisms::Mechanism;
 use umbel_privacy::certificate::accounting::merged;
 use umbel_privacy::certificate::examine::unprotected_uses;
 use umbel_privacy::ledger::LedgerEntry;
@@ -120,17 +121,16 @@ fn data_set<'a>(
 /// One event as a line for people.
 fn described(event: &MechanismEvent) -> Result<String, Failure> {
     Ok(match event {
-        MechanismEvent::Gaussian { noise_multiplier } => {
-            format!("Gaussian, noise multiplier {noise_multiplier}")
+        MechanismEvent::Single(Mechanism::Gaussian(gaussian)) => {
+            format!("Gaussian, noise multiplier {}", gaussian.noise_multiplier)
         }
-        MechanismEvent::PoissonSampledGaussian {
-            sampling_probability,
-            noise_multiplier,
-        } => format!(
-            "Poisson-sampled Gaussian, noise multiplier {noise_multiplier}, sampling rate \
-             {sampling_probability}"
+        MechanismEvent::Single(Mechanism::PoissonSampledGaussian(sampled)) => format!(
+            "Poisson-sampled Gaussian, noise multiplier {}, sampling rate {}",
+            sampled.noise_multiplier, sampled.sampling_probability
         ),
-        MechanismEvent::NonPrivate => "without protection: no finite epsilon".into(),
+        MechanismEvent::Single(Mechanism::NonPrivate(_)) => {
+            "without protection: no finite epsilon".into()
+        }
         MechanismEvent::SelfComposed { event, count } => {
             format!("{count} times: {}", described(event)?)
         }

@@ -41,6 +41,8 @@ pub struct Faults {
     pub messages: bool,
     /// Whether processes end at their writes.
     pub writes: bool,
+    /// Whether it may be a machine that goes down where a process ends.
+    pub outages: bool,
 }
 
 impl Faults {
@@ -49,6 +51,7 @@ impl Faults {
             list: Vec::new(),
             messages: false,
             writes: false,
+            outages: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl Faults {
             list,
             messages: rng.random_range(0..4) > 0,
             writes: rng.random_range(0..4) > 0,
+            outages: rng.random_range(0..4) > 0,
         }
     }
 
@@ -98,6 +102,12 @@ impl Faults {
         if self.writes {
             less.push(Self {
                 writes: false,
+                ..self.clone()
+            });
+        }
+        if self.outages {
+            less.push(Self {
+                outages: false,
                 ..self.clone()
             });
         }

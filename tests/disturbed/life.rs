@@ -63,6 +63,7 @@ struct Operator<'scope, 'env> {
     world: Arc<World>,
     me: Task,
     writes: bool,
+    outages: bool,
     coordinator: Option<Task>,
     sites: BTreeMap<ClientId, Task>,
     /// Instances so far.
@@ -104,6 +105,7 @@ pub fn live(seed: u64, setting: Setting, faults: &Faults) -> Result<Life, String
             world: Arc::clone(&world),
             me,
             writes: faults.writes,
+            outages: faults.outages,
             coordinator: None,
             sites: BTreeMap::new(),
             instances: 0,
@@ -141,6 +143,7 @@ impl Operator<'_, '_> {
         self.world.scheduler.sleep(self.me, Duration::from_secs(5));
         self.world.heal();
         self.writes = false;
+        self.outages = false;
         let until = self.world.scheduler.now() + CONVALESCENCE;
         while self.world.scheduler.now() < until {
             if let Some(outcome) = self.revive(1000)? {
@@ -230,13 +233,20 @@ impl Operator<'_, '_> {
 
     /// Some processes end at one of their writes.
     fn power(&self, machine: &str) -> Arc<Power> {
-        let (scheduler, full) = (&self.world.scheduler, self.world.disk_is_full(machine));
+        let scheduler = &self.world.scheduler;
+        let unsynced = self.world.unsynced(machine);
+        // Whoever starts is the first on its machine, or comes after one that ended: if it was the
+        // machine that went down, what wasn't synced may be lost.
+        if self.outages && scheduler.chance(500) {
+            unsynced.lose(&mut |below| scheduler.draw(below));
+        }
+        let disk = (self.world.disk_is_full(machine), unsynced);
         if !self.writes || scheduler.chance(600) {
-            return Power::on_disk(full, u64::MAX, LastWrite::Undone);
+            return Power::on_disk(disk, u64::MAX, LastWrite::Undone);
         }
         let last = [LastWrite::Undone, LastWrite::Half, LastWrite::Done];
         let last = last[scheduler.draw(3) as usize];
-        Power::on_disk(full, scheduler.draw(40), last)
+        Power::on_disk(disk, scheduler.draw(40), last)
     }
 
     fn start_coordinator(&mut self) {

@@ -14,6 +14,7 @@ use umbel_proto::message::{
     BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, UpdateAnnouncement,
     Welcome,
 };
+use umbel_proto::wire::chunk::ChunkError;
 
 use crate::power::Power;
 use crate::scheduler;
@@ -104,6 +105,7 @@ impl Link {
                 Receipt::NotNow { .. } => None,
                 receipt => Some(receipt),
             },
+            Err(ChunkError::KeptPartAltered) => None,
             Err(why) => {
                 lobby.note_unstorable(&why.to_string());
                 None

@@ -1,5 +1,6 @@
 //! A run that everything happens to: processes end at any moment and at any write, links are cut,
-//! messages are lost, late, and come twice, clocks jump, sites are slow. Coordinator, lobby, driver,
+//! messages are lost, late, and come twice, clocks jump, sites are slow, machines go down with all
+//! that wasn't synced. Coordinator, lobby, driver,
 //! journal, ledgers, outboxes and the clients' part are the product's; network, time and training
 //! are drawn from a seed. What must hold on every seed stands in `checks.rs`.
 //!
@@ -17,6 +18,8 @@ mod power;
 mod scheduler;
 mod setting;
 mod site;
+#[path = "../../coordinator/tests/driven/unsynced.rs"]
+mod unsynced;
 mod world;
 
 use std::collections::BTreeSet;

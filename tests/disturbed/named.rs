@@ -36,6 +36,7 @@ fn suffers_with(faults: &[Fault], messages: bool, change: impl Fn(&mut Setting))
                 list: pauses.zip(faults.iter().cloned()).collect(),
                 messages,
                 writes: false,
+                outages: true,
             };
             for seed in 0..SEEDS {
                 let life = life::live(seed, setting.clone(), &faults);

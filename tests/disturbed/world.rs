@@ -13,6 +13,7 @@ use umbel_proto::message::{BlobDigest, ClientId};
 use crate::power::Power;
 use crate::scheduler::Scheduler;
 use crate::setting::Setting;
+use crate::unsynced::Unsynced;
 
 /// A message that comes late, or once more.
 pub type Ghost = Box<dyn FnOnce(&Lobby) + Send>;
@@ -32,6 +33,7 @@ struct Inner {
     cut: BTreeMap<ClientId, Duration>,
     /// Which machines' disks are full.
     full: BTreeMap<String, Arc<AtomicBool>>,
+    unsynced: BTreeMap<String, Arc<Unsynced>>,
     /// Whether messages are lost, repeated and late.
     disturbed: bool,
     ghosts: Vec<Ghost>,
@@ -76,6 +78,12 @@ impl World {
     pub fn disk_is_full(&self, of: &str) -> Arc<AtomicBool> {
         let mut inner = self.lock();
         Arc::clone(inner.full.entry(of.to_owned()).or_default())
+    }
+
+    /// What a machine would lose if it went down.
+    pub fn unsynced(&self, of: &str) -> Arc<Unsynced> {
+        let mut inner = self.lock();
+        Arc::clone(inner.unsynced.entry(of.to_owned()).or_default())
     }
 
     /// There is room on all disks again.

@@ -57,7 +57,7 @@ fn a_run_is_asked_how_it_stands_is_held_back_and_is_stopped_after_a_round() {
     let held = wait_until(&bench, &configuration, |status| {
         status["doing"]
             .as_str()
-            .is_some_and(|doing| doing.starts_with("about to begin"))
+            .is_some_and(|doing| doing.starts_with("waits before round"))
     });
     assert_eq!(held["held"], true);
     assert_eq!(held["rounds_planned"], 8);
@@ -79,7 +79,7 @@ fn a_run_is_asked_how_it_stands_is_held_back_and_is_stopped_after_a_round() {
     let text = coordinator(&bench, &["status"], &configuration);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(
-        text.contains("rounds are done; about to begin round"),
+        text.contains("rounds are done; waits before round"),
         "{text}"
     );
     assert!(

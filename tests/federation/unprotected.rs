@@ -58,7 +58,7 @@ fn a_run_of_unit_none_is_marked_at_the_coordinator_and_at_every_site() {
             panic!("{}: {entries:?}", path.display());
         };
         assert_eq!(mark.unit, PrivacyUnit::None);
-        assert_eq!(mark.event, MechanismEvent::NonPrivate);
+        assert_eq!(mark.event, MechanismEvent::NON_PRIVATE);
         assert_eq!(mark.run_id, "plain");
     }
     let examination = verify(&folder, Known::nothing()).expect("a folder");

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use umbel_model::ModelFiles;
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::SignedCertificate;
 use umbel_privacy::certificate::lineage::releases;
 use umbel_proto::message::BlobDigest;
@@ -106,10 +105,7 @@ fn certificate_of(path: &Path, weights: BlobDigest) -> Result<Option<SignedCerti
         read => read.map_err(|e| e.to_string())?,
     };
     let signed = SignedCertificate::read(&bytes).map_err(|why| why.to_string())?;
-    if releases(
-        signed.certificate(),
-        Sha256Digest::from(*weights.as_bytes()),
-    ) {
+    if releases(signed.certificate(), weights) {
         Ok(Some(signed))
     } else {
         Err(format!(

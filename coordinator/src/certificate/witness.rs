@@ -82,7 +82,7 @@ impl WitnessTerms {
     ) -> Self {
         Self {
             run: plan.run.to_string(),
-            plan: Sha256Digest::from(*plan.digest().as_bytes()),
+            plan: plan.digest(),
             public_key,
             digest: BlobDigest::of(&ledger.0),
             ledger,

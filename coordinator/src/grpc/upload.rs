@@ -76,6 +76,10 @@ pub(super) async fn receive(
     Ok(match off_thread(move || arriving.finish()).await? {
         Ok(arrived) => Upload::Whole(arrived),
         Err(ChunkError::Storage(reason)) => Upload::Unstorable(reason),
+        // The sender did nothing wrong, and asks how much is here before it sends again.
+        Err(altered @ ChunkError::KeptPartAltered) => {
+            return Err(Status::aborted(altered.to_string()));
+        }
         Err(error) => Upload::Refused(format!("the update: {error}")),
     })
 }

@@ -163,7 +163,11 @@ impl State {
                 format!("too few clients are here for round {round}; waiting for them")
             }
             Phase::Gate { round, .. } | Phase::Draw { round, .. } => {
-                format!("about to begin round {round}")
+                let at = match self.waits_at_gate {
+                    true => "waits before",
+                    false => "about to begin",
+                };
+                format!("{at} round {round}")
             }
             Phase::Collecting { round, .. } => {
                 format!(
@@ -212,6 +216,11 @@ impl Lobby {
     /// Whether no further round is to begin.
     pub(crate) fn is_held(&self) -> bool {
         self.lock().held
+    }
+
+    /// Notes whether the driver waits before a round for as long as none is to begin.
+    pub(crate) fn wait_at_gate(&self, waits: bool) {
+        self.lock().waits_at_gate = waits;
     }
 
     /// Has the run stop before its next round, to be gone on with.

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) halted: Option<Halt>,
     /// Whether the operator holds the run back before its next round.
     pub(super) held: bool,
+    /// Whether the driver waits before a round because of that.
+    pub(super) waits_at_gate: bool,
     /// What the driver knows of how the run stands.
     pub(super) shown: Shown,
     /// Whether the driver is to look up although there is no action.
@@ -101,6 +103,7 @@ impl State {
             counted: BTreeMap::new(),
             halted: None,
             held: false,
+            waits_at_gate: false,
             shown: Shown::default(),
             nudged: false,
             tasks_changed: false,

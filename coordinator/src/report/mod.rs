@@ -7,6 +7,7 @@
 
 mod about;
 mod certificate_page;
+mod curves;
 mod figures;
 mod html;
 mod judging;
@@ -19,7 +20,9 @@ mod run_summary;
 mod sections;
 mod strength;
 mod strength_section;
+pub(crate) mod summarise;
 mod svg;
+mod tiles;
 mod trade_off_chart;
 mod trust;
 mod verification;

@@ -5,7 +5,7 @@ use super::layout::{part, section};
 use super::level::Level;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
-use super::{about, sections, strength_section, trust, verification};
+use super::{about, curves, sections, strength_section, tiles, trust, verification};
 
 /// The whole document.
 pub(super) fn document(run: &RunSummary) -> String {
@@ -42,7 +42,7 @@ fn main(run: &RunSummary) -> Html {
         protection(&Statement::of_run(run)),
         about::about(run),
         sections::ending(run),
-        sections::tiles(run),
+        tiles::tiles(run),
         part(
             "Unit and epsilon",
             [
@@ -54,7 +54,7 @@ fn main(run: &RunSummary) -> Html {
             "Algorithm, utility and bias",
             [
                 sections::results(run),
-                sections::curves(run),
+                curves::curves(run),
                 section("Bias", Html::element("p", BIAS)),
                 sections::training_parameters(run),
                 about::lineage(run),

@@ -7,7 +7,6 @@ use umbel_proto::message::{BlobDigest, ClientId, Ending};
 use super::collection::Collection;
 use super::event::{Action, Event, RefusedUpdate};
 use super::phase::Phase;
-use super::taken_up::{OpenRound, Stood};
 
 /// What a run demands of its rounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +35,13 @@ pub struct RoundSettings {
 /// A run's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
-    settings: RoundSettings,
+    pub(super) settings: RoundSettings,
     /// Always a part of `settings.clients`.
-    present: BTreeSet<ClientId>,
+    pub(super) present: BTreeSet<ClientId>,
     /// Who said before the first round that they can't take part. Never also present.
     departed: BTreeSet<ClientId>,
-    phase: Phase,
-    done: u32,
+    pub(super) phase: Phase,
+    pub(super) done: u32,
     /// Whether no further round, and no further attempt at one, is to begin.
     stopping: bool,
 }
@@ -58,49 +57,6 @@ impl Engine {
             done: 0,
             stopping: false,
         }
-    }
-
-    /// A run that was cut off, and what is to be done first.
-    pub fn take_up(settings: RoundSettings, stood: Stood) -> (Self, Vec<Action>) {
-        let mut engine = Self::new(settings);
-        let known = |client: &ClientId| engine.settings.clients.contains(client);
-        engine.present = stood.present.into_iter().filter(known).collect();
-        engine.done = stood.done;
-        let actions = match stood.open {
-            Some(open) => engine.reopen(open),
-            // The driver looks at the last result once more before anybody hears of the end.
-            None if stood.done > 0 && stood.done >= engine.settings.rounds => {
-                engine.done = stood.done - 1;
-                engine.phase = Phase::Releasing { round: stood.done };
-                Vec::new()
-            }
-            None if stood.done > 0 => engine.ask_gate(stood.done + 1, 0),
-            None => {
-                engine.present.clear();
-                Vec::new()
-            }
-        };
-        (engine, actions)
-    }
-
-    /// Goes on with an attempt at a round, or with closing it.
-    fn reopen(&mut self, mut open: OpenRound) -> Vec<Action> {
-        open.cohort
-            .retain(|client| self.settings.clients.contains(client));
-        let again = Action::Open {
-            round: open.round,
-            attempt: open.attempt,
-            cohort: open.cohort.iter().cloned().collect(),
-        };
-        self.phase = Phase::Collecting {
-            round: open.round,
-            attempt: open.attempt,
-            collection: Collection::taken_up(&open, &self.present, self.waits_for_all()),
-        };
-        let mut actions = vec![again];
-        actions.extend(self.close_if_settled());
-        actions.extend(self.quorum_reached(|given, quorum| given >= quorum));
-        actions
     }
 
     /// What the run demands.
@@ -268,7 +224,7 @@ impl Engine {
         self.finish(Ending::Failed { reason })
     }
 
-    fn ask_gate(&mut self, round: u32, attempt: u32) -> Vec<Action> {
+    pub(super) fn ask_gate(&mut self, round: u32, attempt: u32) -> Vec<Action> {
         if self.stopping {
             return self.finish(Ending::Stopped { rounds: round - 1 });
         }
@@ -328,43 +284,8 @@ impl Engine {
         actions
     }
 
-    /// Says that enough updates are here, where `enough` of those given and those needed holds.
-    fn quorum_reached(&self, enough: fn(usize, usize) -> bool) -> Option<Action> {
-        let Phase::Collecting {
-            round,
-            attempt,
-            collection,
-        } = &self.phase
-        else {
-            return None;
-        };
-        let percent = self
-            .settings
-            .quorum
-            .filter(|_| !self.settings.independent)?;
-        let share = (collection.cohort().len() * usize::from(percent)).div_ceil(100);
-        enough(collection.given(), share.max(self.needed()).max(1)).then_some(Action::GrantGrace {
-            round: *round,
-            attempt: *attempt,
-        })
-    }
-
-    /// Updates that a round needs.
-    fn needed(&self) -> usize {
-        if self.settings.independent {
-            0
-        } else {
-            self.settings.minimum
-        }
-    }
-
-    /// Whether a round waits for those, too, who aren't here.
-    fn waits_for_all(&self) -> bool {
-        self.settings.independent && self.settings.patient
-    }
-
     /// Closes the round if nobody is left to wait for, or too few are.
-    fn close_if_settled(&mut self) -> Vec<Action> {
+    pub(super) fn close_if_settled(&mut self) -> Vec<Action> {
         match &self.phase {
             Phase::Collecting { collection, .. } if collection.is_settled(self.needed()) => {
                 self.close()

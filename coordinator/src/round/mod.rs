@@ -19,6 +19,7 @@ mod collection;
 mod engine;
 mod event;
 mod phase;
+mod quorum;
 mod taken_up;
 
 pub use collection::Collection;

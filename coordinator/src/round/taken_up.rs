@@ -1,8 +1,13 @@
-//! Where a run stood when it was cut off, as far as the engine is concerned.
+//! Where a run stood when it was cut off, as far as the engine is concerned, and how it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use umbel_proto::message::{BlobDigest, ClientId};
+
+use super::collection::Collection;
+use super::engine::{Engine, RoundSettings};
+use super::event::Action;
+use super::phase::Phase;
 
 /// Where a run stood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,4 +34,49 @@ pub struct OpenRound {
     pub given: BTreeMap<ClientId, BlobDigest>,
     /// If it was closed already: with whose updates. Nobody else's count any more.
     pub closed: Option<BTreeSet<ClientId>>,
+}
+
+impl Engine {
+    /// A run that was cut off, and what is to be done first.
+    pub fn take_up(settings: RoundSettings, stood: Stood) -> (Self, Vec<Action>) {
+        let mut engine = Self::new(settings);
+        let known = |client: &ClientId| engine.settings.clients.contains(client);
+        engine.present = stood.present.into_iter().filter(known).collect();
+        engine.done = stood.done;
+        let actions = match stood.open {
+            Some(open) => engine.reopen(open),
+            // The driver looks at the last result once more before anybody hears of the end.
+            None if stood.done > 0 && stood.done >= engine.settings.rounds => {
+                engine.done = stood.done - 1;
+                engine.phase = Phase::Releasing { round: stood.done };
+                Vec::new()
+            }
+            None if stood.done > 0 => engine.ask_gate(stood.done + 1, 0),
+            None => {
+                engine.present.clear();
+                Vec::new()
+            }
+        };
+        (engine, actions)
+    }
+
+    /// Goes on with an attempt at a round, or with closing it.
+    fn reopen(&mut self, mut open: OpenRound) -> Vec<Action> {
+        open.cohort
+            .retain(|client| self.settings.clients.contains(client));
+        let again = Action::Open {
+            round: open.round,
+            attempt: open.attempt,
+            cohort: open.cohort.iter().cloned().collect(),
+        };
+        self.phase = Phase::Collecting {
+            round: open.round,
+            attempt: open.attempt,
+            collection: Collection::taken_up(&open, &self.present, self.waits_for_all()),
+        };
+        let mut actions = vec![again];
+        actions.extend(self.close_if_settled());
+        actions.extend(self.quorum_reached(|given, quorum| given >= quorum));
+        actions
+    }
 }

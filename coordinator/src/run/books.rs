@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::History;
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::accountant::event::MechanismEvent;
 use umbel_privacy::certificate::{Ancestor, Rows, lineage};
 use umbel_privacy::disk::{AnyLedgerStorage, Disk as _, RealDisk};
@@ -182,7 +181,7 @@ impl Books {
         let Some(certificate) = &base.certificate else {
             return Ok(Vec::new());
         };
-        let weights = Sha256Digest::from(*base.weights.as_bytes());
+        let weights = base.weights;
         let entries = self.ledger.entries();
         let ancestors = lineage::lineage(certificate, weights, entries, &self.data_set)?;
         if plan.is_private() {

@@ -168,7 +168,7 @@ impl<'a> Driver<'a> {
                 action = self.lobby.next_action(wait);
             });
             if self.held_at_gate && !self.lobby.is_held() {
-                self.held_at_gate = false;
+                self.wait_at_gate(false);
                 self.ask_gate(&mut background)?;
             }
             let Some(action) = action else {
@@ -180,7 +180,7 @@ impl<'a> Driver<'a> {
                 Action::AskGate { round } if self.lobby.is_held() => {
                     tracing::info!(round, "held back before this round by the operator");
                     self.deadline.clear();
-                    self.held_at_gate = true;
+                    self.wait_at_gate(true);
                 }
                 Action::AskGate { .. } => self.ask_gate(&mut background)?,
                 Action::Pause { round, missing } => self.pause(round, &missing),
@@ -233,6 +233,12 @@ impl<'a> Driver<'a> {
             };
             self.lobby.tell_at(|phase| of.is(phase), event);
         }
+    }
+
+    /// Begins or ends waiting before a round for the operator's word.
+    fn wait_at_gate(&mut self, waits: bool) {
+        self.held_at_gate = waits;
+        self.lobby.wait_at_gate(waits);
     }
 
     /// Waits for clients that are missing.

@@ -29,14 +29,18 @@ pub mod conduct;
 mod conduct_error;
 mod deadline;
 mod driver;
+mod finish;
 mod kept;
 mod observer;
+mod opened;
 pub mod place;
 pub mod prepare;
 pub mod rehearsal;
 mod release;
+mod released_model;
 pub mod serve;
 mod server_model;
+mod signals;
 mod summary;
 mod take_up;
 

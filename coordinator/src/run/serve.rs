@@ -26,6 +26,7 @@ use crate::run::conduct::{Conduct, ConductError, Conducted, Naming, Opened, Site
 use crate::run::place::{Beginning, Place, PlaceError, Unfinished};
 use crate::run::prepare::{PrepareError, prepare_with};
 use crate::run::rehearsal::{self, Rehearsed, Stage};
+use crate::run::signals::Signals;
 use crate::startup::certificates::{self, NotGood, Watch};
 use crate::startup::connections;
 use crate::startup::disk::{self, TooLittle};
@@ -293,48 +294,6 @@ async fn heed_signals(lobby: Arc<Lobby>) {
     signals.next().await;
     tracing::warn!("stopped at once; start again to go on from what is stored");
     std::process::exit(ExitKind::RunFailed.code().into());
-}
-
-/// SIGTERM and SIGINT.
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// An interrupt from the keyboard.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 /// Lets clients fetch the news that the run is over, and what came of it, before the service

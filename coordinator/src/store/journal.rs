@@ -34,13 +34,11 @@ use super::checkpoint::Checkpoint;
 use super::disk::{files, make_private};
 use super::error::StoreError;
 use super::history::{History, OpenAttempt};
-use super::journal_line::{self, BadLine, End, Tail};
+use super::journal_file::{JOURNAL, JournalFile, read_journal};
 use super::record::Record;
 use super::run_store::{Change, RunStore};
 use super::spool::{Claims, Parts, SpooledUpdate};
 
-/// The journal's file.
-const JOURNAL: &str = "run.journal";
 /// Updates of the open attempt.
 const SPOOL: &str = "spool";
 /// What an unfinished file's name ends with.
@@ -61,15 +59,7 @@ pub struct FileStore {
     spool: Spool,
     disk: Arc<dyn Disk>,
     claims: Claims,
-    state: Mutex<State>,
-}
-
-struct State {
-    journal: Box<dyn LedgerStorage + Send>,
-    history: Option<History>,
-    end: End,
-    /// A write failed: what is stored is no longer known.
-    unknown_end: bool,
+    state: Mutex<JournalFile>,
 }
 
 impl FileStore {
@@ -113,7 +103,7 @@ impl FileStore {
             spool,
             disk,
             claims: Claims::default(),
-            state: Mutex::new(State {
+            state: Mutex::new(JournalFile {
                 journal,
                 history,
                 end,
@@ -195,7 +185,7 @@ impl FileStore {
         Ok(())
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+    fn lock(&self) -> Result<MutexGuard<'_, JournalFile>, StoreError> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.unknown_end {
             return Err(StoreError::UnknownEnd);
@@ -277,64 +267,6 @@ impl FileStore {
             }
         }
     }
-}
-
-impl State {
-    /// Appends a record, once it is certain that it can come next.
-    fn append(&mut self, folder: &Path, record: Record) -> Result<(), StoreError> {
-        History::add(&mut self.history, record.clone()).map_err(StoreError::OutOfOrder)?;
-        let written = self.end.seal(&record).map_err(io::Error::other);
-        let written = written.and_then(|(line, end)| {
-            self.journal.append(line.as_bytes())?;
-            self.journal.sync()?;
-            self.journal.append(b"\n")?;
-            self.journal.sync()?;
-            Ok(end)
-        });
-        match written {
-            Ok(end) => {
-                self.end = end;
-                Ok(())
-            }
-            Err(source) => {
-                // Nothing is read from here any more, so that the history needn't be taken back.
-                self.unknown_end = true;
-                Err(StoreError::io(&folder.join(JOURNAL))(source))
-            }
-        }
-    }
-}
-
-fn read_journal(
-    folder: &Path,
-    journal: &mut Box<dyn LedgerStorage + Send>,
-) -> Result<(Option<History>, End), StoreError> {
-    let file = folder.join(JOURNAL);
-    let bytes = journal.read_all().map_err(StoreError::io(&file))?;
-    let damaged = |reason| StoreError::Damaged {
-        path: folder.to_owned(),
-        reason,
-    };
-    let read = journal_line::read(&bytes).map_err(|bad| match bad {
-        BadLine::Newer(version) => StoreError::Newer {
-            path: folder.to_owned(),
-            version,
-        },
-        BadLine::Wrong(reason) => damaged(reason),
-    })?;
-    let repaired = match read.tail {
-        Tail::Clean => Ok(()),
-        Tail::Unterminated => journal.append(b"\n").and_then(|()| journal.sync()),
-        Tail::Torn { sound_bytes } => {
-            tracing::warn!(file = %file.display(), "cut off a torn last line");
-            journal
-                .truncate_to(sound_bytes)
-                .and_then(|()| journal.sync())
-        }
-    };
-    repaired.map_err(StoreError::io(&file))?;
-    let history = History::of(read.records).map_err(damaged)?;
-    Ok((history, read.end))
 }
 
 impl RunStore for FileStore {

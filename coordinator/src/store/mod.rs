@@ -14,6 +14,7 @@ mod disk;
 mod error;
 mod history;
 mod journal;
+mod journal_file;
 mod journal_line;
 mod memory;
 mod record;

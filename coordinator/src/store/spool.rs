@@ -239,6 +239,9 @@ impl Incoming for Arriving {
             if complete {
                 // It isn't what was announced, and won't become that.
                 self.disk.remove(&self.path).map_err(stored)?;
+                if self.announced.offset > 0 {
+                    return Err(ChunkError::KeptPartAltered);
+                }
             }
             return Err(error);
         }

@@ -9,3 +9,4 @@ mod power;
 mod public_divisor;
 mod repeated_rounds;
 mod scores;
+mod unsynced;

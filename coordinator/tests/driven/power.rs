@@ -2,7 +2,7 @@
 //!
 //! Every write, sync and rename asks [`Power`] first. When it is out, that one is left undone, half
 //! done or done, as the test says, and all later ones fail: what a killed process leaves. Nothing is
-//! really synced, since it is processes that end here, and not the machine.
+//! really synced; what a machine would lose that goes down is known to [`Unsynced`].
 //!
 //! A disk may also be full: then a write leaves half of itself and fails, and the process lives.
 
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use umbel_privacy::disk::{AnyLedgerStorage, Content, Disk, UnsyncedDisk};
 use umbel_privacy::ledger::LedgerStorage;
 use umbel_privacy::ledger::file::OpenError;
+
+use crate::unsynced::Unsynced;
 
 /// What becomes of the write at which the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub struct Power {
     last: LastWrite,
     /// Whether the machine's disk is full.
     full: Arc<AtomicBool>,
+    unsynced: Arc<Unsynced>,
     /// Whether a write met a full disk.
     met_full: AtomicBool,
 }
@@ -39,16 +42,21 @@ pub struct Power {
 impl Power {
     #[allow(dead_code, reason = "where disks fill up, all are made with one")]
     pub fn for_writes(writes: u64, last: LastWrite) -> Arc<Self> {
-        Self::on_disk(Arc::default(), writes, last)
+        Self::on_disk((Arc::default(), Arc::default()), writes, last)
     }
 
-    /// The same on a disk that is full while `full` says so.
-    pub fn on_disk(full: Arc<AtomicBool>, writes: u64, last: LastWrite) -> Arc<Self> {
+    /// The same on a machine's disk, which is full while it says so.
+    pub fn on_disk(
+        (full, unsynced): (Arc<AtomicBool>, Arc<Unsynced>),
+        writes: u64,
+        last: LastWrite,
+    ) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicU64::new(0),
             writes,
             last,
             full,
+            unsynced,
             met_full: AtomicBool::new(false),
         })
     }
@@ -121,29 +129,54 @@ impl Disk for PoweredDisk {
     }
 
     fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
+        let unsynced = &self.0.unsynced;
+        let all = || {
+            unsynced.name_changes(path);
+            UnsyncedDisk.write(path, content)
+        };
         let half = || {
+            unsynced.content_changes(path);
             let mut bytes = Vec::new();
             content(&mut bytes)?;
             UnsyncedDisk.write(path, &|out| out.write_all(&bytes[..bytes.len() / 2]))
         };
-        self.0.run(|| UnsyncedDisk.write(path, content), half)
+        self.0.run(all, half)
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let half = || UnsyncedDisk.append(path, &bytes[..bytes.len() / 2]);
-        self.0.run(|| UnsyncedDisk.append(path, bytes), half)
+        let append = |bytes: &[u8]| {
+            self.0.unsynced.content_changes(path);
+            UnsyncedDisk.append(path, bytes)
+        };
+        self.0
+            .run(|| append(bytes), || append(&bytes[..bytes.len() / 2]))
     }
 
     fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.run(|| UnsyncedDisk.keep(from, to), || Ok(()))
+        let all = || {
+            UnsyncedDisk.keep(from, to)?;
+            self.0.unsynced.is_synced(from);
+            self.0.unsynced.is_renamed(from, to);
+            Ok(())
+        };
+        self.0.run(all, || Ok(()))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.run(|| UnsyncedDisk.rename(from, to), || Ok(()))
+        let all = || {
+            UnsyncedDisk.rename(from, to)?;
+            self.0.unsynced.is_renamed(from, to);
+            Ok(())
+        };
+        self.0.run(all, || Ok(()))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.run(|| UnsyncedDisk.remove(path), || Ok(()))
+        let all = || {
+            self.0.unsynced.name_changes(path);
+            UnsyncedDisk.remove(path)
+        };
+        self.0.run(all, || Ok(()))
     }
 }
 
@@ -162,6 +195,7 @@ impl PoweredStorage {
     }
 
     fn append_to_file(&self, bytes: &[u8]) -> io::Result<()> {
+        self.power.unsynced.content_changes(&self.path);
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         options.open(&self.path)?.write_all(bytes)
@@ -182,11 +216,16 @@ impl LedgerStorage for PoweredStorage {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.power.run(|| Ok(()), || Ok(()))
+        let all = || {
+            self.power.unsynced.is_synced(&self.path);
+            Ok(())
+        };
+        self.power.run(all, || Ok(()))
     }
 
     fn truncate_to(&mut self, len: u64) -> io::Result<()> {
         let cut = || {
+            self.power.unsynced.content_changes(&self.path);
             OpenOptions::new()
                 .write(true)
                 .open(&self.path)?

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use umbel_coordinator::store::{Change, FileStore, RunStore, Spool, StoreError};
 use umbel_proto::incoming::{Arrived, NotReceived};
 use umbel_proto::message::{BlobDigest, UpdateAnnouncement};
+use umbel_proto::wire::chunk::ChunkError;
 
 use crate::conformance::{
     InFiles, Kind, accepted, begun, bytes_of, client, closed, entry, opened, result,
@@ -236,6 +237,35 @@ fn an_upload_goes_on_where_it_broke_also_after_a_restart() {
     drop(store);
     let found = bytes_of(&*kind.open(), "a", &content);
     assert_eq!(found, Some(content));
+}
+
+#[test]
+fn an_upload_whose_kept_part_was_altered_by_a_crash_begins_anew_and_nobody_is_blamed() {
+    let (kind, store) = open_round();
+    let (a, content) = (client("a"), b"the update of a".to_vec());
+    let mut begun = store.receive(&a, announced(&content, 0), 100).unwrap();
+    begun.push(&content[..4]).unwrap();
+    drop(begun);
+    let mut parts = fs::read_dir(kind.folder().join("spool")).unwrap();
+    let part = parts.next().unwrap().unwrap().path();
+    fs::write(&part, [0; 4]).unwrap();
+    let mut rest = store.receive(&a, announced(&content, 4), 100).unwrap();
+    rest.push(&content[4..]).unwrap();
+    assert_eq!(rest.finish().err(), Some(ChunkError::KeptPartAltered));
+    assert_eq!(store.received(&a, &announced(&content, 0)), 0);
+    // Whoever sends all of it and lies about its digest is told so.
+    let mut lie = announced(&content, 0);
+    lie.digest = BlobDigest::of(b"another");
+    let mut arriving = store.receive(&a, lie, 100).unwrap();
+    arriving.push(&content).unwrap();
+    let error = arriving.finish().err();
+    assert!(
+        matches!(error, Some(ChunkError::Altered { .. })),
+        "{error:?}"
+    );
+    let mut again = store.receive(&a, announced(&content, 0), 100).unwrap();
+    again.push(&content).unwrap();
+    accept(&*store, "a", &again.finish().unwrap());
 }
 
 #[test]

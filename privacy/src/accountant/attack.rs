@@ -170,7 +170,7 @@ mod tests {
         }
         assert!(nothing.gaussian_mu(&RATES).unwrap() < 1e-5);
         let mut open = PldAccountant::new(Adjacency::AddOrRemove);
-        open.compose(&MechanismEvent::NonPrivate, 1).unwrap();
+        open.compose(&MechanismEvent::NON_PRIVATE, 1).unwrap();
         for bound in [
             AttackBound::of(&open),
             AttackBound::of_pair(f64::INFINITY, 1e-5),

@@ -1,6 +1,5 @@
-//! What happened, in a form that users of Google's `dp_accounting` recognise: the
-//! variants are its `GaussianDpEvent`, `PoissonSampledDpEvent(GaussianDpEvent)`,
-//! `NonPrivateDpEvent`, `SelfComposedDpEvent` and `ComposedDpEvent`.
+//! What happened, in a form that users of Google's `dp_accounting` recognise: its `SelfComposedDpEvent` and
+//! `ComposedDpEvent`, of single [`mechanisms`](crate::accountant::mechanisms).
 //!
 //! As JSON:
 //! ```json
@@ -21,91 +20,24 @@
 //! A single mechanism may also carry `"count"`, and reads as self-composed; an unsampled
 //! Gaussian may carry `"sampling_probability": 1`.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::accountant::written_event::WrittenEvent;
+use crate::accountant::AccountingError;
+use crate::accountant::mechanisms::{
+    Gaussian, Known, Mechanism, NonPrivate, PoissonSampledGaussian, Written,
+};
 use crate::poisson::SamplingRate;
 
 pub use crate::accountant::noise_multiplier::{InvalidNoiseMultiplier, NoiseMultiplier};
-pub use crate::accountant::written_event::InvalidEvent;
 
-/// A mechanism that ran on a data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenEvent", into = "WrittenEvent")]
+/// What ran on a data set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Written")]
 pub enum MechanismEvent {
-    /// A sum over all units, each clipped to C, plus N(0, (σ C)²).
-    Gaussian {
-        /// σ.
-        noise_multiplier: NoiseMultiplier,
-    },
-    /// The same over a Poisson sample of the units.
-    PoissonSampledGaussian {
-        /// q.
-        sampling_probability: SamplingRate,
-        /// σ.
-        noise_multiplier: NoiseMultiplier,
-    },
-    /// Laplace noise on a sum of L1 sensitivity 1, over a Poisson sample of the units.
-    Laplace {
-        /// The noise's scale over the sensitivity.
-        scale_over_sensitivity: NoiseMultiplier,
-        /// q; 1 for none.
-        sampling_probability: SamplingRate,
-    },
-    /// Noise P(k) ∝ e^{-a |k|} on an integer of the given sensitivity.
-    DiscreteLaplace {
-        /// a.
-        parameter: NoiseMultiplier,
-        /// By how much one unit moves the integer, at least 1.
-        integer_sensitivity: NonZeroU32,
-    },
-    /// The Gaussian mechanism over a Poisson sample of a data set of known size, cut to a
-    /// largest batch by leaving out units at random.
-    TruncatedPoissonGaussian {
-        /// Units of the data set.
-        dataset_size: NonZeroU64,
-        /// q.
-        sampling_probability: SamplingRate,
-        /// The largest batch.
-        truncated_batch_size: NonZeroU64,
-        /// σ.
-        noise_multiplier: NoiseMultiplier,
-    },
-    /// The Gaussian mechanism over a sample of fixed size without replacement.
-    FixedSizeGaussian {
-        /// Units of the data set.
-        dataset_size: NonZeroU64,
-        /// Units of the sample.
-        sample_size: NonZeroU64,
-        /// σ, the noise over the clipping norm (over half the sensitivity, that is).
-        noise_multiplier: NoiseMultiplier,
-    },
-    /// Binary-tree aggregation of prefix sums in which each unit takes part once
-    /// (Kairouz et al. 2021, "Practical and Private (Deep) Learning without Sampling").
-    TreeAggregation {
-        /// σ of every node of the tree.
-        noise_multiplier: NoiseMultiplier,
-        /// Steps of the tree.
-        step_count: NonZeroU64,
-    },
-    /// Prefix sums through the banded Toeplitz square root (Choquette-Choo et al. 2023,
-    /// "(Amplified) Banded Matrix Factorization"), without sampling.
-    BandedToeplitz {
-        /// σ of the correlated noise's source, over the clipping norm.
-        noise_multiplier: NoiseMultiplier,
-        /// Rounds.
-        rounds: NonZeroU32,
-        /// Bands that are kept.
-        bands: NonZeroU32,
-        /// Rounds between two participations of one unit, at least.
-        min_separation: NonZeroU32,
-        /// Participations of one unit, at most.
-        max_participations: NonZeroU32,
-    },
-    /// Something that protects nobody: no finite epsilon bounds it.
-    NonPrivate,
+    /// One mechanism, once.
+    Single(Mechanism),
     /// One event, several times.
     SelfComposed {
         /// What was repeated.
@@ -120,10 +52,62 @@ pub enum MechanismEvent {
     },
 }
 
+/// A written event that contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum InvalidEvent {
+    /// `gaussian` with a sampling probability other than 1.
+    #[error("event type gaussian has sampling probability {0}; write type poisson_gaussian")]
+    SampledGaussian(SamplingRate),
+    /// A fixed-size sample larger than its data set.
+    #[error(
+        "a sample of {sample_size} can't be drawn from {dataset_size} units; lower sample_size"
+    )]
+    SampleTooLarge {
+        /// Units asked for.
+        sample_size: NonZeroU64,
+        /// Units there are.
+        dataset_size: NonZeroU64,
+    },
+}
+
+impl<M: Into<Mechanism>> From<M> for MechanismEvent {
+    fn from(mechanism: M) -> Self {
+        Self::Single(mechanism.into())
+    }
+}
+
+impl Serialize for MechanismEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Composition<'a> {
+            SelfComposed {
+                event: &'a MechanismEvent,
+                count: u64,
+            },
+            Composed {
+                events: &'a [MechanismEvent],
+            },
+        }
+        match self {
+            Self::Single(mechanism) => mechanism.serialize(serializer),
+            Self::SelfComposed { event, count } => Composition::SelfComposed {
+                event,
+                count: *count,
+            }
+            .serialize(serializer),
+            Self::Composed { events } => Composition::Composed { events }.serialize(serializer),
+        }
+    }
+}
+
 impl MechanismEvent {
+    /// What protects nobody.
+    pub const NON_PRIVATE: Self = Self::Single(Mechanism::NonPrivate(NonPrivate {}));
+
     /// A Gaussian mechanism over all units.
     pub fn gaussian(noise_multiplier: NoiseMultiplier) -> Self {
-        Self::Gaussian { noise_multiplier }
+        Gaussian { noise_multiplier }.into()
     }
 
     /// A Gaussian mechanism over a Poisson sample; with rate 1, over all units.
@@ -132,12 +116,13 @@ impl MechanismEvent {
         noise_multiplier: NoiseMultiplier,
     ) -> Self {
         if sampling_probability.is_all() {
-            Self::Gaussian { noise_multiplier }
+            Self::gaussian(noise_multiplier)
         } else {
-            Self::PoissonSampledGaussian {
-                sampling_probability,
+            PoissonSampledGaussian {
                 noise_multiplier,
+                sampling_probability,
             }
+            .into()
         }
     }
 
@@ -157,22 +142,54 @@ impl MechanismEvent {
     /// it.
     pub fn protects_nobody(&self) -> bool {
         match self {
-            Self::NonPrivate => true,
+            Self::Single(mechanism) => matches!(mechanism, Mechanism::NonPrivate(_)),
             Self::SelfComposed { event, count } => *count > 0 && event.protects_nobody(),
             Self::Composed { events } => events.iter().any(Self::protects_nobody),
-            _ => false,
         }
     }
 
     /// The noise multiplier, where the event is one single Gaussian, sampled or not.
     pub fn single_noise_multiplier(&self) -> Option<NoiseMultiplier> {
         match self {
-            Self::Gaussian { noise_multiplier }
-            | Self::PoissonSampledGaussian {
-                noise_multiplier, ..
-            } => Some(*noise_multiplier),
+            Self::Single(Mechanism::Gaussian(gaussian)) => Some(gaussian.noise_multiplier),
+            Self::Single(Mechanism::PoissonSampledGaussian(sampled)) => {
+                Some(sampled.noise_multiplier)
+            }
             _ => None,
         }
+    }
+
+    /// `count` runs of this event taken apart: single mechanisms as they are accounted for, and how often each ran.
+    ///
+    /// # Errors
+    /// [`AccountingError`] where a parameter is too large, or the runs are more than can be counted.
+    pub(super) fn mechanisms(&self, count: u64) -> Result<Vec<(Mechanism, u64)>, AccountingError> {
+        let mut mechanisms = Vec::new();
+        self.take_apart(count, &mut mechanisms)?;
+        Ok(mechanisms)
+    }
+
+    fn take_apart(
+        &self,
+        count: u64,
+        mechanisms: &mut Vec<(Mechanism, u64)>,
+    ) -> Result<(), AccountingError> {
+        match self {
+            Self::Single(mechanism) => mechanisms.push((mechanism.canonical()?, count)),
+            Self::SelfComposed {
+                event,
+                count: inner,
+            } => {
+                let count = count.checked_mul(*inner).ok_or(AccountingError::TooMany)?;
+                event.take_apart(count, mechanisms)?;
+            }
+            Self::Composed { events } => {
+                for event in events {
+                    event.take_apart(count, mechanisms)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -189,10 +206,10 @@ mod tests {
         let leaf = (1e-3f64..1e3, 1e-9f64..=1.0, any::<bool>()).prop_map(|(noise, q, sampled)| {
             if sampled {
                 let sampling_probability = SamplingRate::try_from(q).unwrap();
-                MechanismEvent::PoissonSampledGaussian {
+                MechanismEvent::from(PoissonSampledGaussian {
                     sampling_probability,
                     noise_multiplier: sigma(noise),
-                }
+                })
             } else {
                 MechanismEvent::gaussian(sigma(noise))
             }
@@ -248,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_protects_nobody_is_found_wherever_it_stands() {
-        let nobody = MechanismEvent::NonPrivate;
+        let nobody = MechanismEvent::NON_PRIVATE;
         let json = serde_json::to_string(&nobody).unwrap();
         assert_eq!(json, r#"{"type":"non_private"}"#);
         let inside = MechanismEvent::Composed {
@@ -273,6 +290,16 @@ mod tests {
             r#"{"type":"poisson_gaussian","noise_multiplier":1}"#,
             r#"{"type":"self_composed","event":{"type":"gaussian","noise_multiplier":1},"count":-1}"#,
             r#"{"type":"laplace","noise_multiplier":1}"#,
+            r#"{"type":"non_private","noise_multiplier":1}"#,
+            r#"{"type":"gaussian","noise_multiplier":8,"noise_multiplier":1}"#,
+            r#"{"type":"gaussian","noise_multiplier":8,"count":1,"count":2}"#,
+            r#"{"type":"gaussian","type":"non_private"}"#,
+            r#"{"noise_multiplier":8}"#,
+            r#"{"type":"composed","events":[],"count":2}"#,
+            r#"{"type":"poisson_gaussian","noise_multiplier":8,"sampling_probability":0.5,"rate":1}"#,
+            r#"{"type":"fixed_size_gaussian","dataset_size":9,"sample_size":10,"noise_multiplier":4}"#,
+            r#"{"type":"laplace","scale_over_sensitivity":1,"sampling_probability":0}"#,
+            r#"{"type":"tree_aggregation","noise_multiplier":1,"step_count":0}"#,
         ] {
             assert!(
                 serde_json::from_str::<MechanismEvent>(json).is_err(),

@@ -4,7 +4,8 @@
 //! interval ([`pld`]). [`RdpAccountant`] adds up Rényi differential privacy at a fixed list
 //! of orders ([`rdp`]) and converts the sum ([`conversion`]). [`ZcdpAccountant`] and
 //! [`GdpAccountant`] serve mechanisms without sampling; the closed form of the Gaussian
-//! mechanism is in [`gaussian`]. What happened is written as [`event::MechanismEvent`]s.
+//! mechanism is in [`gaussian`]. What happened is written as [`event::MechanismEvent`]s of the
+//! [`mechanisms`] that are known, one file each.
 //! [`calibrate`] answers the questions the other way round, and [`attack`] says what all that leaves
 //! to an attacker. An accountant of another kind
 //! implements [`Accountant`]. What none of them has a sound figure for is refused.
@@ -16,16 +17,14 @@ pub mod conversion;
 pub mod event;
 mod fixed_size;
 pub mod gaussian;
-mod leaf;
 mod log_space;
-mod matrix;
+pub mod mechanisms;
 mod noise_multiplier;
 pub mod pld;
 pub mod rdp;
 mod rdp_accountant;
 mod sampled_gaussian;
 mod unsampled;
-mod written_event;
 
 use std::fmt;
 

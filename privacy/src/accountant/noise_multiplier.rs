@@ -1,12 +1,13 @@
 //! The noise multiplier.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// The noise multiplier σ: the noise's standard deviation divided by the clipping norm
 /// C (whatever the adjacency). Finite and above zero.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct NoiseMultiplier(f64);
 
@@ -19,6 +20,21 @@ impl NoiseMultiplier {
     /// σ as a float.
     pub fn get(self) -> f64 {
         self.0
+    }
+}
+
+/// Never NaN, so that it equals itself.
+impl Eq for NoiseMultiplier {}
+
+impl Ord for NoiseMultiplier {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for NoiseMultiplier {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::accountant::event::MechanismEvent;
-use crate::accountant::leaf::{Leaf, flatten};
-use crate::accountant::{
-    Accountant, AccountingError, Delta, Epsilon, conversion, fixed_size, gaussian, rdp,
-};
+use crate::accountant::mechanisms::{Known, Mechanism, NonPrivate, sensitivity};
+use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, conversion, gaussian, rdp};
 use crate::unit::Adjacency;
 
 /// Adds up mechanisms by Rényi differential privacy.
@@ -20,11 +18,12 @@ use crate::unit::Adjacency;
 pub struct RdpAccountant {
     adjacency: Adjacency,
     orders: Arc<[f64]>,
-    mechanisms: BTreeMap<Leaf, Mechanism>,
+    mechanisms: BTreeMap<Mechanism, Runs>,
 }
 
+/// The runs of one mechanism.
 #[derive(Clone, Debug)]
-struct Mechanism {
+struct Runs {
     count: u64,
     /// RDP of one run at each order.
     curve: Arc<[f64]>,
@@ -49,7 +48,7 @@ impl RdpAccountant {
         if self.spent_nothing() {
             return Epsilon::ZERO;
         }
-        if self.count_of(&Leaf::NonPrivate) > 0 {
+        if self.count_of(&Mechanism::NonPrivate(NonPrivate {})) > 0 {
             return Epsilon::INFINITE;
         }
         let total = |index: usize| -> f64 {
@@ -70,97 +69,57 @@ impl RdpAccountant {
         let squares: Option<Vec<f64>> = self
             .mechanisms
             .iter()
-            .filter(|(_, mechanism)| mechanism.count > 0)
-            .map(|(leaf, mechanism)| match leaf {
-                Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
-                    Some(mechanism.count as f64 / (sigma.get() * sigma.get()))
-                }
-                _ => None,
+            .filter(|(_, runs)| runs.count > 0)
+            .map(|(mechanism, runs)| {
+                let sigma = mechanism.unsampled_sigma()?;
+                Some(runs.count as f64 / (sigma * sigma))
             })
             .collect();
-        Some(self.sensitivity() * squares?.iter().sum::<f64>().sqrt())
-    }
-
-    /// How far the sum moves between neighbours, in clipping norms.
-    fn sensitivity(&self) -> f64 {
-        match self.adjacency {
-            Adjacency::AddOrRemove | Adjacency::ZeroOut => 1.0,
-            Adjacency::ReplaceOne => 2.0,
-        }
+        Some(sensitivity(self.adjacency) * squares?.iter().sum::<f64>().sqrt())
     }
 
     fn spent_nothing(&self) -> bool {
-        self.mechanisms
-            .values()
-            .all(|mechanism| mechanism.count == 0)
+        self.mechanisms.values().all(|runs| runs.count == 0)
     }
 
     /// RDP of one run at each order.
-    fn curve(&self, leaf: Leaf) -> Result<Arc<[f64]>, AccountingError> {
-        let replace = self.adjacency == Adjacency::ReplaceOne;
-        let at =
-            |rdp: &dyn Fn(f64) -> f64| Ok(self.orders.iter().map(|&order| rdp(order)).collect());
-        match leaf {
-            // RDP of a Gaussian grows with the square of its sensitivity.
-            Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
-                let sigma = sigma.get() / self.sensitivity();
-                at(&|order| order / (2.0 * sigma * sigma))
-            }
-            Leaf::NonPrivate => at(&|_| f64::INFINITY),
-            Leaf::Gaussian { .. } if replace => Err(AccountingError::SampledReplaceOne),
-            Leaf::Gaussian { q, sigma } => {
-                at(&|order| rdp::sampled_gaussian_at(q.get(), sigma.get(), order))
-            }
-            Leaf::Laplace { q, scale } if q.get() == 1.0 => {
-                let scale = scale.get() / self.sensitivity();
-                at(&|order| rdp::laplace(scale, order))
-            }
-            Leaf::FixedSize {
-                units,
-                sample,
-                sigma,
-            } if replace => {
-                // σ is in clipping norms, the theorem's over the sensitivity 2 C.
-                let sigma = sigma.get() / self.sensitivity();
-                at(&|order| fixed_size::rdp(sample as f64 / units as f64, sigma, order))
-            }
-            _ => Err(AccountingError::Unsupported {
-                accountant: "rdp",
-                mechanism: leaf.name(),
-                adjacency: self.adjacency,
-            }),
-        }
+    fn curve(&self, mechanism: &Mechanism) -> Result<Arc<[f64]>, AccountingError> {
+        let renyi = mechanism.renyi(self.adjacency)?;
+        Ok(self.orders.iter().map(|&order| renyi(order)).collect())
     }
 
     /// [`Accountant::compose`] of single mechanisms.
-    pub(super) fn compose_leaves(&mut self, leaves: &[(Leaf, u64)]) -> Result<(), AccountingError> {
+    pub(super) fn compose_mechanisms(
+        &mut self,
+        mechanisms: &[(Mechanism, u64)],
+    ) -> Result<(), AccountingError> {
         let mut counts = BTreeMap::new();
         let mut curves = BTreeMap::new();
-        for &(leaf, count) in leaves {
-            if !self.mechanisms.contains_key(&leaf) && !curves.contains_key(&leaf) {
-                curves.insert(leaf, self.curve(leaf)?);
+        for &(mechanism, count) in mechanisms {
+            if !self.mechanisms.contains_key(&mechanism) && !curves.contains_key(&mechanism) {
+                curves.insert(mechanism, self.curve(&mechanism)?);
             }
-            let total = counts.entry(leaf).or_insert_with(|| self.count_of(&leaf));
+            let total = counts
+                .entry(mechanism)
+                .or_insert_with(|| self.count_of(&mechanism));
             *total = total
                 .checked_add(count)
                 .filter(|&total| total <= LARGEST_COUNT)
                 .ok_or(AccountingError::TooMany)?;
         }
-        for (leaf, curve) in curves {
-            self.mechanisms.insert(leaf, Mechanism { count: 0, curve });
+        for (mechanism, curve) in curves {
+            self.mechanisms.insert(mechanism, Runs { count: 0, curve });
         }
-        for (leaf, count) in counts {
-            if let Some(mechanism) = self.mechanisms.get_mut(&leaf) {
-                mechanism.count = count;
+        for (mechanism, count) in counts {
+            if let Some(runs) = self.mechanisms.get_mut(&mechanism) {
+                runs.count = count;
             }
         }
         Ok(())
     }
 
-    fn count_of(&self, leaf: &Leaf) -> u64 {
-        self.mechanisms
-            .get(leaf)
-            .map_or(0, |mechanism| mechanism.count)
+    fn count_of(&self, mechanism: &Mechanism) -> u64 {
+        self.mechanisms.get(mechanism).map_or(0, |runs| runs.count)
     }
 }
 
@@ -170,9 +129,7 @@ impl Accountant for RdpAccountant {
     }
 
     fn compose(&mut self, event: &MechanismEvent, count: u64) -> Result<(), AccountingError> {
-        let mut leaves = Vec::new();
-        flatten(event, count, &mut leaves)?;
-        self.compose_leaves(&leaves)
+        self.compose_mechanisms(&event.mechanisms(count)?)
     }
 
     fn epsilon(&self, delta: Delta) -> Epsilon {

@@ -2,7 +2,7 @@
 //! privacy. Both have one number for everything composed; they refuse what they don't know.
 
 use crate::accountant::event::MechanismEvent;
-use crate::accountant::leaf::{Leaf, flatten};
+use crate::accountant::mechanisms::{Known, Mechanism, sensitivity};
 use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, conversion, gaussian};
 use crate::unit::Adjacency;
 
@@ -20,28 +20,19 @@ impl MuSquared {
         count: u64,
         accountant: &'static str,
     ) -> Result<(), AccountingError> {
-        let mut leaves = Vec::new();
-        flatten(event, count, &mut leaves)?;
-        let sensitivity = match self.adjacency {
-            Adjacency::AddOrRemove | Adjacency::ZeroOut => 1.0,
-            Adjacency::ReplaceOne => 2.0,
-        };
         let mut total = self.value;
-        for (leaf, count) in leaves {
-            match leaf {
-                Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
-                    let mu = sensitivity / sigma.get();
-                    total += count as f64 * mu * mu;
-                }
-                Leaf::NonPrivate if count > 0 => total = f64::INFINITY,
-                Leaf::NonPrivate => {}
-                other => {
-                    return Err(AccountingError::Unsupported {
-                        accountant,
-                        mechanism: other.name(),
-                        adjacency: self.adjacency,
-                    });
-                }
+        for (mechanism, count) in event.mechanisms(count)? {
+            if let Some(sigma) = mechanism.unsampled_sigma() {
+                let mu = sensitivity(self.adjacency) / sigma;
+                total += count as f64 * mu * mu;
+            } else if !matches!(mechanism, Mechanism::NonPrivate(_)) {
+                return Err(AccountingError::Unsupported {
+                    accountant,
+                    mechanism: mechanism.name(),
+                    adjacency: self.adjacency,
+                });
+            } else if count > 0 {
+                total = f64::INFINITY;
             }
         }
         self.value = total;

@@ -122,7 +122,7 @@ pub struct Accounted {
     /// Epsilon at the guarantee's delta; `None` where nothing finite is known.
     pub epsilon: Option<f64>,
     /// What happened, in a form that users of `dp_accounting` recognise. Where noise came from
-    /// a seed, that is [`MechanismEvent::NonPrivate`].
+    /// a seed, that is [`MechanismEvent::NON_PRIVATE`].
     pub events: Vec<MechanismEvent>,
 }
 

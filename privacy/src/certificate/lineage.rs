@@ -196,7 +196,7 @@ impl Ancestor {
             in_later_ledger: false,
             spent: match guarantee {
                 Some(guarantee) => guarantee.data_set.events.clone(),
-                None => vec![MechanismEvent::NonPrivate],
+                None => vec![MechanismEvent::NON_PRIVATE],
             },
         }
     }

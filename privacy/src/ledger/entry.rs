@@ -260,7 +260,7 @@ impl UnprotectedDraft {
             unit: PrivacyUnit::None,
             adjacency: self.adjacency,
             placement: self.placement,
-            event: MechanismEvent::NonPrivate,
+            event: MechanismEvent::NON_PRIVATE,
             clipping_norm: None,
             lattice_step: None,
             delta: None,
@@ -358,7 +358,7 @@ impl LedgerEntry {
         ];
         match self.unit {
             PrivacyUnit::None => {
-                self.event == MechanismEvent::NonPrivate && noise.iter().all(|there| !there)
+                self.event == MechanismEvent::NON_PRIVATE && noise.iter().all(|there| !there)
             }
             _ => !self.event.protects_nobody() && noise.iter().all(|there| *there),
         }

@@ -57,7 +57,7 @@ pub struct UnprotectedUse {
 }
 
 /// What an entry of no finite cost is to an accountant.
-static NON_PRIVATE: MechanismEvent = MechanismEvent::NonPrivate;
+static NON_PRIVATE: MechanismEvent = MechanismEvent::NON_PRIVATE;
 
 impl LedgerEntry {
     /// What this entry costs a run that promises protection: its event, or, where nobody was

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use umbel_privacy::accountant::gaussian;
+use umbel_privacy::accountant::mechanisms::Mechanism;
 
 use super::*;
 
@@ -129,16 +130,23 @@ fn closed_form(event: &MechanismEvent, delta: f64, adjacency: Adjacency) -> f64 
             .iter()
             .map(|event| closed_form(event, delta, adjacency))
             .fold(0.0, f64::max),
-        MechanismEvent::Gaussian { noise_multiplier } => {
-            let mu = sensitivity / noise_multiplier.get();
+        MechanismEvent::Single(mechanism) => closed_form_of_one(mechanism, delta, sensitivity),
+        _ => 0.0,
+    }
+}
+
+fn closed_form_of_one(mechanism: &Mechanism, delta: f64, sensitivity: f64) -> f64 {
+    match mechanism {
+        Mechanism::Gaussian(it) => {
+            let mu = sensitivity / it.noise_multiplier.get();
             gaussian::epsilon(mu, Delta::try_from(delta).unwrap()).get()
         }
         // q δ_G at the epsilon before sampling: Balle, Barthe & Gaboardi 2018, Theorem 8.
-        MechanismEvent::PoissonSampledGaussian {
-            noise_multiplier,
-            sampling_probability,
-        } if sensitivity == 1.0 => {
-            let (q, mu) = (sampling_probability.get(), 1.0 / noise_multiplier.get());
+        Mechanism::PoissonSampledGaussian(it) if sensitivity == 1.0 => {
+            let (q, mu) = (
+                it.sampling_probability.get(),
+                1.0 / it.noise_multiplier.get(),
+            );
             let Ok(before) = Delta::try_from(delta / q) else {
                 return 0.0;
             };
@@ -149,11 +157,8 @@ fn closed_form(event: &MechanismEvent, delta: f64, adjacency: Adjacency) -> f64 
                 (q * before.exp_m1()).ln_1p()
             }
         }
-        MechanismEvent::Laplace {
-            scale_over_sensitivity,
-            sampling_probability,
-        } if sampling_probability.is_all() => {
-            let most = sensitivity / scale_over_sensitivity.get();
+        Mechanism::Laplace(it) if it.sampling_probability.is_all() => {
+            let most = sensitivity / it.scale_over_sensitivity.get();
             (most + 2.0 * (-delta).ln_1p()).max(0.0)
         }
         _ => 0.0,

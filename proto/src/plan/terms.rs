@@ -3,11 +3,9 @@
 //! Derived by the code that every site uses ([`super::mechanism`]), so that whoever verifies a
 //! run believes neither its ledger nor its certificate.
 
-use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{BaseStatement, Promise, Terms};
 
 use super::Plan;
-use crate::message::BlobDigest;
 
 impl Plan {
     /// The terms of a run under this plan.
@@ -33,14 +31,10 @@ impl Plan {
             rounds: self.rounds.get(),
             seeded: self.seed.is_some(),
             base: BaseStatement {
-                weights: sha256(self.classifier.base.weights),
-                certificate: self.classifier.base.certificate.map(sha256),
+                weights: self.classifier.base.weights,
+                certificate: self.classifier.base.certificate,
             },
             promise,
         }
     }
-}
-
-fn sha256(digest: BlobDigest) -> Sha256Digest {
-    Sha256Digest::from(*digest.as_bytes())
 }

@@ -67,6 +67,13 @@ pub enum ChunkError {
         /// What they should hash to.
         expected: BlobDigest,
     },
+    /// The bytes aren't the blob that was named, and a part of them was kept from an earlier upload:
+    /// a machine that went down may have lost that. It is thrown away.
+    #[error(
+        "what was kept of an earlier upload isn't what came, so that it was thrown away; begin at \
+         the first byte"
+    )]
+    KeptPartAltered,
     /// What came can't be kept on disk.
     #[error("it can't be stored: {0}")]
     Storage(String),

@@ -7,7 +7,7 @@
 
 use super::Interval;
 use super::dominated::at_most;
-use super::mechanism::Total;
+use super::total::Total;
 use crate::accountant::Delta;
 
 /// How much the others may cost of the largest loss, at most, for this to be tried.

@@ -3,10 +3,11 @@
 use super::closed::Closed;
 use super::cumulants::Cumulants;
 use super::left_out::LeftOut;
-use super::mechanism::{Total, cumulants_of};
+use super::loss::cumulants_of;
 use super::mixture::TiltedMixture;
 use super::sampled_gaussian::SampledGaussian;
 use super::tilted::TiltedLaw;
+use super::total::Total;
 
 /// What the contour knows, with counts.
 #[derive(Default)]

@@ -17,8 +17,8 @@ use super::aliases::{RightAlias, ln_chernoff, period};
 use super::composition::Composition;
 use super::decay::Decay;
 use super::left_out::LeftOut;
-use super::mechanism::Total;
 use super::saddle::Saddle;
+use super::total::Total;
 
 /// Nodes of a law that take as long as one closed form.
 const CLOSED_WORK: f64 = 40.0;

@@ -12,12 +12,12 @@ use super::contour::Attempt;
 use super::cut::Cut;
 use super::grid::{Run, Strays, highest};
 use super::left_out::LeftOut;
-use super::mechanism::Total;
 use super::mixture::TiltedMixture;
 use super::outlook;
 use super::saddle::Saddle;
 use super::sampled_gaussian::Side;
 use super::tilted::TiltedLaw;
+use super::total::Total;
 use crate::accountant::Delta;
 
 /// The relative width of an interval that is narrow enough.

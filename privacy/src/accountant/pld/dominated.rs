@@ -6,7 +6,7 @@
 
 use super::Interval;
 use super::aliases::ln_chernoff;
-use super::mechanism::Total;
+use super::total::Total;
 use crate::accountant::Delta;
 
 /// The part of δ that the others get.

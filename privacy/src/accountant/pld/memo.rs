@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::accountant::Delta;
-use crate::accountant::leaf::Leaf;
+use crate::accountant::mechanisms::Mechanism;
 use crate::unit::Adjacency;
 
 /// Everything that an epsilon depends on.
-pub(super) type Question = (Adjacency, u64, Vec<(Leaf, u64)>);
+pub(super) type Question = (Adjacency, u64, Vec<(Mechanism, u64)>);
 
 /// Answers that are remembered at a time. A run asks for few different ones at once: what was
 /// spent, and what one round more would make of it.
@@ -31,10 +31,10 @@ static MEMO: Mutex<Memo> = Mutex::new(Memo {
 /// The question of `counts` at `delta`.
 pub(super) fn question(
     adjacency: Adjacency,
-    counts: &BTreeMap<Leaf, u64>,
+    counts: &BTreeMap<Mechanism, u64>,
     delta: Delta,
 ) -> Question {
-    let counts = counts.iter().map(|(leaf, count)| (*leaf, *count));
+    let counts = counts.iter().map(|(mechanism, count)| (*mechanism, *count));
     (adjacency, delta.get().to_bits(), counts.collect())
 }
 

@@ -19,7 +19,7 @@ mod dominated;
 mod grid;
 mod interval;
 mod left_out;
-mod mechanism;
+mod loss;
 mod memo;
 mod mixture;
 mod one_sided;
@@ -32,7 +32,13 @@ mod single;
 mod stretch;
 mod strip;
 mod tilted;
+mod total;
 mod turns;
 
 pub use interval::Interval;
+pub(super) use loss::Loss;
 pub use pld_accountant::PldAccountant;
+pub(super) use single::least_of_one_sample;
+
+/// What rounding may change in a closed form, relative.
+pub(super) const CLOSED_FORM: f64 = 1e-8;

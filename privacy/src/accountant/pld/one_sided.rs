@@ -2,8 +2,9 @@
 
 use super::grid::{self, Question};
 use super::interval::Interval;
-use super::mechanism::{Mechanism, Total};
+use super::loss::Loss;
 use super::rounded::{Towards, rounded};
+use super::total::Total;
 use super::{bounded, contour, cut_contour, dominated, single};
 use crate::accountant::{Delta, gaussian};
 
@@ -146,7 +147,7 @@ impl Inquiry {
             // The closed form is rounded up, by less than this.
             return Interval::between(epsilon * (1.0 - 1e-11), epsilon);
         }
-        if let ([(Mechanism::Sampled { q, sigma }, 1)], true) =
+        if let ([(Loss::Sampled { q, sigma }, 1)], true) =
             (total.runs.as_slice(), total.mu_squared == 0.0)
             && let Some(found) = single::epsilon(*q, *sigma, total.side, delta)
         {

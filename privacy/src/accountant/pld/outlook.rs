@@ -3,9 +3,10 @@
 //! It steers and proves nothing.
 
 use super::cumulants::Cumulants;
-use super::mechanism::{Mechanism, Total};
+use super::loss::Loss;
 use super::saddle::Saddle;
 use super::sampled_gaussian::SampledGaussian;
+use super::total::Total;
 
 /// Outcomes by their distance, in standard deviations, from -10 to 1/σ + 12.
 const STEP: f64 = 1.0 / 12.0;
@@ -27,8 +28,8 @@ type Outcomes = (Vec<(f64, f64)>, f64);
 /// Epsilon, about, with the losses left out that are larger, or with what is rare left out only, those above `highest`;
 /// None where that leaves nothing.
 pub(super) fn epsilon(total: &Total, delta: f64, highest: f64) -> Option<f64> {
-    let sampled = |(mechanism, count): &(Mechanism, u64)| match *mechanism {
-        Mechanism::Sampled { q, sigma } => {
+    let sampled = |(mechanism, count): &(Loss, u64)| match *mechanism {
+        Loss::Sampled { q, sigma } => {
             let law = SampledGaussian {
                 q,
                 sigma,
@@ -44,7 +45,7 @@ pub(super) fn epsilon(total: &Total, delta: f64, highest: f64) -> Option<f64> {
         runs: total
             .runs
             .iter()
-            .filter(|(mechanism, _)| !matches!(mechanism, Mechanism::Sampled { .. }))
+            .filter(|(mechanism, _)| !matches!(mechanism, Loss::Sampled { .. }))
             .copied()
             .collect(),
         ..total.clone()

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::interval::Interval;
-use super::mechanism::{Mechanism, Total};
 use super::sampled_gaussian::Side;
-use super::{contour, memo, one_sided, single};
+use super::total::Total;
+use super::{contour, memo, one_sided};
 use crate::accountant::event::MechanismEvent;
-use crate::accountant::leaf::{Leaf, flatten};
-use crate::accountant::{
-    Accountant, AccountingError, Delta, Epsilon, RdpAccountant, binomial, gaussian,
-};
+use crate::accountant::mechanisms::{Known, Mechanism, NonPrivate, sensitivity};
+use crate::accountant::{Accountant, AccountingError, Delta, Epsilon, RdpAccountant};
 use crate::unit::Adjacency;
 
 /// Adds up mechanisms by their privacy-loss distributions. Where nothing was sampled it
@@ -21,7 +19,7 @@ use crate::unit::Adjacency;
 #[derive(Clone, Debug)]
 pub struct PldAccountant {
     adjacency: Adjacency,
-    counts: BTreeMap<Leaf, u64>,
+    counts: BTreeMap<Mechanism, u64>,
 }
 
 /// Counts up to here are exact as floats.
@@ -32,9 +30,6 @@ const NARROW: f64 = 3e-4;
 
 /// More than the relative error of a cumulant.
 const RAISED: f64 = 1.0 + 1e-9;
-
-/// What rounding may change in a closed form, relative.
-const CLOSED_FORM: f64 = 1e-8;
 
 impl PldAccountant {
     /// An accountant that has seen nothing.
@@ -118,8 +113,8 @@ impl PldAccountant {
     /// An upper bound by Rényi differential privacy; infinite where none is known.
     fn by_renyi(&self, delta: Delta) -> f64 {
         let mut renyi = RdpAccountant::new(self.adjacency);
-        let leaves: Vec<(Leaf, u64)> = self.counts.iter().map(|(l, c)| (*l, *c)).collect();
-        match renyi.compose_leaves(&leaves) {
+        let mechanisms: Vec<(Mechanism, u64)> = self.counts.iter().map(|(m, c)| (*m, *c)).collect();
+        match renyi.compose_mechanisms(&mechanisms) {
             Ok(()) => renyi.epsilon(delta).get(),
             Err(_) => f64::INFINITY,
         }
@@ -128,43 +123,17 @@ impl PldAccountant {
     /// The largest epsilon that a single run of anything composed is known to have by a closed form.
     fn dearest(&self, delta: Delta) -> f64 {
         let ran = self.counts.iter().filter(|(_, count)| **count > 0);
-        ran.map(|(leaf, _)| self.closed_form(*leaf, delta))
+        ran.map(|(mechanism, _)| mechanism.least_epsilon(self.adjacency, delta))
             .fold(0.0, f64::max)
-    }
-
-    /// Epsilon of one run, rounded down; 0 where there is no closed form.
-    fn closed_form(&self, leaf: Leaf, delta: Delta) -> f64 {
-        let replace = self.adjacency == Adjacency::ReplaceOne;
-        let sensitivity = if replace { 2.0 } else { 1.0 };
-        match leaf {
-            Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
-                let epsilon = gaussian::epsilon(sensitivity / sigma.get(), delta).get();
-                epsilon * (1.0 - CLOSED_FORM)
-            }
-            Leaf::Gaussian { q, sigma } if !replace => [Side::Remove, Side::Add]
-                .into_iter()
-                .filter_map(|side| single::epsilon(q.get(), sigma.get(), side, delta))
-                .map(Interval::lower)
-                .fold(0.0, f64::max),
-            // δ(ε) = 1 - e^{(ε - 1/b)/2}.
-            Leaf::Laplace { q, scale } if q.get() == 1.0 => {
-                let most = sensitivity / scale.get();
-                (most + 2.0 * (-delta.get()).ln_1p()) * (1.0 - CLOSED_FORM) - 1e-12
-            }
-            _ => 0.0,
-        }
     }
 
     /// The directions in which neighbours have to be told apart.
     fn sides(&self) -> &'static [Side] {
-        let symmetric = |leaf: &Leaf| match leaf {
-            Leaf::Gaussian { q, .. } | Leaf::Laplace { q, .. } => q.get() == 1.0,
-            Leaf::DiscreteLaplace { .. } => true,
-            _ => false,
-        };
         match self.adjacency {
             // Either direction has the same loss.
-            Adjacency::AddOrRemove | Adjacency::ZeroOut if self.counts.keys().all(symmetric) => {
+            Adjacency::AddOrRemove | Adjacency::ZeroOut
+                if self.counts.keys().all(Known::is_symmetric) =>
+            {
                 &[Side::Remove]
             }
             Adjacency::AddOrRemove | Adjacency::ZeroOut => &[Side::Remove, Side::Add],
@@ -174,95 +143,44 @@ impl PldAccountant {
 
     /// Whether something without any protection was composed.
     fn protects_nobody(&self) -> bool {
-        self.counts.get(&Leaf::NonPrivate).is_some_and(|&n| n > 0)
+        let count = self.counts.get(&Mechanism::NonPrivate(NonPrivate {}));
+        count.is_some_and(|&count| count > 0)
     }
 
     /// Everything composed, as seen from one side.
     fn total(&self, side: Side) -> Total {
-        let sensitivity = if side == Side::Replace { 2.0 } else { 1.0 };
         let mut total = Total {
             side,
             mu_squared: 0.0,
             runs: Vec::new(),
         };
-        for (&leaf, &count) in &self.counts {
-            if count == 0 {
-                continue;
-            }
-            match leaf {
-                Leaf::Gaussian { q, sigma } if q.get() == 1.0 => {
-                    let mu = sensitivity / sigma.get();
-                    total.mu_squared += count as f64 * mu * mu;
-                }
-                _ => total
-                    .runs
-                    .extend(mechanism(leaf, sensitivity).map(|m| (m, count))),
+        for (mechanism, &count) in self.counts.iter().filter(|(_, count)| **count > 0) {
+            if let Some(sigma) = mechanism.unsampled_sigma() {
+                let mu = sensitivity(self.adjacency) / sigma;
+                total.mu_squared += count as f64 * mu * mu;
+            } else if let Some(loss) = mechanism.loss(self.adjacency) {
+                total.runs.push((loss, count));
             }
         }
         total
     }
 
     /// Why a mechanism can't be accounted for under this adjacency, if it can't.
-    fn check(&self, leaf: Leaf) -> Result<(), AccountingError> {
-        let supported = match leaf {
-            Leaf::FixedSize { .. } => false,
-            Leaf::Laplace { q, .. } => q.get() == 1.0 || self.adjacency != Adjacency::ReplaceOne,
-            _ => true,
-        };
+    fn check(&self, mechanism: &Mechanism) -> Result<(), AccountingError> {
+        let protects_nobody = matches!(mechanism, Mechanism::NonPrivate(_));
+        let supported = protects_nobody
+            || mechanism.unsampled_sigma().is_some()
+            || mechanism.loss(self.adjacency).is_some();
         if supported {
             Ok(())
         } else {
             Err(AccountingError::Unsupported {
                 accountant: "pld",
-                mechanism: leaf.name(),
+                mechanism: mechanism.name(),
                 adjacency: self.adjacency,
             })
         }
     }
-}
-
-/// A leaf as a mechanism; None for those that [`PldAccountant::check`] refuses.
-fn mechanism(leaf: Leaf, sensitivity: f64) -> Option<Mechanism> {
-    Some(match leaf {
-        // The law of `Side::Replace` has the doubled sensitivity in itself.
-        Leaf::Gaussian { q, sigma } => Mechanism::Sampled {
-            q: q.get(),
-            sigma: sigma.get(),
-        },
-        Leaf::Laplace { q, scale } => Mechanism::Laplace {
-            q: q.get(),
-            scale: scale.get() / sensitivity,
-        },
-        Leaf::DiscreteLaplace {
-            parameter,
-            sensitivity: units,
-        } => Mechanism::DiscreteLaplace {
-            parameter: parameter.get(),
-            sensitivity: u64::from(units) * if sensitivity > 1.0 { 2 } else { 1 },
-        },
-        Leaf::Truncated {
-            units,
-            q,
-            batch,
-            sigma,
-        } => {
-            let (q, sigma) = (q.get(), sigma.get());
-            let share = binomial::upper_tail(units - 1, q, batch);
-            if share <= 0.0 {
-                return Some(Mechanism::Sampled { q, sigma });
-            }
-            let kept = batch as f64 / units as f64;
-            let q_when_cut =
-                (binomial::upper_tail(units, q, batch + 1) * kept / share).clamp(1e-300, 1.0);
-            Mechanism::Truncated {
-                q,
-                sigma,
-                share: share.min(1.0),
-                q_when_cut,
-            }
-        }
-        Leaf::FixedSize { .. } | Leaf::NonPrivate => return None,
-    })
 }
 
 impl Accountant for PldAccountant {
@@ -271,12 +189,10 @@ impl Accountant for PldAccountant {
     }
 
     fn compose(&mut self, event: &MechanismEvent, count: u64) -> Result<(), AccountingError> {
-        let mut leaves = Vec::new();
-        flatten(event, count, &mut leaves)?;
         let mut counts = self.counts.clone();
-        for (leaf, count) in leaves {
-            self.check(leaf)?;
-            let total = counts.entry(leaf).or_default();
+        for (mechanism, count) in event.mechanisms(count)? {
+            self.check(&mechanism)?;
+            let total = counts.entry(mechanism).or_default();
             *total = total
                 .checked_add(count)
                 .filter(|&total| total <= LARGEST_COUNT)

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::mechanism::{Mechanism, Total};
+use super::loss::Loss;
+use super::total::Total;
 
 /// Which way parameters are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ fn by(total: &Total, towards: Towards, step: f64) -> Total {
     let mut counts: BTreeMap<(u64, u64), u64> = BTreeMap::new();
     let mut runs = Vec::new();
     for &(mechanism, count) in &total.runs {
-        let Mechanism::Sampled { q, sigma } = mechanism else {
+        let Loss::Sampled { q, sigma } = mechanism else {
             runs.push((mechanism, count));
             continue;
         };
@@ -50,7 +51,7 @@ fn by(total: &Total, towards: Towards, step: f64) -> Total {
         *counts.entry((rate.to_bits(), noise.to_bits())).or_default() += count;
     }
     let sampled = counts.into_iter().map(|((rate, noise), count)| {
-        let mechanism = Mechanism::Sampled {
+        let mechanism = Loss::Sampled {
             q: f64::from_bits(rate),
             sigma: f64::from_bits(noise),
         };

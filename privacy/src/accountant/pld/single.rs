@@ -15,6 +15,15 @@ use crate::accountant::gaussian;
 const RELATIVE: f64 = 1e-9;
 const ABSOLUTE: f64 = 1e-12;
 
+/// Epsilon of one run under add-or-remove adjacency, rounded down.
+pub(in crate::accountant) fn least_of_one_sample(q: f64, sigma: f64, delta: Delta) -> f64 {
+    [Side::Remove, Side::Add]
+        .into_iter()
+        .filter_map(|side| epsilon(q, sigma, side, delta))
+        .map(Interval::lower)
+        .fold(0.0, f64::max)
+}
+
 /// Epsilon of one run; None for the side `Replace`.
 pub(super) fn epsilon(q: f64, sigma: f64, side: Side, delta: Delta) -> Option<Interval> {
     let upper = match side {

@@ -1,0 +1,101 @@
+//! The few numbers below a report's headline.
+
+use super::figures::{self, NONE};
+use super::html::Html;
+use super::level::{AgainstUnits, Level};
+use super::protection::Statement;
+use super::run_summary::{PrivacySummary, RunSummary, Scores};
+
+/// The few numbers that everybody asks for.
+pub(super) fn tiles(run: &RunSummary) -> Html {
+    let privacy = &run.privacy;
+    let overall = run.results.as_ref().map(|r| &r.overall);
+    let score = |of: fn(&Scores) -> f64| overall.map_or(NONE.into(), |s| figures::score(of(s)));
+    let rows = overall.map_or("not evaluated".into(), |s| {
+        format!("on {} public rows", figures::count(s.examples as u64))
+    });
+    let mut tiles = vec![
+        tile("Accuracy", &score(|s| s.accuracy), &rows),
+        tile("Macro-F1", &score(|s| s.macro_f1), &rows),
+        match privacy.epsilon_spent {
+            Some(epsilon) => toned(
+                epsilon_tone(run),
+                tile_parts("Epsilon", &figures::epsilon(epsilon), &epsilon_note(run)),
+            ),
+            None => tile("Epsilon", NONE, "no privacy"),
+        },
+        delta_tile(privacy),
+        tile(
+            "Time",
+            &figures::duration(run.seconds),
+            &run.training.device,
+        ),
+    ];
+    tiles.extend(run.traffic.as_ref().map(|traffic| {
+        let (up, down) = (traffic.bytes_up, traffic.bytes_down);
+        let note = format!("{} up, {} down", figures::bytes(up), figures::bytes(down));
+        tile(
+            "Bytes moved",
+            &figures::bytes(up.saturating_add(down)),
+            &note,
+        )
+    }));
+    Html::with(
+        "dl",
+        &[("class", "tiles")],
+        tiles.into_iter().collect::<Html>(),
+    )
+}
+
+fn tile(name: &str, value: &str, note: &str) -> Html {
+    Html::element("div", tile_parts(name, value, note))
+}
+
+fn tile_parts(name: &str, value: &str, note: &str) -> Html {
+    let value = [Html::text(value), Html::element("small", note)];
+    [Html::element("dt", name), Html::element("dd", value)].into()
+}
+
+/// A tile whose colour says something, too.
+fn toned(tone: &str, parts: Html) -> Html {
+    Html::with("div", &[("class", tone)], parts)
+}
+
+/// The colour of epsilon: that of the page's headline.
+fn epsilon_tone(run: &RunSummary) -> &'static str {
+    match Statement::of_run(run).level {
+        Level::Strong => "strong",
+        Level::Moderate => "moderate",
+        Level::Weak | Level::Nobody => "nobody",
+    }
+}
+
+/// Delta, beside one over the number of units.
+fn delta_tile(privacy: &PrivacySummary) -> Html {
+    let Some(delta) = privacy.delta else {
+        return tile("Delta", NONE, "no privacy");
+    };
+    let (tone, note) = match (AgainstUnits::of(privacy), privacy.units) {
+        (AgainstUnits::Below, Some(units)) => (
+            "plain",
+            format!("below 1 / {} units", figures::count(units)),
+        ),
+        (AgainstUnits::TooLarge, Some(units)) => (
+            "nobody",
+            format!("too large: not below 1 / {} units", figures::count(units)),
+        ),
+        _ => ("nobody", "number of units not known".into()),
+    };
+    let note = format!("{note}; unit: {}", privacy.unit);
+    toned(tone, tile_parts("Delta", &figures::parameter(delta), &note))
+}
+
+fn epsilon_note(run: &RunSummary) -> String {
+    let budget = run.privacy.epsilon_budget.map(figures::parameter);
+    let budget = budget.map_or(String::new(), |budget| format!("of {budget}, "));
+    let several = match run.privacy.spans_runs {
+        true => ", spent by several runs: only the budget is a guarantee",
+        false => "",
+    };
+    format!("{budget}{}{several}", run.privacy.adjacency)
+}
