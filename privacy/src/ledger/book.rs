@@ -281,7 +281,9 @@ impl LedgerStorage for ChainStorage {
         state.note_more(&self.data_set);
         match &mut state.batch {
             Some(batch) => batch.extend(line),
-            None => drop(state.write(&line)?),
+            None => {
+                state.write(&line)?;
+            }
         }
         Ok(())
     }
