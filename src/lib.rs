@@ -22,6 +22,7 @@ pub mod commands;
 pub mod failure;
 mod simulated_tables;
 pub mod simulation;
+mod virtual_clients;
 
 // The commands name this crate as any other user of it does.
 extern crate self as umbel;

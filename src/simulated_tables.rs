@@ -144,18 +144,21 @@ impl SimulatedTables {
             .iter()
             .map(|(name, table)| (name, of(table)))
             .collect();
-        let alone = |i: usize, own: &BTreeSet<usize>| {
-            let mut others = all.iter().enumerate().filter(|(j, _)| *j != i);
-            all.len() > 1 && others.all(|(_, (_, other))| own.is_disjoint(other))
+        // How many clients have each label: with thousands of clients, no two can be compared.
+        let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
+        for label in all.iter().flat_map(|(_, own)| own) {
+            *holders.entry(*label).or_default() += 1;
+        }
+        let alone = |own: &BTreeSet<usize>| {
+            all.len() > 1 && own.iter().all(|label| holders.get(label) == Some(&1))
         };
         let names = |own: &BTreeSet<usize>| {
             let names = own.iter().filter_map(|index| labels.names().get(*index));
             names.take(10).cloned().collect::<Vec<_>>().join(", ")
         };
         all.iter()
-            .enumerate()
-            .filter(|(i, (_, own))| alone(*i, own))
-            .map(|(_, (name, own))| {
+            .filter(|(_, own)| alone(own))
+            .map(|(name, own)| {
                 format!(
                     "client {name} shares no label with any other client: it has {}",
                     names(own)

@@ -1,19 +1,19 @@
 //! A whole federation in one process.
 //!
-//! Clients are threads that call the coordinator's [`Federation`] directly; everything
-//! else is what runs between buildings: the same engine, driver, sites and ledgers.
+//! Clients call the coordinator's [`Federation`] directly, and a few workers run them
+//! ([`crate::virtual_clients`]); everything else is what runs between buildings: the same engine,
+//! driver, sites and ledgers.
 
 use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 
 use umbel_client::compute::ComputeSlots;
-use umbel_client::participate::{ClientError, participate};
 use umbel_client::site::{SiteSettings, check_table};
 use umbel_client::site_ledger::LedgerPlace;
-use umbel_client::transport::{InProcess, THREAD};
+use umbel_client::transport::THREAD;
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::lobby::Lobby;
 use umbel_coordinator::observe::recorder::Metric;
@@ -24,17 +24,18 @@ use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites,
 use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
 use umbel_coordinator::run::prepare::{Prepared, prepare, schema_of};
 use umbel_coordinator::store::Spool;
-use umbel_coordinator::store::run_folder::RunFolder;
+use umbel_coordinator::store::run_folder::{RunFolder, SITE_LEDGERS};
 use umbel_model::{ComputePrecision, DeviceChoice, PhysicalBatch};
 use umbel_privacy::certificate::key_file;
 use umbel_privacy::disk::UnsyncedDisk;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::federation::Federation;
-use umbel_proto::message::{ClientId, Hello, PROTOCOL_VERSION};
+use umbel_proto::message::{Hello, PROTOCOL_VERSION};
 
 use crate::failure::Failure;
 use crate::simulated_tables::SimulatedTables;
+use crate::virtual_clients::{SitesDisk, VirtualClients};
 
 /// How a simulation uses the machine.
 #[derive(Clone, Debug)]
@@ -52,6 +53,13 @@ pub struct SimulationOptions {
     pub resume: Option<PathBuf>,
     /// Whether a ledger that is kept over runs may get a data set that it doesn't know yet.
     pub new_data_set: bool,
+}
+
+impl SimulationOptions {
+    fn workers(&self) -> NonZero<usize> {
+        let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        self.parallel.unwrap_or_else(cores)
+    }
 }
 
 /// Something worth showing while a simulation runs.
@@ -159,8 +167,10 @@ pub fn simulate(
             .map(|promise| promise.noise_multiplier.get()),
         stop: Stop(Arc::clone(&prepared.lobby)),
     });
+    let disk = SitesDisk::open(&folder.join(SITE_LEDGERS));
+    let disk = disk.map_err(|e| Failure::new(ExitKind::Ledger, e))?;
     for site in &mut sites {
-        give_a_folder(site, &folder)?;
+        site.ledger = disk.place(site.name.as_str());
     }
     let ledger = config.privacy.ledger.clone();
     let ledger = ledger.unwrap_or_else(|| folder.join("ledger.jsonl"));
@@ -184,14 +194,9 @@ pub fn simulate(
     let place = place.map_err(not_there)?;
     join_all(&prepared.lobby, config)?;
     let lobby = Arc::clone(&prepared.lobby);
+    let workers = options.workers();
     thread::scope(|scope| {
-        let (failed, failures) = mpsc::channel();
-        for settings in sites {
-            let lobby: Arc<dyn Federation> = lobby.clone();
-            let failed = failed.clone();
-            scope.spawn(move || run_client(settings, lobby, &failed));
-        }
-        drop(failed);
+        let clients = VirtualClients::start(scope, (sites, &disk), &lobby, workers);
         let report = conduct(
             Conduct {
                 config,
@@ -212,7 +217,8 @@ pub fn simulate(
             Conducted::Paused { .. } => Err(Failure::internal("nobody stopped this simulation")),
         });
         // A client's own error says more than the run's "too few clients".
-        let first = failures.try_recv().ok();
+        let first = clients.first_failure();
+        clients.end();
         match (report, first) {
             (Ok(report), Some((client, error))) if report.failed() => {
                 let message = format!("client {client}: {error}");
@@ -229,20 +235,6 @@ fn not_there(error: PlaceError) -> Failure {
         false => ExitKind::RunFailed,
     };
     Failure::new(kind, error)
-}
-
-fn run_client(
-    settings: SiteSettings,
-    lobby: Arc<dyn Federation>,
-    failed: &mpsc::Sender<(ClientId, ClientError)>,
-) {
-    let name = settings.name.clone();
-    let mut transport = InProcess::new(name.clone(), lobby);
-    if let Err(error) = participate(&mut transport, settings, &mut |_| {}) {
-        tracing::error!(client = %name, "{error}");
-        // The receiver is gone only when the simulation has ended.
-        let _ = failed.send((name, error));
-    }
 }
 
 /// Everybody joins before anybody works, so that a client that fails at once is missed by a
@@ -326,19 +318,9 @@ fn check_books(
         .map_err(|e| Failure::new(e.exit_kind(), e))
 }
 
-/// Gives a site a place for its ledger in the run's folder.
-fn give_a_folder(site: &mut SiteSettings, folder: &Path) -> Result<(), Failure> {
-    let own = folder.join("sites").join(site.name.as_str());
-    std::fs::create_dir_all(&own)
-        .map_err(|e| Failure::new(ExitKind::RunFailed, format!("{}: {e}", own.display())))?;
-    site.ledger.path = own.join("ledger.jsonl");
-    Ok(())
-}
-
 /// The sites of a configuration, which have no folders yet.
 fn sites(config: &RunConfig, options: &SimulationOptions) -> Result<Vec<SiteSettings>, Failure> {
-    let cores = || thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-    let slots = options.parallel.unwrap_or_else(cores).get();
+    let slots = options.workers().get();
     let compute = Arc::new(ComputeSlots::shared(slots));
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);

@@ -26,6 +26,7 @@ pub mod compute;
 pub mod config;
 mod draws;
 pub mod grpc;
+pub mod member;
 pub mod model_cache;
 pub mod outbox;
 pub mod part;

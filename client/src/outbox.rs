@@ -9,13 +9,13 @@
 //! ledger stands. A client that died while it trained finds that and no bytes: so none have left,
 //! and the entry still pays for that round (`privacy/proofs/resume.md`).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use umbel_privacy::disk::{Disk, sync_parent};
+use umbel_privacy::disk::Disk;
 use umbel_privacy::ledger::{EntryHash, ResultJournal};
 use umbel_proto::message::BlobDigest;
 
@@ -124,7 +124,7 @@ impl Outbox {
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OutboxError> {
         let path = place(ledger, owner);
-        let record = read_record(&path).map_err(|e| damaged(&path, e))?;
+        let record = read_record(&*disk, &path).map_err(|e| damaged(&path, e))?;
         match &record {
             Some(record) if record.owner != *owner => {
                 Err(damaged(&path, "it belongs to another run or data set"))
@@ -222,7 +222,8 @@ impl Outbox {
     ) -> Result<Option<Vec<u8>>, OutboxError> {
         match self.last() {
             Some(last) if last.kept && (last.round, last.parameters) == (round, *parameters) => {
-                let bytes = read_update(&self.path).map_err(|e| damaged(&self.path, e))?;
+                let bytes = read_update(&*self.disk, &self.path);
+                let bytes = bytes.map_err(|e| damaged(&self.path, e))?;
                 if last.update.matches(&bytes) {
                     Ok(Some(bytes))
                 } else {
@@ -279,10 +280,7 @@ impl Outbox {
 
     fn write(&self, record: &Record, update: &[u8]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        if !folder.exists() {
-            fs::create_dir_all(folder)?;
-            sync_parent(folder)?;
-        }
+        self.disk.make_folder(folder)?;
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let unfinished = self.path.with_extension("unfinished");
@@ -319,8 +317,8 @@ fn damaged(path: &Path, reason: impl ToString) -> OutboxError {
 }
 
 /// The first line; `None` where there is no file.
-fn read_record(path: &Path) -> io::Result<Option<Record>> {
-    match File::open(path) {
+fn read_record(disk: &dyn Disk, path: &Path) -> io::Result<Option<Record>> {
+    match disk.read(path) {
         Ok(file) => {
             let (record, _) = split(file)?;
             Ok(Some(record))
@@ -331,14 +329,14 @@ fn read_record(path: &Path) -> io::Result<Option<Record>> {
 }
 
 /// What follows the first line.
-fn read_update(path: &Path) -> io::Result<Vec<u8>> {
-    let (_, mut rest) = split(File::open(path)?)?;
+fn read_update(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let (_, mut rest) = split(disk.read(path)?)?;
     let mut bytes = Vec::new();
     rest.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn split(file: File) -> io::Result<(Record, impl Read)> {
+fn split(file: Box<dyn Read>) -> io::Result<(Record, impl Read)> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     reader

@@ -13,7 +13,7 @@ use crate::site_ledger::{OpenRound, Owed};
 
 /// A site that has accepted a plan and is ready to train. [`crate::site::Site`] is the one with a
 /// model and rows.
-pub trait AtSite {
+pub trait AtSite: Send {
     /// The plan that this site follows.
     fn plan(&self) -> &Plan;
 
@@ -23,6 +23,26 @@ pub trait AtSite {
     /// # Errors
     /// [`SiteError`] for a round that the site doesn't answer.
     fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteError>;
+
+    /// Pays for an update before it is trained, so that many sites can do so together. A site
+    /// that doesn't pays when it trains.
+    ///
+    /// # Errors
+    /// [`SiteError`]; then nothing may be trained.
+    fn pay(&mut self, open: &OpenRound) -> Result<(), SiteError> {
+        let _ = open;
+        Ok(())
+    }
+
+    /// Forgets the bytes of an update for a round before this one, which nobody can ask for any
+    /// more.
+    ///
+    /// # Errors
+    /// [`SiteError`] where the disk doesn't allow it.
+    fn forget_before(&mut self, round: u32) -> Result<(), SiteError> {
+        let _ = round;
+        Ok(())
+    }
 
     /// Trains in one round from its parameters (little-endian f32) and returns the encoded
     /// update: after the site's ledger has what it costs, or that it protects nobody, and after

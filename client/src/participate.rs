@@ -2,23 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use umbel_privacy::certificate::{CoordinatorSeen, Countersignature};
 use umbel_proto::departure::Departure;
 use umbel_proto::exit_code::ExitKind;
-use umbel_proto::message::{
-    Ending, Hello, ModelFile, PROTOCOL_VERSION, Receipt, Task, Update, Welcome,
-};
+use umbel_proto::message::{Ending, ModelFile};
 use umbel_proto::plan::{AgreedPlan, PlanError};
 
+use crate::member::{Followed, Member};
 use crate::part::AtSite;
 use crate::policy::PolicyViolation;
-use crate::results::{Known, ResultsError, ResultsPlace, take_home};
+use crate::results::{ResultsError, ResultsPlace};
 use crate::site::{Site, SiteError, SiteSettings};
-use crate::site_ledger::{LedgerPlace, Owed};
+use crate::site_ledger::LedgerPlace;
 use crate::transport::{Transport, TransportError};
-use crate::witness::{Witness, WitnessError};
+use crate::witness::WitnessError;
 
 /// Why a client couldn't see a run through.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +98,30 @@ pub fn participate(
     settings: SiteSettings,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ending, ClientError> {
+    with_site(&settings, |invitation, site| {
+        participate_with(transport, invitation, site, progress)
+    })
+}
+
+/// Joins a run as this site, for whoever asks for its tasks itself.
+///
+/// # Errors
+/// [`ClientError`]; the coordinator isn't told of it.
+pub fn enter(
+    transport: &mut dyn Transport,
+    settings: &SiteSettings,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Member, ClientError> {
+    with_site(settings, |invitation, site| {
+        Member::enter(transport, invitation, site, progress)
+    })
+}
+
+/// What a site with a model and rows shows, accepts and opens.
+fn with_site<T>(
+    settings: &SiteSettings,
+    work: impl FnOnce(&Invitation, (Accepts<'_>, OpenSite<'_>)) -> T,
+) -> T {
     let invitation = Invitation {
         ledger: settings.ledger.clone(),
         labels: settings.labels.clone(),
@@ -115,7 +136,7 @@ pub fn participate(
         Some(policy) => policy.accept(plan, files),
         None => Ok(()),
     };
-    participate_with(transport, &invitation, (&accepts, &mut open), progress)
+    work(&invitation, (&accepts, &mut open))
 }
 
 /// What a client shows when it joins.
@@ -160,9 +181,6 @@ pub fn participate_with(
     }
 }
 
-/// How long a client waits before it asks again whether its update can be taken.
-const NOT_NOW: Duration = Duration::from_secs(1);
-
 /// Why a client stops taking part in a run.
 enum Parting {
     Ended(Ending),
@@ -173,207 +191,17 @@ enum Parting {
 fn take_part(
     transport: &mut dyn Transport,
     invitation: &Invitation,
-    (accepts, open): (Accepts<'_>, OpenSite<'_>),
+    site: (Accepts<'_>, OpenSite<'_>),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parting, ClientError> {
-    let mut joined = join(transport, invitation)?;
-    let plan = joined.plan.clone();
-    let digest = plan.digest();
-    let files = &joined.welcome.files;
-    accepts(&plan, files)?;
-    let mut content = Vec::with_capacity(files.len());
-    for file in files {
-        content.push((file.name.clone(), transport.blob(&file.digest)?));
-    }
-    let mut site = open(plan.clone(), &content)?;
-    drop(content);
-    progress(Progress::Ready {
-        rounds: site.plan().rounds.get(),
-    });
-    let mut rejoining = Rejoining::default();
-    let mut refused_in = None;
+    let mut member = Member::enter(transport, invitation, site, progress)?;
     loop {
-        match next_step(transport, &mut *site, &mut refused_in, progress) {
-            Ok(Some(ending)) => {
-                let Some(seen) = joined.coordinator else {
-                    return end_rehearsal(transport, &mut *site, ending);
-                };
-                let signed = site.countersign(seen)?;
-                site.close()?;
-                hand_in(transport, &mut joined.witness, &signed);
-                if let Some(place) = &invitation.results {
-                    let known = Known {
-                        plan: &plan,
-                        signed: &signed,
-                    };
-                    bring_home(transport, place, &known, progress)?;
-                    transport.leave(Departure::Done);
-                }
-                return Ok(Parting::Ended(ending));
-            }
-            Ok(None) => rejoining = Rejoining::default(),
-            Err(ClientError::Transport(error)) if error.is_unknown() => {
-                rejoining.pause(error, transport)?;
-                joined = join(transport, invitation)?;
-                if joined.plan.digest() != digest {
-                    return Ok(Parting::AnotherRun);
-                }
-                refused_in = None;
-                progress(Progress::Rejoined);
-            }
-            Err(error) => return Err(error),
+        let next = transport.next_task();
+        match member.follow(next, transport, progress)? {
+            Followed::Done => {}
+            Followed::Ended(ending) => return Ok(Parting::Ended(ending)),
+            Followed::AnotherRun => return Ok(Parting::AnotherRun),
         }
-    }
-}
-
-/// Leaves a rehearsal, of which nothing is signed, remembered or taken home.
-fn end_rehearsal(
-    transport: &mut dyn Transport,
-    site: &mut dyn AtSite,
-    ending: Ending,
-) -> Result<Parting, ClientError> {
-    site.close()?;
-    transport.leave(Departure::Done);
-    tracing::info!(
-        "that was a rehearsal, on rows that this site made up: nothing was charged. Start this \
-         client again for the run itself"
-    );
-    Ok(Parting::Ended(ending))
-}
-
-/// A client that was let in.
-struct Joined {
-    welcome: Welcome,
-    plan: AgreedPlan,
-    witness: Witness,
-    /// `None` in a rehearsal, whose ledgers begin anew and are nobody's to remember.
-    coordinator: Option<CoordinatorSeen>,
-}
-
-/// Introduces the site, and holds both ledgers against what was seen of them.
-fn join(transport: &mut dyn Transport, invitation: &Invitation) -> Result<Joined, ClientError> {
-    let mut witness = Witness::of(&invitation.ledger)?;
-    let hello = Hello {
-        protocol: PROTOCOL_VERSION,
-        software: crate::SOFTWARE.into(),
-        labels: invitation.labels.clone(),
-        ledger: witness.point(),
-        instance: transport.instance(),
-    };
-    let welcome = transport.join(&hello)?;
-    let plan = AgreedPlan::from_bytes(&welcome.plan)?;
-    let coordinator = match plan.rehearsal {
-        Some(_) => None,
-        None => Some(witness.meet(&welcome, |digest| transport.blob(digest))?),
-    };
-    Ok(Joined {
-        welcome,
-        plan,
-        witness,
-        coordinator,
-    })
-}
-
-/// Does what the coordinator asks for next. `Some` when the run is over.
-fn next_step(
-    transport: &mut dyn Transport,
-    site: &mut dyn AtSite,
-    refused_in: &mut Option<u32>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Option<Ending>, ClientError> {
-    let (round, parameters) = match transport.next_task()? {
-        Task::Finished(ending) => return Ok(Some(ending)),
-        Task::Train { round, parameters } => (round, parameters),
-    };
-    let values = match site.asked(round, parameters)? {
-        Owed::Kept(values) => values,
-        Owed::Training(open) => {
-            let parameters = transport.blob(&parameters)?;
-            progress(Progress::Training { round });
-            site.train(&open, &parameters)?
-        }
-    };
-    match transport.submit(&Update { round, values })? {
-        Receipt::Accepted | Receipt::Duplicate => progress(Progress::Submitted {
-            round,
-            epsilon: site.epsilon(),
-        }),
-        Receipt::NotNow { reason } => {
-            tracing::warn!(round, reason, "the coordinator can't take the update now");
-            transport.pause(NOT_NOW);
-        }
-        // If the round is tried again, the same update is sent again.
-        Receipt::Late { reason } => progress(Progress::Refused { round, reason }),
-        Receipt::Refused { reason } if *refused_in == Some(round) => {
-            return Err(ClientError::UpdateRefused { round, reason });
-        }
-        // The same bytes would be refused again: should they be asked for once more, this ends.
-        Receipt::Refused { reason } => {
-            *refused_in = Some(round);
-            progress(Progress::Refused { round, reason });
-        }
-    }
-    Ok(None)
-}
-
-/// Takes home what came of the run. Only a contradiction is an error: what didn't arrive can be had
-/// otherwise.
-fn bring_home(
-    transport: &mut dyn Transport,
-    place: &ResultsPlace,
-    known: &Known<'_>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), ClientError> {
-    let mut again = |transport: &mut dyn Transport| {
-        // It has it already, most likely.
-        let _ = transport.countersign(known.signed);
-    };
-    match take_home(transport, place, known, &mut again) {
-        Ok(Some(folder)) => progress(Progress::TookHome { folder }),
-        Ok(None) => {}
-        Err(error) if error.is_contradiction() => return Err(error.into()),
-        Err(error) => tracing::warn!("{error}"),
-    }
-    Ok(())
-}
-
-/// How often a client joined again without getting anywhere.
-#[derive(Default)]
-struct Rejoining(u32);
-
-impl Rejoining {
-    /// Together the pauses last about ten minutes, which is a call's patience, too.
-    const MOST: u32 = 25;
-    const LONGEST: Duration = Duration::from_secs(30);
-
-    /// Waits a little longer each time.
-    fn pause(
-        &mut self,
-        error: TransportError,
-        transport: &mut dyn Transport,
-    ) -> Result<(), TransportError> {
-        if self.0 == Self::MOST {
-            return Err(error);
-        }
-        tracing::warn!("{error}; joining again");
-        if self.0 > 0 {
-            let doubled = Duration::from_millis(125).saturating_mul(1 << self.0.min(10));
-            transport.pause(doubled.min(Self::LONGEST));
-        }
-        self.0 += 1;
-        Ok(())
-    }
-}
-
-/// Hands in what the site signed. The run is over, so that nothing that goes wrong here undoes
-/// it; but whoever verifies it will miss this site's word.
-fn hand_in(transport: &mut dyn Transport, witness: &mut Witness, signed: &Countersignature) {
-    let ended = transport.countersign(signed).unwrap_or_else(|error| {
-        tracing::warn!("the certificate won't have this site's signature: {error}");
-        None
-    });
-    if let Err(error) = witness.part(signed, ended) {
-        tracing::warn!("{error}");
     }
 }
 

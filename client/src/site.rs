@@ -169,6 +169,15 @@ impl AtSite for Site {
         Ok(self.ledger.asked(round, parameters)?)
     }
 
+    fn pay(&mut self, open: &OpenRound) -> Result<(), SiteError> {
+        self.mark.make(&self.plan, (self.unix_seconds)())?;
+        Ok(self.ledger.pay(open)?)
+    }
+
+    fn forget_before(&mut self, round: u32) -> Result<(), SiteError> {
+        Ok(self.ledger.forget_before(round)?)
+    }
+
     fn train(&mut self, open: &OpenRound, parameters: &[u8]) -> Result<Vec<u8>, SiteError> {
         let start = read_parameters(parameters)?;
         self.mark.make(&self.plan, (self.unix_seconds)())?;

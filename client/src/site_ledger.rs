@@ -139,6 +139,8 @@ struct Account {
     outbox: Outbox,
     owner: Owner,
     charge: Charge,
+    /// For which update was paid ahead of its training.
+    paid: Option<((u32, BlobDigest), Spent)>,
     taken_up_again: bool,
     unix_seconds: fn() -> u64,
 }
@@ -212,6 +214,19 @@ impl SiteLedger {
         Ok(training)
     }
 
+    /// Records what one update costs, ahead of its training. [`Self::spend`] then hands out what this
+    /// recorded.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pay(&mut self, open: &OpenRound) -> Result<(), SiteLedgerError> {
+        let spent = self.spend(open)?;
+        if let (Some(account), Some(spent)) = (&mut self.account, spent) {
+            account.paid = Some(((open.round(), open.parameters()), spent));
+        }
+        Ok(())
+    }
+
     /// Records what one update for `round` costs, before anything is computed that could leave
     /// the site. `None` where it costs nothing (any more).
     ///
@@ -221,6 +236,11 @@ impl SiteLedger {
         let Some(account) = &mut self.account else {
             return Ok(None);
         };
+        if let Some((of, spent)) = account.paid.take()
+            && of == (open.round(), open.parameters())
+        {
+            return Ok(Some(spent));
+        }
         match account.charge {
             Charge::Ahead { .. } => Ok(None),
             Charge::EachUpdate(draws) => account.pay(open, draws).map(Some),
@@ -237,6 +257,21 @@ impl SiteLedger {
             outbox.keep(owner, (round, open.parameters()), update)?;
         } else if self.unrecorded.1 != Some(round) {
             self.unrecorded = (self.unrecorded.0.saturating_add(1), Some(round));
+        }
+        Ok(())
+    }
+
+    /// Gives up the bytes of an update for a round before this one.
+    ///
+    /// # Errors
+    /// [`SiteLedgerError`] where the disk doesn't allow it.
+    pub fn forget_before(&mut self, round: u32) -> Result<(), SiteLedgerError> {
+        if let Some(Account { outbox, .. }) = &mut self.account
+            && outbox
+                .last()
+                .is_some_and(|last| last.kept && last.round < round)
+        {
+            outbox.drop_bytes()?;
         }
         Ok(())
     }
@@ -303,6 +338,7 @@ impl Account {
             } else {
                 Charge::EachUpdate(u64::from(plan.events_per_round()))
             },
+            paid: None,
             taken_up_again: place.taken_up_again,
             unix_seconds,
         })

@@ -5,7 +5,7 @@
 //! was told and did, and keeps the same for itself.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,13 +89,17 @@ impl Witness {
     /// [`WitnessError`] where it can't be read.
     pub(crate) fn of(place: &LedgerPlace) -> Result<Self, WitnessError> {
         let path = &place.path;
-        let bytes = match fs::read(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|source| WitnessError::Unreadable {
-                path: path.clone(),
-                source,
-            })?,
-        };
+        let mut bytes = Vec::new();
+        let read = place.disk.read(path);
+        match read.and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            read => {
+                read.map_err(|source| WitnessError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?;
+            }
+        }
         let chain = chain::verify(&bytes).map_err(|source| WitnessError::Damaged {
             path: path.clone(),
             source,

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::ledger::file::OpenError;
@@ -22,6 +22,26 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// [`OpenError`] if it can't be opened, is no ordinary file, or another process holds it.
     fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError>;
+
+    /// Opens a file to read it. A ledger is read as it is, without its lock.
+    ///
+    /// # Errors
+    /// What the system says; [`io::ErrorKind::NotFound`] where there is none.
+    fn read(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    /// Makes a folder, durably, with those above it, unless it is there.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        if !path.exists() {
+            fs::create_dir_all(path)?;
+            sync_parent(path)?;
+        }
+        Ok(())
+    }
 
     /// Makes a file that only its owner can read, in place of one of that name, and syncs it.
     ///

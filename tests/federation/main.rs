@@ -21,5 +21,6 @@ mod taken_up;
 mod tasks;
 mod trainable_sets;
 mod unprotected;
+mod virtual_clients;
 mod weak_noise;
 mod workbench;

@@ -17,13 +17,14 @@ use umbel_privacy::certificate::{
     PublicKey, SiteStatement, Terms, examine,
 };
 use umbel_privacy::ledger::LedgerEntry;
+use umbel_privacy::ledger::book;
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::plan::Plan;
 
 use crate::certificate::base_model::BASE_CERTIFICATE;
 use crate::certificate::certify::{CERTIFICATE, DOCUMENTS};
-use crate::store::run_folder::RECEIPTS;
+use crate::store::run_folder::{RECEIPTS, SITE_LEDGERS};
 
 /// What isn't the folder of a run at all.
 #[derive(Debug, thiserror::Error)]
@@ -170,20 +171,10 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, VerifyError> {
 
 /// What sites signed, where it isn't in the certificate. What can't be read as that isn't there:
 /// a site whose key is given is then missed.
-fn receipts(folder: &Path) -> Result<Vec<Countersignature>, VerifyError> {
-    let mut receipts = Vec::new();
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(receipts),
-        entries => entries.map_err(unreadable(folder))?,
-    };
-    for entry in entries {
-        let path = entry.map_err(unreadable(folder))?.path();
-        if path.is_file()
-            && let Some(bytes) = read(&path)?
-        {
-            receipts.extend(Countersignature::read(&bytes));
-        }
-    }
+fn receipts(path: &Path) -> Result<Vec<Countersignature>, VerifyError> {
+    let lines = read(path)?.unwrap_or_default();
+    let lines = lines.split(|byte| *byte == b'\n');
+    let mut receipts: Vec<Countersignature> = lines.flat_map(Countersignature::read).collect();
     receipts.sort_by(|a, b| a.statement.client.cmp(&b.statement.client));
     Ok(receipts)
 }
@@ -241,30 +232,25 @@ fn sites(
     receipts: &[Countersignature],
 ) -> Result<Option<Check>, VerifyError> {
     const NAME: &str = "sites";
-    let sites = folder.join("sites");
-    let mut names = match fs::read_dir(&sites) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries
-            .map_err(unreadable(&sites))?
-            .map(|entry| entry.map(|entry| entry.file_name()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(unreadable(&sites))?,
+    let Some(bytes) = read(&folder.join(SITE_LEDGERS))? else {
+        return Ok(None);
     };
-    names.sort();
-    let mut count = 0;
-    for name in names {
-        let Some(bytes) = read(&sites.join(&name).join("ledger.jsonl"))? else {
-            continue;
-        };
-        let terms = terms.and_then(|terms| terms.as_ref().ok());
-        let own = |signed: &&Countersignature| *signed.statement.client == *name;
-        let signed = certificate.sites.iter().flatten().chain(receipts).find(own);
-        if let Err(why) = site(&bytes, certificate, (terms, signed)) {
-            let name = name.to_string_lossy();
+    let ledgers = match book::split(&bytes) {
+        Ok(ledgers) => ledgers,
+        Err(e) => return Ok(Some(Check::fails(NAME, format!("{SITE_LEDGERS}: {e}")))),
+    };
+    let terms = terms.and_then(|terms| terms.as_ref().ok());
+    let signed = certificate.sites.iter().flatten().chain(receipts);
+    let signed: BTreeMap<&str, &Countersignature> = signed
+        .map(|signed| (signed.statement.client.as_str(), signed))
+        .collect();
+    for (name, bytes) in &ledgers {
+        let signed = signed.get(name.as_str()).copied();
+        if let Err(why) = site(bytes, certificate, (terms, signed)) {
             return Ok(Some(Check::fails(NAME, format!("ledger of {name}: {why}"))));
         }
-        count += 1;
     }
+    let count = ledgers.len();
     Ok((count > 0).then(|| Check::holds(NAME, format!("{count} site ledgers, each sound"))))
 }
 

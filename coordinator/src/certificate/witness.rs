@@ -54,6 +54,8 @@ pub struct WitnessTerms {
     pub(crate) public_key: PublicKey,
     /// The ledger's bytes and where it stands.
     pub(crate) ledger: (Arc<[u8]>, LedgerPoint),
+    /// Digest of the bytes: it takes long to make where the ledger is long.
+    pub(crate) digest: BlobDigest,
     /// Where sites' ledgers stood; `None` in a simulation, whose sites begin anew.
     pub(crate) seen: Option<SeenLedgers>,
 }
@@ -82,6 +84,7 @@ impl WitnessTerms {
             run: plan.run.to_string(),
             plan: plan.digest(),
             public_key,
+            digest: BlobDigest::of(&ledger.0),
             ledger,
             seen,
         }
@@ -108,11 +111,11 @@ impl Witness {
         let Some(terms) = &mut state.terms else {
             return Err(mismatch("the run isn't open yet; try again in a moment"));
         };
-        let (bytes, point) = &terms.ledger;
+        let (_, point) = &terms.ledger;
         let own = CoordinatorLedger {
             public_key: terms.public_key,
             point: *point,
-            digest: BlobDigest::of(bytes),
+            digest: terms.digest,
         };
         let Some(seen) = &mut terms.seen else {
             return Ok((own, None));
@@ -131,8 +134,9 @@ impl Witness {
     /// The ledger's bytes, if they are what is asked for.
     pub(crate) fn blob(&self, digest: &BlobDigest) -> Option<Arc<[u8]>> {
         let state = self.lock();
-        let (bytes, _) = &state.terms.as_ref()?.ledger;
-        digest.matches(bytes).then(|| Arc::clone(bytes))
+        let terms = state.terms.as_ref()?;
+        let (bytes, _) = &terms.ledger;
+        (terms.digest == *digest).then(|| Arc::clone(bytes))
     }
 
     /// Takes a site's countersignature, and says where the coordinator's ledger ended.

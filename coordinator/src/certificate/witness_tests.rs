@@ -5,6 +5,7 @@ use std::path::Path;
 use umbel_privacy::certificate::{CoordinatorSeen, SigningKey, SiteStatement};
 use umbel_privacy::disk::RealDisk;
 use umbel_privacy::private_rng::NoiseSource;
+use umbel_proto::message::BlobDigest;
 
 use super::*;
 
@@ -33,6 +34,7 @@ fn witness(folder: &Path) -> Witness {
         plan: Sha256Digest::of(b"plan"),
         public_key: key("coordinator").public_key(),
         ledger: (Arc::from([]), LedgerPoint::START),
+        digest: BlobDigest::of(&[]),
         seen: Some(seen),
     });
     witness.close(Some(point(7, 7)));

@@ -9,6 +9,7 @@
 //! An update is decoded and checked without any lock, by a bounded number of threads, and is
 //! added to the sum under a lock of the sum's own.
 
+mod asked;
 mod attendance;
 mod calls;
 mod membership;
@@ -33,11 +34,13 @@ use crate::certificate::witness::{Witness, WitnessTerms};
 use crate::round::{Action, Event, Phase, RoundSettings};
 use crate::store::{CountedUpdate, RunStore};
 
+pub use asked::Asked;
 pub use attendance::{Attendance, Traffic};
 
 pub(crate) use results::Released;
 pub use standing::{Absence, Away};
 pub(crate) use standing::{Shown, Standing};
+pub use state::Attempt;
 pub(crate) use state::Halt;
 
 use slots::Slots;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use umbel_proto::federation::{Refusal, RefusalKind};
 use umbel_proto::message::{BlobDigest, ClientId, Instance, Task};
 
+use super::asked::Asked;
 use super::attendance::{Attendance, Traffic};
 use super::results::Released;
 use super::standing::Shown;
@@ -76,10 +77,17 @@ pub(super) struct Seat {
 }
 
 /// One attempt at one round: a client trains for it once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Attempt {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
     round: u32,
     attempt: u32,
+}
+
+impl Attempt {
+    /// The round.
+    pub fn round(self) -> u32 {
+        self.round
+    }
 }
 
 impl State {
@@ -232,6 +240,31 @@ impl State {
                     round: *round,
                     parameters: *parameters,
                 })
+            }
+            _ => None,
+        }
+    }
+
+    /// Who is to give an update of the open attempt, once that has begun and where it isn't `after`;
+    /// that there will be no other one, once that is known.
+    pub(super) fn asked_after(&self, after: Option<Attempt>) -> Option<Asked> {
+        match self.engine.phase() {
+            Phase::Done(_) => Some(Asked::NoMore),
+            _ if self.is_going_away() => Some(Asked::NoMore),
+            Phase::Collecting {
+                round,
+                attempt,
+                collection,
+                ..
+            } => {
+                let (round, attempt) = (*round, *attempt);
+                let attempt = Attempt { round, attempt };
+                if after == Some(attempt) || self.parameters.is_none() {
+                    return None;
+                }
+                let lacking = collection.cohort().filter(|c| collection.lacks(c));
+                let clients = lacking.cloned().collect();
+                Some(Asked::Train { attempt, clients })
             }
             _ => None,
         }

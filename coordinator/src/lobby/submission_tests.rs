@@ -82,6 +82,7 @@ fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
         plan: Sha256Digest::of(&[]),
         public_key: [7; 32].into(),
         ledger: (Arc::from([]), LedgerPoint::START),
+        digest: BlobDigest::of(&[]),
         seen: None,
     });
     for client in clients() {

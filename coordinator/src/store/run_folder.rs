@@ -165,18 +165,18 @@ impl RunFolder {
     /// # Errors
     /// [`RunFolderError`] where it can't be written.
     pub fn keep_receipts(&self, signed: &[Countersignature]) -> Result<(), RunFolderError> {
-        let folder = self.path.join(RECEIPTS);
-        create_private(&folder).map_err(failed(&folder))?;
-        for receipt in signed {
-            let path = folder.join(format!("{}.json", receipt.statement.client));
-            let write = || {
-                let mut file = File::create(&path)?;
-                file.write_all(&to_json(receipt, true)?)?;
-                file.sync_data()
-            };
-            write().map_err(failed(&path))?;
-        }
-        Ok(())
+        let path = self.path.join(RECEIPTS);
+        let write = || {
+            let mut lines = Vec::new();
+            for receipt in signed {
+                lines.extend(to_json(receipt, false)?);
+                lines.push(b'\n');
+            }
+            let mut file = create_private(&path)?;
+            file.write_all(&lines)?;
+            file.sync_data()
+        };
+        write().map_err(failed(&path))
     }
 
     /// Writes a value as indented JSON.
@@ -189,16 +189,20 @@ impl RunFolder {
     }
 }
 
-/// The folder of what sites signed, where it isn't in the certificate. It is no part of what
-/// may be published.
-pub const RECEIPTS: &str = "receipts";
+/// The ledgers of a simulation's sites.
+pub const SITE_LEDGERS: &str = "sites/ledgers.jsonl";
 
-/// A folder that nobody but its owner can look into.
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
+/// What sites signed, a line each, where it isn't in the certificate. It is no part of what may be
+/// published.
+pub const RECEIPTS: &str = "receipts.jsonl";
+
+/// A file that nobody but its owner can read.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// The lines at the beginning of a text that were written as a whole, and how long they are.

@@ -17,6 +17,7 @@
 //! ledgers stood ([`LedgerPoint`], [`SeenLedgers`]) and won't go on with one that fell behind
 //! that or forked before it.
 
+pub mod book;
 pub mod chain;
 pub mod entry;
 pub mod file;
@@ -30,6 +31,7 @@ pub mod store;
 pub mod take_up;
 pub mod unprotected;
 
+pub use book::LedgerBook;
 pub use entry::{EntryDraft, LedgerEntry};
 pub use file::FileLedgerStorage;
 pub use hash::EntryHash;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::{Plan, PlanError};
 use crate::message::BlobDigest;
 
-/// A plan and the digest of its very bytes, by which ledgers and certificates name it.
+/// A plan and the digest of its very bytes, by which ledgers and certificates name it. Clones share
+/// both.
 #[derive(Clone, Debug)]
 pub struct AgreedPlan {
-    plan: Plan,
+    plan: Arc<Plan>,
     bytes: Arc<[u8]>,
     digest: BlobDigest,
 }
@@ -21,7 +22,7 @@ impl AgreedPlan {
     /// [`PlanError`] for anything that isn't a plan that can be followed.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PlanError> {
         Ok(Self {
-            plan: Plan::from_json(bytes)?,
+            plan: Arc::new(Plan::from_json(bytes)?),
             digest: BlobDigest::of(bytes),
             bytes: bytes.into(),
         })
@@ -49,7 +50,7 @@ impl From<Plan> for AgreedPlan {
         Self {
             digest: BlobDigest::of(&bytes),
             bytes: bytes.into(),
-            plan,
+            plan: Arc::new(plan),
         }
     }
 }
