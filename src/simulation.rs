@@ -1,7 +1,7 @@
 //! A whole federation in one process.
 //!
 //! Clients call the coordinator's [`Federation`] directly, and a few workers run them
-//! ([`crate::virtual_clients`]); everything else is what runs between buildings: the same engine,
+//! (`virtual_clients`); everything else is what runs between buildings: the same engine,
 //! driver, sites and ledgers.
 
 use std::fmt;
