@@ -45,7 +45,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.is_file())
         .collect();
-    files.extend(SITES.map(|site| folder.join("sites").join(site).join("ledger.jsonl")));
+    files.push(folder.join("sites/ledgers.jsonl"));
     files.sort();
     files
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use umbel::coordinator::certificate::verify::{Known, verify};
 use umbel::privacy::certificate::Outcome;
-use umbel::privacy::ledger::chain;
+use umbel::privacy::ledger::{book, chain};
 use umbel::privacy::{MechanismEvent, PrivacyUnit};
 
 use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, SITES, Workbench};
@@ -49,13 +49,18 @@ fn first_line(bench: &Workbench, folder: &Path) -> (String, Option<i32>) {
 fn a_run_of_unit_none_is_marked_at_the_coordinator_and_at_every_site() {
     let bench = Workbench::new(12);
     let folder = works(&bench, PLAIN_GRADIENTS, "plain", &[]);
-    let mut ledgers = vec![bench.path().join("kept.jsonl"), folder.join("ledger.jsonl")];
-    ledgers.extend(SITES.map(|site| folder.join("sites").join(site).join("ledger.jsonl")));
-    for path in ledgers {
-        let bytes = fs::read(&path).expect("a ledger");
+    let read = |path: &Path| fs::read(path).expect("a ledger");
+    let sites = book::split(&read(&folder.join("sites/ledgers.jsonl"))).expect("sound ledgers");
+    assert_eq!(sites.len(), SITES.len());
+    let mut ledgers = vec![
+        read(&bench.path().join("kept.jsonl")),
+        read(&folder.join("ledger.jsonl")),
+    ];
+    ledgers.extend(sites.into_values());
+    for bytes in ledgers {
         let entries = chain::verify(&bytes).expect("a sound ledger").entries;
         let [mark] = entries.as_slice() else {
-            panic!("{}: {entries:?}", path.display());
+            panic!("{entries:?}");
         };
         assert_eq!(mark.unit, PrivacyUnit::None);
         assert_eq!(mark.event, MechanismEvent::NON_PRIVATE);
