@@ -220,6 +220,7 @@ fn join(
     invitation: &Invitation,
 ) -> Result<(Joined, Vec<ModelFile>), ClientError> {
     let mut witness = Witness::of(&invitation.ledger)?;
+    witness.make_durable(&invitation.ledger)?;
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: crate::SOFTWARE.into(),

@@ -114,6 +114,25 @@ impl Witness {
         })
     }
 
+    /// Syncs the ledger that was read, before others hear of it: a process that was killed may have
+    /// written its last line without that. The coordinator refuses a ledger that is shorter than the
+    /// one it heard of.
+    ///
+    /// # Errors
+    /// [`WitnessError::Unreadable`] where it can't be synced.
+    pub(crate) fn make_durable(&self, place: &LedgerPlace) -> Result<(), WitnessError> {
+        // Where no run is taken up, as in a simulation, nobody remembers a ledger.
+        if self.entries.is_empty() || !place.taken_up_again {
+            return Ok(());
+        }
+        let path = &place.path;
+        let synced = place.disk.keep(path, path);
+        synced.map_err(|source| WitnessError::Unreadable {
+            path: path.clone(),
+            source,
+        })
+    }
+
     /// Where the site's ledger stands.
     pub(crate) fn point(&self) -> LedgerPoint {
         LedgerPoint::after(&self.entries)
