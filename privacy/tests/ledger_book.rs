@@ -198,6 +198,19 @@ fn a_book_is_read_again_as_it_was_written_and_goes_on() {
 }
 
 #[test]
+fn what_a_book_says_when_it_is_opened_outlasts_the_machine() {
+    let disk = Watched::default();
+    two_batches(&disk);
+    let whole = disk.bytes();
+    for kept in [whole.len(), whole.len() - 1, whole.len() - 2] {
+        // As a process leaves it that was killed after a write and before the sync.
+        let disk = Watched::holding(&whole[..kept]);
+        disk.open().unwrap();
+        assert_eq!(disk.syncs.load(Ordering::SeqCst), 1, "{kept}");
+    }
+}
+
+#[test]
 fn nobody_spends_twice_at_once() {
     let book = Watched::default().open().unwrap();
     let berlin = book.chain("berlin").unwrap();

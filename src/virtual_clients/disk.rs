@@ -31,15 +31,16 @@ impl SitesDisk {
     /// # Errors
     /// [`OpenError`] where they can't be used.
     pub(crate) fn open(ledgers: &Path) -> Result<Arc<Self>, OpenError> {
-        let failed = |source| OpenError::Io {
-            path: ledgers.to_owned(),
-            source,
+        let failed_at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Io { path, source }
         };
         let folder = ledgers.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder).map_err(failed_at(folder))?;
         let book = LedgerBook::open(RealDisk.open_ledger(ledgers)?);
-        let book = book.map_err(|e| failed(io::Error::other(e)))?;
-        let answers = Records::open(folder.join("answers.jsonl")).map_err(failed)?;
+        let book = book.map_err(io::Error::other).map_err(failed_at(ledgers))?;
+        let answers = folder.join("answers.jsonl");
+        let answers = Records::open(answers.clone()).map_err(failed_at(&answers))?;
         Ok(Arc::new(Self {
             ledgers: ledgers.to_owned(),
             book,

@@ -62,7 +62,7 @@ struct State {
 #[derive(Default)]
 struct Known {
     in_use: bool,
-    /// Its lines as they were when the book was opened, until somebody takes them.
+    /// Its lines as they were when the book was opened.
     found: Vec<u8>,
     /// Whether the file has lines of it besides `found`.
     has_more: bool,
@@ -104,6 +104,7 @@ impl LedgerBook {
     /// [`BookError`] where it can't be read, or isn't one.
     pub fn open(mut file: AnyLedgerStorage) -> Result<Arc<Self>, BookError> {
         let mut bytes = file.read_all()?;
+        let is_new = bytes.is_empty();
         let whole = bytes.iter().rposition(|byte| *byte == b'\n');
         let whole = whole.map_or(0, |last| last + 1);
         if whole < bytes.len() {
@@ -118,6 +119,10 @@ impl LedgerBook {
                     bytes.truncate(whole);
                 }
             }
+        }
+        // A process that was killed may have written the last lines without syncing them. What is
+        // acted on from now on must outlast the machine, too.
+        if !is_new {
             file.sync()?;
         }
         Ok(Arc::new(Self {
