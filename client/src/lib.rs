@@ -21,6 +21,7 @@
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod check;
+pub mod clock;
 pub mod command_line;
 pub mod compute;
 pub mod config;

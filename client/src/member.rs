@@ -12,6 +12,7 @@ use umbel_proto::message::{
 };
 use umbel_proto::plan::AgreedPlan;
 
+use crate::clock;
 use crate::part::AtSite;
 use crate::participate::{Accepts, ClientError, Invitation, OpenSite, Progress};
 use crate::results::{Known, ResultsPlace, take_home};
@@ -54,7 +55,12 @@ impl Member {
         (accepts, open): (Accepts<'_>, OpenSite<'_>),
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, ClientError> {
-        let (joined, files) = join(transport, invitation)?;
+        let (joined, files) = clock::once_close(
+            transport,
+            |transport| join(transport, invitation),
+            |transport| transport.clock(),
+            |transport, pause| transport.pause(pause),
+        )?;
         accepts(&joined.plan, &files)?;
         let mut content = Vec::with_capacity(files.len());
         for file in files {

@@ -133,6 +133,18 @@ impl Outbox {
         }
     }
 
+    /// Makes sure that the machine has what was read, should it go down: a ledger's entry that is written
+    /// because of it lasts.
+    ///
+    /// # Errors
+    /// [`OutboxError`] where that can't be had; then nothing must be paid for.
+    pub(crate) fn settle(&self) -> Result<(), OutboxError> {
+        match self.record {
+            Some(_) => self.disk.settle(&self.path).map_err(|e| self.unwritable(e)),
+            None => Ok(()),
+        }
+    }
+
     /// Whether anything was ever kept for this owner.
     pub(crate) fn exists(&self) -> bool {
         self.record.is_some()

@@ -263,6 +263,7 @@ impl Account {
             data_set: place.data_set.clone(),
         };
         let outbox = Outbox::open(&place.path, &owner, place.disk)?;
+        outbox.settle()?;
         let spending = Spending::open(ledger, place.data_set, budget, plan).map_err(Box::new)?;
         Ok(Self {
             spending,

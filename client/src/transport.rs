@@ -14,6 +14,8 @@ use umbel_proto::message::{
     BlobDigest, ClientId, Hello, Instance, Receipt, Results, Task, Update, Welcome,
 };
 
+use crate::clock::ClockReading;
+
 /// The calls of [`Federation`], made by one client. Each may be repeated.
 pub trait Transport: Send {
     /// Which process of the client this is.
@@ -59,6 +61,12 @@ pub trait Transport: Send {
     /// # Errors
     /// [`TransportError`] where the coordinator is gone by now, or refuses.
     fn results(&mut self) -> Result<Option<Results>, TransportError>;
+
+    /// What the coordinator's clock and this machine's said when the last answer came; `None` if the
+    /// coordinator doesn't tell its time, or has this machine's clock.
+    fn clock(&self) -> Option<ClockReading> {
+        None
+    }
 
     /// Waits before something is tried again.
     fn pause(&mut self, pause: Duration) {

@@ -69,6 +69,15 @@ pub trait Disk: Debug + Send + Sync {
     /// What the system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Makes the name that a file was found by survive a crash: whoever gave it that may have been killed
+    /// before the folder was synced. To be done before anything is done because of the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn settle(&self, path: &Path) -> io::Result<()> {
+        self.rename(path, path)
+    }
+
     /// Removes a file.
     ///
     /// # Errors

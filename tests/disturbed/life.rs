@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use umbel_coordinator::run::Outcome;
 use umbel_proto::departure::Departure;
@@ -68,7 +68,6 @@ struct Operator<'scope, 'env> {
     sites: BTreeMap<ClientId, Task>,
     /// Instances so far.
     instances: u64,
-    unix_seconds: i64,
     ends: Arc<Ends>,
 }
 
@@ -109,7 +108,6 @@ pub fn live(seed: u64, setting: Setting, faults: &Faults) -> Result<Life, String
             coordinator: None,
             sites: BTreeMap::new(),
             instances: 0,
-            unix_seconds: 1_700_000_000,
             ends: Arc::default(),
         };
         let outcome = operator.run(faults);
@@ -169,7 +167,7 @@ impl Operator<'_, '_> {
                 self.world.cut(&client(CLIENTS[*which]), time);
             }
             Fault::Late => self.world.let_a_ghost_arrive(),
-            Fault::Jump(seconds) => self.unix_seconds += seconds,
+            Fault::Jump(seconds) => self.world.jump(*seconds),
             Fault::Full(machine) => {
                 let full = self.world.disk_is_full(&name_of(*machine));
                 full.store(true, Ordering::SeqCst);
@@ -253,7 +251,10 @@ impl Operator<'_, '_> {
         let (world, ends) = (Arc::clone(&self.world), Arc::clone(&self.ends));
         let power = self.power(coordinator::MACHINE);
         let task = world.scheduler.enter();
-        let unix_seconds = self.unix_seconds.unsigned_abs() + world.scheduler.now().as_secs();
+        let shown = world
+            .coordinators_time()
+            .duration_since(SystemTime::UNIX_EPOCH);
+        let unix_seconds = shown.expect("after 1970").as_secs();
         self.coordinator = Some(task);
         self.scope.spawn(move || {
             world.scheduler.begin(task);

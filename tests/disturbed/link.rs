@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use umbel_client::clock::ClockReading;
 use umbel_client::transport::{Transport, TransportError};
 use umbel_coordinator::lobby::Lobby;
 use umbel_privacy::certificate::Countersignature;
@@ -186,6 +187,13 @@ impl Transport for Link {
 
     fn pause(&mut self, pause: Duration) {
         self.pause_for(pause);
+    }
+
+    fn clock(&self) -> Option<ClockReading> {
+        Some(ClockReading {
+            coordinator: self.world.coordinators_time(),
+            own: self.world.right_time(),
+        })
     }
 
     fn leave(&mut self, why: Departure) {

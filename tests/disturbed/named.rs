@@ -108,6 +108,13 @@ fn a_clock_that_jumps_by_a_day_means_nothing() {
 }
 
 #[test]
+fn a_site_that_starts_while_a_clock_is_a_day_off_waits_until_it_is_set_right() {
+    for day in [86_400, -86_400] {
+        suffers(&[Fault::Jump(day), Fault::Site(1), Fault::Late], false);
+    }
+}
+
+#[test]
 fn a_coordinator_that_was_suspended_beyond_a_rounds_end_still_waits_for_who_is_missing() {
     let missing = Fault::Suspended(Machine::Site(1), 819);
     let coordinator = Fault::Suspended(Machine::Coordinator, 699);

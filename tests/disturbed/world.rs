@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use umbel_coordinator::lobby::Lobby;
@@ -14,6 +14,9 @@ use crate::power::Power;
 use crate::scheduler::Scheduler;
 use crate::setting::Setting;
 use crate::unsynced::Unsynced;
+
+/// When a run begins, since 1970.
+const BEGINNING: Duration = Duration::from_secs(1_700_000_000);
 
 /// A message that comes late, or once more.
 pub type Ghost = Box<dyn FnOnce(&Lobby) + Send>;
@@ -34,6 +37,8 @@ struct Inner {
     /// Which machines' disks are full.
     full: BTreeMap<String, Arc<AtomicBool>>,
     unsynced: BTreeMap<String, Arc<Unsynced>>,
+    /// By how many seconds the coordinator's wall clock is wrong.
+    wrong_by: i64,
     /// Whether messages are lost, repeated and late.
     disturbed: bool,
     ghosts: Vec<Ghost>,
@@ -126,7 +131,28 @@ impl World {
         let mut inner = self.lock();
         inner.cut.clear();
         inner.ghosts.clear();
+        inner.wrong_by = 0;
         inner.disturbed = false;
+    }
+
+    /// The coordinator's wall clock jumps.
+    pub fn jump(&self, seconds: i64) {
+        self.lock().wrong_by += seconds;
+    }
+
+    /// The time that a right clock shows.
+    pub fn right_time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + BEGINNING + self.scheduler.now()
+    }
+
+    /// The time that the coordinator's clock shows.
+    pub fn coordinators_time(&self) -> SystemTime {
+        let wrong = self.lock().wrong_by;
+        let by = Duration::from_secs(wrong.unsigned_abs());
+        match wrong {
+            0.. => self.right_time() + by,
+            _ => self.right_time() - by,
+        }
     }
 
     pub fn disturb(&self) {

@@ -9,7 +9,7 @@ mod speed;
 mod table;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use umbel_model::ModelError;
 use umbel_privacy::certificate::key_file;
@@ -20,15 +20,13 @@ use umbel_proto::message::{BlobDigest, Hello, PROTOCOL_VERSION, Welcome};
 use umbel_proto::plan::{AgreedPlan, Plan};
 
 use crate::SOFTWARE;
+use crate::clock::{ClockReading, MOST_APART, WORTH_A_WARNING};
 use crate::config::ClientConfig;
-use crate::grpc::{ClientTls, ClockReading, GrpcTransport};
+use crate::grpc::{ClientTls, GrpcTransport};
 use crate::participate::ClientError;
 use crate::site::{SiteSettings, SiteTexts, open_model};
 use crate::transport::Transport;
 use crate::witness::Witness;
-
-/// Clocks further apart than this are worth a warning: certificates begin and end by them.
-const APART: Duration = Duration::from_secs(60);
 
 /// What is to be checked.
 pub struct Check<'a> {
@@ -240,39 +238,25 @@ fn fetch(transport: &mut dyn Transport, digest: &BlobDigest) -> Result<Arc<[u8]>
 
 /// How far the clocks are apart.
 fn clock(found: &mut Findings, reading: Option<ClockReading>) {
-    let Some(ClockReading { coordinator, own }) = reading else {
+    let Some(reading) = reading else {
         return found.note(Finding::open(
             "clock",
             "the coordinator doesn't tell its time",
         ));
     };
-    let (apart, word) = difference(own, coordinator);
-    let seconds = apart.as_secs();
-    let finding = if apart > APART {
+    let finding = if reading.apart() > MOST_APART {
         let said = format!(
-            "this machine's clock is {seconds} seconds {word} the coordinator's; set whichever is \
-             wrong, since certificates begin and end by it"
+            "this machine's clock is {reading}. Set whichever is wrong: until then this site takes no part"
+        );
+        return found.fail("clock", ExitKind::Configuration, said);
+    } else if reading.apart() > WORTH_A_WARNING {
+        let said = format!(
+            "this machine's clock is {reading}; set whichever is wrong, since certificates begin and end \
+             by it"
         );
         Finding::warning("clock", said)
     } else {
-        Finding::good(
-            "clock",
-            format!("{seconds} seconds {word} the coordinator's"),
-        )
+        Finding::good("clock", reading.to_string())
     };
-    let signed = match word {
-        BEHIND => -(seconds as f64),
-        _ => seconds as f64,
-    };
-    found.note(finding.with("seconds_ahead", signed));
-}
-
-const AHEAD: &str = "ahead of";
-const BEHIND: &str = "behind";
-
-fn difference(own: SystemTime, coordinator: SystemTime) -> (Duration, &'static str) {
-    match own.duration_since(coordinator) {
-        Ok(ahead) => (ahead, AHEAD),
-        Err(behind) => (behind.duration(), BEHIND),
-    }
+    found.note(finding.with("seconds_ahead", reading.seconds_ahead()));
 }

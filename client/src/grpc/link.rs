@@ -23,6 +23,7 @@ use super::dial::{DialError, cause};
 use super::failure::Failure;
 use super::probe::Probe;
 use super::{ConnectionSettings, Traffic};
+use crate::clock::ClockReading;
 use crate::transport::TransportError;
 
 /// The longest message from a coordinator: the plan, with a long list of labels.
@@ -45,15 +46,6 @@ pub(super) struct Link {
     pub(super) sent: AtomicU64,
     received: AtomicU64,
     clock: Mutex<Option<ClockReading>>,
-}
-
-/// What two clocks said when an answer came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockReading {
-    /// The coordinator's, to the second.
-    pub coordinator: SystemTime,
-    /// This machine's.
-    pub own: SystemTime,
 }
 
 impl Link {

@@ -15,7 +15,6 @@ mod settings;
 mod tls;
 mod upload;
 
-pub use link::ClockReading;
 pub use proxy::{InvalidProxy, ProxyChoice};
 pub use retry::RetryPolicy;
 pub use settings::{ClientIdentity, ConnectionSettings};
@@ -34,6 +33,7 @@ use umbel_proto::message::{
 };
 use umbel_proto::wire::chunk::BlobAssembler;
 
+use crate::clock::ClockReading;
 use crate::transport::{Transport, TransportError};
 use link::Link;
 use retry::{RealTimer, Retry};
@@ -116,11 +116,6 @@ impl GrpcTransport {
         self.link.traffic()
     }
 
-    /// What the coordinator's clock and this machine's said when the last answer came.
-    pub fn clock(&self) -> Option<ClockReading> {
-        self.link.clock()
-    }
-
     /// Runs `call` until it succeeds or fails for good.
     fn persist<T>(
         &self,
@@ -192,6 +187,10 @@ impl Transport for GrpcTransport {
 
     fn results(&mut self) -> Result<Option<Results>, TransportError> {
         self.persist(async || self.link.results(TASK_WAIT).await)
+    }
+
+    fn clock(&self) -> Option<ClockReading> {
+        self.link.clock()
     }
 
     fn leave(&mut self, why: Departure) {

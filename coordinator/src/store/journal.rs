@@ -155,12 +155,8 @@ impl FileStore {
         if (found.round, found.entry) != (round, spent) {
             return Err(self.damaged("a stored result names another entry than the one that paid"));
         }
-        // Whoever gave it its name may have been killed before that was synced. A file is renamed to
-        // itself for the sake of the sync.
         let file = self.checkpoint_file(round);
-        self.disk
-            .rename(&file, &file)
-            .map_err(StoreError::io(&file))?;
+        self.disk.settle(&file).map_err(StoreError::io(&file))?;
         let released = Change::Released(&found);
         state.append(&self.folder, released.record())?;
         drop(state);

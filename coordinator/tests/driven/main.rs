@@ -4,6 +4,8 @@ mod divergence;
 mod harness;
 mod killed;
 mod machine;
+mod many;
+mod memory;
 mod place;
 mod power;
 mod public_divisor;

@@ -113,6 +113,14 @@ impl Power {
     }
 }
 
+impl Power {
+    /// Renames a file, and ends before its folder is synced.
+    fn rename_unsynced(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.unsynced.is_about_to_be_renamed(from, to);
+        UnsyncedDisk.rename(from, to)
+    }
+}
+
 enum Next {
     Do,
     Last(LastWrite),
@@ -159,7 +167,11 @@ impl Disk for PoweredDisk {
             self.0.unsynced.is_renamed(from, to);
             Ok(())
         };
-        self.0.run(all, || Ok(()))
+        let half = || {
+            self.0.unsynced.is_synced(from);
+            self.0.rename_unsynced(from, to)
+        };
+        self.0.run(all, half)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -168,7 +180,7 @@ impl Disk for PoweredDisk {
             self.0.unsynced.is_renamed(from, to);
             Ok(())
         };
-        self.0.run(all, || Ok(()))
+        self.0.run(all, || self.0.rename_unsynced(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
