@@ -238,7 +238,7 @@ mod tests {
         SamplingRate::try_from(q).unwrap()
     }
 
-    /// Relative width below which `tests/pld_properties.rs` holds every interval.
+    /// Relative width below which `tests/accountant/pld_properties.rs` holds every interval.
     const WIDEST: f64 = 1e-3;
 
     /// Whether what costs `found` at most costs `epsilon` but for what intervals leave open. The

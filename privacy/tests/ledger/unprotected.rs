@@ -7,10 +7,9 @@ use umbel_privacy::ledger::entry::{InvalidDraft, InvalidEntry};
 use umbel_privacy::ledger::{
     Exposure, LedgerEntry, LedgerError, MemoryLedgerStorage, UnprotectedDraft,
 };
-use umbel_privacy::{
-    Adjacency, ClippingNorm, EntryDraft, LatticeStep, Ledger, MechanismEvent, NoiseMultiplier,
-    NoisePlacement, PrivacyUnit, Sha256Digest,
-};
+use umbel_privacy::{EntryDraft, Ledger, MechanismEvent, NoiseMultiplier, PrivacyUnit};
+
+use crate::entries::draft;
 
 fn delta() -> Delta {
     Delta::try_from(1e-5).unwrap()
@@ -20,25 +19,13 @@ fn gaussian() -> MechanismEvent {
     MechanismEvent::gaussian(NoiseMultiplier::try_from(2.0).unwrap())
 }
 
-fn draft(seeded: bool) -> EntryDraft {
-    let clipping_norm = ClippingNorm::try_from(0.5).unwrap();
+fn round(seeded: bool) -> EntryDraft {
     EntryDraft {
-        data_set: "visits".into(),
-        run_id: "run".into(),
-        last_round: None,
-        attempt: 0,
-        filter_order: None,
-        round: 1,
-        plan: None,
-        unit: PrivacyUnit::Record,
-        adjacency: Adjacency::AddOrRemove,
-        placement: NoisePlacement::Central,
         event: gaussian(),
-        clipping_norm,
-        lattice_step: LatticeStep::for_clipping_norm(clipping_norm),
+        unit: PrivacyUnit::Record,
         delta: delta(),
-        unix_time: 1_700_000_000,
         seeded,
+        ..draft("visits", 1)
     }
 }
 
@@ -99,7 +86,7 @@ fn every_accountant_says_that_no_epsilon_is_finite() {
 #[test]
 fn a_mark_or_a_seeded_entry_makes_a_data_set_cost_infinitely_much() {
     let mut marked = ledger();
-    marked.spend(draft(false)).unwrap();
+    marked.spend(round(false)).unwrap();
     marked.mark_unprotected(mark("others")).unwrap();
     let (finite, rehearsal) = epsilons(&marked);
     assert!(finite.is_finite() && finite == rehearsal);
@@ -115,7 +102,7 @@ fn a_mark_or_a_seeded_entry_makes_a_data_set_cost_infinitely_much() {
     );
 
     let mut seeded = ledger();
-    seeded.spend(draft(true)).unwrap();
+    seeded.spend(round(true)).unwrap();
     assert_eq!(epsilons(&seeded), (f64::INFINITY, finite));
     let found = seeded.unprotected_use("visits").unwrap();
     assert_eq!(found.exposure, Exposure::Seeded);
@@ -132,9 +119,9 @@ fn a_mark_is_read_back_and_pays_for_no_noise() {
     assert_eq!(entry.unit, PrivacyUnit::None);
     assert_eq!(entry.clipping_norm, None);
 
-    let mut none = draft(false);
+    let mut none = round(false);
     none.unit = PrivacyUnit::None;
-    let mut nothing = draft(false);
+    let mut nothing = round(false);
     nothing.event = MechanismEvent::NON_PRIVATE.times(2);
     for refused in [none, nothing] {
         let refused = ledger().spend(refused);
@@ -149,7 +136,7 @@ fn a_mark_is_read_back_and_pays_for_no_noise() {
 fn a_line_that_contradicts_itself_is_no_entry() {
     let mut marked = ledger();
     marked.mark_unprotected(mark("visits")).unwrap();
-    marked.spend(draft(false)).unwrap();
+    marked.spend(round(false)).unwrap();
     let bytes = marked.into_storage().bytes().to_vec();
     let text = String::from_utf8(bytes).unwrap();
     let lines: Vec<&str> = text.lines().collect();

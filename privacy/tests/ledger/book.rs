@@ -7,35 +7,9 @@ use std::sync::{Arc, Mutex};
 use umbel_privacy::ledger::book::{BookError, ChainStorage, LedgerBook, split};
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::ledger::{LedgerError, LedgerStorage};
-use umbel_privacy::{
-    Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, PrivacyUnit, SamplingRate, Sha256Digest,
-};
+use umbel_privacy::Ledger;
 
-fn draft(data_set: &str, round: u64) -> EntryDraft {
-    let clipping_norm = ClippingNorm::try_from(0.3).unwrap();
-    EntryDraft {
-        data_set: data_set.into(),
-        run_id: "run".into(),
-        round,
-        last_round: None,
-        attempt: 0,
-        filter_order: None,
-        plan: Some(Sha256Digest::of(b"a plan")),
-        unit: PrivacyUnit::Record,
-        adjacency: Adjacency::AddOrRemove,
-        placement: NoisePlacement::Local,
-        event: MechanismEvent::poisson_gaussian(
-            SamplingRate::try_from(0.1).unwrap(),
-            NoiseMultiplier::try_from(1.1).unwrap(),
-        ),
-        clipping_norm,
-        lattice_step: LatticeStep::for_clipping_norm(clipping_norm),
-        delta: Delta::try_from(1e-5).unwrap(),
-        unix_time: 1_700_000_000,
-        seeded: false,
-    }
-}
+use crate::entries::draft;
 
 /// A disk that a test can look at, and break.
 #[derive(Clone, Default)]

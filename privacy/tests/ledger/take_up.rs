@@ -5,32 +5,9 @@ use std::io;
 use umbel_privacy::ledger::{
     EntryHash, LedgerStorage, MemoryLedgerStorage, ResultJournal, TakeUpError, UnreleasedEntry,
 };
-use umbel_privacy::{
-    Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, PrivacyUnit, Sha256Digest,
-};
+use umbel_privacy::Ledger;
 
-fn draft(round: u64) -> EntryDraft {
-    let clipping_norm = ClippingNorm::try_from(0.3).unwrap();
-    EntryDraft {
-        data_set: "visits".into(),
-        run_id: "run".into(),
-        round,
-        last_round: None,
-        attempt: 0,
-        filter_order: None,
-        plan: Some(Sha256Digest::of(b"a plan")),
-        unit: PrivacyUnit::Record,
-        adjacency: Adjacency::AddOrRemove,
-        placement: NoisePlacement::Central,
-        event: MechanismEvent::gaussian(NoiseMultiplier::try_from(1.1).unwrap()),
-        clipping_norm,
-        lattice_step: LatticeStep::for_clipping_norm(clipping_norm),
-        delta: Delta::try_from(1e-5).unwrap(),
-        unix_time: 1_700_000_000,
-        seeded: false,
-    }
-}
+use crate::entries::draft;
 
 /// What a journal answers, whatever entry it is asked about.
 struct Says(io::Result<bool>);
@@ -52,9 +29,9 @@ type Opened = Ledger<MemoryLedgerStorage>;
 /// claim on its last entry.
 fn after_a_crash() -> (Opened, UnreleasedEntry) {
     let mut ledger = Ledger::open(MemoryLedgerStorage::default()).unwrap();
-    ledger.spend(draft(1)).unwrap();
+    ledger.spend(draft("visits", 1)).unwrap();
     let previous_hash = ledger.head();
-    ledger.spend(draft(2)).unwrap();
+    ledger.spend(draft("visits", 2)).unwrap();
     let claim = UnreleasedEntry {
         previous_hash,
         data_set: "visits".into(),
@@ -85,7 +62,7 @@ fn the_process_that_spent_has_its_token_and_gets_no_second_one() {
     let (mut ledger, mut claim) = after_a_crash();
     claim.previous_hash = ledger.head();
     claim.round = 3;
-    ledger.spend(draft(3)).unwrap();
+    ledger.spend(draft("visits", 3)).unwrap();
     let second = ledger.take_up(&claim, &NOTHING);
     assert!(matches!(second, Err(TakeUpError::TokenGiven)), "{second:?}");
 }
@@ -124,7 +101,7 @@ fn any_other_entry_is_refused() {
 #[test]
 fn an_entry_behind_another_is_never_taken_up() {
     let (mut ledger, claim) = after_a_crash();
-    ledger.spend(draft(3)).unwrap();
+    ledger.spend(draft("visits", 3)).unwrap();
     let refused = reopened(ledger).take_up(&claim, &NOTHING);
     assert!(
         matches!(refused, Err(TakeUpError::OtherEntry { .. })),
@@ -148,7 +125,7 @@ fn an_entry_for_several_rounds_is_not_one_rounds() {
     let (mut ledger, mut claim) = after_a_crash();
     claim.previous_hash = ledger.head();
     claim.round = 3;
-    let mut ahead = draft(3);
+    let mut ahead = draft("visits", 3);
     ahead.last_round = Some(9);
     ledger.spend(ahead).unwrap();
     let refused = reopened(ledger).take_up(&claim, &NOTHING);

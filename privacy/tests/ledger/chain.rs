@@ -11,38 +11,10 @@ use umbel_privacy::ledger::{
     EntryHash, FileLedgerStorage, LedgerEntry, LedgerError, LedgerStorage, MemoryLedgerStorage,
 };
 use umbel_privacy::{
-    Accountant, Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, PldAccountant, PrivacyUnit, SamplingRate, Sha256Digest,
+    Accountant, Adjacency, Delta, EntryDraft, Ledger, MechanismEvent, PldAccountant, PrivacyUnit,
 };
 
-fn event() -> MechanismEvent {
-    MechanismEvent::poisson_gaussian(
-        SamplingRate::try_from(0.1).unwrap(),
-        NoiseMultiplier::try_from(1.1).unwrap(),
-    )
-}
-
-fn draft(data_set: &str, round: u64) -> EntryDraft {
-    let clipping_norm = ClippingNorm::try_from(0.3).unwrap();
-    EntryDraft {
-        data_set: data_set.into(),
-        run_id: "run \"1\"".into(),
-        round,
-        last_round: None,
-        attempt: 0,
-        filter_order: None,
-        plan: Some(Sha256Digest::of(b"a plan")),
-        unit: PrivacyUnit::Group,
-        adjacency: Adjacency::AddOrRemove,
-        placement: NoisePlacement::Central,
-        event: event(),
-        clipping_norm,
-        lattice_step: LatticeStep::for_clipping_norm(clipping_norm),
-        delta: Delta::try_from(1e-5).unwrap(),
-        unix_time: 1_700_000_000,
-        seeded: false,
-    }
-}
+use crate::entries::{draft, sampled};
 
 fn memory() -> Ledger<MemoryLedgerStorage> {
     Ledger::open(MemoryLedgerStorage::default()).unwrap()
@@ -91,7 +63,7 @@ fn what_is_spent_is_read_back_with_every_field_and_bit() {
     assert_eq!((entry.round, entry.unit), (3, PrivacyUnit::Group));
     assert_eq!(entry.plan, Some(Sha256Digest::of(b"a plan")));
     assert_eq!(entry.placement, NoisePlacement::Central);
-    assert_eq!(entry.event, event());
+    assert_eq!(entry.event, sampled());
     assert_eq!(entry.clipping_norm.unwrap().get(), 0.3);
     assert_eq!(entry.delta.unwrap().get(), 1e-5);
     assert_eq!((entry.unix_time, entry.seeded), (1_700_000_000, false));
@@ -122,7 +94,7 @@ fn spending_adds_up_over_runs_on_one_data_set_and_no_other() {
         .accountant_for("visits", PrivacyUnit::Group, Adjacency::AddOrRemove)
         .unwrap();
     let mut expected = PldAccountant::new(Adjacency::AddOrRemove);
-    expected.compose(&event(), 2).unwrap();
+    expected.compose(&sampled(), 2).unwrap();
     let delta = Delta::try_from(1e-5).unwrap();
     assert_eq!(found.epsilon(delta), expected.epsilon(delta));
     assert_eq!(ledger.events("claims").count(), 1);

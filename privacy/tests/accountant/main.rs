@@ -1,0 +1,7 @@
+//! Epsilons against figures from elsewhere, and what must hold of every one.
+
+mod golden;
+mod golden_pld;
+mod pld_properties;
+mod rare_runs;
+mod two_runs;

@@ -1,0 +1,7 @@
+//! Ledgers: what they store, what they refuse, and what they survive.
+
+mod book;
+mod chain;
+mod entries;
+mod take_up;
+mod unprotected;
