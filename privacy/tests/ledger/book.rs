@@ -4,10 +4,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use umbel_privacy::Ledger;
 use umbel_privacy::ledger::book::{BookError, ChainStorage, LedgerBook, split};
 use umbel_privacy::ledger::chain::{self, Tail};
 use umbel_privacy::ledger::{LedgerError, LedgerStorage};
-use umbel_privacy::Ledger;
 
 use crate::entries::draft;
 

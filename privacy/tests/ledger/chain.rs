@@ -11,7 +11,8 @@ use umbel_privacy::ledger::{
     EntryHash, FileLedgerStorage, LedgerEntry, LedgerError, LedgerStorage, MemoryLedgerStorage,
 };
 use umbel_privacy::{
-    Accountant, Adjacency, Delta, EntryDraft, Ledger, MechanismEvent, PldAccountant, PrivacyUnit,
+    Accountant, Adjacency, Delta, EntryDraft, Ledger, NoiseMultiplier, NoisePlacement,
+    PldAccountant, PrivacyUnit, Sha256Digest,
 };
 
 use crate::entries::{draft, sampled};

@@ -5,7 +5,7 @@ use std::io;
 use umbel_privacy::ledger::{
     EntryHash, LedgerStorage, MemoryLedgerStorage, ResultJournal, TakeUpError, UnreleasedEntry,
 };
-use umbel_privacy::Ledger;
+use umbel_privacy::{Ledger, Sha256Digest};
 
 use crate::entries::draft;
 
@@ -35,7 +35,7 @@ fn after_a_crash() -> (Opened, UnreleasedEntry) {
     let claim = UnreleasedEntry {
         previous_hash,
         data_set: "visits".into(),
-        run_id: "run".into(),
+        run_id: "run \"1\"".into(),
         round: 2,
         plan: Sha256Digest::of(b"a plan"),
     };

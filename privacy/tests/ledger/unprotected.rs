@@ -7,7 +7,10 @@ use umbel_privacy::ledger::entry::{InvalidDraft, InvalidEntry};
 use umbel_privacy::ledger::{
     Exposure, LedgerEntry, LedgerError, MemoryLedgerStorage, UnprotectedDraft,
 };
-use umbel_privacy::{EntryDraft, Ledger, MechanismEvent, NoiseMultiplier, PrivacyUnit};
+use umbel_privacy::{
+    Adjacency, EntryDraft, Ledger, MechanismEvent, NoiseMultiplier, NoisePlacement, PrivacyUnit,
+    Sha256Digest,
+};
 
 use crate::entries::draft;
 
