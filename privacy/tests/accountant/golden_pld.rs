@@ -6,26 +6,7 @@ use serde_json::{Value, json};
 use umbel_privacy::accountant::{Interval, PldAccountant};
 use umbel_privacy::{Accountant, Adjacency, Delta, MechanismEvent, RdpAccountant};
 
-/// The reference cases of one kind; none, with a note, where there is no such file.
-fn cases(kind: &str) -> Vec<Value> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/golden/epsilon.json"
-    );
-    let Ok(text) = std::fs::read_to_string(path) else {
-        println!("skipped: the reference values {path} aren't there");
-        return Vec::new();
-    };
-    let file: Value = serde_json::from_str(&text).unwrap();
-    let all = file["cases"].as_array().unwrap();
-    let found: Vec<Value> = all
-        .iter()
-        .filter(|case| case["kind"] == kind)
-        .cloned()
-        .collect();
-    assert!(!found.is_empty(), "no case of kind {kind}");
-    found
-}
+use crate::reference::{cases, number};
 
 fn adjacency(case: &Value) -> Adjacency {
     match case["adjacency"].as_str() {
@@ -33,12 +14,6 @@ fn adjacency(case: &Value) -> Adjacency {
         Some("replace_special") => Adjacency::ZeroOut,
         _ => Adjacency::AddOrRemove,
     }
-}
-
-fn number(value: &Value) -> f64 {
-    value
-        .as_f64()
-        .unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
 }
 
 fn interval(events: Value, adjacency: Adjacency, delta: &Value) -> Interval {

@@ -4,4 +4,5 @@ mod golden;
 mod golden_pld;
 mod pld_properties;
 mod rare_runs;
+mod reference;
 mod two_runs;
