@@ -45,7 +45,7 @@ pub use classifier::Classifier;
 pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
-pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
+pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise, tokens_of};
 pub use model::Model;
 pub use optimiser::Optimiser;
 pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};

@@ -14,6 +14,9 @@
 
 use pulp::{Simd, WithSimd};
 
+#[cfg(target_arch = "x86_64")]
+use super::fold::SideBySide;
+use super::fold::{Fold, OneByOne};
 use super::instructions::Instructions;
 use super::workspace::Workspace;
 use crate::trainer::square::Square;
@@ -72,11 +75,18 @@ fn ghost_square_in(
     workspace: &mut Workspace,
 ) -> Square {
     let [x_lines, g_lines] = [x, g].map(|vectors| Lines::copy(vectors, tokens, workspace));
-    let square = instructions.dispatch(GhostSquare {
+    let square = GhostSquare {
         x: x_lines.vectors(),
         g: g_lines.vectors(),
         tokens,
-    });
+    };
+    let square = match instructions {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512(simd) => Simd::vectorize(simd, InAvx512(square, simd)),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2(simd) => Simd::vectorize(simd, InAvx2(square, simd)),
+        Instructions::Other(arch) => arch.dispatch(square),
+    };
     workspace.give(x_lines.buffer);
     workspace.give(g_lines.buffer);
     square
@@ -141,17 +151,43 @@ impl<'a> Vectors<'a> {
     }
 }
 
+// R C sums, and beside them C columns and one row, in 32 registers or in 16.
+
 impl WithSimd for GhostSquare<'_> {
     type Output = Square;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Square {
-        // R C sums, and beside them C columns and one row, in 32 registers or in 16.
-        if S::REGISTER_COUNT >= 32 {
-            self.sum::<S, 6, 4, { STRIP / 4 }>(simd)
-        } else {
-            self.sum::<S, 4, 3, { STRIP / 3 }>(simd)
-        }
+        self.sum::<S, _, 4, 3, { STRIP / 3 }>(simd, OneByOne)
+    }
+}
+
+/// In the instructions whose token comes with it, for which there is a way to fold.
+#[cfg(target_arch = "x86_64")]
+struct InAvx512<'a>(GhostSquare<'a>, pulp::x86::V4);
+
+#[cfg(target_arch = "x86_64")]
+impl WithSimd for InAvx512<'_> {
+    type Output = Square;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Square {
+        let Self(square, simd) = self;
+        square.sum::<_, _, 6, 4, { STRIP / 4 }>(simd, SideBySide)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+struct InAvx2<'a>(GhostSquare<'a>, pulp::x86::V3);
+
+#[cfg(target_arch = "x86_64")]
+impl WithSimd for InAvx2<'_> {
+    type Output = Square;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Square {
+        let Self(square, simd) = self;
+        square.sum::<_, _, 4, 3, { STRIP / 3 }>(simd, SideBySide)
     }
 }
 
@@ -160,7 +196,11 @@ type Tiles<V, const R: usize, const C: usize, const N: usize> = [[[V; C]; R]; N]
 
 impl GhostSquare<'_> {
     #[inline(always)]
-    fn sum<S: Simd, const R: usize, const C: usize, const N: usize>(&self, simd: S) -> Square {
+    fn sum<S: Simd, F: Fold<S>, const R: usize, const C: usize, const N: usize>(
+        &self,
+        simd: S,
+        fold: F,
+    ) -> Square {
         let mut square = Square::default();
         let mut sums = [[[simd.splat_f32s(0.0); C]; R]; N];
         let mut block = 0;
@@ -177,7 +217,7 @@ impl GhostSquare<'_> {
                         beyond: beyond_block.min(row + R).min(column + STRIP),
                         last: self.tokens - 1,
                     };
-                    self.add_strip::<S, R, C, N>(simd, strip, &mut sums, &mut square);
+                    self.add_strip::<S, F, R, C, N>((simd, fold), strip, &mut sums, &mut square);
                     column += STRIP;
                 }
                 row += R;
@@ -189,9 +229,9 @@ impl GhostSquare<'_> {
 
     /// Adds the products of R rows and up to N C columns.
     #[inline(always)]
-    fn add_strip<S: Simd, const R: usize, const C: usize, const N: usize>(
+    fn add_strip<S: Simd, F: Fold<S>, const R: usize, const C: usize, const N: usize>(
         &self,
-        simd: S,
+        (simd, fold): (S, F),
         strip: Strip,
         sums: &mut Tiles<S::f32s, R, C, N>,
         square: &mut Square,
@@ -201,7 +241,10 @@ impl GhostSquare<'_> {
         multiply_strip(simd, self.x, strip, sums);
         for (products, sums) in products.iter_mut().zip(&*sums).take(tiles) {
             each!(I < R, {
-                each!(J < C, { products[I][J] = simd.reduce_sum_f32s(sums[I][J]) });
+                let mut four = [simd.splat_f32s(0.0); 4];
+                each!(J < C, { four[J] = sums[I][J] });
+                let four = fold.fold(simd, four);
+                each!(J < C, { products[I][J] = four[J] });
             });
         }
         multiply_strip(simd, self.g, strip, sums);
