@@ -18,6 +18,7 @@ use pulp::{Simd, WithSimd};
 use super::fold::SideBySide;
 use super::fold::{Fold, OneByOne};
 use super::instructions::Instructions;
+use super::lines::{Lines, Vectors};
 use super::workspace::Workspace;
 use crate::trainer::square::Square;
 
@@ -43,15 +44,6 @@ const BLOCK: usize = 2 * STRIP;
 /// Numbers of each vector that are multiplied before the next column's turn: those of R rows stay
 /// in the fastest cache.
 const CHUNK: usize = 384;
-
-/// Vectors that lie `stride` apart.
-#[derive(Clone, Copy)]
-pub(super) struct Vectors<'a> {
-    pub(super) values: &'a [f32],
-    /// Numbers of a vector.
-    pub(super) width: usize,
-    pub(super) stride: usize,
-}
 
 /// Σₜₛ ⟨xₜ, xₛ⟩⟨gₜ, gₛ⟩ = ‖XᵀG‖² over `tokens` rows of both, with what tells whether it can be
 /// relied on.
@@ -87,68 +79,15 @@ fn ghost_square_in(
         Instructions::Avx2(simd) => Simd::vectorize(simd, InAvx2(square, simd)),
         Instructions::Other(arch) => arch.dispatch(square),
     };
-    workspace.give(x_lines.buffer);
-    workspace.give(g_lines.buffer);
+    x_lines.give(workspace);
+    g_lines.give(workspace);
     square
-}
-
-/// Numbers of a line of the cache: one register of AVX-512, two of AVX2. A register that is read
-/// across two lines costs twice.
-const LINE: usize = 16;
-
-/// Vectors that begin with a line of the cache each, followed by zeros up to a line's end.
-struct Lines {
-    buffer: Vec<f32>,
-    /// Where the first begins.
-    start: usize,
-    /// Numbers of a vector, zeros included.
-    width: usize,
-    stride: usize,
-}
-
-impl Lines {
-    fn copy(vectors: Vectors<'_>, count: usize, workspace: &mut Workspace) -> Self {
-        let lines = vectors.width.div_ceil(LINE);
-        // An odd number of lines apart, so that columns don't share few places of the cache.
-        let stride = (lines | 1) * LINE;
-        let mut buffer = workspace.take(LINE + count * stride);
-        let start = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
-        for (index, to) in buffer[start..].chunks_mut(stride).take(count).enumerate() {
-            let from = index * vectors.stride;
-            let (head, rest) = to.split_at_mut(vectors.width);
-            head.copy_from_slice(&vectors.values[from..from + vectors.width]);
-            rest.fill(0.0);
-        }
-        Self {
-            buffer,
-            start,
-            width: lines * LINE,
-            stride,
-        }
-    }
-
-    fn vectors(&self) -> Vectors<'_> {
-        Vectors {
-            values: &self.buffer[self.start..],
-            width: self.width,
-            stride: self.stride,
-        }
-    }
 }
 
 struct GhostSquare<'a> {
     x: Vectors<'a>,
     g: Vectors<'a>,
     tokens: usize,
-}
-
-impl<'a> Vectors<'a> {
-    /// Numbers `from..to` of a vector.
-    #[inline(always)]
-    fn get(&self, index: usize, from: usize, to: usize) -> &'a [f32] {
-        let start = index * self.stride;
-        &self.values[start + from..start + to]
-    }
 }
 
 // R C sums, and beside them C columns and one row, in 32 registers or in 16.
@@ -242,9 +181,8 @@ impl GhostSquare<'_> {
         for (products, sums) in products.iter_mut().zip(&*sums).take(tiles) {
             each!(I < R, {
                 let mut four = [simd.splat_f32s(0.0); 4];
-                each!(J < C, { four[J] = sums[I][J] });
-                let four = fold.fold(simd, four);
-                each!(J < C, { products[I][J] = four[J] });
+                four[..C].copy_from_slice(&sums[I]);
+                products[I].copy_from_slice(&fold.fold(simd, four)[..C]);
             });
         }
         multiply_strip(simd, self.g, strip, sums);
