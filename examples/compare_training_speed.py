@@ -3,21 +3,26 @@
 
     pip install torch transformers opacus
     cargo build --release
-    python examples/compare_training_speed.py [--size minilm] [--batch 32] [--tokens 64]
+    python examples/compare_training_speed.py [--size tiny,minilm,base] [--tokens 64,128,256,512]
 
 All train a BERT of the same sizes, embeddings frozen, with the same batch, tokens and threads, and
 take turns, so that each meets the same disturbances of the machine; medians are compared. Like the
 others' model, umbel's reads the first token through a pooler; "mean" is a model of the same sizes
 that reads the mean of all tokens, of which none can be left out of the last layer. PyTorch trains
 without privacy. Opacus clips each example's gradient, by hooks (`GradSampleModule`) or by
-ghost clipping. What can't be imported is left out, and said so.
+ghost clipping. What can't be imported or doesn't fit into memory is left out, and said so.
+
+A line is a shape: examples a second of each, and what umbel's private training is to its plain one,
+to PyTorch's plain one, and to Opacus' better mode. --json has the turns, too.
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -29,10 +34,13 @@ SIZES = {
 }
 
 
+OTHERS = [("PyTorch plain", "plain"), ("Opacus hooks", "hooks"), ("Opacus ghost", "ghost")]
+
+
 class Contender:
     """A PyTorch model and what takes one step with it."""
 
-    def __init__(self, arguments, mode):
+    def __init__(self, arguments, shape, mode):
         import torch
         from transformers import BertConfig, BertForSequenceClassification
 
@@ -41,25 +49,25 @@ class Contender:
         torch.manual_seed(1)
         config = BertConfig(
             vocab_size=30522, num_labels=2, hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0, **SIZES[arguments.size],
+            attention_probs_dropout_prob=0.0, **SIZES[shape.size],
         )
         model = BertForSequenceClassification(config).train()
         for name, parameter in model.named_parameters():
             parameter.requires_grad = ".embeddings." not in name
-        self.ids = torch.randint(0, 30522, (arguments.batch, arguments.tokens))
-        self.labels = torch.randint(0, 2, (arguments.batch,))
+        self.ids = torch.randint(0, 30522, (shape.batch, shape.tokens))
+        self.labels = torch.randint(0, 2, (shape.batch,))
         trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(trained, lr=1e-9)
         self.criterion = torch.nn.CrossEntropyLoss()
         self.model = model
         if mode != "plain":
-            self.make_private(arguments)
+            self.make_private(shape)
 
-    def make_private(self, arguments):
+    def make_private(self, shape):
         from opacus import PrivacyEngine
 
         data = self.torch.utils.data.TensorDataset(self.ids, self.labels)
-        loader = self.torch.utils.data.DataLoader(data, batch_size=arguments.batch)
+        loader = self.torch.utils.data.DataLoader(data, batch_size=shape.batch)
         settings = dict(
             module=self.model, optimizer=self.optimizer, data_loader=loader,
             noise_multiplier=1.0, max_grad_norm=1e-3, poisson_sampling=False,
@@ -79,61 +87,114 @@ class Contender:
         return time.perf_counter() - start
 
 
-def umbel(arguments, pooling):
+class Shape:
+    """A model's size, and the examples of a step."""
+
+    def __init__(self, size, tokens, batch):
+        self.size, self.tokens = size, tokens
+        # About 2,048 tokens a step: more examples would be slower to measure, and no faster.
+        self.batch = batch or max(8, min(32, 2048 // tokens))
+
+
+def umbel(arguments, shape, pooling):
     """Medians of a short measurement: examples a second, plain and private."""
     environment = os.environ | {"RAYON_NUM_THREADS": str(arguments.threads)}
     output = subprocess.run(
         [arguments.umbel, "bench", "--json", "--device", "cpu", "--train", "encoder"]
-        + ["--pooling", pooling, "--size", arguments.size, "--seconds", str(arguments.seconds)]
-        + ["--batch", str(arguments.batch), "--tokens", str(arguments.tokens)],
+        + ["--pooling", pooling, "--size", shape.size, "--seconds", str(arguments.seconds)]
+        + ["--batch", str(shape.batch), "--tokens", str(shape.tokens)],
         check=True, capture_output=True, text=True, env=environment,
     )
     return {row["mode"]: row["examples_per_s"] for row in json.loads(output.stdout)}
 
 
-def contenders(arguments):
+def contenders(arguments, shape):
+    """Those of the others that are here, after a step to warm up."""
     found = {}
-    for name, mode in [("PyTorch plain", "plain"), ("Opacus hooks", "hooks"), ("Opacus ghost", "ghost")]:
+    for name, mode in OTHERS:
         try:
-            found[name] = Contender(arguments, mode)
+            found[name] = Contender(arguments, shape, mode)
             found[name].step()
-        except ImportError as missing:
-            print(f"{name}: left out, {missing}")
+        except (ImportError, MemoryError, RuntimeError) as missing:
+            found.pop(name, None)
+            print(f"{name}: left out, {missing}", file=sys.stderr)
     return found
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--umbel", default="target/release/umbel", help="the umbel binary")
-    parser.add_argument("--size", choices=SIZES, default="minilm")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--turns", type=int, default=3, help="turns of each")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn, at least")
-    arguments = parser.parse_args()
-
-    others = contenders(arguments)
+def turns(arguments, shape):
+    """Examples a second of each, turn by turn."""
+    others = contenders(arguments, shape)
     rates = {}
     for _ in range(arguments.turns):
         for pooling, note in [("pooler", ""), ("mean", ", mean")]:
-            for mode, rate in umbel(arguments, pooling).items():
+            for mode, rate in umbel(arguments, shape, pooling).items():
                 rates.setdefault(f"umbel {mode}{note}", []).append(rate)
         for name, contender in others.items():
             times, start = [], time.perf_counter()
             while not times or time.perf_counter() - start < arguments.seconds:
                 times.append(contender.step())
-            rates.setdefault(name, []).append(arguments.batch / statistics.median(times))
+            rates.setdefault(name, []).append(shape.batch / statistics.median(times))
+    others.clear()
+    gc.collect()
+    return rates
 
-    print(f"{arguments.size}, batch {arguments.batch}, {arguments.tokens} tokens, encoder, "
-          f"{arguments.threads} threads")
+
+COLUMNS = [
+    ("size", 8), ("batch", 6), ("tokens", 7), ("plain", 10), ("private", 10), ("to plain", 9),
+    ("mean: plain", 12), ("private", 10), ("to plain", 9), ("PyTorch", 9), ("hooks", 8), ("ghost", 8),
+    ("to PyTorch", 11), ("to Opacus", 10),
+]
+
+
+def line(shape, rates):
+    """A shape's line of the table."""
     medians = {name: statistics.median(found) for name, found in rates.items()}
-    print(f"{'':20}{'':>12}{'':>10}{'':>10}{'umbel private to it':>22}")
-    print(f"{'':20}{'examples/s':>12}{'lowest':>10}{'highest':>10}{'pooler':>14}{'mean':>8}")
-    for name, rate in medians.items():
-        low, high = min(rates[name]), max(rates[name])
-        pooler, mean = (medians[f"umbel private{note}"] / rate for note in ["", ", mean"])
-        print(f"{name:20}{rate:12.1f}{low:10.1f}{high:10.1f}{pooler:14.2f}{mean:8.2f}")
+    plain, private = medians["umbel plain"], medians["umbel private"]
+    plain_mean, private_mean = medians["umbel plain, mean"], medians["umbel private, mean"]
+    pytorch, hooks, ghost = (medians.get(name) for name, _ in OTHERS)
+    opacus = max((rate for rate in (hooks, ghost) if rate), default=None)
+    rate = lambda value: "-" if value is None else f"{value:.1f}"
+    ratio = lambda value: "-" if value is None else f"{private / value:.2f}"
+    cells = [
+        shape.size, shape.batch, shape.tokens, rate(plain), rate(private), ratio(plain),
+        rate(plain_mean), rate(private_mean), f"{private_mean / plain_mean:.2f}",
+        rate(pytorch), rate(hooks), rate(ghost), ratio(pytorch), ratio(opacus),
+    ]
+    return "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS))
+
+
+def several(kind):
+    """Values of `kind` with commas between them."""
+    return lambda text: [kind(part) for part in text.split(",")]
+
+
+def size(text):
+    if text not in SIZES:
+        raise ValueError(f"{text!r} is none of {', '.join(SIZES)}")
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--umbel", default="target/release/umbel", help="the umbel binary")
+    parser.add_argument("--size", type=several(size), default=["minilm"], help="tiny, minilm, base; with commas")
+    parser.add_argument("--tokens", type=several(int), default=[64], help="of an example; several with commas")
+    parser.add_argument("--batch", type=int, help="examples of a step [default: 2,048 tokens' worth, 8 to 32]")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=3, help="turns of each")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn, at least")
+    parser.add_argument("--json", action="store_true", help="print a JSON object a shape, with all turns")
+    arguments = parser.parse_args()
+
+    if not arguments.json:
+        print(f"examples a second, encoder, {arguments.threads} threads; medians of {arguments.turns} turns")
+        print("".join(f"{name:>{width}}" for name, width in COLUMNS))
+    for name in arguments.size:
+        for tokens in arguments.tokens:
+            shape = Shape(name, tokens, arguments.batch)
+            rates = turns(arguments, shape)
+            told = json.dumps(vars(shape) | {"examples_per_s": rates}) if arguments.json else line(shape, rates)
+            print(told, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 //! Running a classifier on token ids.
 
+use rayon::prelude::*;
+
 use crate::classifier::Classifier;
 use crate::data::LabelledTexts;
 use crate::error::ModelError;
@@ -7,7 +9,7 @@ use crate::model::Model;
 use crate::network::{Tape, rows_of};
 use crate::task::answers;
 use crate::text_lengths::TextLengths;
-use crate::tokens::TokenRow;
+use crate::tokens::{TokenRow, Tokens};
 use crate::trainer::Example;
 
 /// One score a label for each row, in the order of the rows, all finite. At most `batch` rows
@@ -69,6 +71,29 @@ where
         .collect())
 }
 
+/// Turns texts, or pairs of them, into token ids on all threads, and counts those that are too long.
+///
+/// # Errors
+/// [`ModelError`] where the tokeniser fails.
+pub fn tokens_of(
+    model: &Model,
+    texts: &[(&str, Option<&str>)],
+) -> Result<(Vec<Tokens>, TextLengths), ModelError> {
+    let found: Vec<_> = texts
+        .par_iter()
+        .map(|(text, second)| model.tokens(text, *second))
+        .collect();
+    let mut lengths = TextLengths::most(model.most_tokens());
+    // One after the other, so that of several errors it is always the first.
+    let tokens = found.into_iter().map(|found| {
+        let (tokens, whole) = found?;
+        lengths.count(whole);
+        Ok(tokens)
+    });
+    let tokens = tokens.collect::<Result<_, ModelError>>()?;
+    Ok((tokens, lengths))
+}
+
 /// Turns labelled texts into token ids and targets, and counts those that are too long.
 ///
 /// # Errors
@@ -77,23 +102,18 @@ pub fn tokenise(
     texts: &LabelledTexts,
     model: &Model,
 ) -> Result<(Vec<Example>, TextLengths), ModelError> {
-    let mut lengths = TextLengths::most(model.most_tokens());
-    let examples = texts
-        .texts
-        .iter()
-        .zip(&texts.targets)
-        .enumerate()
-        .map(|(row, (text, target))| {
-            let second = texts.seconds.as_ref().and_then(|seconds| seconds.get(row));
-            let (tokens, whole) = model.tokens(text, second.map(String::as_str))?;
-            lengths.count(whole);
-            Ok(Example {
-                tokens,
-                target: target.clone(),
-            })
-        })
-        .collect::<Result<_, ModelError>>()?;
-    Ok((examples, lengths))
+    let second = |row: usize| texts.seconds.as_ref().and_then(|seconds| seconds.get(row));
+    let each = texts.texts.iter().enumerate();
+    let each: Vec<_> = each
+        .map(|(row, text)| (text.as_str(), second(row).map(String::as_str)))
+        .collect();
+    let (tokens, lengths) = tokens_of(model, &each)?;
+    let examples = tokens.into_iter().zip(&texts.targets);
+    let examples = examples.map(|(tokens, target)| Example {
+        tokens,
+        target: target.clone(),
+    });
+    Ok((examples.collect(), lengths))
 }
 
 /// The last hidden states of one row, one vector a token.

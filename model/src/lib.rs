@@ -45,7 +45,11 @@ pub use classifier::Classifier;
 pub use compute_precision::ComputePrecision;
 pub use device::DeviceChoice;
 pub use error::ModelError;
-pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise};
+/// Kernels of the CPU's engine, for benchmarks.
+pub mod kernels {
+    pub use crate::trainer::kernels::{Kernel, kernels, square_product};
+}
+pub use inference::{check_scores, last_hidden_state, logits, predict, tokenise, tokens_of};
 pub use model::Model;
 pub use optimiser::Optimiser;
 pub use parameters::{LayoutEntry, ParameterLayout, Part, Role};

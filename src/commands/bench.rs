@@ -1,16 +1,18 @@
 //! `umbel bench`: how fast this machine trains.
 
+use std::ffi::OsString;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use umbel::bench::{Bench, BenchModel, BenchRow, Mode, named_set, named_size, peak_gflops};
 use umbel::failure::Failure;
-use umbel_model::families::TransformerSpec;
 use umbel_model::{ComputePrecision, DeviceChoice, ModelError, ModelFiles, Pooling, TrainableSet};
 use umbel_proto::exit_code::ExitKind;
 
@@ -28,23 +30,24 @@ use super::{print, print_json};
 Examples:
   umbel bench
   umbel bench --size minilm --train encoder,lora --batch 32 --tokens 64
+  umbel bench --size tiny,minilm --train encoder --pooling pooler --batch 16 --tokens 64,128,256,512
   umbel bench --model models/bert-tiny --clients 2 --json | jq '.[].examples_per_s'")]
 pub struct BenchCommand {
     /// A model's folder (Hugging Face layout), in place of random weights.
     #[arg(long, conflicts_with = "size")]
     model: Option<PathBuf>,
-    /// Random weights in the sizes of a known model.
-    #[arg(long, default_value = "tiny")]
-    size: Size,
+    /// Random weights in the sizes of a known model. Several with commas.
+    #[arg(long, value_delimiter = ',', default_value = "tiny")]
+    size: Vec<Size>,
     /// Examples of a step.
     #[arg(long, default_value = "32")]
     batch: NonZero<usize>,
     /// Examples that pass through the network at a time, at most.
     #[arg(long, default_value = "64")]
     micro_batch: NonZero<usize>,
-    /// Tokens of every example.
-    #[arg(long, default_value = "64")]
-    tokens: NonZero<usize>,
+    /// Tokens of every example. Several with commas.
+    #[arg(long, value_delimiter = ',', default_value = "64")]
+    tokens: Vec<NonZero<usize>>,
     /// How an example becomes one vector: mean, cls or pooler. With cls and pooler, the last layer
     /// computes only keys and values for tokens that nobody reads.
     #[arg(long, default_value = "mean")]
@@ -107,18 +110,56 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Size {
-    fn config(self) -> Option<TransformerSpec> {
-        named_size(match self {
+    fn name(self) -> &'static str {
+        match self {
             Self::Tiny => "tiny",
             Self::Minilm => "minilm",
             Self::Base => "base",
-        })
+        }
+    }
+}
+
+/// A model to measure, and how the command line names it.
+struct Named {
+    option: &'static str,
+    name: OsString,
+    model: BenchModel,
+}
+
+impl Named {
+    /// All that were asked for.
+    fn all(command: &BenchCommand) -> Result<Vec<Self>, Failure> {
+        if let Some(folder) = &command.model {
+            let files = Box::new(ModelFiles::read(folder)?);
+            return Ok(vec![Self {
+                option: "--model",
+                name: folder.into(),
+                model: BenchModel::Files(files),
+            }]);
+        }
+        let sizes = command.size.iter().map(|size| {
+            let spec = named_size(size.name())
+                .ok_or_else(|| Failure::internal("a size without a configuration"))?;
+            Ok(Self {
+                option: "--size",
+                name: size.name().into(),
+                model: BenchModel::Random(Box::new(spec)),
+            })
+        });
+        sizes.collect()
+    }
+
+    /// What a table calls it: a size, or the last part of a folder's path.
+    fn short(&self) -> String {
+        let path = Path::new(&self.name);
+        let name = path.file_name().unwrap_or(&self.name);
+        name.to_string_lossy().into_owned()
     }
 }
 
 /// Runs the command.
 pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
-    let bench = bench_of(command)?;
+    let shapes = shapes(command)?;
     let sets = command
         .train
         .iter()
@@ -129,29 +170,46 @@ pub fn run(command: &BenchCommand) -> Result<ExitKind, Failure> {
         None => devices_of(command.precision)?,
     };
     if let Some(mode) = command.memory_of {
-        return print_memory(&bench, &sets, &devices, mode);
+        return print_memory(&shapes, &sets, &devices, mode);
     }
-    let bar = progress(command, devices.len() * sets.len());
+    let bar = progress(command, devices.len() * shapes.len() * sets.len());
     let mut rows = Vec::new();
     for choice in &devices {
         let (device, name) = choice.resolve()?;
-        bench.precision.check(&device)?;
-        let name = bench.precision.of_device(name);
-        let peak = peak_gflops(&device, bench.least.min(Duration::from_secs(1)));
-        for (set, word) in sets.iter().zip(&command.train) {
-            bar.set_message(format!("{word} on {name}"));
-            let memory = |mode| memory_in_own_process(command, choice, word, mode);
-            rows.extend(bench.rows((&device, &name), *set, peak, memory)?);
-            bar.inc(1);
+        command.precision.check(&device)?;
+        let name = command.precision.of_device(name);
+        let peak = peak_gflops(&device, command.seconds.min(Duration::from_secs(1)));
+        for (named, bench) in &shapes {
+            for (set, word) in sets.iter().zip(&command.train) {
+                bar.set_message(format!(
+                    "{word} of {}, {} tokens, on {name}",
+                    named.short(),
+                    bench.tokens
+                ));
+                let memory =
+                    |mode| memory_in_own_process(command, (named, bench), choice, word, mode);
+                let measured = bench.rows((&device, &name), *set, peak, memory)?;
+                rows.extend(measured.map(|row| (named.short(), row)));
+                bar.inc(1);
+            }
         }
     }
     bar.finish_and_clear();
     if command.json {
+        let rows: Vec<Row<'_>> = rows.iter().map(|(model, row)| Row { model, row }).collect();
         print_json(&rows)?;
     } else {
         print(table(&rows))?;
     }
     Ok(ExitKind::Success)
+}
+
+/// A line of the JSON list.
+#[derive(Serialize)]
+struct Row<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    row: &'a BenchRow,
 }
 
 /// All devices, or those that may compute in a reduced precision.
@@ -167,30 +225,37 @@ fn devices_of(precision: ComputePrecision) -> Result<Vec<DeviceChoice>, Failure>
     Ok(devices)
 }
 
-fn bench_of(command: &BenchCommand) -> Result<Bench, Failure> {
-    let model = match (&command.model, command.size.config()) {
-        (Some(folder), _) => BenchModel::Files(Box::new(ModelFiles::read(folder)?)),
-        (None, Some(config)) => BenchModel::Random(Box::new(config)),
-        (None, None) => return Err(Failure::internal("a size without a configuration")),
-    };
+/// Every model in every length.
+fn shapes(command: &BenchCommand) -> Result<Vec<(Rc<Named>, Bench)>, Failure> {
     /// Beyond this a slip of the finger asks for more memory than any machine has.
     const MOST: usize = 1 << 20;
-    let counts = [command.batch, command.tokens, command.clients];
-    if counts.into_iter().any(|count| count.get() > MOST) {
+    let mut counts = command
+        .tokens
+        .iter()
+        .chain([&command.batch, &command.clients]);
+    if counts.any(|count| count.get() > MOST) {
         let reason = format!("--batch, --tokens and --clients go up to {MOST}");
         return Err(Failure::new(ExitKind::Configuration, reason));
     }
-    Ok(Bench {
-        model,
-        batch: command.batch.get(),
-        micro_batch: command.micro_batch.get(),
-        precision: command.precision,
-        memory: command.memory.map(|size| size.as_u64()),
-        tokens: command.tokens.get(),
-        pooling: command.pooling,
-        clients: command.clients.get(),
-        least: command.seconds,
-    })
+    let mut shapes = Vec::new();
+    for named in Named::all(command)? {
+        let named = Rc::new(named);
+        for tokens in &command.tokens {
+            let bench = Bench {
+                model: named.model.clone(),
+                batch: command.batch.get(),
+                micro_batch: command.micro_batch.get(),
+                precision: command.precision,
+                memory: command.memory.map(|size| size.as_u64()),
+                tokens: tokens.get(),
+                pooling: command.pooling,
+                clients: command.clients.get(),
+                least: command.seconds,
+            };
+            shapes.push((Rc::clone(&named), bench));
+        }
+    }
+    Ok(shapes)
 }
 
 fn progress(command: &BenchCommand, rows: usize) -> ProgressBar {
@@ -205,7 +270,7 @@ fn progress(command: &BenchCommand, rows: usize) -> ProgressBar {
 }
 
 fn print_memory(
-    bench: &Bench,
+    shapes: &[(Rc<Named>, Bench)],
     sets: &[TrainableSet],
     devices: &[DeviceChoice],
     mode: MemoryOf,
@@ -214,7 +279,7 @@ fn print_memory(
         MemoryOf::Plain => Mode::Plain,
         MemoryOf::Private => Mode::Private,
     };
-    if let (Some(set), Some(device)) = (sets.first(), devices.first()) {
+    if let ([(_, bench), ..], [set, ..], [device, ..]) = (shapes, sets, devices) {
         let (device, _) = device.resolve()?;
         if let Some(peak) = bench.memory_of_steps(&device, *set, mode)? {
             print(peak)?;
@@ -226,6 +291,7 @@ fn print_memory(
 /// Has a process of its own take two steps, as memory that earlier rows freed would count here.
 fn memory_in_own_process(
     command: &BenchCommand,
+    (named, bench): (&Named, &Bench),
     device: &DeviceChoice,
     train: &str,
     mode: Mode,
@@ -243,15 +309,12 @@ fn memory_in_own_process(
         "--memory-of",
         mode.name(),
     ]);
-    match &command.model {
-        Some(folder) => child.arg("--model").arg(folder),
-        None => child.args(["--size", command.size.to_possible_value()?.get_name()]),
-    };
+    child.arg(named.option).arg(&named.name);
     for (option, value) in [
-        ("--batch", command.batch),
-        ("--micro-batch", command.micro_batch),
-        ("--tokens", command.tokens),
-        ("--clients", command.clients),
+        ("--batch", bench.batch),
+        ("--micro-batch", bench.micro_batch),
+        ("--tokens", bench.tokens),
+        ("--clients", bench.clients),
     ] {
         child.args([option, &value.to_string()]);
     }
@@ -263,20 +326,31 @@ fn memory_in_own_process(
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-fn table(rows: &[BenchRow]) -> String {
+fn table(rows: &[(String, BenchRow)]) -> String {
+    let width = rows.iter().map(|(model, _)| model.chars().count());
+    let width = width.max().unwrap_or_default().max(5) + 1;
     let mut text = format!(
-        "{:<10}{:<9}{:>12}{:>10}{:>9}{:>10}{:>11}\n",
-        "train", "mode", "examples/s", "GFLOP/s", "of peak", "to plain", "memory MB"
+        "{:<width$}{:>7} {:<9}{:<9}{:>11}{:>9}{:>9}{:>9}{:>11}\n",
+        "model",
+        "tokens",
+        "train",
+        "mode",
+        "examples/s",
+        "GFLOP/s",
+        "of peak",
+        "to plain",
+        "memory MB"
     );
     let mut device = "";
-    for row in rows {
+    for (model, row) in rows {
         if row.device != device {
             device = &row.device;
             text += &format!("{device}: matrix products {:.0} GFLOP/s\n", row.peak_gflops);
         }
         let or_blank = |value: Option<String>| value.unwrap_or_default();
         text += &format!(
-            "{:<10}{:<9}{:>12.1}{:>10.1}{:>8.0}%{:>10}{:>11}\n",
+            "{model:<width$}{:>7} {:<9}{:<9}{:>11.1}{:>9.1}{:>8.0}%{:>9}{:>11}\n",
+            row.tokens,
             row.train,
             row.mode,
             row.examples_per_s,

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use umbel::failure::Failure;
 use umbel_model::data::{Asked, TableSchema, read_texts};
-use umbel_model::{Classifier, DeviceChoice, Task, TextLengths, predict};
+use umbel_model::{Classifier, DeviceChoice, Task, predict, tokens_of};
 use umbel_proto::console::{self, Reader};
 use umbel_proto::exit_code::ExitKind;
 
@@ -95,18 +95,17 @@ pub fn run(command: &Predict) -> Result<ExitKind, Failure> {
     let blank = texts.iter().filter(|text| is_blank(text)).count();
     let (device, _) = command.device.resolve()?;
     let classifier = Classifier::open(&command.model, &device)?;
-    let mut lengths = TextLengths::most(classifier.most_tokens());
-    let mut tokens = Vec::with_capacity(texts.len());
     if classifier.options().pairs && texts.iter().any(|(_, second)| second.is_none()) {
         let reason = "this model reads two texts together; give each --text its --text-pair, or name \
                       the columns of --data with --column and --column-pair";
         return Err(Failure::new(ExitKind::Configuration, reason));
     }
-    for text in texts.iter().filter(|text| !is_blank(text)) {
-        let (ids, whole) = classifier.tokens(&text.0, text.1.as_deref())?;
-        lengths.count(whole);
-        tokens.push(ids);
-    }
+    let written: Vec<_> = texts
+        .iter()
+        .filter(|text| !is_blank(text))
+        .map(|(text, second)| (text.as_str(), second.as_deref()))
+        .collect();
+    let (tokens, lengths) = tokens_of(&classifier, &written)?;
     if lengths.cut > 0 {
         console::remark(format_args!("note: {lengths}"));
     }

@@ -30,6 +30,7 @@ use burn::tensor::Device;
 use crate::device::is_cpu;
 
 pub use clipping::Clipping;
+pub(crate) use cpu::kernels;
 pub use physical::PhysicalBatch;
 pub use work::{Example, GradientSum};
 pub(crate) use work::{Trainer, Work};

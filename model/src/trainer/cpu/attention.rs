@@ -1,9 +1,12 @@
 //! Multi-head self-attention (Vaswani et al. 2017, §3.2), one row of tokens and head at a time:
 //! the scores of a row and head stay in the cache until they are done with.
+//!
+//! Of long rows, no weights are kept: the pass back computes them again, some queries at a time
+//! (after Dao et al. 2022, "FlashAttention", §3.1), by the same operations and so to the same bits.
 
 use std::ops::Range;
 
-use super::product::{Matrix, MatrixMut, multiply};
+use super::product::{Matrix, MatrixMut, add_product, multiply};
 use super::relative_bias::RelativeBias;
 use super::vector::{dot, exponentials, maximum, widely};
 use super::workspace::Workspace;
@@ -26,23 +29,58 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The M, as places among all tokens.
-    fn queries(&self) -> Range<usize> {
-        self.tokens.start..self.tokens.start + self.outputs.len()
-    }
-
     /// How many weights a head has for it.
     fn weights(&self) -> usize {
         self.outputs.len() * self.tokens.len()
     }
 }
 
-/// The weights that attention gave, after a pass forward.
+/// Tokens of the longest row whose weights are kept for the pass back. They are L numbers a token
+/// and head: a longer row's come from memory no faster than they are computed again.
+const KEPT: usize = 128;
+
+/// Queries that attend at a time where weights aren't kept, so that a head's weights stay in the
+/// second cache.
+const BLOCK: usize = 64;
+
+/// What attention's pass forward leaves to its pass back.
 pub(super) struct Attended {
-    /// Softmax of the scores: for each row and head, `[M, L]`.
+    /// Tokens of the longest row whose weights are kept.
+    kept: usize,
+    /// Softmax of the scores: for each row of which they are kept and each head, `[M, L]`.
     weights: Vec<f32>,
     /// Dropout's mask of them, and the two multiplied.
     dropped: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+/// Some of a row's queries in one head: all of them where weights are kept.
+struct Block<'a> {
+    /// Which row it is.
+    row: usize,
+    span: &'a Span,
+    head: usize,
+    /// Which of the row's tokens.
+    queries: Range<usize>,
+    /// Where its weights are kept.
+    kept: Option<Range<usize>>,
+}
+
+impl Block<'_> {
+    /// How many weights it has.
+    fn weights(&self) -> usize {
+        self.queries.len() * self.span.tokens.len()
+    }
+
+    /// Its queries' places among all tokens.
+    fn query_tokens(&self) -> Range<usize> {
+        let first = self.span.tokens.start;
+        first + self.queries.start..first + self.queries.end
+    }
+
+    /// Whether it is the first of its row and head.
+    fn is_first(&self) -> bool {
+        self.queries.start == 0
+    }
 }
 
 impl Attention {
@@ -60,34 +98,40 @@ impl Attention {
         spans.iter().map(Span::weights).sum::<usize>() * self.heads
     }
 
-    /// What each row and head has: the row, the head's first column, and the place of its
-    /// weights.
-    fn places(self, spans: &[Span]) -> impl Iterator<Item = (&Span, usize, Range<usize>)> {
-        let mut start = 0;
-        let width = self.width();
-        spans.iter().flat_map(move |span| {
-            let size = span.weights();
-            let first = start;
-            start += self.heads * size;
-            (0..self.heads).map(move |head| {
-                let place = first + head * size;
-                (span, head * width, place..place + size)
+    /// Every row's queries in every head, where the weights of rows of up to `kept` tokens are.
+    fn blocks(self, spans: &[Span], kept: usize) -> impl Iterator<Item = Block<'_>> {
+        let mut beyond = 0;
+        spans.iter().enumerate().flat_map(move |(row, span)| {
+            let (size, is_kept) = (span.weights(), span.tokens.len() <= kept);
+            let first = beyond;
+            if is_kept {
+                beyond += self.heads * size;
+            }
+            let queries = span.outputs.len();
+            let step = if is_kept { queries } else { BLOCK };
+            (0..self.heads).flat_map(move |head| {
+                (0..queries).step_by(step.max(1)).map(move |query| Block {
+                    row,
+                    span,
+                    head,
+                    queries: query..(query + step).min(queries),
+                    kept: is_kept.then(|| first + head * size..first + (head + 1) * size),
+                })
             })
         })
     }
 
     /// The part of `[N, 3 · hidden]` that belongs to these tokens' queries (0), keys (1) or
-    /// values (2) in the head that begins at `column`.
+    /// values (2) in a head.
     fn part<'a>(
         self,
         qkv: &'a [f32],
         tokens: &Range<usize>,
         which: usize,
-        column: usize,
+        head: usize,
     ) -> Matrix<'a> {
-        let stride = 3 * self.hidden;
-        let start = tokens.start * stride + which * self.hidden + column;
-        Matrix::strided(&qkv[start..], tokens.len(), self.width(), stride)
+        let start = self.part_start(tokens, which, head);
+        Matrix::strided(&qkv[start..], tokens.len(), self.width(), 3 * self.hidden)
     }
 
     fn part_mut<'a>(
@@ -95,11 +139,25 @@ impl Attention {
         qkv: &'a mut [f32],
         tokens: &Range<usize>,
         which: usize,
-        column: usize,
+        head: usize,
     ) -> MatrixMut<'a> {
-        let stride = 3 * self.hidden;
-        let start = tokens.start * stride + which * self.hidden + column;
-        MatrixMut::strided(&mut qkv[start..], tokens.len(), self.width(), stride)
+        let start = self.part_start(tokens, which, head);
+        MatrixMut::strided(
+            &mut qkv[start..],
+            tokens.len(),
+            self.width(),
+            3 * self.hidden,
+        )
+    }
+
+    fn part_start(self, tokens: &Range<usize>, which: usize, head: usize) -> usize {
+        (tokens.start * 3 + which) * self.hidden + head * self.width()
+    }
+
+    /// Where the context of a block's queries begins in `[M, hidden]`.
+    fn context_start(self, block: &Block<'_>) -> usize {
+        let output = block.span.outputs.start + block.queries.start;
+        output * self.hidden + block.head * self.width()
     }
 
     /// From queries, keys and values `[N, 3 · hidden]` to the context of all outputs, `[M, hidden]`.
@@ -114,45 +172,107 @@ impl Attention {
         context: &mut [f32],
         workspace: &mut Workspace,
     ) -> Attended {
-        let mut weights = workspace.take(self.weights(spans));
-        let scale = self.scale();
-        for (span, column, place) in self.places(spans) {
-            // No score needs a mask: rows aren't padded, so a row's scores are of its own tokens.
-            let scores = &mut weights[place];
+        // With a number of a mask for each weight, nothing is spared by keeping none.
+        let kept = if mask.is_some() { usize::MAX } else { KEPT };
+        self.forward_keeping(kept, qkv, spans, bias, mask, context, workspace)
+    }
+
+    /// The same where no pass back follows, and nothing is dropped out.
+    pub(super) fn forward_only(
+        self,
+        qkv: &[f32],
+        spans: &[Span],
+        bias: Option<&RelativeBias>,
+        context: &mut [f32],
+        workspace: &mut Workspace,
+    ) -> Attended {
+        self.forward_keeping(0, qkv, spans, bias, None, context, workspace)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what goes in, and what comes out"
+    )]
+    pub(super) fn forward_keeping(
+        self,
+        kept: usize,
+        qkv: &[f32],
+        spans: &[Span],
+        bias: Option<&RelativeBias>,
+        mask: Option<Vec<f32>>,
+        context: &mut [f32],
+        workspace: &mut Workspace,
+    ) -> Attended {
+        let short = spans.iter().filter(|span| span.tokens.len() <= kept);
+        let mut weights = workspace.take(self.heads * short.map(Span::weights).sum::<usize>());
+        let mut passing = self.passing(spans, kept, workspace);
+        let mut dropped = mask.map(|mask| (mask, workspace.take(weights.len())));
+        for block in self.blocks(spans, kept) {
+            let scores = match &block.kept {
+                Some(place) => &mut weights[place.clone()],
+                None => &mut passing[..block.weights()],
+            };
+            self.weigh(qkv, bias, &block, scores);
+            let used = match (&mut dropped, &block.kept) {
+                (Some((mask, product)), Some(place)) => {
+                    let product = &mut product[place.clone()];
+                    for ((product, x), mask) in
+                        product.iter_mut().zip(&*scores).zip(&mask[place.clone()])
+                    {
+                        *product = x * mask;
+                    }
+                    &*product
+                }
+                _ => &*scores,
+            };
+            let (queries, tokens) = (block.queries.len(), &block.span.tokens);
+            let to = &mut context[self.context_start(&block)..];
             multiply(
-                MatrixMut::new(scores, span.outputs.len(), span.tokens.len()),
-                scale,
-                self.part(qkv, &span.queries(), 0, column),
-                self.part(qkv, &span.tokens, 1, column).transposed(),
-            );
-            if let Some(bias) = bias {
-                bias.add_to(scores, span.tokens.len(), column / self.width());
-            }
-            softmax(scores, span.tokens.len());
-        }
-        let dropped = mask.map(|mask| {
-            let mut product = workspace.take(weights.len());
-            for ((product, x), mask) in product.iter_mut().zip(&weights).zip(&mask) {
-                *product = x * mask;
-            }
-            (mask, product)
-        });
-        let used = dropped.as_ref().map_or(&weights, |(_, product)| product);
-        for (span, column, place) in self.places(spans) {
-            let start = span.outputs.start * self.hidden + column;
-            let (outputs, width) = (span.outputs.len(), self.width());
-            multiply(
-                MatrixMut::strided(&mut context[start..], outputs, width, self.hidden),
+                MatrixMut::strided(to, queries, self.width(), self.hidden),
                 1.0,
-                Matrix::new(&used[place], outputs, span.tokens.len()),
-                self.part(qkv, &span.tokens, 2, column),
+                Matrix::new(used, queries, tokens.len()),
+                self.part(qkv, tokens, 2, block.head),
             );
         }
-        Attended { weights, dropped }
+        workspace.give(passing);
+        Attended {
+            kept,
+            weights,
+            dropped,
+        }
+    }
+
+    /// A buffer for the weights of any one block that aren't kept.
+    fn passing(self, spans: &[Span], kept: usize, workspace: &mut Workspace) -> Vec<f32> {
+        let long = spans.iter().filter(|span| span.tokens.len() > kept);
+        let largest = long.map(|span| span.outputs.len().min(BLOCK) * span.tokens.len());
+        workspace.take(largest.max().unwrap_or(0))
+    }
+
+    /// A block's weights, `[queries, L]`.
+    fn weigh(
+        self,
+        qkv: &[f32],
+        bias: Option<&RelativeBias>,
+        block: &Block<'_>,
+        scores: &mut [f32],
+    ) {
+        let tokens = &block.span.tokens;
+        // No score needs a mask: rows aren't padded, so a row's scores are of its own tokens.
+        multiply(
+            MatrixMut::new(scores, block.queries.len(), tokens.len()),
+            self.scale(),
+            self.part(qkv, &block.query_tokens(), 0, block.head),
+            self.part(qkv, tokens, 1, block.head).transposed(),
+        );
+        if let Some(bias) = bias {
+            bias.add_to(scores, block.queries.start, tokens.len(), block.head);
+        }
+        softmax(scores, tokens.len());
     }
 
     /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Where
-    /// there is a `bias`, each row's gradient of its table is added to `g_bias`, `[R, table]`.
+    /// there is a bias and it is trained, each row's gradient of its table is added to `[R, table]`.
     #[expect(
         clippy::too_many_arguments,
         reason = "what goes in, and two gradients that come out"
@@ -164,60 +284,98 @@ impl Attention {
         attended: &Attended,
         g_context: &[f32],
         g_qkv: &mut [f32],
-        mut g_bias: Option<(&RelativeBias, &mut [f32])>,
+        bias: Option<(&RelativeBias, Option<&mut [f32]>)>,
         workspace: &mut Workspace,
     ) {
-        let largest = spans.iter().map(Span::weights).max().unwrap_or(0);
-        let mut g_scores = workspace.take(largest);
-        for (index, (span, column, place)) in self.places(spans).enumerate() {
-            let (outputs, tokens) = (span.outputs.len(), span.tokens.len());
-            let start = span.outputs.start * self.hidden + column;
-            let g = Matrix::strided(&g_context[start..], outputs, self.width(), self.hidden);
-            let used = match &attended.dropped {
-                Some((_, product)) => &product[place.clone()],
-                None => &attended.weights[place.clone()],
-            };
-            let used = Matrix::new(used, outputs, tokens);
-            // Written, not added: each row's part of a head is its own, so that `g_qkv` needn't be
-            // cleared first, but for what `clear_unasked` sees to.
-            let g_values = self.part_mut(g_qkv, &span.tokens, 2, column);
-            multiply(g_values, 1.0, used.transposed(), g);
-            let scores = &mut g_scores[..outputs * tokens];
-            multiply(
-                MatrixMut::new(scores, outputs, tokens),
-                1.0,
-                g,
-                self.part(qkv, &span.tokens, 2, column).transposed(),
-            );
-            if let Some((mask, _)) = &attended.dropped {
-                for (x, mask) in scores.iter_mut().zip(&mask[place.clone()]) {
-                    *x *= mask;
+        let (bias, mut g_bias) = bias.unzip();
+        let mut again = self.passing(spans, attended.kept, workspace);
+        let largest = self.blocks(spans, attended.kept).map(|b| b.weights());
+        let mut g_scores = workspace.take(largest.max().unwrap_or(0));
+        for block in self.blocks(spans, attended.kept) {
+            let weights = match &block.kept {
+                Some(place) => &attended.weights[place.clone()],
+                None => {
+                    let again = &mut again[..block.weights()];
+                    self.weigh(qkv, bias, &block, again);
+                    &*again
                 }
-            }
-            softmax_backward(scores, &attended.weights[place], tokens, self.scale());
-            if let Some((bias, g_bias)) = &mut g_bias {
+            };
+            let dropped = attended.dropped.as_ref().zip(block.kept.clone());
+            let dropped =
+                dropped.map(|((mask, product), place)| (&mask[place.clone()], &product[place]));
+            let g_scores = &mut g_scores[..block.weights()];
+            self.values_back(qkv, &block, (weights, dropped), g_context, g_qkv, g_scores);
+            softmax_backward(g_scores, weights, block.span.tokens.len(), self.scale());
+            if let (Some(bias), Some(Some(g_bias))) = (bias, &mut g_bias) {
+                let (tokens, first) = (block.span.tokens.len(), block.queries.start);
+                let g_table = &mut g_bias[block.row * bias.len()..(block.row + 1) * bias.len()];
                 // Before the scale, which is the product's alone.
-                let (row, head) = (index / self.heads, index % self.heads);
-                let g_table = &mut g_bias[row * bias.len()..(row + 1) * bias.len()];
-                bias.add_gradient(scores, tokens, head, self.scale().recip(), g_table);
+                let factor = self.scale().recip();
+                bias.add_gradient(g_scores, (first, tokens), block.head, factor, g_table);
             }
-            let scores = Matrix::new(&g_scores, outputs, tokens);
-            let keys = self.part(qkv, &span.tokens, 1, column);
-            let g_queries = self.part_mut(g_qkv, &span.queries(), 0, column);
-            multiply(g_queries, 1.0, scores, keys);
-            let queries = self.part(qkv, &span.queries(), 0, column);
-            let g_keys = self.part_mut(g_qkv, &span.tokens, 1, column);
-            multiply(g_keys, 1.0, scores.transposed(), queries);
+            self.scores_back(qkv, &block, g_scores, g_qkv);
         }
         self.clear_unasked(spans, g_qkv);
         workspace.give(g_scores);
+        workspace.give(again);
+    }
+
+    /// From a block's part of ∂L/∂(context) to that of ∂L/∂(values), and to ∂L/∂(its weights).
+    fn values_back(
+        self,
+        qkv: &[f32],
+        block: &Block<'_>,
+        (weights, dropped): (&[f32], Option<(&[f32], &[f32])>),
+        g_context: &[f32],
+        g_qkv: &mut [f32],
+        g_weights: &mut [f32],
+    ) {
+        let (queries, tokens) = (block.queries.len(), &block.span.tokens);
+        let start = self.context_start(block);
+        let g = Matrix::strided(&g_context[start..], queries, self.width(), self.hidden);
+        let used = dropped.map_or(weights, |(_, product)| product);
+        let used = Matrix::new(used, queries, tokens.len()).transposed();
+        self.put(g_qkv, block, 2, used, g);
+        multiply(
+            MatrixMut::new(g_weights, queries, tokens.len()),
+            1.0,
+            g,
+            self.part(qkv, tokens, 2, block.head).transposed(),
+        );
+        if let Some((mask, _)) = dropped {
+            for (x, mask) in g_weights.iter_mut().zip(mask) {
+                *x *= mask;
+            }
+        }
+    }
+
+    /// From ∂L/∂(a block's scores), with the scale, to its parts of ∂L/∂(queries) and ∂L/∂(keys).
+    fn scores_back(self, qkv: &[f32], block: &Block<'_>, g_scores: &[f32], g_qkv: &mut [f32]) {
+        let (tokens, queries) = (&block.span.tokens, block.query_tokens());
+        let g_scores = Matrix::new(g_scores, queries.len(), tokens.len());
+        let keys = self.part(qkv, tokens, 1, block.head);
+        let g_queries = self.part_mut(g_qkv, &queries, 0, block.head);
+        multiply(g_queries, 1.0, g_scores, keys);
+        let queries = self.part(qkv, &queries, 0, block.head);
+        self.put(g_qkv, block, 1, g_scores.transposed(), queries);
+    }
+
+    /// A block's product a b for all of its row's keys (1) or values (2): written by the first, so
+    /// that `g_qkv` needn't be cleared, and added by the others.
+    fn put(self, g_qkv: &mut [f32], block: &Block<'_>, which: usize, a: Matrix<'_>, b: Matrix<'_>) {
+        let to = self.part_mut(g_qkv, &block.span.tokens, which, block.head);
+        if block.is_first() {
+            multiply(to, 1.0, a, b);
+        } else {
+            add_product(to, 1.0, a, b);
+        }
     }
 
     /// Queries that nobody asked have a gradient of zero. The buffer may hold an earlier tile's
     /// numbers there, and the sums of biases read all of it.
     fn clear_unasked(self, spans: &[Span], g_qkv: &mut [f32]) {
         for span in spans {
-            for token in span.queries().end..span.tokens.end {
+            for token in span.tokens.start + span.outputs.len()..span.tokens.end {
                 let start = token * 3 * self.hidden;
                 g_qkv[start..start + self.hidden].fill(0.0);
             }

@@ -14,7 +14,11 @@
 
 use pulp::{Simd, WithSimd};
 
+#[cfg(target_arch = "x86_64")]
+use super::fold::SideBySide;
+use super::fold::{Fold, OneByOne};
 use super::instructions::Instructions;
+use super::lines::{Lines, Vectors};
 use super::workspace::Workspace;
 use crate::trainer::square::Square;
 
@@ -41,15 +45,6 @@ const BLOCK: usize = 2 * STRIP;
 /// in the fastest cache.
 const CHUNK: usize = 384;
 
-/// Vectors that lie `stride` apart.
-#[derive(Clone, Copy)]
-pub(super) struct Vectors<'a> {
-    pub(super) values: &'a [f32],
-    /// Numbers of a vector.
-    pub(super) width: usize,
-    pub(super) stride: usize,
-}
-
 /// Σₜₛ ⟨xₜ, xₛ⟩⟨gₜ, gₛ⟩ = ‖XᵀG‖² over `tokens` rows of both, with what tells whether it can be
 /// relied on.
 ///
@@ -72,58 +67,21 @@ fn ghost_square_in(
     workspace: &mut Workspace,
 ) -> Square {
     let [x_lines, g_lines] = [x, g].map(|vectors| Lines::copy(vectors, tokens, workspace));
-    let square = instructions.dispatch(GhostSquare {
+    let square = GhostSquare {
         x: x_lines.vectors(),
         g: g_lines.vectors(),
         tokens,
-    });
-    workspace.give(x_lines.buffer);
-    workspace.give(g_lines.buffer);
+    };
+    let square = match instructions {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512(simd) => Simd::vectorize(simd, InAvx512(square, simd)),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2(simd) => Simd::vectorize(simd, InAvx2(square, simd)),
+        Instructions::Other(arch) => arch.dispatch(square),
+    };
+    x_lines.give(workspace);
+    g_lines.give(workspace);
     square
-}
-
-/// Numbers of a line of the cache: one register of AVX-512, two of AVX2. A register that is read
-/// across two lines costs twice.
-const LINE: usize = 16;
-
-/// Vectors that begin with a line of the cache each, followed by zeros up to a line's end.
-struct Lines {
-    buffer: Vec<f32>,
-    /// Where the first begins.
-    start: usize,
-    /// Numbers of a vector, zeros included.
-    width: usize,
-    stride: usize,
-}
-
-impl Lines {
-    fn copy(vectors: Vectors<'_>, count: usize, workspace: &mut Workspace) -> Self {
-        let lines = vectors.width.div_ceil(LINE);
-        // An odd number of lines apart, so that columns don't share few places of the cache.
-        let stride = (lines | 1) * LINE;
-        let mut buffer = workspace.take(LINE + count * stride);
-        let start = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
-        for (index, to) in buffer[start..].chunks_mut(stride).take(count).enumerate() {
-            let from = index * vectors.stride;
-            let (head, rest) = to.split_at_mut(vectors.width);
-            head.copy_from_slice(&vectors.values[from..from + vectors.width]);
-            rest.fill(0.0);
-        }
-        Self {
-            buffer,
-            start,
-            width: lines * LINE,
-            stride,
-        }
-    }
-
-    fn vectors(&self) -> Vectors<'_> {
-        Vectors {
-            values: &self.buffer[self.start..],
-            width: self.width,
-            stride: self.stride,
-        }
-    }
 }
 
 struct GhostSquare<'a> {
@@ -132,26 +90,43 @@ struct GhostSquare<'a> {
     tokens: usize,
 }
 
-impl<'a> Vectors<'a> {
-    /// Numbers `from..to` of a vector.
-    #[inline(always)]
-    fn get(&self, index: usize, from: usize, to: usize) -> &'a [f32] {
-        let start = index * self.stride;
-        &self.values[start + from..start + to]
-    }
-}
+// R C sums, and beside them C columns and one row, in 32 registers or in 16.
 
 impl WithSimd for GhostSquare<'_> {
     type Output = Square;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Square {
-        // R C sums, and beside them C columns and one row, in 32 registers or in 16.
-        if S::REGISTER_COUNT >= 32 {
-            self.sum::<S, 6, 4, { STRIP / 4 }>(simd)
-        } else {
-            self.sum::<S, 4, 3, { STRIP / 3 }>(simd)
-        }
+        self.sum::<S, _, 4, 3, { STRIP / 3 }>(simd, OneByOne)
+    }
+}
+
+/// In the instructions whose token comes with it, for which there is a way to fold.
+#[cfg(target_arch = "x86_64")]
+struct InAvx512<'a>(GhostSquare<'a>, pulp::x86::V4);
+
+#[cfg(target_arch = "x86_64")]
+impl WithSimd for InAvx512<'_> {
+    type Output = Square;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Square {
+        let Self(square, simd) = self;
+        square.sum::<_, _, 6, 4, { STRIP / 4 }>(simd, SideBySide)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+struct InAvx2<'a>(GhostSquare<'a>, pulp::x86::V3);
+
+#[cfg(target_arch = "x86_64")]
+impl WithSimd for InAvx2<'_> {
+    type Output = Square;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Square {
+        let Self(square, simd) = self;
+        square.sum::<_, _, 4, 3, { STRIP / 3 }>(simd, SideBySide)
     }
 }
 
@@ -160,7 +135,11 @@ type Tiles<V, const R: usize, const C: usize, const N: usize> = [[[V; C]; R]; N]
 
 impl GhostSquare<'_> {
     #[inline(always)]
-    fn sum<S: Simd, const R: usize, const C: usize, const N: usize>(&self, simd: S) -> Square {
+    fn sum<S: Simd, F: Fold<S>, const R: usize, const C: usize, const N: usize>(
+        &self,
+        simd: S,
+        fold: F,
+    ) -> Square {
         let mut square = Square::default();
         let mut sums = [[[simd.splat_f32s(0.0); C]; R]; N];
         let mut block = 0;
@@ -177,7 +156,7 @@ impl GhostSquare<'_> {
                         beyond: beyond_block.min(row + R).min(column + STRIP),
                         last: self.tokens - 1,
                     };
-                    self.add_strip::<S, R, C, N>(simd, strip, &mut sums, &mut square);
+                    self.add_strip::<S, F, R, C, N>((simd, fold), strip, &mut sums, &mut square);
                     column += STRIP;
                 }
                 row += R;
@@ -189,9 +168,9 @@ impl GhostSquare<'_> {
 
     /// Adds the products of R rows and up to N C columns.
     #[inline(always)]
-    fn add_strip<S: Simd, const R: usize, const C: usize, const N: usize>(
+    fn add_strip<S: Simd, F: Fold<S>, const R: usize, const C: usize, const N: usize>(
         &self,
-        simd: S,
+        (simd, fold): (S, F),
         strip: Strip,
         sums: &mut Tiles<S::f32s, R, C, N>,
         square: &mut Square,
@@ -201,7 +180,9 @@ impl GhostSquare<'_> {
         multiply_strip(simd, self.x, strip, sums);
         for (products, sums) in products.iter_mut().zip(&*sums).take(tiles) {
             each!(I < R, {
-                each!(J < C, { products[I][J] = simd.reduce_sum_f32s(sums[I][J]) });
+                let mut four = [simd.splat_f32s(0.0); 4];
+                four[..C].copy_from_slice(&sums[I]);
+                products[I].copy_from_slice(&fold.fold(simd, four)[..C]);
             });
         }
         multiply_strip(simd, self.g, strip, sums);

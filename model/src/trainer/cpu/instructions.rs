@@ -4,8 +4,7 @@ use std::sync::OnceLock;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Set to `avx2`, it keeps this engine's own loops from AVX-512. (Products of matrices are another
-/// library's, which takes the widest that there is.)
+/// Set to `avx2`, it keeps this engine's loops and its products of matrices from AVX-512.
 const VARIABLE: &str = "UMBEL_INSTRUCTIONS";
 
 /// Instructions that this processor has.
@@ -29,9 +28,21 @@ impl Instructions {
         *USED.get_or_init(Self::choose)
     }
 
+    /// Whether this processor has AVX-512 and the environment forbids it.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn are_narrowed() -> bool {
+        static NARROWED: OnceLock<bool> = OnceLock::new();
+        *NARROWED.get_or_init(|| Self::narrow() && Self::all()[0].is_avx512())
+    }
+
+    fn narrow() -> bool {
+        std::env::var_os(VARIABLE).is_some_and(|value| value == "avx2")
+    }
+
     #[inline(never)]
     fn choose() -> Self {
-        let narrow = std::env::var_os(VARIABLE).is_some_and(|value| value == "avx2");
+        let narrow = Self::narrow();
         let all = Self::all();
         let allowed = all.iter().find(|each| !(narrow && each.is_avx512()));
         *allowed.unwrap_or(&Self::Other(Arch::new()))

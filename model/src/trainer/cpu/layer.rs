@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::activation::activate;
+use super::activation::{activate, activate_only};
 use super::attention::{Attended, Attention, Span};
 use super::dropout::Masks;
 use super::head::multiply_each;
@@ -24,6 +24,8 @@ pub(super) struct LayerPass<'a> {
     pub(super) relative_bias: Option<&'a RelativeBias>,
     pub(super) packed: &'a Packed,
     pub(super) outputs: Places,
+    /// Whether nothing is kept, as no pass back follows.
+    pub(super) only_forward: bool,
 }
 
 /// A normalisation's record.
@@ -80,7 +82,11 @@ impl LayerPass<'_> {
         let mut context = workspace.take(m * self.attention.hidden);
         let attention = self.attention;
         let bias = self.relative_bias;
-        let attended = attention.forward(&qkv, &spans, bias, mask, &mut context, workspace);
+        let attended = if self.only_forward {
+            attention.forward_only(&qkv, &spans, bias, &mut context, workspace)
+        } else {
+            attention.forward(&qkv, &spans, bias, mask, &mut context, workspace)
+        };
         let (product, attention_output) = layer.attention_output.forward(&context, m, workspace);
         let context_mask = masks.draw(product.len(), workspace);
         let around = self.outputs_of(&input, workspace);
@@ -93,9 +99,14 @@ impl LayerPass<'_> {
             normalise(&layer.attention_norm, product, &summands, m, workspace);
         workspace.give(around.unwrap_or_default());
         let (mut activated, intermediate) = layer.intermediate.forward(&middle, m, workspace);
-        let mut slope = workspace.take(activated.len());
+        let mut slope = Vec::new();
         let bias = &layer.intermediate.bias;
-        activate(self.activation, &mut activated, bias, &mut slope);
+        if self.only_forward {
+            activate_only(self.activation, &mut activated, bias);
+        } else {
+            slope = workspace.take(activated.len());
+            activate(self.activation, &mut activated, bias, &mut slope);
+        }
         let (product, output) = layer.output.forward(&activated, m, workspace);
         let output_mask = masks.draw(product.len(), workspace);
         let summands = Summands {
@@ -211,9 +222,9 @@ impl LayerPass<'_> {
         let mut g_qkv = workspace.take(record.qkv.len());
         let (qkv, attended) = (&record.qkv, &record.attended);
         let spans = self.spans();
-        let g_bias = self.relative_bias.zip(g_bias);
+        let bias = self.relative_bias.map(|bias| (bias, g_bias));
         self.attention.backward(
-            qkv, &spans, attended, &g_context, &mut g_qkv, g_bias, workspace,
+            qkv, &spans, attended, &g_context, &mut g_qkv, bias, workspace,
         );
         workspace.give(g_context);
         let units = self.packed.units_in(Places::Tokens);

@@ -18,12 +18,15 @@ mod activation;
 mod attention;
 mod cost;
 mod dropout;
+mod fold;
 mod gram;
 mod head;
 mod instructions;
+pub(crate) mod kernels;
 mod layer;
 mod layer_norm;
 mod linear;
+mod lines;
 mod multiplied_out;
 mod network;
 mod packed;
@@ -51,6 +54,31 @@ use crate::tokens::TokenRow;
 use weights_cache::WeightsCache;
 use workspace::Workspace;
 
+/// Tokens that pass through the network together where nobody goes back, about. Measured on AVX-512
+/// with MiniLM.
+const SCORED_TOKENS: usize = 1024;
+
+/// Cuts rows into tiles of one order: few, but several for each of so many threads.
+fn scored_together<'a, 'b>(
+    mut rows: &'a [TokenRow<'b>],
+    threads: usize,
+) -> Vec<&'a [TokenRow<'b>]> {
+    let all: usize = rows.iter().map(|row| row.ids().len()).sum();
+    let most = SCORED_TOKENS.min(all.div_ceil(4 * threads.max(1)));
+    let mut tiles = Vec::new();
+    while !rows.is_empty() {
+        let mut tokens = 0;
+        let fitting = rows.iter().take_while(|row| {
+            tokens += row.ids().len();
+            tokens <= most
+        });
+        let (tile, others) = rows.split_at(fitting.count().max(1));
+        tiles.push(tile);
+        rows = others;
+    }
+    tiles
+}
+
 /// Trains on the CPU.
 #[derive(Debug, Default)]
 pub(crate) struct CpuTrainer {
@@ -68,11 +96,13 @@ impl Trainer for CpuTrainer {
         batches: &[Vec<TokenRow<'_>>],
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let weights = self.weights.of(model);
-        let answers = batches
-            .par_iter()
-            .map_init(Workspace::default, |workspace, rows| {
-                tile::logits(&weights, rows, workspace)
-            });
+        let rows: Vec<TokenRow<'_>> = batches.iter().flatten().copied().collect();
+        // Tiles of a few rows of like lengths, one at a time for each thread: the last to finish
+        // has little left to do.
+        let answers = scored_together(&rows, rayon::current_num_threads())
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|rows| tile::logits(&weights, rows, &mut Workspace::lend()));
         Ok(answers.flatten_iter().collect())
     }
 }

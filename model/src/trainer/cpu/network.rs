@@ -61,7 +61,7 @@ impl HostWeights {
         }
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let pass = self.layer_pass(index, packed);
+            let pass = self.layer_pass(index, packed, !training);
             let (next, record) = pass.forward(layer, hidden, masks, workspace);
             hidden = next;
             // Below the lowest trained layer nobody goes back: its memory serves the next layer.
@@ -88,7 +88,12 @@ impl HostWeights {
 
     /// What layer `index` works with. The head may read the last layer's states of first tokens
     /// alone: then that layer takes no others further than their keys and values.
-    fn layer_pass<'a>(&'a self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
+    fn layer_pass<'a>(
+        &'a self,
+        index: usize,
+        packed: &'a Packed,
+        only_forward: bool,
+    ) -> LayerPass<'a> {
         let is_last = index + 1 == self.layers.len();
         let outputs = match is_last && self.pooling.reads_first_alone() {
             false => Places::Tokens,
@@ -103,6 +108,7 @@ impl HostWeights {
             relative_bias: self.relative_bias.as_ref(),
             packed,
             outputs,
+            only_forward,
         }
     }
 
@@ -169,7 +175,7 @@ impl HostWeights {
                 break;
             };
             let needed = index > lowest || self.embeddings.is_trained();
-            let pass = self.layer_pass(index, packed);
+            let pass = self.layer_pass(index, packed, false);
             let asked = (needed, g_bias.as_deref_mut());
             g = pass.backward(layer, record, g_out, asked, &mut vectors, workspace);
         }

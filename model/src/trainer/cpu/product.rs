@@ -5,6 +5,10 @@
 #![allow(unsafe_code)]
 
 use gemm::Parallelism;
+#[cfg(target_arch = "x86_64")]
+use gemm_common::simd::V3 as Avx2;
+
+use super::instructions::Instructions;
 
 /// A matrix in a slice that it borrows.
 #[derive(Clone, Copy)]
@@ -147,17 +151,60 @@ fn product(to: MatrixMut<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>, add: boo
         }
         return;
     }
+    let to = values.as_mut_ptr();
     // SAFETY: all sizes are above zero, so by `Shape::of_rows` every element at
     // row · row_stride + column · column_stride lies in its slice (transposing swaps both pairs),
     // offsets fit an isize, and the elements of `values`, which is borrowed for writing and so
     // overlaps neither `a` nor `b`, are distinct as rows don't overlap. All numbers in the
     // slices are initialised.
     unsafe {
+        match narrowed() {
+            #[cfg(target_arch = "x86_64")]
+            Some(simd) => in_avx2(simd, (to, &shape), scale, &a, &b, add),
+            _ => in_widest((to, &shape), scale, &a, &b, add),
+        }
+    }
+}
+
+/// `gemm`'s token of AVX2, where this processor could do more and isn't to.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn narrowed() -> Option<Avx2> {
+    Instructions::are_narrowed().then(avx2).flatten()
+}
+
+/// Other processors have one set of instructions, and nothing to choose.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn narrowed() -> Option<()> {
+    None
+}
+
+/// The token where this processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+fn avx2() -> Option<Avx2> {
+    <Avx2 as gemm_common::simd::MixedSimd<f32, f32, f32, f32>>::try_new()
+}
+
+/// By `gemm`'s own choice: the widest instructions that there are.
+///
+/// # Safety
+/// As for [`gemm::gemm`]: every element of the three matrices is there, `to`'s may be written and
+/// overlap none of the others.
+unsafe fn in_widest(
+    (to, shape): (*mut f32, &Shape),
+    scale: f32,
+    a: &Matrix<'_>,
+    b: &Matrix<'_>,
+    add: bool,
+) {
+    // SAFETY: the caller's.
+    unsafe {
         gemm::gemm(
             shape.rows,
             shape.columns,
-            inner,
-            values.as_mut_ptr(),
+            a.shape.columns,
+            to,
             shape.column_stride as isize,
             shape.row_stride as isize,
             add,
@@ -171,6 +218,77 @@ fn product(to: MatrixMut<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>, add: boo
             scale,
             false,
             false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// By the kernels that `gemm` takes where there is no AVX-512, whose choice it doesn't offer.
+///
+/// # Safety
+/// As for [`in_widest`].
+#[cfg(target_arch = "x86_64")]
+unsafe fn in_avx2(
+    simd: Avx2,
+    (to, shape): (*mut f32, &Shape),
+    scale: f32,
+    a: &Matrix<'_>,
+    b: &Matrix<'_>,
+    add: bool,
+) {
+    use gemm_f32::microkernel::fma::f32::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
+    const LANES: usize = 8;
+    // Kernels prefer results whose columns are contiguous, and a row-major result is the transposed
+    // product's: (AB)ᵀ = BᵀAᵀ.
+    let transposed = shape.column_stride < shape.row_stride;
+    let turned = |shape: &Shape| match transposed {
+        true => (shape.columns, shape.column_stride, shape.row_stride),
+        false => (shape.rows, shape.row_stride, shape.column_stride),
+    };
+    let (left, right) = if transposed { (b, a) } else { (a, b) };
+    let (rows, to_down, to_right) = turned(shape);
+    let (_, left_down, left_right) = turned(&left.shape);
+    let (inner, right_down, right_right) = turned(&right.shape);
+    let columns = if transposed {
+        shape.rows
+    } else {
+        shape.columns
+    };
+    // SAFETY: the caller's; a transposed matrix has the elements of the matrix.
+    unsafe {
+        gemm_common::gemm::gemm_basic_generic::<
+            _,
+            f32,
+            LANES,
+            { MR_DIV_N * LANES },
+            NR,
+            MR_DIV_N,
+            H_M,
+            H_N,
+        >(
+            simd,
+            rows,
+            columns,
+            inner,
+            to,
+            to_right as isize,
+            to_down as isize,
+            add,
+            left.values.as_ptr(),
+            left_right as isize,
+            left_down as isize,
+            right.values.as_ptr(),
+            right_right as isize,
+            right_down as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            |a, b, c| a * b + c,
+            &UKR,
+            &H_UKR,
             false,
             Parallelism::None,
         );
@@ -207,6 +325,18 @@ mod tests {
             };
             let before = numbers(rows * (columns + gap), seed ^ 0x1234);
             let mut to = before.clone();
+            #[cfg(target_arch = "x86_64")]
+            if let (Some(simd), true) = (avx2(), rows * columns * inner > 0) {
+                let mut narrow = before.clone();
+                let shape = Shape::of_rows(narrow.len(), rows, columns, columns + gap);
+                let a = view(&a, ar, ac, transposed[0]);
+                let b = view(&b, br, bc, transposed[1]);
+                // SAFETY: of these sizes they were cut.
+                unsafe { in_avx2(simd, (narrow.as_mut_ptr(), &shape), 2.0, &a, &b, add) };
+                product(MatrixMut { values: &mut to, shape }, 2.0, a, b, add);
+                prop_assert_eq!(&narrow, &to);
+                to.clone_from(&before);
+            }
             product(
                 MatrixMut::strided(&mut to, rows, columns, columns + gap),
                 2.0,

@@ -26,28 +26,28 @@ impl RelativeBias {
         self.table.len()
     }
 
-    /// Adds a head's numbers to its scores, `[M, tokens]`, of the first M tokens for all.
-    pub(super) fn add_to(&self, scores: &mut [f32], tokens: usize, head: usize) {
+    /// Adds a head's numbers to its scores, `[M, tokens]`, of M tokens from the `first` on for all.
+    pub(super) fn add_to(&self, scores: &mut [f32], first: usize, tokens: usize, head: usize) {
         for (query, scores) in scores.chunks_mut(tokens.max(1)).enumerate() {
             for (key, score) in scores.iter_mut().enumerate() {
-                *score += self.table[bucket(query, key) * self.heads + head];
+                *score += self.table[bucket(first + query, key) * self.heads + head];
             }
         }
     }
 
     /// Adds `factor` times a head's part of the table's gradient, from `g` = ∂L/∂(scores),
-    /// `[M, tokens]`.
+    /// `[M, tokens]`, of M tokens from the `first` on.
     pub(super) fn add_gradient(
         &self,
         g: &[f32],
-        tokens: usize,
+        (first, tokens): (usize, usize),
         head: usize,
         factor: f32,
         g_table: &mut [f32],
     ) {
         for (query, g) in g.chunks(tokens.max(1)).enumerate() {
             for (key, g) in g.iter().enumerate() {
-                g_table[bucket(query, key) * self.heads + head] += factor * g;
+                g_table[bucket(first + query, key) * self.heads + head] += factor * g;
             }
         }
     }

@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::cost::Cost;
-use super::gram::{Vectors, ghost_square};
+use super::gram::ghost_square;
 use super::linear::MatrixTap;
+use super::lines::Vectors;
 use super::product::{Matrix, MatrixMut, multiply};
 use super::vector::{dot, widely};
 use super::workspace::Workspace;

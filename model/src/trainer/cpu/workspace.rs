@@ -16,7 +16,36 @@ pub(crate) struct Workspace {
     free: Vec<Vec<f32>>,
 }
 
+/// A workspace that goes back to the others when it is let go.
+pub(crate) struct Lent(Workspace);
+
+impl std::ops::Deref for Lent {
+    type Target = Workspace;
+
+    fn deref(&self) -> &Workspace {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Workspace {
+        &mut self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        Workspace::put_back(vec![std::mem::take(&mut self.0)]);
+    }
+}
+
 impl Workspace {
+    /// One that is at hand, or a new one.
+    pub(crate) fn lend() -> Lent {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        Lent(idle.pop().unwrap_or_default())
+    }
+
     /// So many workspaces: those at hand, and new ones.
     pub(crate) fn borrow(count: usize) -> Vec<Self> {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
