@@ -132,12 +132,23 @@ def mpnet():
     return tokenizer, transformers.MPNetForSequenceClassification(config), texts
 
 
+def albert():
+    tokenizer = word_pieces()
+    # Three depths of one layer.
+    sizes = {**SIZES, "num_hidden_layers": 3}
+    config = transformers.AlbertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=40, embedding_size=8, **sizes
+    )
+    return tokenizer, transformers.AlbertForSequenceClassification(config), TEXTS
+
+
 FAMILIES = {
     "bert": bert,
     "roberta": roberta,
     "distilbert": distilbert,
     "electra": electra,
     "mpnet": mpnet,
+    "albert": albert,
 }
 
 

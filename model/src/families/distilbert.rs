@@ -47,8 +47,10 @@ impl Family for DistilBert {
             family: self,
             vocab_size: config.size("vocab_size")?,
             embedding_size: hidden_size,
+            projects_embeddings: false,
             hidden_size,
             layers: config.size("n_layers")?,
+            shared_layers: false,
             heads: config.size("n_heads")?,
             intermediate_size: config.size("hidden_dim")?,
             position_rows: config

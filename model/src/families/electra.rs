@@ -34,10 +34,11 @@ impl Family for Electra {
         /// `embedding_size` where the configuration has none, as in transformers' `ElectraConfig`.
         const EMBEDDING_SIZE: usize = 128;
         let spec = config.encoder(self, Positions::FromZero)?;
+        let embedding_size = config.optional_size("embedding_size")?;
+        let embedding_size = embedding_size.unwrap_or(EMBEDDING_SIZE);
         Ok(TransformerSpec {
-            embedding_size: config
-                .optional_size("embedding_size")?
-                .unwrap_or(EMBEDDING_SIZE),
+            embedding_size,
+            projects_embeddings: embedding_size != spec.hidden_size,
             pooler_activation: PoolerActivation::Like(Activation::Gelu),
             ..spec
         })

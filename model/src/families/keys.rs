@@ -117,8 +117,10 @@ impl ConfigKeys {
             family,
             vocab_size: self.size("vocab_size")?,
             embedding_size: hidden_size,
+            projects_embeddings: false,
             hidden_size,
             layers: self.size("num_hidden_layers")?,
+            shared_layers: false,
             heads: self.size("num_attention_heads")?,
             intermediate_size: self.size("intermediate_size")?,
             position_rows: self

@@ -5,6 +5,7 @@
 //! engines and the checkpoint's reader and writer see only the [`TransformerSpec`] that it reads
 //! and the names that it gives; `model/tests/families.rs` has the tests that every family passes.
 
+mod albert;
 mod bert;
 mod distilbert;
 mod electra;
@@ -36,6 +37,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     distilbert::DISTILBERT,
     electra::ELECTRA,
     mpnet::MPNET,
+    albert::ALBERT,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -144,7 +146,6 @@ fn why_not(model_type: &str) -> &'static str {
         "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
             " (it reads images)"
         }
-        "albert" => " (whose layers share their weights)",
         "deberta" | "deberta-v2" => " (whose attention has tables of positions)",
         "modernbert" => " (whose positions are rotations)",
         "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",

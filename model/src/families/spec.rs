@@ -92,12 +92,17 @@ pub struct TransformerSpec {
     pub family: &'static dyn Family,
     /// Word embeddings (rows).
     pub vocab_size: usize,
-    /// Width of the embeddings. Where it isn't the hidden states', a linear layer lies between.
+    /// Width of the embeddings.
     pub embedding_size: usize,
+    /// Whether a linear layer lies between the embeddings and the hidden states. Where there is
+    /// none, they have one width.
+    pub projects_embeddings: bool,
     /// Width of the hidden states.
     pub hidden_size: usize,
-    /// Encoder layers.
+    /// Encoder layers, one after the other.
     pub layers: usize,
+    /// Whether they are all one layer, which each state passes so many times.
+    pub shared_layers: bool,
     /// Attention heads; they divide `hidden_size`.
     pub heads: usize,
     /// Width between the two feed-forward layers.
@@ -129,21 +134,24 @@ impl TransformerSpec {
         self.position_rows.saturating_sub(self.positions.first())
     }
 
-    /// Whether a linear layer lies between the embeddings and the hidden states.
-    pub(crate) fn projects_embeddings(&self) -> bool {
-        self.embedding_size != self.hidden_size
+    /// Encoder layers with weights of their own.
+    pub(crate) fn own_layers(&self) -> usize {
+        match self.shared_layers {
+            true => self.layers.min(1),
+            false => self.layers,
+        }
     }
 
     /// Numbers in the embeddings and encoder layers.
     pub(crate) fn encoder_parameters(&self) -> u128 {
         let [hidden, middle, layers] =
-            [self.hidden_size, self.intermediate_size, self.layers].map(|size| size as u128);
+            [self.hidden_size, self.intermediate_size, self.own_layers()].map(|n| n as u128);
         let embedding = self.embedding_size as u128;
         let types = self.token_types.unwrap_or(0);
         let rows = [self.vocab_size, self.position_rows, types];
         let rows: u128 = rows.into_iter().map(|size| size as u128).sum();
         let norm = 2 * hidden;
-        let projection = match self.projects_embeddings() {
+        let projection = match self.projects_embeddings {
             true => (embedding + 1) * hidden,
             false => 0,
         };
@@ -185,6 +193,12 @@ impl TransformerSpec {
             return refuse(format!(
                 "num_attention_heads ({}) doesn't divide hidden_size ({})",
                 self.heads, self.hidden_size
+            ));
+        }
+        if !self.projects_embeddings && self.embedding_size != self.hidden_size {
+            return refuse(format!(
+                "embedding_size ({}) isn't hidden_size ({}), and no layer lies between the two",
+                self.embedding_size, self.hidden_size
             ));
         }
         if self.max_tokens() == 0 {

@@ -12,8 +12,10 @@ mod weight;
 
 pub(crate) use batch::Batch;
 pub(crate) use layers::{LayerNorm, Linear};
-pub(crate) use tape::{Dropout, Kept, Tape, linear};
+pub(crate) use tape::{AdapterInputs, Dropout, Kept, Tape, linear};
 pub(crate) use weight::Weight;
+
+use std::iter;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 use layers::See;
@@ -95,6 +97,7 @@ pub(crate) struct Network {
     /// A bias of attention's scores by distance and head, `[buckets, heads]`, in families that
     /// have one.
     relative_bias: Option<Tensor<2>>,
+    /// Those with weights of their own: one where all depths share it.
     layers: Vec<EncoderLayer>,
     pooling: Pooling,
     /// The pooler, where it is used.
@@ -144,12 +147,12 @@ impl Network {
                 position: table(spec.position_rows),
                 token_type: spec.token_types.map(table),
                 norm: norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width),
-                projection: spec.projects_embeddings().then(project),
+                projection: spec.projects_embeddings.then(project),
             },
             relative_bias: spec
                 .relative_bias
                 .then(|| Tensor::zeros([BUCKETS, spec.heads], device)),
-            layers: (0..spec.layers).map(layer).collect(),
+            layers: (0..spec.own_layers()).map(layer).collect(),
             pooling,
             pooler: (pooling == Pooling::Pooler)
                 .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
@@ -235,8 +238,16 @@ impl Network {
             Some(table) => batch.attention_bias() + self.relative_bias(table, batch, tape),
             None => batch.attention_bias(),
         };
-        for (index, layer) in self.layers.iter().enumerate() {
-            let is_last = index + 1 == self.layers.len();
+        let depths = match self.spec.shared_layers {
+            true => self.spec.layers,
+            false => 1,
+        };
+        let layers = self
+            .layers
+            .iter()
+            .flat_map(|layer| iter::repeat_n(layer, depths));
+        for (index, layer) in layers.enumerate() {
+            let is_last = index + 1 == self.spec.layers;
             let outputs = if is_last { outputs } else { Outputs::All };
             hidden = self.layer(layer, hidden, &bias, outputs, tape);
         }

@@ -101,10 +101,15 @@ impl<'a> Plain<'a> {
             sum = sum + types.select(0, kinds);
         }
         let mut hidden = self.norm("embeddings.LayerNorm", sum);
-        if self.model.spec().projects_embeddings() {
+        if self.model.spec().projects_embeddings {
             hidden = self.linear("embeddings_project", hidden);
         }
         for layer in 0..self.model.spec().layers {
+            let layer = if self.model.spec().shared_layers {
+                0
+            } else {
+                layer
+            };
             hidden = self.layer(&format!("encoder.layer.{layer}"), hidden);
         }
         let width = self.model.spec().hidden_size;
@@ -160,8 +165,16 @@ impl<'a> Plain<'a> {
         let attention_norm = format!("{name}.attention.output.LayerNorm");
         let hidden = self.norm(&attention_norm, hidden + attended);
         let middle = self.linear(&format!("{name}.intermediate.dense"), hidden.clone());
-        let output = self.linear(&format!("{name}.output.dense"), gelu(middle));
+        let output = self.linear(&format!("{name}.output.dense"), self.activate(middle));
         self.norm(&format!("{name}.output.LayerNorm"), hidden + output)
+    }
+
+    fn activate(&self, x: Tensor<2>) -> Tensor<2> {
+        match self.model.spec().activation {
+            Activation::Gelu => gelu(x),
+            Activation::GeluTanh => activation::gelu_approximate(x),
+            Activation::Relu => activation::relu(x),
+        }
     }
 
     /// `[heads, tokens, tokens]`

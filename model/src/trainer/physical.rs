@@ -163,11 +163,11 @@ fn weights(spec: &TransformerSpec) -> u64 {
     let [hidden, intermediate] = [spec.hidden_size, spec.intermediate_size];
     let rows = spec.vocab_size + spec.position_rows + spec.token_types.unwrap_or(0) + 2;
     let layer = 4 * hidden * hidden + 2 * hidden * intermediate + 9 * hidden + intermediate;
-    let projection = match spec.projects_embeddings() {
+    let projection = match spec.projects_embeddings {
         true => (spec.embedding_size + 1) * hidden,
         false => 0,
     };
-    (rows * spec.embedding_size + projection + spec.layers * layer) as u64
+    (rows * spec.embedding_size + projection + spec.own_layers() * layer) as u64
 }
 
 /// Numbers that a token's pass forward and back has at a time, in rows of at most `longest`
@@ -181,6 +181,10 @@ fn kept(spec: &TransformerSpec, longest: usize, dropout: bool) -> u64 {
     let mut layer = 13 * hidden + 3 * intermediate + attention;
     if dropout {
         layer += 2 * hidden + attention;
+    }
+    // Inputs and gradients of its linear layers once more, side by side with those of other depths.
+    if spec.shared_layers {
+        layer += 10 * hidden + 2 * intermediate;
     }
     // The embeddings, and what is passed on.
     (spec.layers * layer + 8 * hidden + 2 * intermediate) as u64

@@ -234,8 +234,8 @@ impl LayerPass<'_> {
         let span = |(index, row): (usize, &Range<usize>)| Span {
             tokens: row.clone(),
             outputs: match self.outputs {
-                Places::Tokens => row.clone(),
                 Places::Rows => index..index + 1,
+                _ => row.clone(),
             },
         };
         rows.map(span).collect()

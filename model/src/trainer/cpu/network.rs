@@ -7,9 +7,11 @@ use super::layer::{LayerPass, LayerRecord, NormRecord, add_to_rows};
 use super::linear::{InputGradient, LinearRecord, Passage};
 use super::packed::{Packed, Places};
 use super::sums::{VectorTap, VectorTaps};
+use super::uses::Uses;
 use super::vector::add;
-use super::weights::{HostLayer, HostWeights};
+use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::trainer::work::Example;
 
 /// A tile after its pass forward, and what its pass back adds.
 pub(super) struct Passed {
@@ -19,6 +21,8 @@ pub(super) struct Passed {
     projection: Option<(Vec<f32>, LinearRecord)>,
     /// Of the layers that the pass back goes through; `None` below them.
     layers: Vec<Option<LayerRecord>>,
+    /// The same of one that all depths share, in place of theirs, once the pass back is over.
+    uses: Option<Uses>,
     pub(super) head: HeadRecord,
     /// Gradients by unit of trained vectors.
     pub(super) vectors: Vec<VectorTap>,
@@ -33,7 +37,7 @@ impl HostWeights {
         if self.embeddings.is_trained() || bias.is_some_and(|bias| bias.offset.is_some()) {
             return 0;
         }
-        let trained = self.layers.iter().position(HostLayer::is_trained);
+        let trained = self.layers.iter().position(|layer| layer.is_trained());
         trained.unwrap_or(self.layers.len())
     }
 
@@ -80,6 +84,7 @@ impl HostWeights {
             embedding_mask,
             projection,
             layers,
+            uses: None,
             head,
             vectors: Vec::new(),
             embedding: None,
@@ -89,11 +94,6 @@ impl HostWeights {
     /// What layer `index` works with. The head may read the last layer's states of first tokens
     /// alone: then that layer takes no others further than their keys and values.
     fn layer_pass<'a>(&'a self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
-        let is_last = index + 1 == self.layers.len();
-        let outputs = match is_last && self.pooling.reads_first_alone() {
-            false => Places::Tokens,
-            true => Places::Rows,
-        };
         LayerPass {
             attention: Attention {
                 hidden: self.hidden,
@@ -102,7 +102,27 @@ impl HostWeights {
             activation: self.activation,
             relative_bias: self.relative_bias.as_ref(),
             packed,
-            outputs,
+            outputs: match index + 1 == self.layers.len() {
+                true => self.last_outputs(),
+                false => Places::Tokens,
+            },
+        }
+    }
+
+    /// Which states the last layer hands on.
+    fn last_outputs(&self) -> Places {
+        match self.pooling.reads_first_alone() {
+            false => Places::Tokens,
+            true => Places::Rows,
+        }
+    }
+
+    /// Packs `units`, each a list of rows of `examples`.
+    pub(super) fn pack(&self, examples: &[Example], units: &[&[usize]]) -> Packed {
+        let packed = Packed::new(examples, units, self.positions);
+        match self.shares_layers {
+            true => packed.with_uses(self.layers.len(), self.last_outputs()),
+            false => packed,
         }
     }
 
@@ -203,6 +223,13 @@ impl HostWeights {
             }
         }
         passed.vectors = vectors.into_taps();
+        let records: Vec<LayerRecord> = match self.shares_layers {
+            true => passed.layers.drain(..).flatten().collect(),
+            false => Vec::new(),
+        };
+        if let (Some(layer), false) = (self.layers.first(), records.is_empty()) {
+            passed.uses = Some(Uses::gather(layer, records, packed, workspace));
+        }
         // XᵀG of the last layer is all that X is still needed for.
         if self.head_scale != 1.0 {
             let inputs = &mut passed.head.pooled;
@@ -227,6 +254,8 @@ impl Passed {
         let encoder = layers
             .filter_map(|(layer, record)| Some((layer, record.as_ref()?)))
             .flat_map(|(layer, record)| record.linears(layer));
+        let uses = self.uses.iter().zip(weights.layers.first());
+        let uses = uses.flat_map(|(uses, layer)| uses.linears(layer));
         let pooler = match (&weights.pooler, &self.head.pooler) {
             (Some(layer), Some((input, _, record))) => {
                 Some((layer, input.as_slice(), record, Places::Rows))
@@ -240,6 +269,7 @@ impl Passed {
         embeddings
             .into_iter()
             .chain(encoder)
+            .chain(uses)
             .chain(pooler)
             .chain([classifier])
     }
@@ -261,6 +291,9 @@ impl Passed {
                 record.scale(layer, &scale);
             }
         }
+        if let (Some(uses), Some(layer)) = (&mut self.uses, weights.layers.first()) {
+            uses.scale(layer, &scale);
+        }
         let by_row = |values: &mut [f32], width| scale(values, width, Places::Rows);
         if let (Some(layer), Some((_, _, record))) = (&weights.pooler, &mut self.head.pooler) {
             record.scale(layer, by_row);
@@ -280,6 +313,9 @@ impl Passed {
         }
         for record in self.layers.into_iter().flatten() {
             record.give(workspace);
+        }
+        if let Some(uses) = self.uses {
+            uses.give(workspace);
         }
         self.head.give(workspace);
         if let Some(embedding) = self.embedding {

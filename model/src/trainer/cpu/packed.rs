@@ -14,6 +14,11 @@ pub(super) enum Places {
     Tokens,
     /// Its R rows: each one's first token, or what became of it.
     Rows,
+    /// The tokens that went into each use of a layer that all depths share: for each unit, its
+    /// tokens in the first use, in the second, and so on.
+    UsesIn,
+    /// What came out of each use, in the same order.
+    UsesOut,
 }
 
 /// The rows of a tile: N tokens in R rows of U units. A unit's rows lie together.
@@ -32,6 +37,8 @@ pub(super) struct Packed {
     pub(super) units: Vec<Range<usize>>,
     /// Each unit's tokens, as places in `ids`.
     unit_tokens: Vec<Range<usize>>,
+    /// Each unit's places in [`Places::UsesIn`] and [`Places::UsesOut`], where there are any.
+    uses: [Vec<Range<usize>>; 2],
 }
 
 impl Packed {
@@ -45,6 +52,7 @@ impl Packed {
             targets: Vec::new(),
             units: Vec::new(),
             unit_tokens: Vec::new(),
+            uses: [Vec::new(), Vec::new()],
         };
         for unit in units {
             let first = packed.rows.len();
@@ -64,11 +72,30 @@ impl Packed {
         packed
     }
 
-    /// N or R.
+    /// The same for a layer that is used at so many depths, of which the last hands on `outputs`.
+    pub(super) fn with_uses(mut self, depths: usize, outputs: Places) -> Self {
+        let before = depths.saturating_sub(1);
+        self.uses = [Places::Tokens, outputs].map(|last| {
+            let mut start = 0;
+            let units = self.unit_tokens.iter().zip(self.units_in(last));
+            let place = |(tokens, last): (&Range<usize>, &Range<usize>)| {
+                let first = start;
+                start += before * tokens.len() + last.len();
+                first..start
+            };
+            units.map(place).collect()
+        });
+        self
+    }
+
+    /// N or R, or as many in all uses.
     pub(super) fn count(&self, places: Places) -> usize {
         match places {
             Places::Tokens => self.ids.len(),
             Places::Rows => self.rows.len(),
+            Places::UsesIn | Places::UsesOut => {
+                self.units_in(places).last().map_or(0, |unit| unit.end)
+            }
         }
     }
 
@@ -77,6 +104,8 @@ impl Packed {
         match places {
             Places::Tokens => &self.unit_tokens,
             Places::Rows => &self.units,
+            Places::UsesIn => &self.uses[0],
+            Places::UsesOut => &self.uses[1],
         }
     }
 }

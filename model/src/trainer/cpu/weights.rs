@@ -25,7 +25,10 @@ pub(crate) struct HostWeights {
     pub(super) pooler_activation: PoolerActivation,
     pub(super) embeddings: HostEmbeddings,
     pub(super) relative_bias: Option<RelativeBias>,
-    pub(super) layers: Vec<HostLayer>,
+    /// Each depth's; one and the same where they share it.
+    pub(super) layers: Vec<Arc<HostLayer>>,
+    /// Whether they do.
+    pub(super) shares_layers: bool,
     pub(super) pooler: Option<HostLinear>,
     pub(super) classifier: HostLinear,
     /// What the gradient of its weights is multiplied by.
@@ -91,15 +94,19 @@ pub(super) struct HostNorm {
 }
 
 impl HostLayer {
-    /// Whether anything of it is trained.
-    pub(super) fn is_trained(&self) -> bool {
-        let linear = [
+    /// Its linear layers.
+    pub(super) fn linears(&self) -> [&HostLinear; 4] {
+        [
             &self.qkv,
             &self.attention_output,
             &self.intermediate,
             &self.output,
-        ];
-        linear.into_iter().any(HostLinear::is_trained)
+        ]
+    }
+
+    /// Whether anything of it is trained.
+    pub(super) fn is_trained(&self) -> bool {
+        self.linears().into_iter().any(HostLinear::is_trained)
             || self.attention_norm.is_trained()
             || self.output_norm.is_trained()
     }
@@ -149,6 +156,11 @@ impl HostWeights {
             epsilon: spec.layer_norm_epsilon as f32,
         };
         let pooling = model.options().pooling;
+        let embeddings = reader.embeddings(frozen, spec);
+        let relative_bias = spec.relative_bias.then(|| reader.relative_bias());
+        let own: Vec<Arc<HostLayer>> = (0..spec.own_layers())
+            .map(|index| Arc::new(reader.layer(index)))
+            .collect();
         Self {
             hidden: spec.hidden_size,
             heads: spec.heads,
@@ -156,9 +168,10 @@ impl HostWeights {
             positions: spec.positions,
             pooling,
             pooler_activation: spec.pooler_activation,
-            embeddings: reader.embeddings(frozen, spec),
-            relative_bias: spec.relative_bias.then(|| reader.relative_bias()),
-            layers: (0..spec.layers).map(|i| reader.layer(i)).collect(),
+            embeddings,
+            relative_bias,
+            layers: own.iter().cycle().take(spec.layers).cloned().collect(),
+            shares_layers: spec.shared_layers,
             pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
             classifier: reader.linear(&["classifier".into()]),
             head_scale: model.options().head_scale.get() as f32,
@@ -210,7 +223,7 @@ impl Reader<'_> {
             trained: self.layout.offset_of(&table_name("word")).is_some(),
             norm: self.norm("embeddings.LayerNorm"),
             projection: spec
-                .projects_embeddings()
+                .projects_embeddings
                 .then(|| self.linear(&["embeddings_project".into()])),
         }
     }
