@@ -142,6 +142,24 @@ def albert():
     return tokenizer, transformers.AlbertForSequenceClassification(config), TEXTS
 
 
+def modernbert():
+    tokenizer = word_pieces()
+    # Layers that see all, two tokens to each side, two, and all.
+    sizes = {**SIZES, "num_hidden_layers": 4}
+    config = transformers.ModernBertConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=40,
+        local_attention=4,
+        pad_token_id=0,
+        cls_token_id=2,
+        sep_token_id=3,
+        bos_token_id=None,
+        eos_token_id=None,
+        **sizes,
+    )
+    return tokenizer, transformers.ModernBertForSequenceClassification(config), TEXTS
+
+
 FAMILIES = {
     "bert": bert,
     "roberta": roberta,
@@ -149,6 +167,7 @@ FAMILIES = {
     "electra": electra,
     "mpnet": mpnet,
     "albert": albert,
+    "modernbert": modernbert,
 }
 
 
@@ -157,7 +176,7 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
-            scales = ("LayerNorm.weight", "layer_norm.weight")
+            scales = ("LayerNorm.weight", "norm.weight")
             centre = 1.0 if name.endswith(scales) else 0.0
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(centre + 0.2 * noise)

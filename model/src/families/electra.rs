@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Activation, ConfigKeys, EncoderClass, Family, PoolerActivation, Positions, TransformerSpec,
-    keys, roberta,
+    Activation, ConfigKeys, EncoderClass, Family, PoolerActivation, PoolerShape, Positions,
+    TransformerSpec, keys, roberta,
 };
 use crate::error::ModelError;
 use umbel_proto::classifier::Pooling;
@@ -39,7 +39,7 @@ impl Family for Electra {
         Ok(TransformerSpec {
             embedding_size,
             projects_embeddings: embedding_size != spec.hidden_size,
-            pooler_activation: PoolerActivation::Like(Activation::Gelu),
+            pooler: PoolerShape::of(PoolerActivation::Like(Activation::Gelu)),
             ..spec
         })
     }

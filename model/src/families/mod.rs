@@ -10,14 +10,17 @@ mod bert;
 mod distilbert;
 mod electra;
 mod keys;
+mod modernbert;
 mod mpnet;
 pub(crate) mod relative;
 mod roberta;
+mod rotation;
 mod spec;
 
 pub use bert::BERT;
 pub use keys::ConfigKeys;
-pub use spec::{Activation, PoolerActivation, Positions, TransformerSpec};
+pub use rotation::Rotation;
+pub use spec::{Activation, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec};
 
 use std::fmt;
 
@@ -38,6 +41,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     electra::ELECTRA,
     mpnet::MPNET,
     albert::ALBERT,
+    modernbert::MODERNBERT,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -147,7 +151,6 @@ fn why_not(model_type: &str) -> &'static str {
             " (it reads images)"
         }
         "deberta" | "deberta-v2" => " (whose attention has tables of positions)",
-        "modernbert" => " (whose positions are rotations)",
         "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",
         _ => "",
     }

@@ -33,6 +33,9 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
         "n_layers": 2,
         "n_heads": 2,
         "hidden_dim": 24,
+        // ModernBERT's: every second layer sees three tokens to each side.
+        "local_attention": 6,
+        "global_attn_every_n_layers": 2,
     });
     let spec = TransformerSpec::from_json(config.to_string().as_bytes()).expect("a configuration");
     TransformerSpec {

@@ -15,6 +15,8 @@ pub(super) struct Attention {
     pub(super) hidden: usize,
     /// They divide `hidden`.
     pub(super) heads: usize,
+    /// The most places between a token and those that it attends to; `None` for all.
+    pub(super) reach: Option<usize>,
 }
 
 /// A row of L tokens, of which the first M attend to all.
@@ -128,6 +130,9 @@ impl Attention {
             if let Some(bias) = bias {
                 bias.add_to(scores, span.tokens.len(), column / self.width());
             }
+            if let Some(reach) = self.reach {
+                mask_far(scores, span.tokens.len(), reach);
+            }
             softmax(scores, span.tokens.len());
         }
         let dropped = mask.map(|mask| {
@@ -233,6 +238,16 @@ impl Attended {
             workspace.give(mask);
             workspace.give(product);
         }
+    }
+}
+
+/// Leaves no weight to tokens more than `reach` places away, of scores `[M, length]` of the first M
+/// tokens for all.
+fn mask_far(scores: &mut [f32], length: usize, reach: usize) {
+    for (query, scores) in scores.chunks_mut(length.max(1)).enumerate() {
+        let near = query.saturating_sub(reach)..(query + reach + 1).min(length);
+        scores[..near.start].fill(f32::NEG_INFINITY);
+        scores[near.end..].fill(f32::NEG_INFINITY);
     }
 }
 

@@ -62,6 +62,7 @@ const TOKENS: usize = 40;
 const ATTENTION: Attention = Attention {
     hidden: 12,
     heads: 3,
+    reach: None,
 };
 
 /// The rows, of which all tokens attend to all, or the first alone does.

@@ -5,7 +5,9 @@ use super::dropout::Masks;
 use super::head::{HeadRecord, multiply_each};
 use super::layer::{LayerPass, LayerRecord, NormRecord, add_to_rows};
 use super::linear::{InputGradient, LinearRecord, Passage};
+use super::norm_first::{norm_back, normalised};
 use super::packed::{Packed, Places};
+use super::rotary::Rotary;
 use super::sums::{VectorTap, VectorTaps};
 use super::uses::Uses;
 use super::vector::add;
@@ -23,6 +25,10 @@ pub(super) struct Passed {
     layers: Vec<Option<LayerRecord>>,
     /// The same of one that all depths share, in place of theirs, once the pass back is over.
     uses: Option<Uses>,
+    /// Of the normalisation behind the last layer.
+    last_norm: Option<NormRecord>,
+    /// Rotations as layers have them, for the longest row.
+    rotaries: Vec<Rotary>,
     pub(super) head: HeadRecord,
     /// Gradients by unit of trained vectors.
     pub(super) vectors: Vec<VectorTap>,
@@ -63,9 +69,10 @@ impl HostWeights {
             add_to_rows(&mut projected, &layer.bias);
             projection = Some((std::mem::replace(&mut hidden, projected), record));
         }
+        let rotaries = self.rotaries(packed);
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let pass = self.layer_pass(index, packed);
+            let pass = self.layer_pass(index, packed, &rotaries);
             let (next, record) = pass.forward(layer, hidden, masks, workspace);
             hidden = next;
             // Below the lowest trained layer nobody goes back: its memory serves the next layer.
@@ -76,6 +83,12 @@ impl HostWeights {
                 layers.push(Some(record));
             }
         }
+        let mut last_norm = None;
+        if let Some(norm) = &self.last_norm {
+            let n = packed.count(self.last_outputs());
+            let (normed, record) = normalised(norm, hidden, n, workspace);
+            (hidden, last_norm) = (normed, Some(record));
+        }
         let mask = masks.draw(packed.rows.len() * self.hidden, workspace);
         let head = self.score(&hidden, packed, mask, workspace);
         workspace.give(hidden);
@@ -85,6 +98,8 @@ impl HostWeights {
             projection,
             layers,
             uses: None,
+            last_norm,
+            rotaries,
             head,
             vectors: Vec::new(),
             embedding: None,
@@ -93,14 +108,25 @@ impl HostWeights {
 
     /// What layer `index` works with. The head may read the last layer's states of first tokens
     /// alone: then that layer takes no others further than their keys and values.
-    fn layer_pass<'a>(&'a self, index: usize, packed: &'a Packed) -> LayerPass<'a> {
+    fn layer_pass<'a>(
+        &'a self,
+        index: usize,
+        packed: &'a Packed,
+        rotaries: &'a [Rotary],
+    ) -> LayerPass<'a> {
+        let rotation = self.rotations.get(index);
         LayerPass {
             attention: Attention {
                 hidden: self.hidden,
                 heads: self.heads,
+                reach: rotation.and_then(|rotation| rotation.reach),
             },
             activation: self.activation,
+            gated: self.gated,
             relative_bias: self.relative_bias.as_ref(),
+            rotary: rotaries
+                .iter()
+                .find(|rotary| Some(&rotary.rotation) == rotation),
             packed,
             outputs: match index + 1 == self.layers.len() {
                 true => self.last_outputs(),
@@ -109,9 +135,26 @@ impl HostWeights {
         }
     }
 
+    /// The layers' rotations, each once, for a tile's rows.
+    fn rotaries(&self, packed: &Packed) -> Vec<Rotary> {
+        let longest = packed
+            .rows
+            .iter()
+            .map(ExactSizeIterator::len)
+            .max()
+            .unwrap_or(0);
+        let mut rotaries: Vec<Rotary> = Vec::new();
+        for rotation in &self.rotations {
+            if rotaries.iter().all(|known| known.rotation != *rotation) {
+                rotaries.push(Rotary::new(*rotation, self.hidden, self.heads, longest));
+            }
+        }
+        rotaries
+    }
+
     /// Which states the last layer hands on.
     fn last_outputs(&self) -> Places {
-        match self.pooling.reads_first_alone() {
+        match self.reads_first {
             false => Places::Tokens,
             true => Places::Rows,
         }
@@ -141,8 +184,9 @@ impl HostWeights {
                 let to = &mut sum[place(token)];
                 let id = packed.ids[token] as usize;
                 to.copy_from_slice(&tables.word[place(id)]);
-                let position = packed.positions[token] as usize;
-                add(to, &tables.position[place(position)]);
+                if let Some(position) = &tables.position {
+                    add(to, &position[place(packed.positions[token] as usize)]);
+                }
                 if let Some(token_type) = &tables.token_type {
                     add(to, &token_type[place(packed.types[token] as usize)]);
                 }
@@ -174,8 +218,18 @@ impl HostWeights {
         let lowest = self.lowest_trained();
         let needed = lowest < self.layers.len() || self.embeddings.is_trained();
         let head = &mut passed.head;
-        let mut g = self.score_backward(g_logits, head, packed, needed, workspace);
         let mut vectors = VectorTaps::default();
+        let asked = (needed, &mut vectors);
+        let mut g = self.score_backward(g_logits, head, packed, asked, workspace);
+        if let (Some(norm), Some(own), Some(g)) = (&self.last_norm, &passed.last_norm, &mut g) {
+            norm_back(
+                norm,
+                own,
+                g,
+                packed.units_in(self.last_outputs()),
+                &mut vectors,
+            );
+        }
         vectors.add_biases(&self.classifier, &head.classifier.g, &packed.units);
         if let (Some(layer), Some((_, _, record))) = (&self.pooler, &head.pooler) {
             vectors.add_biases(layer, &record.g, &packed.units);
@@ -189,7 +243,7 @@ impl HostWeights {
                 break;
             };
             let needed = index > lowest || self.embeddings.is_trained();
-            let pass = self.layer_pass(index, packed);
+            let pass = self.layer_pass(index, packed, &passed.rotaries);
             let asked = (needed, g_bias.as_deref_mut());
             g = pass.backward(layer, record, g_out, asked, &mut vectors, workspace);
         }
@@ -316,6 +370,9 @@ impl Passed {
         }
         if let Some(uses) = self.uses {
             uses.give(workspace);
+        }
+        if let Some(norm) = self.last_norm {
+            norm.give(workspace);
         }
         self.head.give(workspace);
         if let Some(embedding) = self.embedding {

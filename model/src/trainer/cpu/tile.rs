@@ -67,7 +67,12 @@ impl Tile<'_> {
         let embedding = passed.embedding.take().map(|g| {
             let tables = TableRows {
                 words: packed.ids.clone(),
-                positions: packed.positions.clone(),
+                positions: weights
+                    .embeddings
+                    .tables
+                    .position
+                    .as_ref()
+                    .map(|_| packed.positions.clone()),
                 types: weights
                     .embeddings
                     .tables

@@ -11,6 +11,7 @@ use super::squares::Squares;
 use super::uses::{Use, gathered};
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
+use crate::families::Positions;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::network::{Dropout, Kept, Tape, linear};
@@ -93,7 +94,8 @@ impl<'a> MicroBatch<'a> {
                 Kept::Embedding => {
                     let tables = TableRows {
                         words: batch.ids().to_vec(),
-                        positions: batch.position_rows().to_vec(),
+                        positions: (model.spec().positions != Positions::Nowhere)
+                            .then(|| batch.position_rows().to_vec()),
                         types: model.spec().token_types.map(|_| batch.type_rows().to_vec()),
                     };
                     let (values, width) = on_host(g);
@@ -111,6 +113,8 @@ impl<'a> MicroBatch<'a> {
                 kept => add_parts(&layer, &kept, &g, shape, &mut parts),
             }
         }
+        // A layer may have no bias: what isn't trained is neither measured nor added.
+        parts.retain(|part| model.layout().offset_of(&part.tensor).is_some());
         Ok(Self {
             setting,
             parts,
