@@ -160,6 +160,25 @@ def modernbert():
     return tokenizer, transformers.ModernBertForSequenceClassification(config), TEXTS
 
 
+def deberta_v2():
+    tokenizer = word_pieces()
+    config = transformers.DebertaV2Config(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=40,
+        type_vocab_size=0,
+        relative_attention=True,
+        position_buckets=8,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        **SIZES,
+    )
+    # Far apart enough that several distances share a bucket.
+    texts = [*TEXTS, "a bad film, " * 9]
+    return tokenizer, transformers.DebertaV2ForSequenceClassification(config), texts
+
+
 FAMILIES = {
     "bert": bert,
     "roberta": roberta,
@@ -168,6 +187,7 @@ FAMILIES = {
     "mpnet": mpnet,
     "albert": albert,
     "modernbert": modernbert,
+    "deberta-v2": deberta_v2,
 }
 
 

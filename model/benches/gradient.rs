@@ -47,6 +47,7 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
         rotations: Vec::new(),
         token_types: Some(2),
         relative_bias: false,
+        disentangled: None,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
         pooler: PoolerShape::of(PoolerActivation::Tanh),

@@ -144,6 +144,7 @@ pub fn named_size(name: &str) -> Option<TransformerSpec> {
         rotations: Vec::new(),
         token_types: Some(2),
         relative_bias: false,
+        disentangled: None,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
         pooler: PoolerShape::of(PoolerActivation::Tanh),

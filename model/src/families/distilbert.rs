@@ -62,6 +62,7 @@ impl Family for DistilBert {
             rotations: Vec::new(),
             token_types: None,
             relative_bias: false,
+            disentangled: None,
             layer_norm_epsilon: 1e-12,
             activation: activation.parse()?,
             pooler: PoolerShape::of(PoolerActivation::Like(Activation::Relu)),

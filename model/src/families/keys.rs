@@ -156,6 +156,7 @@ impl ConfigKeys {
             rotations: Vec::new(),
             token_types: Some(self.optional_size("type_vocab_size")?.unwrap_or(2)),
             relative_bias: false,
+            disentangled: None,
             layer_norm_epsilon: self.number("layer_norm_eps")?.unwrap_or(1e-12),
             activation: activation.parse()?,
             pooler: PoolerShape::of(PoolerActivation::Tanh),

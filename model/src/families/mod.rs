@@ -7,6 +7,8 @@
 
 mod albert;
 mod bert;
+mod deberta;
+mod disentangled;
 mod distilbert;
 mod electra;
 mod keys;
@@ -18,6 +20,7 @@ mod rotation;
 mod spec;
 
 pub use bert::BERT;
+pub use disentangled::Disentangled;
 pub use keys::ConfigKeys;
 pub use rotation::Rotation;
 pub use spec::{Activation, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec};
@@ -42,6 +45,7 @@ pub const FAMILIES: &[&dyn Family] = &[
     mpnet::MPNET,
     albert::ALBERT,
     modernbert::MODERNBERT,
+    deberta::DEBERTA_V2,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -150,7 +154,7 @@ fn why_not(model_type: &str) -> &'static str {
         "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
             " (it reads images)"
         }
-        "deberta" | "deberta-v2" => " (whose attention has tables of positions)",
+        "deberta" => " (whose queries, keys and values have no biases of their own)",
         "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",
         _ => "",
     }

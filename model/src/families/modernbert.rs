@@ -87,6 +87,7 @@ impl Family for ModernBert {
             rotations: rotations(config, layers)?,
             token_types: None,
             relative_bias: false,
+            disentangled: None,
             layer_norm_epsilon: config.number("norm_eps")?.unwrap_or(1e-5),
             activation: activation("hidden_activation")?.parse()?,
             pooler: PoolerShape {

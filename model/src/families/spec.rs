@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::Family;
+use super::disentangled::Disentangled;
 use super::relative::BUCKETS;
 use super::rotation::Rotation;
 use crate::error::ModelError;
@@ -195,6 +196,8 @@ pub struct TransformerSpec {
     /// Whether attention's scores have a bias by how far apart two tokens are, from one table for
     /// all layers.
     pub relative_bias: bool,
+    /// How attention also scores content against relative places, where it does.
+    pub disentangled: Option<Disentangled>,
     /// Added to the variance in layer normalisation.
     pub layer_norm_epsilon: f64,
     /// Between the feed-forward layers.
@@ -281,9 +284,15 @@ impl TransformerSpec {
             true => (BUCKETS * self.heads) as u128,
             false => 0,
         };
+        let states = self.disentangled.map_or(0, |shape| shape.table_rows());
+        let states = match states {
+            0 => 0,
+            rows => (rows as u128 + vectors) * hidden,
+        };
         (rows + vectors) * embedding
             + projection
             + relative
+            + states
             + layers * (attention + feed_forward)
             + norms * vectors * hidden
     }
@@ -315,6 +324,21 @@ impl TransformerSpec {
                 "num_attention_heads ({}) doesn't divide hidden_size ({})",
                 self.heads, self.hidden_size
             ));
+        }
+        if let Some(shape) = self.disentangled {
+            let near = shape.buckets / 2;
+            let told_apart = match shape.buckets {
+                0 => shape.distances >= 1,
+                buckets => near >= 1 && buckets.is_multiple_of(2) && shape.distances > near + 1,
+            };
+            let small = shape.buckets.max(shape.distances) <= LARGEST_SIZE;
+            if !(told_apart && small) {
+                return refuse(format!(
+                    "position_buckets ({}) and max_relative_positions ({}) can't be; buckets are even, \
+                     and fewer than twice the positions",
+                    shape.buckets, shape.distances
+                ));
+            }
         }
         if !(self.rotations.is_empty() || self.rotations.len() == self.layers) {
             return refuse(format!(

@@ -41,7 +41,7 @@ impl Network {
             Some(table) => batch.attention_bias() + self.relative_bias(table, batch, tape),
             None => batch.attention_bias(),
         };
-        let sights = self.sights(batch, &bias);
+        let sights = self.sights(batch, &bias, tape);
         let depths = match self.spec.shared_layers {
             true => self.spec.layers,
             false => 1,
@@ -213,7 +213,9 @@ impl Network {
         let [rows, asked, width] = query.dims();
         let [query, key] = [query, key].map(|x| sight.turned(split(x)));
         let value = split(value);
-        let scale = ((width / heads) as f64).sqrt().recip();
+        // Scores by content, and by content against places both ways, count alike.
+        let kinds = if sight.places.is_some() { 3 } else { 1 };
+        let scale = ((kinds * width / heads) as f64).sqrt().recip();
         // One row for all queries, or one for each, of which the first may be the only one.
         let [batch, biased, queries, tokens] = sight.bias.dims();
         let queries = queries.min(asked);
@@ -221,7 +223,15 @@ impl Network {
             .bias
             .clone()
             .slice([0..batch, 0..biased, 0..queries, 0..tokens]);
-        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + bias;
+        let query = query.mul_scalar(scale);
+        let mut scores = query.clone().matmul(key.clone().swap_dims(2, 3)) + bias;
+        if let (Some(places), Projections::Apart([asking, asked, _])) =
+            (&sight.places, &layer.projections)
+        {
+            let states = || places.states.clone();
+            let [queries, keys] = [asking, asked].map(|layer| split(tape.linear(layer, states())));
+            scores = scores + places.scores(&query, &key.mul_scalar(scale), queries, keys);
+        }
         let weights = tape.dropout(activation::softmax(scores, 3));
         weights
             .matmul(value)

@@ -95,6 +95,20 @@ impl EncoderLayer {
 /// The name of the table of attention's bias by distance.
 pub(crate) const RELATIVE_BIAS: &str = "encoder.relative_attention_bias";
 
+/// States of relative places, which all layers share.
+#[derive(Clone, Debug)]
+struct RelativeStates {
+    /// `[rows, hidden]`
+    table: Tensor<2>,
+    norm: LayerNorm,
+}
+
+/// The name of their table.
+pub(crate) const RELATIVE_STATES: &str = "encoder.relative_states";
+
+/// The name of their normalisation.
+pub(crate) const RELATIVE_NORM: &str = "encoder.relative_norm.LayerNorm";
+
 /// The whole network, on one device.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -103,6 +117,8 @@ pub(crate) struct Network {
     /// A bias of attention's scores by distance and head, `[buckets, heads]`, in families that
     /// have one.
     relative_bias: Option<Tensor<2>>,
+    /// States of relative places, in families whose attention has them.
+    relative_states: Option<RelativeStates>,
     /// Those with weights of their own: one where all depths share it.
     layers: Vec<EncoderLayer>,
     /// Behind the last layer, where layers normalise first.
@@ -174,6 +190,10 @@ impl Network {
             relative_bias: spec
                 .relative_bias
                 .then(|| Tensor::zeros([BUCKETS, spec.heads], device)),
+            relative_states: spec.disentangled.map(|shape| RelativeStates {
+                table: Tensor::zeros([shape.table_rows(), hidden], device),
+                norm: norm(RELATIVE_NORM.into(), Part::Encoder),
+            }),
             layers: (0..spec.own_layers()).map(layer).collect(),
             last_norm: shape
                 .norm_first
@@ -217,6 +237,12 @@ impl Network {
         if let Some(table) = &mut self.relative_bias {
             let name = format!("{RELATIVE_BIAS}.weight");
             see(&name, (Part::Encoder, Role::Weight), Weight::Table(table))?;
+        }
+        if let Some(states) = &mut self.relative_states {
+            let name = format!("{RELATIVE_STATES}.weight");
+            let table = Weight::Table(&mut states.table);
+            see(&name, (Part::Encoder, Role::Weight), table)?;
+            states.norm.visit(see)?;
         }
         for layer in &mut self.layers {
             for projection in layer.projections.all_mut() {

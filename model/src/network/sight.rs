@@ -1,9 +1,9 @@
 //! What a layer's attention sees, and how it turns queries and keys.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::Network;
 use super::batch::{Batch, MASKED};
+use super::{Network, RELATIVE_STATES, Tape};
 use crate::families::Rotation;
 
 /// What attention needs beside a layer's weights.
@@ -13,6 +13,42 @@ pub(super) struct Sight {
     pub(super) bias: Tensor<4>,
     /// Cosines and sines of each token's angles, `[1, 1, tokens, width / 2]`.
     angles: Option<[Tensor<4>; 2]>,
+    /// Relative places that content is scored against, in families that do so.
+    pub(super) places: Option<RelativePlaces>,
+}
+
+/// The states of a batch's relative places.
+#[derive(Clone)]
+pub(super) struct RelativePlaces {
+    /// `[batch or 1, states, hidden]`
+    pub(super) states: Tensor<3>,
+    /// Which of them a query and a key have, `[1, 1, tokens, tokens]`.
+    which: Tensor<4, Int>,
+}
+
+impl RelativePlaces {
+    /// Scores of queries, `[batch, heads, asked, width]` of the first tokens, against places' keys,
+    /// and of keys, `[batch, heads, tokens, width]`, against places' queries: `[batch, heads, asked,
+    /// tokens]`. Which place it is depends on the query's place less the key's in both.
+    pub(super) fn scores(
+        &self,
+        queries: &Tensor<4>,
+        keys: &Tensor<4>,
+        place_queries: Tensor<4>,
+        place_keys: Tensor<4>,
+    ) -> Tensor<4> {
+        let [rows, heads, asked, _] = queries.dims();
+        let tokens = keys.dims()[2];
+        let of = |x: &Tensor<4>, places: Tensor<4>| x.clone().matmul(places.swap_dims(2, 3));
+        let which = |which: Tensor<4, Int>| which.repeat_dim(0, rows).repeat_dim(1, heads);
+        let forth = self.which.clone().slice([0..1, 0..1, 0..asked, 0..tokens]);
+        let forth = of(queries, place_keys).gather(3, which(forth));
+        let back = self.which.clone().swap_dims(2, 3);
+        let back = of(keys, place_queries)
+            .gather(3, which(back))
+            .swap_dims(2, 3);
+        forth + back.slice([0..rows, 0..heads, 0..asked, 0..tokens])
+    }
 }
 
 impl Sight {
@@ -29,6 +65,7 @@ impl Sight {
         Self {
             bias,
             angles: Some(angles),
+            places: None,
         }
     }
 
@@ -54,13 +91,19 @@ impl Sight {
 
 impl Network {
     /// What the layers see of a batch: one for all, or one for each. `bias` is what all have.
-    pub(super) fn sights(&self, batch: &Batch, bias: &Tensor<4>) -> Vec<Sight> {
+    pub(super) fn sights(
+        &self,
+        batch: &Batch,
+        bias: &Tensor<4>,
+        tape: &mut Tape<'_>,
+    ) -> Vec<Sight> {
         let [_, tokens] = batch.shape();
         let width = self.spec.hidden_size / self.spec.heads;
         if self.spec.rotations.is_empty() {
             return vec![Sight {
                 bias: bias.clone(),
                 angles: None,
+                places: self.relative_places(batch, tape),
             }];
         }
         let mut known: Vec<(Rotation, Sight)> = Vec::new();
@@ -78,6 +121,24 @@ impl Network {
             sights.push(sight);
         }
         sights
+    }
+
+    /// The relative places of a batch.
+    fn relative_places(&self, batch: &Batch, tape: &mut Tape<'_>) -> Option<RelativePlaces> {
+        let (shape, states) = (self.spec.disentangled?, self.relative_states.as_ref()?);
+        let [rows, tokens] = batch.shape();
+        let used = shape.rows(tokens);
+        let table = tape.for_each_row(RELATIVE_STATES, &states.table, rows);
+        let [copies, _, hidden] = table.dims();
+        let near = table.slice([0..copies, used.clone(), 0..hidden]);
+        let near = tape.one_for_each_row(near, rows);
+        let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key)));
+        let which = pairs.map(|(query, key)| (shape.row(query, key) - used.start) as i32);
+        let which = TensorData::new(which.collect::<Vec<i32>>(), [1, 1, tokens, tokens]);
+        Some(RelativePlaces {
+            which: Tensor::from_data(which, &states.table.device()),
+            states: tape.norm(&states.norm, near),
+        })
     }
 }
 

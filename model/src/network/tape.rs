@@ -172,6 +172,23 @@ impl<'a> Tape<'a> {
         self.tap(name, copies, Kept::Copy).reshape([rows, n, m])
     }
 
+    /// A copy of states `[1, n, m]` for each of so many rows, if anything of the encoder is trained:
+    /// layers that read them then have each row's own gradient.
+    pub(crate) fn one_for_each_row(&self, states: Tensor<3>, rows: usize) -> Tensor<3> {
+        let roles = [
+            Role::Weight,
+            Role::Bias,
+            Role::Scale,
+            Role::AdapterA,
+            Role::AdapterB,
+        ];
+        let trained = roles.iter().any(|role| self.trains(Part::Encoder, *role));
+        match trained && states.dims()[0] == 1 {
+            true => states.repeat_dim(0, rows),
+            false => states,
+        }
+    }
+
     /// Zeroes a random share of the coordinates and scales up the others, in training.
     pub(crate) fn dropout<const D: usize>(&mut self, x: Tensor<D>) -> Tensor<D> {
         let Some(dropout) = &mut self.dropout else {

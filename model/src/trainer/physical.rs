@@ -179,6 +179,11 @@ fn kept(spec: &TransformerSpec, longest: usize, dropout: bool) -> u64 {
     if spec.layer.gated {
         layer += 2 * intermediate;
     }
+    // At most two relative places a token: their states, gradients, and both once more beside those
+    // of the tokens.
+    if spec.disentangled.is_some() {
+        layer += 20 * hidden;
+    }
     // Inputs and gradients of its linear layers once more, side by side with those of other depths.
     if spec.shared_layers {
         layer += 10 * hidden + 2 * intermediate;

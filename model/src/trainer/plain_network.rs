@@ -169,8 +169,41 @@ impl<'a> Plain<'a> {
                 .reshape([tokens, heads, width / heads])
                 .swap_dims(0, 1)
         };
-        let mut scores =
-            split("query").matmul(split("key").swap_dims(1, 2)) / ((width / heads) as f64).sqrt();
+        let kinds = if self.model.spec().disentangled.is_some() {
+            3
+        } else {
+            1
+        };
+        let scale = ((kinds * width / heads) as f64).sqrt();
+        let mut scores = split("query").matmul(split("key").swap_dims(1, 2)) / scale;
+        if let Some(shape) = self.model.spec().disentangled {
+            let places = |which: &str| self.places(&format!("{name}.attention.self.{which}"));
+            let against = |content: Tensor<3>, places: Tensor<3>| {
+                let count = places.dims()[1];
+                let all = content.matmul(places.swap_dims(1, 2));
+                let all = all.reshape([heads, tokens, 1, count]);
+                all.repeat_dim(2, tokens)
+            };
+            // One of the places for each pair, the others times zero.
+            let chosen = |transposed: bool| {
+                let rows = shape.table_rows();
+                let mut chosen = vec![0.0_f32; tokens * tokens * rows];
+                for (pair, chosen) in chosen.chunks_mut(rows).enumerate() {
+                    let (one, other) = (pair / tokens, pair % tokens);
+                    let row = match transposed {
+                        false => shape.row(one, other),
+                        true => shape.row(other, one),
+                    };
+                    chosen[row] = 1.0;
+                }
+                let shape = [1, tokens, tokens, rows];
+                Tensor::<4>::from_data(TensorData::new(chosen, shape), self.model.device())
+            };
+            let sum = |all: Tensor<4>| all.sum_dim(3).reshape([heads, tokens, tokens]);
+            let forth = sum(against(split("query"), places("key")) * chosen(false));
+            let back = sum(against(split("key"), places("query")) * chosen(true));
+            scores = scores + (forth + back.swap_dims(1, 2)) / scale;
+        }
         if self.model.spec().relative_bias {
             scores = scores + self.relative_bias(tokens);
         }
@@ -257,6 +290,17 @@ impl<'a> Plain<'a> {
             Activation::GeluTanh => activation::gelu_approximate(x),
             Activation::Relu => activation::relu(x),
         }
+    }
+
+    /// A layer's projection of all states of relative places, `[heads, rows, width / heads]`.
+    fn places(&self, layer: &str) -> Tensor<3> {
+        let states = self.matrix("encoder.relative_states.weight");
+        let projected = self.linear(layer, self.norm("encoder.relative_norm.LayerNorm", states));
+        let [rows, width] = projected.dims();
+        let heads = self.model.spec().heads;
+        projected
+            .reshape([rows, heads, width / heads])
+            .swap_dims(0, 1)
     }
 
     /// `[heads, tokens, tokens]`

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::product::{Matrix, MatrixMut, multiply};
+use super::disentangled::{ReadPlaces, Sides};
+use super::product::{Matrix, MatrixMut, add_product, multiply};
 use super::relative_bias::RelativeBias;
 use super::vector::{dot, exponentials, maximum, widely};
 use super::workspace::Workspace;
@@ -17,6 +18,16 @@ pub(super) struct Attention {
     pub(super) heads: usize,
     /// The most places between a token and those that it attends to; `None` for all.
     pub(super) reach: Option<usize>,
+    /// How many kinds of scores are added up, which count alike.
+    pub(super) kinds: usize,
+}
+
+/// What scores have beside products of queries and keys.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'a> {
+    Nothing,
+    Bias(&'a RelativeBias),
+    Places(ReadPlaces<'a>),
 }
 
 /// A row of L tokens, of which the first M attend to all.
@@ -52,9 +63,9 @@ impl Attention {
         self.hidden / self.heads
     }
 
-    /// 1/√(width of a head).
+    /// 1/√(width of a head), for each kind of scores.
     fn scale(self) -> f32 {
-        (self.width() as f32).sqrt().recip()
+        ((self.kinds * self.width()) as f32).sqrt().recip()
     }
 
     /// How many weights these rows have.
@@ -92,6 +103,17 @@ impl Attention {
         Matrix::strided(&qkv[start..], tokens.len(), self.width(), stride)
     }
 
+    /// A head's queries and keys in a row.
+    fn sides<'a>(self, qkv: &'a [f32], span: &Span, column: usize) -> Sides<'a> {
+        Sides {
+            queries: self.part(qkv, &span.queries(), 0, column),
+            keys: self.part(qkv, &span.tokens, 1, column),
+            asked: span.outputs.len(),
+            tokens: span.tokens.len(),
+            columns: (column, self.width()),
+        }
+    }
+
     fn part_mut<'a>(
         self,
         qkv: &'a mut [f32],
@@ -105,13 +127,13 @@ impl Attention {
     }
 
     /// From queries, keys and values `[N, 3 · hidden]` to the context of all outputs, `[M, hidden]`.
-    /// `bias` is added to the scores, where the family has one. `mask` is dropout's, a number for
+    /// `beside` is added to the scores. `mask` is dropout's, a number for
     /// each weight.
     pub(super) fn forward(
         self,
         qkv: &[f32],
         spans: &[Span],
-        bias: Option<&RelativeBias>,
+        beside: Beside<'_>,
         mask: Option<Vec<f32>>,
         context: &mut [f32],
         workspace: &mut Workspace,
@@ -127,8 +149,14 @@ impl Attention {
                 self.part(qkv, &span.queries(), 0, column),
                 self.part(qkv, &span.tokens, 1, column).transposed(),
             );
-            if let Some(bias) = bias {
-                bias.add_to(scores, span.tokens.len(), column / self.width());
+            match beside {
+                Beside::Nothing => {}
+                Beside::Bias(bias) => {
+                    bias.add_to(scores, span.tokens.len(), column / self.width());
+                }
+                Beside::Places(places) => {
+                    places.add_to(scores, self.sides(qkv, span, column), scale, workspace);
+                }
             }
             if let Some(reach) = self.reach {
                 mask_far(scores, span.tokens.len(), reach);
@@ -156,8 +184,9 @@ impl Attention {
         Attended { weights, dropped }
     }
 
-    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Where
-    /// there is a `bias`, each row's gradient of its table is added to `g_bias`, `[R, table]`.
+    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Each
+    /// row's gradient of a bias is added to `g_beside`, `[R, table]`, or that of the places that its
+    /// unit reads, `[places, 3 · hidden]`.
     #[expect(
         clippy::too_many_arguments,
         reason = "what goes in, and two gradients that come out"
@@ -169,7 +198,7 @@ impl Attention {
         attended: &Attended,
         g_context: &[f32],
         g_qkv: &mut [f32],
-        mut g_bias: Option<(&RelativeBias, &mut [f32])>,
+        (beside, mut g_beside): (Beside<'_>, Option<&mut [f32]>),
         workspace: &mut Workspace,
     ) {
         let largest = spans.iter().map(Span::weights).max().unwrap_or(0);
@@ -200,7 +229,7 @@ impl Attention {
                 }
             }
             softmax_backward(scores, &attended.weights[place], tokens, self.scale());
-            if let Some((bias, g_bias)) = &mut g_bias {
+            if let (Beside::Bias(bias), Some(g_bias)) = (beside, g_beside.as_deref_mut()) {
                 // Before the scale, which is the product's alone.
                 let (row, head) = (index / self.heads, index % self.heads);
                 let g_table = &mut g_bias[row * bias.len()..(row + 1) * bias.len()];
@@ -213,6 +242,19 @@ impl Attention {
             let queries = self.part(qkv, &span.queries(), 0, column);
             let g_keys = self.part_mut(g_qkv, &span.tokens, 1, column);
             multiply(g_keys, 1.0, scores.transposed(), queries);
+            if let (Beside::Places(places), Some(g_places)) = (beside, g_beside.as_deref_mut()) {
+                let sides = self.sides(qkv, span, column);
+                let add = |which: usize, g: Matrix<'_>, states: Matrix<'_>| {
+                    let tokens = match which {
+                        0 => span.queries(),
+                        _ => span.tokens.clone(),
+                    };
+                    let to = self.part_mut(g_qkv, &tokens, which, column);
+                    add_product(to, 1.0, g, states);
+                };
+                let g = &g_scores[..outputs * tokens];
+                places.add_gradient(g, index / self.heads, sides, add, g_places, workspace);
+            }
         }
         self.clear_unasked(spans, g_qkv);
         workspace.give(g_scores);

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::attention::{Attention, Span};
+use super::disentangled::NearStates;
 use super::dropout::Masks;
 use super::linear::Passage;
 use super::norm_first::FirstRecord;
@@ -27,6 +28,7 @@ pub(super) struct LayerPass<'a> {
     pub(super) gated: bool,
     pub(super) relative_bias: Option<&'a RelativeBias>,
     pub(super) rotary: Option<&'a Rotary>,
+    pub(super) near: Option<&'a NearStates>,
     pub(super) packed: &'a Packed,
     pub(super) outputs: Places,
 }
@@ -67,7 +69,8 @@ impl LayerPass<'_> {
     }
 
     /// From ∂L/∂(outputs) `[M, hidden]` to ∂L/∂(input) `[N, hidden]`, if that is `needed`. Each
-    /// row's gradient of attention's bias is added to `g_bias`, where that is trained.
+    /// row's gradient of attention's bias, or each unit's of the states of relative places, is added
+    /// to what is `asked` for it, where that is trained.
     pub(super) fn backward(
         &self,
         layer: &HostLayer,

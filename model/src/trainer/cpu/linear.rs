@@ -283,6 +283,24 @@ impl HostLinear {
 }
 
 impl LinearRecord {
+    /// The same before the pass back, with other rows, which `choose` takes of those that are there,
+    /// so many numbers each.
+    pub(super) fn of_rows(
+        &self,
+        layer: &HostLinear,
+        mut choose: impl FnMut(&[f32], usize) -> Vec<f32>,
+    ) -> Self {
+        let parts = layer.parts.iter().zip(&self.scaled_xa);
+        let scaled_xa = parts.map(|(part, xa)| match &part.adapter {
+            Some(adapter) => choose(xa, adapter.rank),
+            None => Vec::new(),
+        });
+        Self {
+            scaled_xa: scaled_xa.collect(),
+            ..Self::default()
+        }
+    }
+
     /// The record of several passes as one, where `join` puts numbers of so many a row together,
     /// of each pass its own.
     pub(super) fn joined(

@@ -17,6 +17,7 @@
 mod activation;
 mod attention;
 mod cost;
+mod disentangled;
 mod dropout;
 mod gram;
 mod head;

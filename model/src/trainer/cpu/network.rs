@@ -1,6 +1,7 @@
 //! The network's passes: forward, which keeps what the gradients are made of, and back.
 
 use super::attention::Attention;
+use super::disentangled::{NearStates, RelativeStates};
 use super::dropout::Masks;
 use super::head::{HeadRecord, multiply_each};
 use super::layer::{LayerPass, LayerRecord, NormRecord, add_to_rows};
@@ -27,6 +28,8 @@ pub(super) struct Passed {
     uses: Option<Uses>,
     /// Of the normalisation behind the last layer.
     last_norm: Option<NormRecord>,
+    /// States of relative places, where attention reads them.
+    near: Option<NearStates>,
     /// Rotations as layers have them, for the longest row.
     rotaries: Vec<Rotary>,
     pub(super) head: HeadRecord,
@@ -40,7 +43,11 @@ impl HostWeights {
     /// The lowest layer that the pass back goes through; the number of layers for none.
     fn lowest_trained(&self) -> usize {
         let bias = self.relative_bias.as_ref();
-        if self.embeddings.is_trained() || bias.is_some_and(|bias| bias.offset.is_some()) {
+        let states = self.relative_states.as_ref();
+        if self.embeddings.is_trained()
+            || bias.is_some_and(|bias| bias.offset.is_some())
+            || states.is_some_and(RelativeStates::is_trained)
+        {
             return 0;
         }
         let trained = self.layers.iter().position(|layer| layer.is_trained());
@@ -70,9 +77,11 @@ impl HostWeights {
             projection = Some((std::mem::replace(&mut hidden, projected), record));
         }
         let rotaries = self.rotaries(packed);
+        let states = self.relative_states.as_ref();
+        let near = states.map(|states| states.near(packed, workspace));
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let pass = self.layer_pass(index, packed, &rotaries);
+            let pass = self.layer_pass(index, packed, (near.as_ref(), &rotaries));
             let (next, record) = pass.forward(layer, hidden, masks, workspace);
             hidden = next;
             // Below the lowest trained layer nobody goes back: its memory serves the next layer.
@@ -99,6 +108,7 @@ impl HostWeights {
             layers,
             uses: None,
             last_norm,
+            near,
             rotaries,
             head,
             vectors: Vec::new(),
@@ -112,7 +122,7 @@ impl HostWeights {
         &'a self,
         index: usize,
         packed: &'a Packed,
-        rotaries: &'a [Rotary],
+        (near, rotaries): (Option<&'a NearStates>, &'a [Rotary]),
     ) -> LayerPass<'a> {
         let rotation = self.rotations.get(index);
         LayerPass {
@@ -120,6 +130,7 @@ impl HostWeights {
                 hidden: self.hidden,
                 heads: self.heads,
                 reach: rotation.and_then(|rotation| rotation.reach),
+                kinds: if near.is_some() { 3 } else { 1 },
             },
             activation: self.activation,
             gated: self.gated,
@@ -127,6 +138,7 @@ impl HostWeights {
             rotary: rotaries
                 .iter()
                 .find(|rotary| Some(&rotary.rotation) == rotation),
+            near,
             packed,
             outputs: match index + 1 == self.layers.len() {
                 true => self.last_outputs(),
@@ -137,12 +149,7 @@ impl HostWeights {
 
     /// The layers' rotations, each once, for a tile's rows.
     fn rotaries(&self, packed: &Packed) -> Vec<Rotary> {
-        let longest = packed
-            .rows
-            .iter()
-            .map(ExactSizeIterator::len)
-            .max()
-            .unwrap_or(0);
+        let longest = packed.longest();
         let mut rotaries: Vec<Rotary> = Vec::new();
         for rotation in &self.rotations {
             if rotaries.iter().all(|known| known.rotation != *rotation) {
@@ -162,7 +169,10 @@ impl HostWeights {
 
     /// Packs `units`, each a list of rows of `examples`.
     pub(super) fn pack(&self, examples: &[Example], units: &[&[usize]]) -> Packed {
-        let packed = Packed::new(examples, units, self.positions);
+        let mut packed = Packed::new(examples, units, self.positions);
+        if let Some(states) = &self.relative_states {
+            packed = packed.with_relative(states.shape);
+        }
         match self.shares_layers {
             true => packed.with_uses(self.layers.len(), self.last_outputs()),
             false => packed,
@@ -237,18 +247,26 @@ impl HostWeights {
         let bias = self.relative_bias.as_ref();
         let bias = bias.and_then(|bias| Some((bias.offset?, bias.len())));
         let mut g_bias = bias.map(|(_, len)| vec![0.0; packed.rows.len() * len]);
+        let states = self.relative_states.as_ref().zip(passed.near.as_ref());
+        let states = states.filter(|(states, _)| states.is_trained());
+        let places = packed.count(Places::Relative) * self.hidden;
+        let mut g_states = states.map(|_| workspace.zeros(places));
         let layers = self.layers.iter().zip(&mut passed.layers).enumerate();
         for (index, (layer, record)) in layers.rev() {
             let (Some(g_out), Some(record)) = (g.take(), record) else {
                 break;
             };
             let needed = index > lowest || self.embeddings.is_trained();
-            let pass = self.layer_pass(index, packed, &passed.rotaries);
-            let asked = (needed, g_bias.as_deref_mut());
+            let near = passed.near.as_ref();
+            let pass = self.layer_pass(index, packed, (near, &passed.rotaries));
+            let asked = (needed, g_bias.as_deref_mut().or(g_states.as_deref_mut()));
             g = pass.backward(layer, record, g_out, asked, &mut vectors, workspace);
         }
         if let (Some((offset, len)), Some(g_bias)) = (bias, &g_bias) {
             vectors.add_rows(offset, g_bias, len, &packed.units);
+        }
+        if let (Some((states, near)), Some(g_states)) = (states, g_states) {
+            states.backward(near, g_states, packed, &mut vectors, workspace);
         }
         if let Some(mut g) = g.filter(|_| self.embeddings.is_trained()) {
             let units = packed.units_in(Places::Tokens);
@@ -373,6 +391,9 @@ impl Passed {
         }
         if let Some(norm) = self.last_norm {
             norm.give(workspace);
+        }
+        if let Some(near) = self.near {
+            near.give(workspace);
         }
         self.head.give(workspace);
         if let Some(embedding) = self.embedding {

@@ -2,7 +2,7 @@
 //! feed-forward layers is added as it is.
 
 use super::activation::{activate, activate_gated, gate_backward};
-use super::attention::Attended;
+use super::attention::{Attended, Beside};
 use super::dropout::Masks;
 use super::head::multiply_each;
 use super::layer::{LayerPass, NormRecord, add_to_rows, copy};
@@ -67,10 +67,10 @@ impl LayerPass<'_> {
         let spans = self.spans();
         let mask = masks.draw(self.attention.weights(&spans), workspace);
         let mut context = workspace.take(m * self.attention.hidden);
-        let bias = self.relative_bias;
+        let beside = self.relative_bias.map_or(Beside::Nothing, Beside::Bias);
         let attended = self
             .attention
-            .forward(&qkv, &spans, bias, mask, &mut context, workspace);
+            .forward(&qkv, &spans, beside, mask, &mut context, workspace);
         let (mut hidden, attention_output) = layer.attention_output.forward(&context, m, workspace);
         let context_mask = masks.draw(hidden.len(), workspace);
         let around = self.outputs_of(&states, workspace);
@@ -222,9 +222,10 @@ impl LayerPass<'_> {
         own.give_unneeded(projection, workspace);
         let mut g_qkv = workspace.take(record.qkv.len());
         let (qkv, attended, spans) = (&record.qkv, &record.attended, self.spans());
-        let g_bias = self.relative_bias.zip(g_bias);
+        let beside = self.relative_bias.map_or(Beside::Nothing, Beside::Bias);
+        let g_beside = (beside, g_bias);
         self.attention.backward(
-            qkv, &spans, attended, &g_context, &mut g_qkv, g_bias, workspace,
+            qkv, &spans, attended, &g_context, &mut g_qkv, g_beside, workspace,
         );
         workspace.give(g_context);
         if let Some(rotary) = self.rotary {

@@ -1,7 +1,8 @@
 //! Layers that normalise behind what they compute, as BERT's do.
 
 use super::activation::activate;
-use super::attention::Attended;
+use super::attention::{Attended, Beside};
+use super::disentangled::{ProjectedPlaces, ReadPlaces};
 use super::dropout::Masks;
 use super::head::multiply_each;
 use super::layer::{LayerPass, NormRecord, add_to_rows, copy};
@@ -9,6 +10,7 @@ use super::layer_norm::Summands;
 use super::linear::{InputGradient, LinearRecord, Passage};
 use super::packed::Places;
 use super::sums::VectorTaps;
+use super::uses::joined;
 use super::vector::widely;
 use super::weights::{HostLayer, HostNorm, NormsLast};
 use super::workspace::Workspace;
@@ -22,6 +24,10 @@ pub(super) struct LastRecord {
     /// `[N, 3 · hidden]`
     qkv: Vec<f32>,
     qkv_record: LinearRecord,
+    /// What the rows of the two are: tokens, and after the pass back relative places, too.
+    qkv_places: Places,
+    /// What the layer makes of relative places, where attention reads them.
+    projected: Option<ProjectedPlaces>,
     attended: Attended,
     /// `[M, hidden]`
     context: Vec<f32>,
@@ -59,8 +65,9 @@ impl LayerPass<'_> {
         let mask = masks.draw(self.attention.weights(&spans), workspace);
         let mut context = workspace.take(m * self.attention.hidden);
         let attention = self.attention;
-        let bias = self.relative_bias;
-        let attended = attention.forward(&qkv, &spans, bias, mask, &mut context, workspace);
+        let projected = self.near.map(|near| near.projected(layer, workspace));
+        let beside = self.beside(projected.as_ref());
+        let attended = attention.forward(&qkv, &spans, beside, mask, &mut context, workspace);
         let (product, attention_output) = layer.attention_output.forward(&context, m, workspace);
         let context_mask = masks.draw(product.len(), workspace);
         let around = self.outputs_of(&input, workspace);
@@ -89,6 +96,8 @@ impl LayerPass<'_> {
             input,
             qkv,
             qkv_record,
+            qkv_places: Places::Tokens,
+            projected,
             attended,
             context,
             context_mask,
@@ -166,7 +175,7 @@ impl LayerPass<'_> {
         (layer, norms): (&HostLayer, &NormsLast),
         record: &mut LastRecord,
         mut g: Vec<f32>,
-        (needed, g_bias): (bool, Option<&mut [f32]>),
+        (needed, mut g_asked): (bool, Option<&mut [f32]>),
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
@@ -189,9 +198,17 @@ impl LayerPass<'_> {
         let mut g_qkv = workspace.take(record.qkv.len());
         let (qkv, attended) = (&record.qkv, &record.attended);
         let spans = self.spans();
-        let g_bias = self.relative_bias.zip(g_bias);
+        let places = record.projected.as_ref();
+        let width = 3 * self.attention.hidden;
+        let mut g_places =
+            places.map(|_| workspace.zeros(self.packed.count(Places::Relative) * width));
+        let g_beside = match &mut g_places {
+            Some(g_places) => Some(g_places.as_mut_slice()),
+            None => g_asked.as_deref_mut(),
+        };
+        let g_beside = (self.beside(places), g_beside);
         self.attention.backward(
-            qkv, &spans, attended, &g_context, &mut g_qkv, g_bias, workspace,
+            qkv, &spans, attended, &g_context, &mut g_qkv, g_beside, workspace,
         );
         workspace.give(g_context);
         let units = self.packed.units_in(Places::Tokens);
@@ -202,8 +219,64 @@ impl LayerPass<'_> {
         let n = self.packed.count(Places::Tokens);
         let own = &mut record.qkv_record;
         layer.qkv.backward(g_qkv, n, into, own, workspace);
-        own.give_unneeded(&layer.qkv, workspace);
+        if let Some(g_places) = g_places {
+            self.places_back(layer, record, g_places, g_asked, vectors, workspace);
+        }
+        record.qkv_record.give_unneeded(&layer.qkv, workspace);
         g_input
+    }
+
+    /// What scores have beside products of queries and keys.
+    fn beside<'a>(&'a self, projected: Option<&'a ProjectedPlaces>) -> Beside<'a> {
+        match (self.near.zip(projected), self.relative_bias) {
+            (Some((near, projected)), _) => Beside::Places(ReadPlaces {
+                near,
+                projected,
+                packed: self.packed,
+            }),
+            (None, Some(bias)) => Beside::Bias(bias),
+            (None, None) => Beside::Nothing,
+        }
+    }
+
+    /// From the gradient of each unit's places, as the layer projects them, to that of their states,
+    /// which is added to `g_states`, and to the layer's own: places are rows behind the tokens'.
+    fn places_back(
+        &self,
+        layer: &HostLayer,
+        record: &mut LastRecord,
+        g: Vec<f32>,
+        g_states: Option<&mut [f32]>,
+        vectors: &mut VectorTaps,
+        workspace: &mut Workspace,
+    ) {
+        let (Some(near), Some(projected)) = (self.near, &record.projected) else {
+            return;
+        };
+        let packed = self.packed;
+        vectors.add_biases(&layer.qkv, &g, packed.units_in(Places::Relative));
+        let choose =
+            |numbers: &[f32], width: usize| near.of_units(numbers, width, packed, workspace);
+        let mut own = projected.record.of_rows(&layer.qkv, choose);
+        let into = g_states.map_or(InputGradient::Unneeded, InputGradient::Added);
+        let count = packed.count(Places::Relative);
+        layer.qkv.backward(g, count, into, &mut own, workspace);
+        let states = near.of_units(&near.states, self.attention.hidden, packed, workspace);
+        let passages: [Passage<'_>; 2] = [
+            (
+                &layer.qkv,
+                &record.input,
+                &record.qkv_record,
+                Places::Tokens,
+            ),
+            (&layer.qkv, &states, &own, Places::Relative),
+        ];
+        let (input, joined) = joined(&passages, packed, workspace);
+        workspace.give(states);
+        own.give(workspace);
+        workspace.give(std::mem::replace(&mut record.input, input));
+        std::mem::replace(&mut record.qkv_record, joined).give(workspace);
+        record.qkv_places = Places::TokensAndRelative;
     }
 }
 
@@ -231,7 +304,7 @@ impl LastRecord {
         let (context, projection) = (self.context.as_slice(), &self.attention_output);
         let (middle, activated) = (self.middle.as_slice(), self.activated.as_slice());
         [
-            (&layer.qkv, &self.input, &self.qkv_record, Places::Tokens),
+            (&layer.qkv, &self.input, &self.qkv_record, self.qkv_places),
             (&layer.attention_output, context, projection, self.outputs),
             (
                 &layer.intermediate,
@@ -247,7 +320,8 @@ impl LastRecord {
     pub(super) fn scale(&mut self, layer: &HostLayer, scale: impl Fn(&mut [f32], usize, Places)) {
         let outputs = self.outputs;
         let by_output = |values: &mut [f32], width| scale(values, width, outputs);
-        let by_token = |values: &mut [f32], width| scale(values, width, Places::Tokens);
+        let places = self.qkv_places;
+        let by_token = |values: &mut [f32], width| scale(values, width, places);
         self.qkv_record.scale(&layer.qkv, by_token);
         self.attention_output
             .scale(&layer.attention_output, by_output);
@@ -258,6 +332,9 @@ impl LastRecord {
     /// Gives its buffers back.
     pub(super) fn give(self, workspace: &mut Workspace) {
         self.attended.give(workspace);
+        if let Some(projected) = self.projected {
+            projected.give(workspace);
+        }
         for record in [
             self.qkv_record,
             self.attention_output,

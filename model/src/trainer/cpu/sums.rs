@@ -130,6 +130,15 @@ impl VectorTaps {
         self.push(tap);
     }
 
+    /// Adds a vector at `offset`, from the gradient of each unit, `[U, width]`.
+    pub(super) fn add_units(&mut self, offset: usize, each: Vec<f32>, width: usize) {
+        self.push(VectorTap {
+            offset,
+            width,
+            each,
+        });
+    }
+
     /// Adds a normalisation's γ and β, from ∂L/∂(output) `g` and x̂, both `[n, width]`.
     pub(super) fn add_norm(
         &mut self,

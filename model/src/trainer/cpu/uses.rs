@@ -76,8 +76,8 @@ impl Uses {
     }
 }
 
-/// One linear layer's inputs and record over all of its passages.
-fn joined(
+/// One linear layer's inputs and record over all of its passages, unit by unit.
+pub(super) fn joined(
     passages: &[Passage<'_>],
     packed: &Packed,
     workspace: &mut Workspace,

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::disentangled::RelativeStates;
 use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
 use super::relative_bias::RelativeBias;
-use crate::families::{Activation, PoolerActivation, Positions, Rotation, TransformerSpec};
+use crate::families::{
+    Activation, Disentangled, PoolerActivation, Positions, Rotation, TransformerSpec,
+};
 use crate::lora::adapted_layer;
 use crate::model::Model;
-use crate::network::RELATIVE_BIAS;
+use crate::network::{RELATIVE_BIAS, RELATIVE_NORM, RELATIVE_STATES};
 use crate::parameters::{ParameterLayout, Role};
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::LoraTarget;
@@ -30,6 +33,7 @@ pub(crate) struct HostWeights {
     pub(super) pooler_activation: PoolerActivation,
     pub(super) embeddings: HostEmbeddings,
     pub(super) relative_bias: Option<RelativeBias>,
+    pub(super) relative_states: Option<RelativeStates>,
     /// Each depth's; one and the same where they share it.
     pub(super) layers: Vec<Arc<HostLayer>>,
     /// Whether they do.
@@ -193,6 +197,7 @@ impl HostWeights {
         let pools = pooling == Pooling::Pooler;
         let embeddings = reader.embeddings(frozen, spec);
         let relative_bias = spec.relative_bias.then(|| reader.relative_bias());
+        let relative_states = spec.disentangled.map(|shape| reader.relative_states(shape));
         let own: Vec<Arc<HostLayer>> = (0..spec.own_layers())
             .map(|index| Arc::new(reader.layer(index, spec)))
             .collect();
@@ -207,6 +212,7 @@ impl HostWeights {
             pooler_activation: spec.pooler.activation,
             embeddings,
             relative_bias,
+            relative_states,
             layers: own.iter().cycle().take(spec.layers).cloned().collect(),
             shares_layers: spec.shared_layers,
             last_norm: spec
@@ -274,6 +280,16 @@ impl Reader<'_> {
     fn relative_bias(&mut self) -> RelativeBias {
         let (table, offset) = self.take(&format!("{RELATIVE_BIAS}.weight"));
         RelativeBias::new(table, offset)
+    }
+
+    fn relative_states(&mut self, shape: Disentangled) -> RelativeStates {
+        let (table, offset) = self.take(&format!("{RELATIVE_STATES}.weight"));
+        RelativeStates {
+            shape,
+            table,
+            offset,
+            norm: self.norm(RELATIVE_NORM),
+        }
     }
 
     fn layer(&mut self, index: usize, spec: &TransformerSpec) -> HostLayer {
