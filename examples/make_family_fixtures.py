@@ -132,12 +132,62 @@ def mpnet():
     return tokenizer, transformers.MPNetForSequenceClassification(config), texts
 
 
+def albert():
+    tokenizer = word_pieces()
+    # Three depths of one layer.
+    sizes = {**SIZES, "num_hidden_layers": 3}
+    config = transformers.AlbertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=40, embedding_size=8, **sizes
+    )
+    return tokenizer, transformers.AlbertForSequenceClassification(config), TEXTS
+
+
+def modernbert():
+    tokenizer = word_pieces()
+    # Layers that see all, two tokens to each side, two, and all.
+    sizes = {**SIZES, "num_hidden_layers": 4}
+    config = transformers.ModernBertConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=40,
+        local_attention=4,
+        pad_token_id=0,
+        cls_token_id=2,
+        sep_token_id=3,
+        bos_token_id=None,
+        eos_token_id=None,
+        **sizes,
+    )
+    return tokenizer, transformers.ModernBertForSequenceClassification(config), TEXTS
+
+
+def deberta_v2():
+    tokenizer = word_pieces()
+    config = transformers.DebertaV2Config(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=40,
+        type_vocab_size=0,
+        relative_attention=True,
+        position_buckets=8,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        **SIZES,
+    )
+    # Far apart enough that several distances share a bucket.
+    texts = [*TEXTS, "a bad film, " * 9]
+    return tokenizer, transformers.DebertaV2ForSequenceClassification(config), texts
+
+
 FAMILIES = {
     "bert": bert,
     "roberta": roberta,
     "distilbert": distilbert,
     "electra": electra,
     "mpnet": mpnet,
+    "albert": albert,
+    "modernbert": modernbert,
+    "deberta-v2": deberta_v2,
 }
 
 
@@ -146,7 +196,7 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
-            scales = ("LayerNorm.weight", "layer_norm.weight")
+            scales = ("LayerNorm.weight", "norm.weight")
             centre = 1.0 if name.endswith(scales) else 0.0
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(centre + 0.2 * noise)

@@ -6,7 +6,9 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
+use umbel_model::families::{
+    Activation, BERT, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec,
+};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, DeviceChoice, Dropout, Example, HeadScale,
     PhysicalBatch, Pooling, Target, Task, TrainableSet, gradient_sum,
@@ -33,17 +35,22 @@ fn classifier((layers, hidden_size, heads): (usize, usize, usize)) -> Classifier
         family: BERT,
         vocab_size: VOCABULARY,
         embedding_size: hidden_size,
+        projects_embeddings: false,
         hidden_size,
         layers,
+        shared_layers: false,
+        layer: LayerShape::BERT,
         heads,
         intermediate_size: 4 * hidden_size,
         position_rows: TOKENS,
         positions: Positions::FromZero,
+        rotations: Vec::new(),
         token_types: Some(2),
         relative_bias: false,
+        disentangled: None,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
-        pooler_activation: PoolerActivation::Tanh,
+        pooler: PoolerShape::of(PoolerActivation::Tanh),
     };
     let options = ClassifierOptions {
         task: Task::SingleLabel,

@@ -4,10 +4,18 @@ use rand::RngExt;
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::lora::{LoraConfig, LoraTarget};
 
-/// The name within its encoder layer of a layer that can be adapted: the end of its Hugging Face
-/// name.
-pub(crate) fn adapted_layer(target: LoraTarget) -> &'static str {
+use crate::families::LayerShape;
+
+/// The layer of queries, keys and values, where that is one.
+pub(crate) const JOINT_PROJECTIONS: &str = "attention.self.qkv";
+
+/// The name within its encoder layer of a layer that can be adapted: the end of its name in BERT's
+/// files. Queries, keys and values are one target where they are one layer.
+pub(crate) fn adapted_layer(target: LoraTarget, shape: LayerShape) -> &'static str {
     match target {
+        LoraTarget::Query | LoraTarget::Key | LoraTarget::Value if shape.joint_projections => {
+            JOINT_PROJECTIONS
+        }
         LoraTarget::Query => "attention.self.query",
         LoraTarget::Key => "attention.self.key",
         LoraTarget::Value => "attention.self.value",

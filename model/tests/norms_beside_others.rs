@@ -15,6 +15,7 @@ use umbel_model::{
 fn classifier(train: TrainableSet) -> Classifier {
     let config = TransformerSpec {
         hidden_size: 128,
+        projects_embeddings: true,
         heads: 4,
         intermediate_size: 512,
         ..support::config()

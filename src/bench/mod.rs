@@ -15,7 +15,9 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
-use umbel_model::families::{Activation, BERT, PoolerActivation, Positions, TransformerSpec};
+use umbel_model::families::{
+    Activation, BERT, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec,
+};
 use umbel_model::{
     Classifier, ClassifierOptions, Clipping, ComputePrecision, Dropout, Example, GradientSum,
     HeadScale, LoraConfig, MaxTokens, ModelError, ModelFiles, PhysicalBatch, Pooling, Target, Task,
@@ -130,17 +132,22 @@ pub fn named_size(name: &str) -> Option<TransformerSpec> {
         family: BERT,
         vocab_size: 30_522,
         embedding_size: hidden_size,
+        projects_embeddings: false,
         hidden_size,
         layers,
+        shared_layers: false,
+        layer: LayerShape::BERT,
         heads,
         intermediate_size: 4 * hidden_size,
         position_rows: 512,
         positions: Positions::FromZero,
+        rotations: Vec::new(),
         token_types: Some(2),
         relative_bias: false,
+        disentangled: None,
         layer_norm_epsilon: 1e-12,
         activation: Activation::Gelu,
-        pooler_activation: PoolerActivation::Tanh,
+        pooler: PoolerShape::of(PoolerActivation::Tanh),
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::write::{NamedFile, NamedWeight, Precision, Saving, pretty, weights};
 use crate::error::ModelError;
-use crate::families::Family;
+use crate::families::TransformerSpec;
 use crate::lora::adapted_layer;
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::{LoraConfig, LoraTarget};
@@ -26,7 +26,7 @@ impl Saving<'_> {
         // PEFT wraps the model twice.
         let rename = |name: &str| format!("base_model.model.{}", self.file_name(name));
         let weights = weights(tensors, Precision::F32, rename)?;
-        let config = adapter_config(lora, base, self.spec.family, self.model.pooling);
+        let config = adapter_config(lora, base, self.spec, self.model.pooling);
         let mut files = self.surroundings(Precision::F32);
         files.push(("adapter_config.json", pretty(&config)));
         files.push(("adapter_model.safetensors", weights));
@@ -35,7 +35,12 @@ impl Saving<'_> {
 }
 
 /// `adapter_config.json`
-fn adapter_config(lora: &LoraConfig, base: &str, family: &dyn Family, pooling: Pooling) -> Value {
+fn adapter_config(
+    lora: &LoraConfig,
+    base: &str,
+    spec: &TransformerSpec,
+    pooling: Pooling,
+) -> Value {
     json!({
         "peft_type": "LORA",
         "task_type": "SEQ_CLS",
@@ -43,8 +48,8 @@ fn adapter_config(lora: &LoraConfig, base: &str, family: &dyn Family, pooling: P
         "r": lora.rank.get(),
         "lora_alpha": number(lora.alpha.get()),
         "lora_dropout": 0.0,
-        "target_modules": target_modules(lora, family),
-        "modules_to_save": family.head(pooling),
+        "target_modules": target_modules(lora, spec),
+        "modules_to_save": spec.family.head(pooling),
         "bias": "none",
         "fan_in_fan_out": false,
         "init_lora_weights": true,
@@ -56,20 +61,22 @@ fn adapter_config(lora: &LoraConfig, base: &str, family: &dyn Family, pooling: P
 
 /// PEFT takes a list as ends of names, and a string as a regular expression for whole names.
 /// The ends of the three dense layers aren't told apart by a list.
-fn target_modules(lora: &LoraConfig, family: &dyn Family) -> Value {
+fn target_modules(lora: &LoraConfig, spec: &TransformerSpec) -> Value {
     let targets: Vec<LoraTarget> = lora.targets.iter().collect();
     let projection =
         |t: &LoraTarget| matches!(t, LoraTarget::Query | LoraTarget::Key | LoraTarget::Value);
     // As the family's files call the layers of encoder layer 0: what is before and after the 0.
-    let names: Vec<(String, String)> = targets
+    let mut names: Vec<(String, String)> = targets
         .iter()
         .filter_map(|target| {
-            let name = format!("encoder.layer.0.{}", adapted_layer(*target));
-            let full = family.file_name(&name, Pooling::Mean);
+            let name = format!("encoder.layer.0.{}", adapted_layer(*target, spec.layer));
+            let full = spec.family.file_name(&name, Pooling::Mean);
             let (before, after) = full.split_once(".0.")?;
             Some((before.to_owned(), after.to_owned()))
         })
         .collect();
+    // Several targets may be one layer.
+    names.dedup();
     if targets.iter().all(projection) {
         let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
         let ends: Vec<String> = names.iter().filter_map(|(_, name)| last(name)).collect();

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Activation, ConfigKeys, EncoderClass, Family, PoolerActivation, Positions, TransformerSpec,
+    Activation, ConfigKeys, EncoderClass, Family, LayerShape, PoolerActivation, PoolerShape,
+    Positions, TransformerSpec,
 };
 use crate::error::ModelError;
 use umbel_proto::classifier::Pooling;
@@ -47,19 +48,24 @@ impl Family for DistilBert {
             family: self,
             vocab_size: config.size("vocab_size")?,
             embedding_size: hidden_size,
+            projects_embeddings: false,
             hidden_size,
             layers: config.size("n_layers")?,
+            shared_layers: false,
+            layer: LayerShape::BERT,
             heads: config.size("n_heads")?,
             intermediate_size: config.size("hidden_dim")?,
             position_rows: config
                 .optional_size("max_position_embeddings")?
                 .unwrap_or(512),
             positions: Positions::FromZero,
+            rotations: Vec::new(),
             token_types: None,
             relative_bias: false,
+            disentangled: None,
             layer_norm_epsilon: 1e-12,
             activation: activation.parse()?,
-            pooler_activation: PoolerActivation::Like(Activation::Relu),
+            pooler: PoolerShape::of(PoolerActivation::Like(Activation::Relu)),
         })
     }
 

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Activation, ConfigKeys, EncoderClass, Family, PoolerActivation, Positions, TransformerSpec,
-    keys, roberta,
+    Activation, ConfigKeys, EncoderClass, Family, PoolerActivation, PoolerShape, Positions,
+    TransformerSpec, keys, roberta,
 };
 use crate::error::ModelError;
 use umbel_proto::classifier::Pooling;
@@ -34,11 +34,12 @@ impl Family for Electra {
         /// `embedding_size` where the configuration has none, as in transformers' `ElectraConfig`.
         const EMBEDDING_SIZE: usize = 128;
         let spec = config.encoder(self, Positions::FromZero)?;
+        let embedding_size = config.optional_size("embedding_size")?;
+        let embedding_size = embedding_size.unwrap_or(EMBEDDING_SIZE);
         Ok(TransformerSpec {
-            embedding_size: config
-                .optional_size("embedding_size")?
-                .unwrap_or(EMBEDDING_SIZE),
-            pooler_activation: PoolerActivation::Like(Activation::Gelu),
+            embedding_size,
+            projects_embeddings: embedding_size != spec.hidden_size,
+            pooler: PoolerShape::of(PoolerActivation::Like(Activation::Gelu)),
             ..spec
         })
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Family, PoolerActivation, Positions, TransformerSpec};
+use super::{Family, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec};
 use crate::error::ModelError;
 
 /// The keys of a `config.json`. A key that is `null` isn't there: transformers writes both.
@@ -67,6 +67,31 @@ impl ConfigKeys {
         }
     }
 
+    /// A list of texts, if it is there.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where it is something else.
+    pub fn words(&self, key: &str) -> Result<Option<Vec<String>>, ModelError> {
+        let words = |value: &Value| {
+            let words = value.as_array()?.iter();
+            words.map(|word| Some(word.as_str()?.to_owned())).collect()
+        };
+        self.read(key, "a list of texts", words)
+    }
+
+    /// The keys of an object within another, if they are there.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where one of the two is no object.
+    pub fn within(&self, outer: &str, inner: &str) -> Result<Option<Self>, ModelError> {
+        let object = |value: &Value| value.as_object().cloned();
+        let Some(outer) = self.read(outer, "an object", object)? else {
+            return Ok(None);
+        };
+        let inner = Self(outer).read(inner, "an object", object)?;
+        Ok(inner.map(Self))
+    }
+
     /// Whether a key is there and true.
     ///
     /// # Errors
@@ -117,19 +142,24 @@ impl ConfigKeys {
             family,
             vocab_size: self.size("vocab_size")?,
             embedding_size: hidden_size,
+            projects_embeddings: false,
             hidden_size,
             layers: self.size("num_hidden_layers")?,
+            shared_layers: false,
+            layer: LayerShape::BERT,
             heads: self.size("num_attention_heads")?,
             intermediate_size: self.size("intermediate_size")?,
             position_rows: self
                 .optional_size("max_position_embeddings")?
                 .unwrap_or(512),
             positions,
+            rotations: Vec::new(),
             token_types: Some(self.optional_size("type_vocab_size")?.unwrap_or(2)),
             relative_bias: false,
+            disentangled: None,
             layer_norm_epsilon: self.number("layer_norm_eps")?.unwrap_or(1e-12),
             activation: activation.parse()?,
-            pooler_activation: PoolerActivation::Tanh,
+            pooler: PoolerShape::of(PoolerActivation::Tanh),
         })
     }
 }

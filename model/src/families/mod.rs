@@ -5,18 +5,25 @@
 //! engines and the checkpoint's reader and writer see only the [`TransformerSpec`] that it reads
 //! and the names that it gives; `model/tests/families.rs` has the tests that every family passes.
 
+mod albert;
 mod bert;
+mod deberta;
+mod disentangled;
 mod distilbert;
 mod electra;
 mod keys;
+mod modernbert;
 mod mpnet;
 pub(crate) mod relative;
 mod roberta;
+mod rotation;
 mod spec;
 
 pub use bert::BERT;
+pub use disentangled::Disentangled;
 pub use keys::ConfigKeys;
-pub use spec::{Activation, PoolerActivation, Positions, TransformerSpec};
+pub use rotation::Rotation;
+pub use spec::{Activation, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec};
 
 use std::fmt;
 
@@ -36,6 +43,9 @@ pub const FAMILIES: &[&dyn Family] = &[
     distilbert::DISTILBERT,
     electra::ELECTRA,
     mpnet::MPNET,
+    albert::ALBERT,
+    modernbert::MODERNBERT,
+    deberta::DEBERTA_V2,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -144,9 +154,7 @@ fn why_not(model_type: &str) -> &'static str {
         "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
             " (it reads images)"
         }
-        "albert" => " (whose layers share their weights)",
-        "deberta" | "deberta-v2" => " (whose attention has tables of positions)",
-        "modernbert" => " (whose positions are rotations)",
+        "deberta" => " (whose queries, keys and values have no biases of their own)",
         "wav2vec2" | "hubert" | "whisper" | "wavlm" => " (it reads sound)",
         _ => "",
     }

@@ -3,8 +3,11 @@
 use std::str::FromStr;
 
 use super::Family;
+use super::disentangled::Disentangled;
 use super::relative::BUCKETS;
+use super::rotation::Rotation;
 use crate::error::ModelError;
+use umbel_proto::classifier::Pooling;
 
 /// The non-linearity between the two feed-forward layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +55,82 @@ pub enum PoolerActivation {
     Like(Activation),
 }
 
+/// What lies between a text's states and its classifier with pooling `pooler`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolerShape {
+    /// Behind the dense layer.
+    pub activation: PoolerActivation,
+    /// Whether a normalisation follows.
+    pub has_norm: bool,
+    /// Whether it reads the mean of all states; else it reads the first.
+    pub of_mean: bool,
+}
+
+impl PoolerShape {
+    /// A dense layer and an activation on the first state.
+    pub const fn of(activation: PoolerActivation) -> Self {
+        Self {
+            activation,
+            has_norm: false,
+            of_mean: false,
+        }
+    }
+}
+
+/// How an encoder's layers are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerShape {
+    /// Whether states are normalised before attention and before the feed-forward layers, and once
+    /// more behind the last layer; else behind each of the two.
+    pub norm_first: bool,
+    /// Whether linear layers and normalisations have biases, the classifier aside.
+    pub biases: bool,
+    /// Whether queries, keys and values are one linear layer.
+    pub joint_projections: bool,
+    /// Whether the first feed-forward layer is twice as wide, and its second half multiplies what
+    /// the activation makes of the first (Shazeer 2020).
+    pub gated: bool,
+}
+
+impl LayerShape {
+    /// BERT's.
+    pub const BERT: Self = Self {
+        norm_first: false,
+        biases: true,
+        joint_projections: false,
+        gated: false,
+    };
+
+    /// ModernBERT's.
+    pub const MODERN: Self = Self {
+        norm_first: true,
+        biases: false,
+        joint_projections: true,
+        gated: true,
+    };
+
+    /// The name within its layer of the normalisation at attention.
+    pub(crate) fn attention_norm(self) -> &'static str {
+        match self.norm_first {
+            true => "attention.LayerNorm",
+            false => "attention.output.LayerNorm",
+        }
+    }
+
+    /// The same at the feed-forward layers.
+    pub(crate) fn output_norm(self) -> &'static str {
+        match self.norm_first {
+            true => "intermediate.LayerNorm",
+            false => "output.LayerNorm",
+        }
+    }
+}
+
 /// Which row of the position table a token gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Positions {
+    /// There is no table.
+    Nowhere,
     /// 0, 1, 2 and so on.
     FromZero,
     /// From this padding id's next on, counting tokens other than padding; a padding token in a
@@ -66,7 +142,7 @@ impl Positions {
     /// The first token's row.
     fn first(self) -> usize {
         match self {
-            Self::FromZero => 0,
+            Self::Nowhere | Self::FromZero => 0,
             Self::AfterPadding(padding) => padding as usize + 1,
         }
     }
@@ -92,31 +168,42 @@ pub struct TransformerSpec {
     pub family: &'static dyn Family,
     /// Word embeddings (rows).
     pub vocab_size: usize,
-    /// Width of the embeddings. Where it isn't the hidden states', a linear layer lies between.
+    /// Width of the embeddings.
     pub embedding_size: usize,
+    /// Whether a linear layer lies between the embeddings and the hidden states. Where there is
+    /// none, they have one width.
+    pub projects_embeddings: bool,
     /// Width of the hidden states.
     pub hidden_size: usize,
-    /// Encoder layers.
+    /// Encoder layers, one after the other.
     pub layers: usize,
+    /// Whether they are all one layer, which each state passes so many times.
+    pub shared_layers: bool,
+    /// How they are put together.
+    pub layer: LayerShape,
     /// Attention heads; they divide `hidden_size`.
     pub heads: usize,
-    /// Width between the two feed-forward layers.
+    /// Width between the two feed-forward layers, of what the second reads.
     pub intermediate_size: usize,
-    /// Position embeddings (rows).
+    /// Position embeddings (rows), or as many positions as there are without any.
     pub position_rows: usize,
     /// Which of them a token gets.
     pub positions: Positions,
+    /// How each layer turns queries and keys; of none in families that don't.
+    pub rotations: Vec<Rotation>,
     /// Segment embeddings (rows), of which texts have the first; `None` for a family without.
     pub token_types: Option<usize>,
     /// Whether attention's scores have a bias by how far apart two tokens are, from one table for
     /// all layers.
     pub relative_bias: bool,
+    /// How attention also scores content against relative places, where it does.
+    pub disentangled: Option<Disentangled>,
     /// Added to the variance in layer normalisation.
     pub layer_norm_epsilon: f64,
     /// Between the feed-forward layers.
     pub activation: Activation,
-    /// Behind the dense layer of pooling `pooler`.
-    pub pooler_activation: PoolerActivation,
+    /// What pooling `pooler` is.
+    pub pooler: PoolerShape,
 }
 
 /// No size in a text classifier's configuration is larger; it also keeps products of two
@@ -129,34 +216,85 @@ impl TransformerSpec {
         self.position_rows.saturating_sub(self.positions.first())
     }
 
-    /// Whether a linear layer lies between the embeddings and the hidden states.
-    pub(crate) fn projects_embeddings(&self) -> bool {
-        self.embedding_size != self.hidden_size
+    /// Outputs of the first feed-forward layer.
+    pub(crate) fn inner_outputs(&self) -> usize {
+        match self.layer.gated {
+            true => 2 * self.intermediate_size,
+            false => self.intermediate_size,
+        }
+    }
+
+    /// Rows of the position table.
+    fn position_table(&self) -> usize {
+        match self.positions {
+            Positions::Nowhere => 0,
+            Positions::FromZero | Positions::AfterPadding(_) => self.position_rows,
+        }
+    }
+
+    /// Whether a layer has a normalisation at attention: the first has none where the embeddings
+    /// were just normalised.
+    pub(crate) fn has_attention_norm(&self, layer: usize) -> bool {
+        !self.layer.norm_first || layer > 0
+    }
+
+    /// Whether the head reads the first state alone.
+    pub(crate) fn reads_first_alone(&self, pooling: Pooling) -> bool {
+        pooling.reads_first_alone() && !(pooling == Pooling::Pooler && self.pooler.of_mean)
+    }
+
+    /// Encoder layers with weights of their own.
+    pub(crate) fn own_layers(&self) -> usize {
+        match self.shared_layers {
+            true => self.layers.min(1),
+            false => self.layers,
+        }
     }
 
     /// Numbers in the embeddings and encoder layers.
     pub(crate) fn encoder_parameters(&self) -> u128 {
         let [hidden, middle, layers] =
-            [self.hidden_size, self.intermediate_size, self.layers].map(|size| size as u128);
+            [self.hidden_size, self.intermediate_size, self.own_layers()].map(|n| n as u128);
         let embedding = self.embedding_size as u128;
         let types = self.token_types.unwrap_or(0);
-        let rows = [self.vocab_size, self.position_rows, types];
+        let rows = [self.vocab_size, self.position_table(), types];
         let rows: u128 = rows.into_iter().map(|size| size as u128).sum();
-        let norm = 2 * hidden;
-        let projection = match self.projects_embeddings() {
+        let LayerShape {
+            norm_first,
+            biases,
+            gated,
+            ..
+        } = self.layer;
+        let bias = u128::from(biases);
+        let vectors = 1 + bias;
+        let wide = match gated {
+            true => 2 * middle,
+            false => middle,
+        };
+        let projection = match self.projects_embeddings {
             true => (embedding + 1) * hidden,
             false => 0,
         };
-        let attention = 4 * (hidden * hidden + hidden);
-        let feed_forward = 2 * hidden * middle + middle + hidden;
+        let attention = 4 * (hidden * hidden + bias * hidden);
+        let feed_forward = hidden * (wide + middle) + bias * (wide + hidden);
+        // One at attention and one behind it, of which the first layer may lack one that the last
+        // has besides.
+        let norms = 2 * layers + u128::from(norm_first && self.has_attention_norm(0));
         let relative = match self.relative_bias {
             true => (BUCKETS * self.heads) as u128,
             false => 0,
         };
-        (rows + 2) * embedding
+        let states = self.disentangled.map_or(0, |shape| shape.table_rows());
+        let states = match states {
+            0 => 0,
+            rows => (rows as u128 + vectors) * hidden,
+        };
+        (rows + vectors) * embedding
             + projection
             + relative
-            + layers * (attention + feed_forward + 2 * norm)
+            + states
+            + layers * (attention + feed_forward)
+            + norms * vectors * hidden
     }
 
     /// Checks sizes that were put together by hand.
@@ -185,6 +323,40 @@ impl TransformerSpec {
             return refuse(format!(
                 "num_attention_heads ({}) doesn't divide hidden_size ({})",
                 self.heads, self.hidden_size
+            ));
+        }
+        if let Some(shape) = self.disentangled {
+            let near = shape.buckets / 2;
+            let told_apart = match shape.buckets {
+                0 => shape.distances >= 1,
+                buckets => near >= 1 && buckets.is_multiple_of(2) && shape.distances > near + 1,
+            };
+            let small = shape.buckets.max(shape.distances) <= LARGEST_SIZE;
+            if !(told_apart && small) {
+                return refuse(format!(
+                    "position_buckets ({}) and max_relative_positions ({}) can't be; buckets are even, \
+                     and fewer than twice the positions",
+                    shape.buckets, shape.distances
+                ));
+            }
+        }
+        if !(self.rotations.is_empty() || self.rotations.len() == self.layers) {
+            return refuse(format!(
+                "there are {} kinds of attention for num_hidden_layers ({}); there must be one for each",
+                self.rotations.len(),
+                self.layers
+            ));
+        }
+        if !self.rotations.is_empty() && !(self.hidden_size / self.heads).is_multiple_of(2) {
+            return refuse(format!(
+                "hidden_size ({}) over num_attention_heads ({}) is odd; coordinates turn in pairs",
+                self.hidden_size, self.heads
+            ));
+        }
+        if !self.projects_embeddings && self.embedding_size != self.hidden_size {
+            return refuse(format!(
+                "embedding_size ({}) isn't hidden_size ({}), and no layer lies between the two",
+                self.embedding_size, self.hidden_size
             ));
         }
         if self.max_tokens() == 0 {

@@ -20,7 +20,7 @@ use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::network::{Network, Weight};
-use crate::parameters::{ParameterLayout, Part, trains};
+use crate::parameters::{ParameterLayout, Part, Role, trains};
 use crate::tokenizer::Tokenizer;
 
 impl Model {
@@ -39,12 +39,12 @@ impl Model {
         let head = head_use(files, &options)?;
         let (mut model, found) = Self::assemble(&spec, files, options, head, device)?;
         model.check_vocabulary()?;
-        model.network.visit(&mut |name, (part, _), weight| {
+        model.network.visit(&mut |name, (part, role), weight| {
             // A layer of which a part is missing is drawn anew as a whole.
             let layer = name.split('.').next().unwrap_or(name);
             let fresh = part == Part::Head && !found.has(layer);
             if fresh {
-                initialise(weight, rng, device);
+                initialise(weight, role, rng, device);
             }
             Ok::<(), ModelError>(())
         })?;
@@ -263,11 +263,12 @@ fn reading(
 }
 
 /// BERT's own initialisation: matrices normal with deviation 0.02, biases 0, scales 1.
-fn initialise<R: Rng>(weight: Weight<'_>, rng: &mut R, device: &Device) {
+fn initialise<R: Rng>(weight: Weight<'_>, role: Role, rng: &mut R, device: &Device) {
     let shape = weight.shape();
     let count: usize = shape.iter().product();
     let values = match &weight {
         Weight::Matrix(_) | Weight::Table(_) => (0..count).map(|_| 0.02 * normal(rng)).collect(),
+        Weight::Vector(_) if role == Role::Scale => vec![1.0; count],
         Weight::Vector(_) => vec![0.0; count],
     };
     weight.put(values, device);

@@ -9,7 +9,7 @@ use crate::tokens::TokenRow;
 
 /// Added to the attention scores of padding: `exp` of it is 0 in f32, and it is far from
 /// overflow.
-const MASKED: f32 = -1e9;
+pub(super) const MASKED: f32 = -1e9;
 
 /// Rows of token ids, padded to one length.
 pub(crate) struct Batch {
@@ -70,7 +70,8 @@ impl Batch {
         };
         Self {
             tokens: integers(&ids),
-            positions: (positions != Positions::FromZero).then(|| integers(&position_rows)),
+            positions: matches!(positions, Positions::AfterPadding(_))
+                .then(|| integers(&position_rows)),
             types: rows
                 .iter()
                 .any(|row| row.has_second())

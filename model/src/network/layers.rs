@@ -27,8 +27,8 @@ pub(crate) struct Linear {
     pub(crate) part: Part,
     /// `[in, out]`
     pub(crate) weight: Tensor<2>,
-    /// `[out]`
-    pub(crate) bias: Tensor<1>,
+    /// `[out]`, where it has one.
+    pub(crate) bias: Option<Tensor<1>>,
     pub(crate) adapter: Option<Adapter>,
 }
 
@@ -44,9 +44,15 @@ impl Linear {
             name,
             part,
             weight: Tensor::zeros([input, output], device),
-            bias: Tensor::zeros([output], device),
+            bias: Some(Tensor::zeros([output], device)),
             adapter: None,
         }
+    }
+
+    /// The same, without a bias unless it is to have one.
+    pub(super) fn biased(mut self, has_bias: bool) -> Self {
+        self.bias = self.bias.filter(|_| has_bias);
+        self
     }
 
     /// Adds an adapter at its start.
@@ -76,11 +82,10 @@ impl Linear {
             (part, Role::Weight),
             Weight::Matrix(&mut self.weight),
         )?;
-        see(
-            &format!("{name}.bias"),
-            (part, Role::Bias),
-            Weight::Vector(&mut self.bias),
-        )?;
+        if let Some(bias) = &mut self.bias {
+            let name = format!("{name}.bias");
+            see(&name, (part, Role::Bias), Weight::Vector(bias))?;
+        }
         let Some(adapter) = &mut self.adapter else {
             return Ok(());
         };
@@ -104,8 +109,8 @@ pub(crate) struct LayerNorm {
     pub(crate) part: Part,
     /// `[hidden]`
     pub(crate) gamma: Tensor<1>,
-    /// `[hidden]`
-    pub(crate) beta: Tensor<1>,
+    /// `[hidden]`, where it has one.
+    pub(crate) beta: Option<Tensor<1>>,
     pub(crate) epsilon: f64,
 }
 
@@ -121,9 +126,15 @@ impl LayerNorm {
             name,
             part,
             gamma: Tensor::zeros([width], device),
-            beta: Tensor::zeros([width], device),
+            beta: Some(Tensor::zeros([width], device)),
             epsilon,
         }
+    }
+
+    /// The same, without a bias unless it is to have one.
+    pub(super) fn biased(mut self, has_bias: bool) -> Self {
+        self.beta = self.beta.filter(|_| has_bias);
+        self
     }
 
     pub(super) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
@@ -133,10 +144,12 @@ impl LayerNorm {
             (self.part, Role::Scale),
             Weight::Vector(&mut self.gamma),
         )?;
-        see(
-            &format!("{name}.bias"),
-            (self.part, Role::Bias),
-            Weight::Vector(&mut self.beta),
-        )
+        match &mut self.beta {
+            Some(beta) => {
+                let name = format!("{name}.bias");
+                see(&name, (self.part, Role::Bias), Weight::Vector(beta))
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -5,21 +5,23 @@
 //! code is inference.
 
 mod batch;
+mod forward;
 mod gelu;
 mod layers;
+mod sight;
 mod tape;
 mod weight;
 
 pub(crate) use batch::Batch;
 pub(crate) use layers::{LayerNorm, Linear};
-pub(crate) use tape::{Dropout, Kept, Tape, linear};
+pub(crate) use tape::{AdapterInputs, Dropout, Kept, Tape, linear};
 pub(crate) use weight::Weight;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Tensor};
 use layers::See;
 
-use crate::families::relative::{BUCKETS, bucket};
-use crate::families::{Activation, PoolerActivation, TransformerSpec};
+use crate::families::relative::BUCKETS;
+use crate::families::{Positions, TransformerSpec};
 use crate::lora::adapted_layer;
 use crate::parameters::{Part, Role};
 use umbel_proto::classifier::Pooling;
@@ -30,8 +32,8 @@ use umbel_proto::lora::{LoraConfig, LoraTarget};
 struct Embeddings {
     /// `[vocab, width]`
     word: Tensor<2>,
-    /// `[positions, width]`
-    position: Tensor<2>,
+    /// `[positions, width]`, where the family has such a table.
+    position: Option<Tensor<2>>,
     /// `[types, width]`, where the family has segments.
     token_type: Option<Tensor<2>>,
     norm: LayerNorm,
@@ -42,22 +44,47 @@ struct Embeddings {
 /// One encoder layer.
 #[derive(Clone, Debug)]
 struct EncoderLayer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    projections: Projections,
     attention_output: Linear,
-    attention_norm: LayerNorm,
+    /// The first layer has none where the embeddings were just normalised.
+    attention_norm: Option<LayerNorm>,
     intermediate: Linear,
     output: Linear,
     output_norm: LayerNorm,
 }
 
+/// From states to queries, keys and values.
+#[derive(Clone, Debug)]
+enum Projections {
+    /// A layer for each of the three.
+    Apart([Linear; 3]),
+    /// One layer, whose outputs lie side by side.
+    Joint(Linear),
+}
+
+impl Projections {
+    fn all_mut(&mut self) -> &mut [Linear] {
+        match self {
+            Self::Apart(all) => all,
+            Self::Joint(one) => std::slice::from_mut(one),
+        }
+    }
+
+    /// The layer of queries (0), keys (1) or values (2).
+    fn at(&mut self, which: usize) -> &mut Linear {
+        match self {
+            Self::Apart(all) => &mut all[which],
+            Self::Joint(one) => one,
+        }
+    }
+}
+
 impl EncoderLayer {
     fn target(&mut self, target: LoraTarget) -> &mut Linear {
         match target {
-            LoraTarget::Query => &mut self.query,
-            LoraTarget::Key => &mut self.key,
-            LoraTarget::Value => &mut self.value,
+            LoraTarget::Query => self.projections.at(0),
+            LoraTarget::Key => self.projections.at(1),
+            LoraTarget::Value => self.projections.at(2),
             LoraTarget::AttentionOutput => &mut self.attention_output,
             LoraTarget::Intermediate => &mut self.intermediate,
             LoraTarget::Output => &mut self.output,
@@ -68,24 +95,19 @@ impl EncoderLayer {
 /// The name of the table of attention's bias by distance.
 pub(crate) const RELATIVE_BIAS: &str = "encoder.relative_attention_bias";
 
-/// Which tokens' states a layer hands on. Where the head reads the first token alone, the last
-/// layer takes no others further than their keys and values.
-#[derive(Clone, Copy)]
-enum Outputs {
-    All,
-    First,
+/// States of relative places, which all layers share.
+#[derive(Clone, Debug)]
+struct RelativeStates {
+    /// `[rows, hidden]`
+    table: Tensor<2>,
+    norm: LayerNorm,
 }
 
-impl Outputs {
-    /// `[batch, tokens, n]` of these tokens.
-    fn of(self, states: Tensor<3>) -> Tensor<3> {
-        let [rows, _, width] = states.dims();
-        match self {
-            Self::All => states,
-            Self::First => states.slice([0..rows, 0..1, 0..width]),
-        }
-    }
-}
+/// The name of their table.
+pub(crate) const RELATIVE_STATES: &str = "encoder.relative_states";
+
+/// The name of their normalisation.
+pub(crate) const RELATIVE_NORM: &str = "encoder.relative_norm.LayerNorm";
 
 /// The whole network, on one device.
 #[derive(Clone, Debug)]
@@ -95,10 +117,17 @@ pub(crate) struct Network {
     /// A bias of attention's scores by distance and head, `[buckets, heads]`, in families that
     /// have one.
     relative_bias: Option<Tensor<2>>,
+    /// States of relative places, in families whose attention has them.
+    relative_states: Option<RelativeStates>,
+    /// Those with weights of their own: one where all depths share it.
     layers: Vec<EncoderLayer>,
+    /// Behind the last layer, where layers normalise first.
+    last_norm: Option<LayerNorm>,
     pooling: Pooling,
     /// The pooler, where it is used.
     pooler: Option<Linear>,
+    /// And its normalisation, where it has one.
+    pooler_norm: Option<LayerNorm>,
     classifier: Linear,
 }
 
@@ -113,47 +142,67 @@ impl Network {
         let hidden = spec.hidden_size;
         let width = spec.embedding_size;
         let table = |rows| Tensor::zeros([rows, width], device);
-        let linear =
-            |name: String, part, input, output| Linear::zeros(name, part, input, output, device);
+        let shape = spec.layer;
+        let linear = |name: String, part, input, output| {
+            Linear::zeros(name, part, input, output, device).biased(shape.biases)
+        };
         let norm_of = |name: String, part, width| {
-            LayerNorm::zeros(name, part, width, spec.layer_norm_epsilon, device)
+            let epsilon = spec.layer_norm_epsilon;
+            LayerNorm::zeros(name, part, width, epsilon, device).biased(shape.biases)
         };
         let norm = |name: String, part| norm_of(name, part, hidden);
         let project = || linear("embeddings_project".into(), Part::Embeddings, width, hidden);
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
             let named = |target: LoraTarget, input, output| {
-                linear(name(adapted_layer(target)), Part::Encoder, input, output)
+                linear(
+                    name(adapted_layer(target, shape)),
+                    Part::Encoder,
+                    input,
+                    output,
+                )
             };
             let square = |target| named(target, hidden, hidden);
             let middle = spec.intermediate_size;
+            let three = [LoraTarget::Query, LoraTarget::Key, LoraTarget::Value];
+            let attention_norm = || norm(name(shape.attention_norm()), Part::Encoder);
             EncoderLayer {
-                query: square(LoraTarget::Query),
-                key: square(LoraTarget::Key),
-                value: square(LoraTarget::Value),
+                projections: match shape.joint_projections {
+                    true => Projections::Joint(named(LoraTarget::Query, hidden, 3 * hidden)),
+                    false => Projections::Apart(three.map(square)),
+                },
                 attention_output: square(LoraTarget::AttentionOutput),
-                attention_norm: norm(name("attention.output.LayerNorm"), Part::Encoder),
-                intermediate: named(LoraTarget::Intermediate, hidden, middle),
+                attention_norm: spec.has_attention_norm(index).then(attention_norm),
+                intermediate: named(LoraTarget::Intermediate, hidden, spec.inner_outputs()),
                 output: named(LoraTarget::Output, middle, hidden),
-                output_norm: norm(name("output.LayerNorm"), Part::Encoder),
+                output_norm: norm(name(shape.output_norm()), Part::Encoder),
             }
         };
+        let pools = pooling == Pooling::Pooler;
         Self {
             embeddings: Embeddings {
                 word: table(spec.vocab_size),
-                position: table(spec.position_rows),
+                position: (spec.positions != Positions::Nowhere).then(|| table(spec.position_rows)),
                 token_type: spec.token_types.map(table),
                 norm: norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width),
-                projection: spec.projects_embeddings().then(project),
+                projection: spec.projects_embeddings.then(project),
             },
             relative_bias: spec
                 .relative_bias
                 .then(|| Tensor::zeros([BUCKETS, spec.heads], device)),
-            layers: (0..spec.layers).map(layer).collect(),
+            relative_states: spec.disentangled.map(|shape| RelativeStates {
+                table: Tensor::zeros([shape.table_rows(), hidden], device),
+                norm: norm(RELATIVE_NORM.into(), Part::Encoder),
+            }),
+            layers: (0..spec.own_layers()).map(layer).collect(),
+            last_norm: shape
+                .norm_first
+                .then(|| norm("encoder.LayerNorm".into(), Part::Encoder)),
             pooling,
-            pooler: (pooling == Pooling::Pooler)
-                .then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
-            classifier: linear("classifier".into(), Part::Head, hidden, labels),
+            pooler: pools.then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
+            pooler_norm: (pools && spec.pooler.has_norm)
+                .then(|| norm("pooler.LayerNorm".into(), Part::Head)),
+            classifier: Linear::zeros("classifier".into(), Part::Head, hidden, labels, device),
             spec: spec.clone(),
         }
     }
@@ -173,7 +222,7 @@ impl Network {
         let embeddings = &mut self.embeddings;
         let tables = [
             ("word", Some(&mut embeddings.word)),
-            ("position", Some(&mut embeddings.position)),
+            ("position", embeddings.position.as_mut()),
             ("token_type", embeddings.token_type.as_mut()),
         ];
         for (kind, table) in tables {
@@ -189,18 +238,32 @@ impl Network {
             let name = format!("{RELATIVE_BIAS}.weight");
             see(&name, (Part::Encoder, Role::Weight), Weight::Table(table))?;
         }
+        if let Some(states) = &mut self.relative_states {
+            let name = format!("{RELATIVE_STATES}.weight");
+            let table = Weight::Table(&mut states.table);
+            see(&name, (Part::Encoder, Role::Weight), table)?;
+            states.norm.visit(see)?;
+        }
         for layer in &mut self.layers {
-            layer.query.visit(see)?;
-            layer.key.visit(see)?;
-            layer.value.visit(see)?;
+            for projection in layer.projections.all_mut() {
+                projection.visit(see)?;
+            }
             layer.attention_output.visit(see)?;
-            layer.attention_norm.visit(see)?;
+            if let Some(norm) = &mut layer.attention_norm {
+                norm.visit(see)?;
+            }
             layer.intermediate.visit(see)?;
             layer.output.visit(see)?;
             layer.output_norm.visit(see)?;
         }
+        if let Some(norm) = &mut self.last_norm {
+            norm.visit(see)?;
+        }
         if let Some(pooler) = &mut self.pooler {
             pooler.visit(see)?;
+        }
+        if let Some(norm) = &mut self.pooler_norm {
+            norm.visit(see)?;
         }
         self.classifier.visit(see)
     }
@@ -221,162 +284,6 @@ impl Network {
                 layer.target(target).merge();
             }
         }
-    }
-
-    /// The last hidden states, `[batch, tokens, hidden]`.
-    pub(crate) fn hidden(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
-        self.encode(batch, Outputs::All, tape)
-    }
-
-    /// The last layer's `outputs`, `[batch, tokens or 1, hidden]`.
-    fn encode(&self, batch: &Batch, outputs: Outputs, tape: &mut Tape<'_>) -> Tensor<3> {
-        let mut hidden = self.embed(batch, tape);
-        let bias = match &self.relative_bias {
-            Some(table) => batch.attention_bias() + self.relative_bias(table, batch, tape),
-            None => batch.attention_bias(),
-        };
-        for (index, layer) in self.layers.iter().enumerate() {
-            let is_last = index + 1 == self.layers.len();
-            let outputs = if is_last { outputs } else { Outputs::All };
-            hidden = self.layer(layer, hidden, &bias, outputs, tape);
-        }
-        hidden
-    }
-
-    /// What attention's scores get by distance, `[batch or 1, heads, tokens, tokens]`.
-    fn relative_bias(&self, table: &Tensor<2>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<4> {
-        let [_, tokens] = batch.shape();
-        let heads = self.spec.heads;
-        let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| bucket(query, key)));
-        let buckets: Vec<i32> = pairs.map(|bucket| bucket as i32).collect();
-        let buckets = TensorData::new(buckets, [tokens * tokens]);
-        let buckets = Tensor::<1, Int>::from_data(buckets, &table.device());
-        let [rows, _] = batch.shape();
-        let table = tape.for_each_row(RELATIVE_BIAS, table, rows);
-        let rows = table.dims()[0];
-        table
-            .select(1, buckets)
-            .swap_dims(1, 2)
-            .reshape([rows, heads, tokens, tokens])
-    }
-
-    /// One score a label, `[batch, labels]`.
-    pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
-        let outputs = match self.pooling.reads_first_alone() {
-            false => Outputs::All,
-            true => Outputs::First,
-        };
-        let outputs = self.encode(batch, outputs, tape);
-        let pooled = self.pool(outputs, batch, tape);
-        let pooled = tape.dropout(pooled);
-        let scores = tape.linear(&self.classifier, pooled);
-        let [rows, _, labels] = scores.dims();
-        scores.reshape([rows, labels])
-    }
-
-    fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
-        let [_, tokens] = batch.shape();
-        let embeddings = &self.embeddings;
-        let width = self.spec.embedding_size;
-        let words = module::embedding(embeddings.word.clone(), batch.tokens());
-        let positions = match batch.positions() {
-            Some(rows) => module::embedding(embeddings.position.clone(), rows),
-            None => {
-                let first = embeddings.position.clone().slice([0..tokens, 0..width]);
-                first.unsqueeze()
-            }
-        };
-        let sum = match (embeddings.token_type.clone(), batch.types()) {
-            (Some(table), Some(types)) => words + (positions + module::embedding(table, types)),
-            // One text is of type 0 throughout.
-            (Some(table), None) => words + (positions + table.slice([0..1, 0..width]).unsqueeze()),
-            (None, _) => words + positions,
-        };
-        let sum = tape.embedding(sum);
-        let normed = tape.norm(&embeddings.norm, sum);
-        let normed = tape.dropout(normed);
-        match &embeddings.projection {
-            Some(projection) => tape.linear(projection, normed),
-            None => normed,
-        }
-    }
-
-    fn layer(
-        &self,
-        layer: &EncoderLayer,
-        hidden: Tensor<3>,
-        bias: &Tensor<4>,
-        outputs: Outputs,
-        tape: &mut Tape<'_>,
-    ) -> Tensor<3> {
-        let context = self.attend(layer, hidden.clone(), bias, outputs, tape);
-        let hidden = outputs.of(hidden);
-        let attended = tape.linear(&layer.attention_output, context);
-        let attended = tape.dropout(attended);
-        let hidden = tape.norm(&layer.attention_norm, hidden + attended);
-        let middle = tape.linear(&layer.intermediate, hidden.clone());
-        let middle = activate(self.spec.activation, middle);
-        let output = tape.linear(&layer.output, middle);
-        let output = tape.dropout(output);
-        tape.norm(&layer.output_norm, hidden + output)
-    }
-
-    /// Multi-head self-attention (Vaswani et al. 2017, §3.2), up to the output projection.
-    fn attend(
-        &self,
-        layer: &EncoderLayer,
-        hidden: Tensor<3>,
-        bias: &Tensor<4>,
-        outputs: Outputs,
-        tape: &mut Tape<'_>,
-    ) -> Tensor<3> {
-        let heads = self.spec.heads;
-        let split = |x: Tensor<3>| {
-            let [rows, tokens, width] = x.dims();
-            x.reshape([rows, tokens, heads, width / heads])
-                .swap_dims(1, 2)
-        };
-        let asking = outputs.of(hidden.clone());
-        let [rows, asked, width] = asking.dims();
-        let query = split(tape.linear(&layer.query, asking));
-        let key = split(tape.linear(&layer.key, hidden.clone()));
-        let value = split(tape.linear(&layer.value, hidden));
-        let scale = ((width / heads) as f64).sqrt().recip();
-        // One row for all queries, or one for each, of which the first may be the only one.
-        let [batch, biased, queries, tokens] = bias.dims();
-        let queries = queries.min(asked);
-        let bias = bias
-            .clone()
-            .slice([0..batch, 0..biased, 0..queries, 0..tokens]);
-        let scores = query.mul_scalar(scale).matmul(key.swap_dims(2, 3)) + bias;
-        let weights = tape.dropout(activation::softmax(scores, 3));
-        weights
-            .matmul(value)
-            .swap_dims(1, 2)
-            .reshape([rows, asked, width])
-    }
-
-    /// From what the last layer hands out, to `[batch, 1, hidden]`.
-    fn pool(&self, outputs: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
-        match (self.pooling, &self.pooler) {
-            (Pooling::Mean, _) => (outputs * batch.mean_weights()).sum_dim(1),
-            (_, Some(pooler)) => {
-                let pooled = tape.linear(pooler, outputs);
-                match self.spec.pooler_activation {
-                    PoolerActivation::Tanh => pooled.tanh(),
-                    PoolerActivation::Like(kind) => activate(kind, pooled),
-                }
-            }
-            (_, None) => outputs,
-        }
-    }
-}
-
-fn activate(kind: Activation, x: Tensor<3>) -> Tensor<3> {
-    match kind {
-        Activation::Gelu => gelu::gelu(x),
-        Activation::GeluTanh => activation::gelu_approximate(x),
-        Activation::Relu => activation::relu(x),
     }
 }
 

@@ -97,14 +97,14 @@ impl<'a> Tape<'a> {
     }
 
     pub(crate) fn linear(&mut self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-        let y = self.product(layer.part, x.clone(), &layer.weight, Some(&layer.bias));
+        let y = self.product(layer.part, x.clone(), &layer.weight, layer.bias.as_ref());
         if let Some(adapter) = &layer.adapter {
             return self.adapter(layer, adapter, x, y);
         }
         let kept = match [Role::Weight, Role::Bias].map(|role| self.trains(layer.part, role)) {
             [true, _] => Kept::Linear(x.inner()),
-            [false, true] => Kept::Bias,
-            [false, false] => return y,
+            [false, true] if layer.bias.is_some() => Kept::Bias,
+            [false, _] => return y,
         };
         self.tap(&layer.name, y, kept)
     }
@@ -135,14 +135,14 @@ impl<'a> Tape<'a> {
 
     pub(crate) fn norm(&mut self, layer: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
         let (gamma, beta) = (layer.gamma.clone(), layer.beta.clone());
-        let y = module::layer_norm(x.clone(), gamma, Some(beta), layer.epsilon);
+        let y = module::layer_norm(x.clone(), gamma, beta, layer.epsilon);
         let kept = match [Role::Scale, Role::Bias].map(|role| self.trains(layer.part, role)) {
             [true, _] => {
                 let ones = layer.gamma.ones_like();
                 Kept::Norm(module::layer_norm(x.inner(), ones, None, layer.epsilon))
             }
-            [false, true] => Kept::Bias,
-            [false, false] => return y,
+            [false, true] if layer.beta.is_some() => Kept::Bias,
+            [false, _] => return y,
         };
         self.tap(&layer.name, y, kept)
     }
@@ -170,6 +170,23 @@ impl<'a> Tape<'a> {
         }
         let copies = matrix.clone().reshape([1, 1, n * m]).repeat_dim(0, rows);
         self.tap(name, copies, Kept::Copy).reshape([rows, n, m])
+    }
+
+    /// A copy of states `[1, n, m]` for each of so many rows, if anything of the encoder is trained:
+    /// layers that read them then have each row's own gradient.
+    pub(crate) fn one_for_each_row(&self, states: Tensor<3>, rows: usize) -> Tensor<3> {
+        let roles = [
+            Role::Weight,
+            Role::Bias,
+            Role::Scale,
+            Role::AdapterA,
+            Role::AdapterB,
+        ];
+        let trained = roles.iter().any(|role| self.trains(Part::Encoder, *role));
+        match trained && states.dims()[0] == 1 {
+            true => states.repeat_dim(0, rows),
+            false => states,
+        }
     }
 
     /// Zeroes a random share of the coordinates and scales up the others, in training.

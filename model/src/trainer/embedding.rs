@@ -11,8 +11,8 @@ use crate::parameters::ParameterLayout;
 pub(crate) struct TableRows {
     /// Of the word embeddings: token ids.
     pub(crate) words: Vec<u32>,
-    /// Of the position embeddings.
-    pub(crate) positions: Vec<u32>,
+    /// Of the position embeddings, where there are any.
+    pub(crate) positions: Option<Vec<u32>>,
     /// Of the segment embeddings, where there are any.
     pub(crate) types: Option<Vec<u32>>,
 }
@@ -27,9 +27,9 @@ const TABLES: [&str; 3] = [
 impl TableRows {
     /// A place's rows, each with the number of its table.
     fn at(&self, place: usize) -> impl Iterator<Item = (usize, u32)> {
-        let rows = [(0, self.words[place]), (1, self.positions[place])];
-        let types = self.types.as_ref().map(|types| (2, types[place]));
-        rows.into_iter().chain(types)
+        let others = [&self.positions, &self.types].into_iter().zip(1..);
+        let others = others.filter_map(move |(rows, table)| Some((table, rows.as_ref()?[place])));
+        [(0, self.words[place])].into_iter().chain(others)
     }
 }
 

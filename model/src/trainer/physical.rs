@@ -160,14 +160,7 @@ impl Needs {
 
 /// Weights of the encoder; the head's are few.
 fn weights(spec: &TransformerSpec) -> u64 {
-    let [hidden, intermediate] = [spec.hidden_size, spec.intermediate_size];
-    let rows = spec.vocab_size + spec.position_rows + spec.token_types.unwrap_or(0) + 2;
-    let layer = 4 * hidden * hidden + 2 * hidden * intermediate + 9 * hidden + intermediate;
-    let projection = match spec.projects_embeddings() {
-        true => (spec.embedding_size + 1) * hidden,
-        false => 0,
-    };
-    (rows * spec.embedding_size + projection + spec.layers * layer) as u64
+    u64::try_from(spec.encoder_parameters()).unwrap_or(u64::MAX)
 }
 
 /// Numbers that a token's pass forward and back has at a time, in rows of at most `longest`
@@ -181,6 +174,19 @@ fn kept(spec: &TransformerSpec, longest: usize, dropout: bool) -> u64 {
     let mut layer = 13 * hidden + 3 * intermediate + attention;
     if dropout {
         layer += 2 * hidden + attention;
+    }
+    // Twice the width, of the slope and of the gradient.
+    if spec.layer.gated {
+        layer += 2 * intermediate;
+    }
+    // At most two relative places a token: their states, gradients, and both once more beside those
+    // of the tokens.
+    if spec.disentangled.is_some() {
+        layer += 20 * hidden;
+    }
+    // Inputs and gradients of its linear layers once more, side by side with those of other depths.
+    if spec.shared_layers {
+        layer += 10 * hidden + 2 * intermediate;
     }
     // The embeddings, and what is passed on.
     (spec.layers * layer + 8 * hidden + 2 * intermediate) as u64

@@ -15,6 +15,7 @@ use crate::{difference, each_alone, example, examples, norm, sum};
 fn larger(dropout: f64) -> Classifier {
     let config = TransformerSpec {
         hidden_size: 128,
+        projects_embeddings: true,
         heads: 4,
         intermediate_size: 512,
         ..support::config()

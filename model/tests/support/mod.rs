@@ -28,11 +28,21 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
         "intermediate_size": 24,
         "max_position_embeddings": POSITIONS,
         // ELECTRA's, and DistilBERT's words for some of the same.
-        "embedding_size": 8,
+        "embedding_size": if family.model_type() == "deberta-v2" { 16 } else { 8 },
         "dim": 16,
         "n_layers": 2,
         "n_heads": 2,
         "hidden_dim": 24,
+        // ModernBERT's: every second layer sees three tokens to each side.
+        "local_attention": 6,
+        "global_attn_every_n_layers": 2,
+        // DeBERTa's: distances of up to four by themselves, the others in buckets.
+        "relative_attention": true,
+        "position_buckets": 8,
+        "pos_att_type": ["p2c", "c2p"],
+        "share_att_key": true,
+        "norm_rel_ebd": "layer_norm",
+        "position_biased_input": family.model_type() != "deberta-v2",
     });
     let spec = TransformerSpec::from_json(config.to_string().as_bytes()).expect("a configuration");
     TransformerSpec {

@@ -57,6 +57,74 @@ fn apply_only(x: &mut [f32], bias: &[f32], value_and_slope: impl Fn(f32) -> (f32
     );
 }
 
+/// The first half of each row of `x`, `[N, 2 · width]`, goes through the activation and is multiplied
+/// by the second, both with their bias: `out`, `[N, width]`. `slope`, like `x`, has its derivatives by
+/// the two halves.
+pub(super) fn activate_gated(
+    kind: Activation,
+    x: &[f32],
+    bias: &[f32],
+    out: &mut [f32],
+    slope: &mut [f32],
+) {
+    match kind {
+        Activation::Gelu => apply_gated(x, bias, out, slope, gelu),
+        Activation::GeluTanh => apply_gated(x, bias, out, slope, gelu_tanh),
+        Activation::Relu => apply_gated(x, bias, out, slope, relu),
+    }
+}
+
+#[inline(always)]
+fn apply_gated(
+    x: &[f32],
+    bias: &[f32],
+    out: &mut [f32],
+    slope: &mut [f32],
+    value_and_slope: impl Fn(f32) -> (f32, f32),
+) {
+    let width = (bias.len() / 2).max(1);
+    let (bias, gate_bias) = bias.split_at(bias.len() / 2);
+    widely(
+        #[inline(always)]
+        || {
+            let rows = x
+                .chunks_exact(2 * width)
+                .zip(slope.chunks_exact_mut(2 * width));
+            for ((x, slope), out) in rows.zip(out.chunks_exact_mut(width)) {
+                let (x, gate) = x.split_at(width);
+                let (slope, gate_slope) = slope.split_at_mut(width);
+                for i in 0..width {
+                    let (value, derivative) = value_and_slope(x[i] + bias[i]);
+                    let gate = gate[i] + gate_bias[i];
+                    out[i] = value * gate;
+                    slope[i] = derivative * gate;
+                    gate_slope[i] = value;
+                }
+            }
+        },
+    );
+}
+
+/// The way back of [`activate_gated`]: from `g`, `[N, width]`, to `g_x`, `[N, 2 · width]`.
+pub(super) fn gate_backward(g: &[f32], slope: &[f32], width: usize, g_x: &mut [f32]) {
+    let width = width.max(1);
+    widely(
+        #[inline(always)]
+        || {
+            let rows = g_x
+                .chunks_exact_mut(2 * width)
+                .zip(slope.chunks_exact(2 * width));
+            for ((g_x, slope), g) in rows.zip(g.chunks_exact(width)) {
+                for (half, slope) in g_x.chunks_exact_mut(width).zip(slope.chunks_exact(width)) {
+                    for i in 0..width {
+                        half[i] = g[i] * slope[i];
+                    }
+                }
+            }
+        },
+    );
+}
+
 /// 1/√(2π)
 const INVERSE_SQRT_TAU: f32 = 0.398_942_3;
 

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::disentangled::{ReadPlaces, Sides};
 use super::product::{Matrix, MatrixMut, add_product, multiply};
 use super::relative_bias::RelativeBias;
 use super::vector::{dot, exponentials, maximum, widely};
@@ -18,6 +19,18 @@ pub(super) struct Attention {
     pub(super) hidden: usize,
     /// They divide `hidden`.
     pub(super) heads: usize,
+    /// The most places between a token and those that it attends to; `None` for all.
+    pub(super) reach: Option<usize>,
+    /// How many kinds of scores are added up, which count alike.
+    pub(super) kinds: usize,
+}
+
+/// What scores have beside products of queries and keys.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'a> {
+    Nothing,
+    Bias(&'a RelativeBias),
+    Places(ReadPlaces<'a>),
 }
 
 /// A row of L tokens, of which the first M attend to all.
@@ -88,9 +101,9 @@ impl Attention {
         self.hidden / self.heads
     }
 
-    /// 1/√(width of a head).
+    /// 1/√(width of a head), for each kind of scores.
     fn scale(self) -> f32 {
-        (self.width() as f32).sqrt().recip()
+        ((self.kinds * self.width()) as f32).sqrt().recip()
     }
 
     /// How many weights these rows have.
@@ -134,6 +147,18 @@ impl Attention {
         Matrix::strided(&qkv[start..], tokens.len(), self.width(), 3 * self.hidden)
     }
 
+    /// A head's queries and keys in a row.
+    fn sides<'a>(self, qkv: &'a [f32], block: &Block<'_>) -> Sides<'a> {
+        let tokens = &block.span.tokens;
+        Sides {
+            queries: self.part(qkv, &block.query_tokens(), 0, block.head),
+            keys: self.part(qkv, tokens, 1, block.head),
+            asked: block.queries.len(),
+            tokens: tokens.len(),
+            columns: (block.head * self.width(), self.width()),
+        }
+    }
+
     fn part_mut<'a>(
         self,
         qkv: &'a mut [f32],
@@ -161,20 +186,19 @@ impl Attention {
     }
 
     /// From queries, keys and values `[N, 3 · hidden]` to the context of all outputs, `[M, hidden]`.
-    /// `bias` is added to the scores, where the family has one. `mask` is dropout's, a number for
-    /// each weight.
+    /// `beside` is added to the scores. `mask` is dropout's, a number for each weight.
     pub(super) fn forward(
         self,
         qkv: &[f32],
         spans: &[Span],
-        bias: Option<&RelativeBias>,
+        beside: Beside<'_>,
         mask: Option<Vec<f32>>,
         context: &mut [f32],
         workspace: &mut Workspace,
     ) -> Attended {
         // With a number of a mask for each weight, nothing is spared by keeping none.
         let kept = if mask.is_some() { usize::MAX } else { KEPT };
-        self.forward_keeping(kept, qkv, spans, bias, mask, context, workspace)
+        self.forward_keeping(kept, qkv, spans, beside, mask, context, workspace)
     }
 
     /// The same where no pass back follows, and nothing is dropped out.
@@ -182,11 +206,11 @@ impl Attention {
         self,
         qkv: &[f32],
         spans: &[Span],
-        bias: Option<&RelativeBias>,
+        beside: Beside<'_>,
         context: &mut [f32],
         workspace: &mut Workspace,
     ) -> Attended {
-        self.forward_keeping(0, qkv, spans, bias, None, context, workspace)
+        self.forward_keeping(0, qkv, spans, beside, None, context, workspace)
     }
 
     #[expect(
@@ -198,11 +222,16 @@ impl Attention {
         kept: usize,
         qkv: &[f32],
         spans: &[Span],
-        bias: Option<&RelativeBias>,
+        beside: Beside<'_>,
         mask: Option<Vec<f32>>,
         context: &mut [f32],
         workspace: &mut Workspace,
     ) -> Attended {
+        // What reads places reads those of all of a row's queries at a time.
+        let kept = match beside {
+            Beside::Places(_) => usize::MAX,
+            _ => kept,
+        };
         let short = spans.iter().filter(|span| span.tokens.len() <= kept);
         let mut weights = workspace.take(self.heads * short.map(Span::weights).sum::<usize>());
         let mut passing = self.passing(spans, kept, workspace);
@@ -212,7 +241,7 @@ impl Attention {
                 Some(place) => &mut weights[place.clone()],
                 None => &mut passing[..block.weights()],
             };
-            self.weigh(qkv, bias, &block, scores);
+            self.weigh(qkv, beside, &block, scores, workspace);
             let used = match (&mut dropped, &block.kept) {
                 (Some((mask, product)), Some(place)) => {
                     let product = &mut product[place.clone()];
@@ -253,9 +282,10 @@ impl Attention {
     fn weigh(
         self,
         qkv: &[f32],
-        bias: Option<&RelativeBias>,
+        beside: Beside<'_>,
         block: &Block<'_>,
         scores: &mut [f32],
+        workspace: &mut Workspace,
     ) {
         let tokens = &block.span.tokens;
         // No score needs a mask: rows aren't padded, so a row's scores are of its own tokens.
@@ -265,14 +295,24 @@ impl Attention {
             self.part(qkv, &block.query_tokens(), 0, block.head),
             self.part(qkv, tokens, 1, block.head).transposed(),
         );
-        if let Some(bias) = bias {
-            bias.add_to(scores, block.queries.start, tokens.len(), block.head);
+        match beside {
+            Beside::Nothing => {}
+            Beside::Bias(bias) => {
+                bias.add_to(scores, block.queries.start, tokens.len(), block.head);
+            }
+            Beside::Places(places) => {
+                places.add_to(scores, self.sides(qkv, block), self.scale(), workspace);
+            }
+        }
+        if let Some(reach) = self.reach {
+            mask_far(scores, block.queries.start, tokens.len(), reach);
         }
         softmax(scores, tokens.len());
     }
 
-    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Where
-    /// there is a bias and it is trained, each row's gradient of its table is added to `[R, table]`.
+    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Each
+    /// row's gradient of a bias is added to `g_beside`, `[R, table]`, or that of the places that its
+    /// unit reads, `[places, 3 · hidden]`.
     #[expect(
         clippy::too_many_arguments,
         reason = "what goes in, and two gradients that come out"
@@ -284,10 +324,9 @@ impl Attention {
         attended: &Attended,
         g_context: &[f32],
         g_qkv: &mut [f32],
-        bias: Option<(&RelativeBias, Option<&mut [f32]>)>,
+        (beside, mut g_beside): (Beside<'_>, Option<&mut [f32]>),
         workspace: &mut Workspace,
     ) {
-        let (bias, mut g_bias) = bias.unzip();
         let mut again = self.passing(spans, attended.kept, workspace);
         let largest = self.blocks(spans, attended.kept).map(|b| b.weights());
         let mut g_scores = workspace.take(largest.max().unwrap_or(0));
@@ -296,7 +335,7 @@ impl Attention {
                 Some(place) => &attended.weights[place.clone()],
                 None => {
                     let again = &mut again[..block.weights()];
-                    self.weigh(qkv, bias, &block, again);
+                    self.weigh(qkv, beside, &block, again, workspace);
                     &*again
                 }
             };
@@ -306,7 +345,7 @@ impl Attention {
             let g_scores = &mut g_scores[..block.weights()];
             self.values_back(qkv, &block, (weights, dropped), g_context, g_qkv, g_scores);
             softmax_backward(g_scores, weights, block.span.tokens.len(), self.scale());
-            if let (Some(bias), Some(Some(g_bias))) = (bias, &mut g_bias) {
+            if let (Beside::Bias(bias), Some(g_bias)) = (beside, g_beside.as_deref_mut()) {
                 let (tokens, first) = (block.span.tokens.len(), block.queries.start);
                 let g_table = &mut g_bias[block.row * bias.len()..(block.row + 1) * bias.len()];
                 // Before the scale, which is the product's alone.
@@ -314,6 +353,18 @@ impl Attention {
                 bias.add_gradient(g_scores, (first, tokens), block.head, factor, g_table);
             }
             self.scores_back(qkv, &block, g_scores, g_qkv);
+            if let (Beside::Places(places), Some(g_places)) = (beside, g_beside.as_deref_mut()) {
+                let add = |which: usize, g: Matrix<'_>, states: Matrix<'_>| {
+                    let tokens = match which {
+                        0 => block.query_tokens(),
+                        _ => block.span.tokens.clone(),
+                    };
+                    let to = self.part_mut(g_qkv, &tokens, which, block.head);
+                    add_product(to, 1.0, g, states);
+                };
+                let sides = self.sides(qkv, &block);
+                places.add_gradient(g_scores, block.row, sides, add, g_places, workspace);
+            }
         }
         self.clear_unasked(spans, g_qkv);
         workspace.give(g_scores);
@@ -391,6 +442,17 @@ impl Attended {
             workspace.give(mask);
             workspace.give(product);
         }
+    }
+}
+
+/// Leaves no weight to tokens more than `reach` places away, of scores `[M, length]` of M tokens from the
+/// `first` on for all.
+fn mask_far(scores: &mut [f32], first: usize, length: usize, reach: usize) {
+    for (query, scores) in scores.chunks_mut(length.max(1)).enumerate() {
+        let query = first + query;
+        let near = query.saturating_sub(reach)..(query + reach + 1).min(length);
+        scores[..near.start].fill(f32::NEG_INFINITY);
+        scores[near.end..].fill(f32::NEG_INFINITY);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::activation::activate;
-use super::attention::{Attention, Span};
+use super::attention::{Attention, Beside, Span};
 use super::layer_norm::{Norm, Summands};
 use super::workspace::Workspace;
 use crate::families::Activation;
@@ -62,6 +62,8 @@ const TOKENS: usize = 40;
 const ATTENTION: Attention = Attention {
     hidden: 12,
     heads: 3,
+    reach: None,
+    kinds: 1,
 };
 
 /// The rows, of which all tokens attend to all, or the first alone does.
@@ -126,12 +128,26 @@ fn attention_and_its_pass_back_are_those_of_the_definition() {
         for mask in [None, Some(dropout)] {
             let workspace = &mut Workspace::default();
             let mut context = vec![f32::NAN; g.len()];
-            let attended =
-                ATTENTION.forward(&qkv, &spans, None, mask.clone(), &mut context, workspace);
+            let attended = ATTENTION.forward(
+                &qkv,
+                &spans,
+                Beside::Nothing,
+                mask.clone(),
+                &mut context,
+                workspace,
+            );
             let define = |qkv: &[f64]| attention(qkv, &spans, mask.as_deref());
             assert_close(&context, &define(&widened(&qkv)), "context");
             let mut g_qkv = vec![f32::NAN; qkv.len()];
-            ATTENTION.backward(&qkv, &spans, &attended, &g, &mut g_qkv, None, workspace);
+            ATTENTION.backward(
+                &qkv,
+                &spans,
+                &attended,
+                &g,
+                &mut g_qkv,
+                (Beside::Nothing, None),
+                workspace,
+            );
             let expected = differences(&widened(&qkv), &g, define);
             assert_close(&g_qkv, &expected, "gradient of queries, keys and values");
         }
@@ -231,7 +247,14 @@ fn numbers_that_are_none_stay_so() {
     qkv[0] = f32::NAN;
     let mut context = vec![0.0; TOKENS * ATTENTION.hidden];
     let workspace = &mut Workspace::default();
-    ATTENTION.forward(&qkv, &spans(false), None, None, &mut context, workspace);
+    ATTENTION.forward(
+        &qkv,
+        &spans(false),
+        Beside::Nothing,
+        None,
+        &mut context,
+        workspace,
+    );
     let (first, others) = context.split_at(ATTENTION.hidden);
     assert!(first.iter().any(|x| x.is_nan()));
     assert!(others.iter().all(|x| x.is_finite()));

@@ -1,8 +1,11 @@
 //! From hidden states to the loss, and back.
 
 use super::activation::activate;
+use super::layer::NormRecord;
 use super::linear::{InputGradient, LinearRecord};
+use super::norm_first::{norm_back, normalised};
 use super::packed::{Packed, Places};
+use super::sums::VectorTaps;
 use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
@@ -14,6 +17,8 @@ use crate::target::Target;
 pub(super) struct HeadRecord {
     /// The pooler's inputs, `[R, hidden]`, and its activation's slope.
     pub(super) pooler: Option<(Vec<f32>, Vec<f32>, LinearRecord)>,
+    /// Its normalisation's, where it has one.
+    pooler_norm: Option<NormRecord>,
     /// Dropout's mask, `[R, hidden]`.
     mask: Option<Vec<f32>>,
     /// The classifier's inputs, `[R, hidden]`.
@@ -45,6 +50,11 @@ impl HostWeights {
             }
             pooler = Some((std::mem::replace(&mut pooled, y), slope, record));
         }
+        let mut pooler_norm = None;
+        if let Some(norm) = &self.pooler_norm {
+            let (normed, record) = normalised(norm, pooled, rows, workspace);
+            (pooled, pooler_norm) = (normed, Some(record));
+        }
         if let Some(mask) = &mask {
             multiply_each(&mut pooled, mask);
         }
@@ -54,6 +64,7 @@ impl HostWeights {
         }
         HeadRecord {
             pooler,
+            pooler_norm,
             mask,
             pooled,
             classifier,
@@ -65,7 +76,7 @@ impl HostWeights {
     fn pool(&self, outputs: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
         let width = self.hidden;
         let mut pooled = workspace.zeros(packed.rows.len() * width);
-        if self.pooling.reads_first_alone() {
+        if self.reads_first {
             pooled.copy_from_slice(outputs);
             return pooled;
         }
@@ -87,7 +98,7 @@ impl HostWeights {
         g_logits: Vec<f32>,
         record: &mut HeadRecord,
         packed: &Packed,
-        needed: bool,
+        (needed, vectors): (bool, &mut VectorTaps),
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
         let rows = packed.rows.len();
@@ -104,6 +115,11 @@ impl HostWeights {
         if let Some(mask) = &record.mask {
             multiply_each(&mut g, mask);
         }
+        if let (Some(norm), Some(own)) = (&self.pooler_norm, &record.pooler_norm)
+            && (needed || pooler_trained)
+        {
+            norm_back(norm, own, &mut g, &packed.units, vectors);
+        }
         if let (Some(layer), Some((_, slope, record))) = (&self.pooler, &mut record.pooler) {
             multiply_each(&mut g, slope);
             let mut g_first = workspace.take(rows * self.hidden);
@@ -115,7 +131,7 @@ impl HostWeights {
             layer.backward(g, rows, into, record, workspace);
             g = g_first;
         }
-        if needed && self.pooling.reads_first_alone() {
+        if needed && self.reads_first {
             return Some(g);
         }
         let g_hidden = needed.then(|| self.unpool(&g, packed, workspace));
@@ -165,6 +181,9 @@ impl HeadRecord {
             workspace.give(input);
             workspace.give(slope);
             record.give(workspace);
+        }
+        if let Some(norm) = self.pooler_norm {
+            norm.give(workspace);
         }
         if let Some(mask) = self.mask {
             workspace.give(mask);

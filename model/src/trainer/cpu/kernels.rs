@@ -1,7 +1,7 @@
 //! The kernels one by one, for `benches/kernels.rs`, in the shapes of MiniLM.
 
 use super::activation::{activate, activate_only};
-use super::attention::{Attention, Span};
+use super::attention::{Attention, Beside, Span};
 use super::gram::ghost_square;
 use super::layer_norm::{Norm, Summands};
 use super::lines::Vectors;
@@ -142,6 +142,8 @@ fn attention(tokens: usize) -> Vec<Kernel> {
     let sizes = Attention {
         hidden: HIDDEN,
         heads: HEADS,
+        reach: None,
+        kinds: 1,
     };
     let rows = (TILE / tokens).max(1);
     let n = rows * tokens;
@@ -160,20 +162,30 @@ fn attention(tokens: usize) -> Vec<Kernel> {
     let mut scored = context.clone();
     let mut g_qkv = vec![0.0; n * 3 * HIDDEN];
     let forward = move |workspace: &mut Workspace| {
-        let attended = sizes.forward(&qkv, &spans(), None, None, &mut context, workspace);
+        let attended = sizes.forward(
+            &qkv,
+            &spans(),
+            Beside::Nothing,
+            None,
+            &mut context,
+            workspace,
+        );
         attended.give(workspace);
     };
     let only = move |workspace: &mut Workspace| {
-        let attended = sizes.forward_only(&inputs, &spans(), None, &mut scored, workspace);
+        let attended =
+            sizes.forward_only(&inputs, &spans(), Beside::Nothing, &mut scored, workspace);
         attended.give(workspace);
     };
     let mut attended = None;
     let mut first = vec![0.0; n * HIDDEN];
     let back = move |workspace: &mut Workspace| {
         let spans = spans();
-        let attended = attended
-            .get_or_insert_with(|| sizes.forward(&its, &spans, None, None, &mut first, workspace));
-        sizes.backward(&its, &spans, attended, &g, &mut g_qkv, None, workspace);
+        let attended = attended.get_or_insert_with(|| {
+            sizes.forward(&its, &spans, Beside::Nothing, None, &mut first, workspace)
+        });
+        let beside = (Beside::Nothing, None);
+        sizes.backward(&its, &spans, attended, &g, &mut g_qkv, beside, workspace);
     };
     vec![
         Kernel::new(format!("attention, {tokens} tokens"), 2 * product, forward),

@@ -1,18 +1,22 @@
-//! An encoder layer's passes: forward, which keeps what the gradients are made of, and back.
+//! An encoder layer's passes: forward, which keeps what the gradients are made of, and back. Layers
+//! that normalise behind what they compute are in [`super::norm_last`], the others in
+//! [`super::norm_first`].
 
 use std::ops::Range;
 
-use super::activation::{activate, activate_only};
-use super::attention::{Attended, Attention, Span};
+use super::activation::{activate, activate_gated, activate_only};
+use super::attention::{Attended, Attention, Beside, Span};
+use super::disentangled::NearStates;
 use super::dropout::Masks;
-use super::head::multiply_each;
-use super::layer_norm::Summands;
-use super::linear::{InputGradient, LinearRecord, Passage};
+use super::linear::Passage;
+use super::norm_first::FirstRecord;
+use super::norm_last::LastRecord;
 use super::packed::{Packed, Places};
 use super::relative_bias::RelativeBias;
+use super::rotary::Rotary;
 use super::sums::VectorTaps;
 use super::vector::{add, widely};
-use super::weights::{HostLayer, HostNorm};
+use super::weights::{HostLayer, HostNorms};
 use super::workspace::Workspace;
 use crate::families::Activation;
 
@@ -21,7 +25,11 @@ use crate::families::Activation;
 pub(super) struct LayerPass<'a> {
     pub(super) attention: Attention,
     pub(super) activation: Activation,
+    /// Whether the first feed-forward layer has a gate.
+    pub(super) gated: bool,
     pub(super) relative_bias: Option<&'a RelativeBias>,
+    pub(super) rotary: Option<&'a Rotary>,
+    pub(super) near: Option<&'a NearStates>,
     pub(super) packed: &'a Packed,
     pub(super) outputs: Places,
     /// Whether nothing is kept, as no pass back follows.
@@ -36,31 +44,10 @@ pub(super) struct NormRecord {
     pub(super) inverse: Vec<f32>,
 }
 
-/// An encoder layer's record.
-pub(super) struct LayerRecord {
-    /// What came out.
-    outputs: Places,
-    /// The hidden states that came in, `[N, hidden]`.
-    input: Vec<f32>,
-    /// `[N, 3 · hidden]`
-    qkv: Vec<f32>,
-    qkv_record: LinearRecord,
-    attended: Attended,
-    /// `[M, hidden]`
-    context: Vec<f32>,
-    context_mask: Option<Vec<f32>>,
-    attention_output: LinearRecord,
-    attention_norm: NormRecord,
-    /// Between attention and the feed-forward layers, `[M, hidden]`.
-    middle: Vec<f32>,
-    intermediate: LinearRecord,
-    /// `[M, intermediate]`
-    activated: Vec<f32>,
-    /// `[M, intermediate]`
-    slope: Vec<f32>,
-    output_mask: Option<Vec<f32>>,
-    output: LinearRecord,
-    output_norm: NormRecord,
+/// An encoder layer's record, by where it normalises.
+pub(super) enum LayerRecord {
+    First(FirstRecord),
+    Last(LastRecord),
 }
 
 impl LayerPass<'_> {
@@ -72,188 +59,102 @@ impl LayerPass<'_> {
         masks: &mut Masks,
         workspace: &mut Workspace,
     ) -> (Vec<f32>, LayerRecord) {
-        let n = self.packed.count(Places::Tokens);
-        let m = self.packed.count(self.outputs);
-        // One product for queries, keys and values: a wider one is faster than three.
-        let (mut qkv, qkv_record) = layer.qkv.forward(&input, n, workspace);
-        add_to_rows(&mut qkv, &layer.qkv.bias);
-        let spans = self.spans();
-        let mask = masks.draw(self.attention.weights(&spans), workspace);
-        let mut context = workspace.take(m * self.attention.hidden);
-        let attention = self.attention;
-        let bias = self.relative_bias;
-        let attended = if self.only_forward {
-            attention.forward_only(&qkv, &spans, bias, &mut context, workspace)
-        } else {
-            attention.forward(&qkv, &spans, bias, mask, &mut context, workspace)
-        };
-        let (product, attention_output) = layer.attention_output.forward(&context, m, workspace);
-        let context_mask = masks.draw(product.len(), workspace);
-        let around = self.outputs_of(&input, workspace);
-        let summands = Summands {
-            bias: &layer.attention_output.bias,
-            mask: context_mask.as_deref(),
-            residual: around.as_ref().unwrap_or(&input),
-        };
-        let (middle, attention_norm) =
-            normalise(&layer.attention_norm, product, &summands, m, workspace);
-        workspace.give(around.unwrap_or_default());
-        let (mut activated, intermediate) = layer.intermediate.forward(&middle, m, workspace);
-        let mut slope = Vec::new();
-        let bias = &layer.intermediate.bias;
-        if self.only_forward {
-            activate_only(self.activation, &mut activated, bias);
-        } else {
-            slope = workspace.take(activated.len());
-            activate(self.activation, &mut activated, bias, &mut slope);
+        match &layer.norms {
+            HostNorms::First(norms) => {
+                let (hidden, record) = self.norm_first(layer, norms, input, masks, workspace);
+                (hidden, LayerRecord::First(record))
+            }
+            HostNorms::Last(norms) => {
+                let (hidden, record) = self.norm_last(layer, norms, input, masks, workspace);
+                (hidden, LayerRecord::Last(record))
+            }
         }
-        let (product, output) = layer.output.forward(&activated, m, workspace);
-        let output_mask = masks.draw(product.len(), workspace);
-        let summands = Summands {
-            bias: &layer.output.bias,
-            mask: output_mask.as_deref(),
-            residual: &middle,
-        };
-        let (hidden, output_norm) = normalise(&layer.output_norm, product, &summands, m, workspace);
-        let record = LayerRecord {
-            outputs: self.outputs,
-            input,
-            qkv,
-            qkv_record,
-            attended,
-            context,
-            context_mask,
-            attention_output,
-            attention_norm,
-            middle,
-            intermediate,
-            activated,
-            slope,
-            output_mask,
-            output,
-            output_norm,
-        };
-        (hidden, record)
     }
 
     /// From ∂L/∂(outputs) `[M, hidden]` to ∂L/∂(input) `[N, hidden]`, if that is `needed`. Each
-    /// row's gradient of attention's bias is added to `g_bias`, where that is trained.
+    /// row's gradient of attention's bias, or each unit's of the states of relative places, is added
+    /// to what is `asked` for it, where that is trained.
     pub(super) fn backward(
         &self,
         layer: &HostLayer,
         record: &mut LayerRecord,
         g: Vec<f32>,
-        (needed, g_bias): (bool, Option<&mut [f32]>),
+        asked: (bool, Option<&mut [f32]>),
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
-        let g_middle = self.feed_back(layer, record, g, vectors, workspace);
-        let asked = (needed, g_bias);
-        self.attend_back(layer, record, g_middle, asked, vectors, workspace)
+        match (&layer.norms, record) {
+            (HostNorms::First(norms), LayerRecord::First(record)) => {
+                self.norm_first_back((layer, norms), record, g, asked, vectors, workspace)
+            }
+            (HostNorms::Last(norms), LayerRecord::Last(record)) => {
+                self.norm_last_back((layer, norms), record, g, asked, vectors, workspace)
+            }
+            // No layer has the other kind's record.
+            _ => None,
+        }
     }
 
-    /// Back through the feed-forward layers and around them: ∂L/∂(middle), `[M, hidden]`.
-    fn feed_back(
+    /// From queries, keys and values to the context of all outputs, `[M, hidden]`.
+    pub(super) fn attend(
         &self,
-        layer: &HostLayer,
-        record: &mut LayerRecord,
-        mut g: Vec<f32>,
-        vectors: &mut VectorTaps,
+        qkv: &[f32],
+        spans: &[Span],
+        beside: Beside<'_>,
+        masks: &mut Masks,
         workspace: &mut Workspace,
-    ) -> Vec<f32> {
+    ) -> (Vec<f32>, Attended) {
+        let attention = self.attention;
+        let mask = masks.draw(attention.weights(spans), workspace);
         let m = self.packed.count(self.outputs);
-        let units = self.packed.units_in(self.outputs);
-        let normalised = &record.output_norm.normalised;
-        // Norms and biases first: the pass back turns `g` into the gradient below them, in place.
-        vectors.add_norm(&layer.output_norm, &g, normalised, units);
-        let norm = layer.output_norm.view();
-        norm.backward(&mut g, normalised, &record.output_norm.inverse);
-        // What went around the layer was not dropped out, so it is copied before the mask.
-        let mut g_middle = copy(&g, workspace);
-        if let Some(mask) = &record.output_mask {
-            multiply_each(&mut g, mask);
-        }
-        vectors.add_biases(&layer.output, &g, units);
-        let mut g_activated = workspace.take(record.activated.len());
-        let into = InputGradient::Written(&mut g_activated);
-        let own = &mut record.output;
-        layer.output.backward(g, m, into, own, workspace);
-        own.give_unneeded(&layer.output, workspace);
-        // The slope was found with the value, when the argument was at hand.
-        let slope = &record.slope;
-        widely(
-            #[inline(always)]
-            || multiply_each(&mut g_activated, slope),
-        );
-        vectors.add_biases(&layer.intermediate, &g_activated, units);
-        let into = InputGradient::Added(&mut g_middle);
-        let (intermediate, own) = (&layer.intermediate, &mut record.intermediate);
-        intermediate.backward(g_activated, m, into, own, workspace);
-        own.give_unneeded(intermediate, workspace);
-        g_middle
+        let mut context = workspace.take(m * attention.hidden);
+        let attended = if self.only_forward {
+            attention.forward_only(qkv, spans, beside, &mut context, workspace)
+        } else {
+            attention.forward(qkv, spans, beside, mask, &mut context, workspace)
+        };
+        (context, attended)
     }
 
-    /// Back through attention and around it.
-    fn attend_back(
+    /// What the second feed-forward layer reads, and what a gradient of it is multiplied by, if it is
+    /// asked for.
+    pub(super) fn activate(
         &self,
         layer: &HostLayer,
-        record: &mut LayerRecord,
-        mut g: Vec<f32>,
-        (needed, g_bias): (bool, Option<&mut [f32]>),
-        vectors: &mut VectorTaps,
+        mut product: Vec<f32>,
         workspace: &mut Workspace,
-    ) -> Option<Vec<f32>> {
-        let m = self.packed.count(self.outputs);
-        let units = self.packed.units_in(self.outputs);
-        let normalised = &record.attention_norm.normalised;
-        vectors.add_norm(&layer.attention_norm, &g, normalised, units);
-        let norm = layer.attention_norm.view();
-        norm.backward(&mut g, normalised, &record.attention_norm.inverse);
-        let mut g_input = needed.then(|| self.g_around(&g, workspace));
-        if let Some(mask) = &record.context_mask {
-            multiply_each(&mut g, mask);
+    ) -> (Vec<f32>, Vec<f32>) {
+        let bias = &layer.intermediate.bias;
+        if self.only_forward && !self.gated {
+            activate_only(self.activation, &mut product, bias);
+            return (product, Vec::new());
         }
-        vectors.add_biases(&layer.attention_output, &g, units);
-        let mut g_context = workspace.take(record.context.len());
-        let into = InputGradient::Written(&mut g_context);
-        let (projection, own) = (&layer.attention_output, &mut record.attention_output);
-        projection.backward(g, m, into, own, workspace);
-        own.give_unneeded(projection, workspace);
-        let mut g_qkv = workspace.take(record.qkv.len());
-        let (qkv, attended) = (&record.qkv, &record.attended);
-        let spans = self.spans();
-        let bias = self.relative_bias.map(|bias| (bias, g_bias));
-        self.attention.backward(
-            qkv, &spans, attended, &g_context, &mut g_qkv, bias, workspace,
-        );
-        workspace.give(g_context);
-        let units = self.packed.units_in(Places::Tokens);
-        vectors.add_biases(&layer.qkv, &g_qkv, units);
-        let into = g_input
-            .as_deref_mut()
-            .map_or(InputGradient::Unneeded, InputGradient::Added);
-        let n = self.packed.count(Places::Tokens);
-        let own = &mut record.qkv_record;
-        layer.qkv.backward(g_qkv, n, into, own, workspace);
-        own.give_unneeded(&layer.qkv, workspace);
-        g_input
+        let mut slope = workspace.take(product.len());
+        if !self.gated {
+            activate(self.activation, &mut product, bias, &mut slope);
+            return (product, slope);
+        }
+        let mut activated = workspace.take(product.len() / 2);
+        activate_gated(self.activation, &product, bias, &mut activated, &mut slope);
+        workspace.give(product);
+        (activated, slope)
     }
 
     /// Each row's tokens, and which of the outputs are theirs.
-    fn spans(&self) -> Vec<Span> {
+    pub(super) fn spans(&self) -> Vec<Span> {
         let rows = self.packed.rows.iter().enumerate();
         let span = |(index, row): (usize, &Range<usize>)| Span {
             tokens: row.clone(),
             outputs: match self.outputs {
-                Places::Tokens => row.clone(),
                 Places::Rows => index..index + 1,
+                _ => row.clone(),
             },
         };
         rows.map(span).collect()
     }
 
     /// Of states `[N, hidden]` those of the outputs, `[M, hidden]`; `None` where that is all.
-    fn outputs_of(&self, states: &[f32], workspace: &mut Workspace) -> Option<Vec<f32>> {
+    pub(super) fn outputs_of(&self, states: &[f32], workspace: &mut Workspace) -> Option<Vec<f32>> {
         if self.outputs == Places::Tokens {
             return None;
         }
@@ -266,7 +167,7 @@ impl LayerPass<'_> {
     }
 
     /// The way back of [`Self::outputs_of`]: from `[M, hidden]` to `[N, hidden]`.
-    fn g_around(&self, g: &[f32], workspace: &mut Workspace) -> Vec<f32> {
+    pub(super) fn g_around(&self, g: &[f32], workspace: &mut Workspace) -> Vec<f32> {
         if self.outputs == Places::Tokens {
             return copy(g, workspace);
         }
@@ -277,24 +178,6 @@ impl LayerPass<'_> {
         }
         g_input
     }
-}
-
-fn normalise(
-    norm: &HostNorm,
-    mut product: Vec<f32>,
-    summands: &Summands<'_>,
-    n: usize,
-    workspace: &mut Workspace,
-) -> (Vec<f32>, NormRecord) {
-    let mut out = workspace.take(product.len());
-    let mut inverse = workspace.take(n);
-    let norm = norm.view();
-    norm.forward(&mut product, Some(summands), &mut inverse, &mut out);
-    let record = NormRecord {
-        normalised: product,
-        inverse,
-    };
-    (out, record)
 }
 
 /// Adds the bias to each row.
@@ -309,7 +192,7 @@ pub(super) fn add_to_rows(x: &mut [f32], bias: &[f32]) {
     );
 }
 
-fn copy(x: &[f32], workspace: &mut Workspace) -> Vec<f32> {
+pub(super) fn copy(x: &[f32], workspace: &mut Workspace) -> Vec<f32> {
     let mut copy = workspace.take(x.len());
     copy.copy_from_slice(x);
     copy
@@ -326,58 +209,25 @@ impl NormRecord {
 impl LayerRecord {
     /// The linear layers.
     pub(super) fn linears<'a>(&'a self, layer: &'a HostLayer) -> [Passage<'a>; 4] {
-        let (context, projection) = (self.context.as_slice(), &self.attention_output);
-        let (middle, activated) = (self.middle.as_slice(), self.activated.as_slice());
-        [
-            (&layer.qkv, &self.input, &self.qkv_record, Places::Tokens),
-            (&layer.attention_output, context, projection, self.outputs),
-            (
-                &layer.intermediate,
-                middle,
-                &self.intermediate,
-                self.outputs,
-            ),
-            (&layer.output, activated, &self.output, self.outputs),
-        ]
+        match self {
+            Self::First(record) => record.linears(layer),
+            Self::Last(record) => record.linears(layer),
+        }
     }
 
     /// Applies `scale` to one side of each trained matrix's product.
     pub(super) fn scale(&mut self, layer: &HostLayer, scale: impl Fn(&mut [f32], usize, Places)) {
-        let outputs = self.outputs;
-        let by_output = |values: &mut [f32], width| scale(values, width, outputs);
-        let by_token = |values: &mut [f32], width| scale(values, width, Places::Tokens);
-        self.qkv_record.scale(&layer.qkv, by_token);
-        self.attention_output
-            .scale(&layer.attention_output, by_output);
-        self.intermediate.scale(&layer.intermediate, by_output);
-        self.output.scale(&layer.output, by_output);
+        match self {
+            Self::First(record) => record.scale(layer, scale),
+            Self::Last(record) => record.scale(layer, scale),
+        }
     }
 
     /// Gives its buffers back.
     pub(super) fn give(self, workspace: &mut Workspace) {
-        self.attended.give(workspace);
-        for record in [
-            self.qkv_record,
-            self.attention_output,
-            self.intermediate,
-            self.output,
-        ] {
-            record.give(workspace);
-        }
-        self.attention_norm.give(workspace);
-        self.output_norm.give(workspace);
-        for buffer in [
-            self.input,
-            self.qkv,
-            self.context,
-            self.middle,
-            self.activated,
-            self.slope,
-        ] {
-            workspace.give(buffer);
-        }
-        for mask in [self.context_mask, self.output_mask].into_iter().flatten() {
-            workspace.give(mask);
+        match self {
+            Self::First(record) => record.give(workspace),
+            Self::Last(record) => record.give(workspace),
         }
     }
 }

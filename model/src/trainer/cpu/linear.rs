@@ -92,7 +92,7 @@ impl HostLinear {
     }
 
     /// Whether its gradients need ∂L/∂(output) of every token kept, and not only its sums.
-    fn keeps_matrices(&self) -> bool {
+    pub(super) fn keeps_matrices(&self) -> bool {
         self.parts
             .iter()
             .any(|part| part.weight_offset.is_some() || part.adapter.is_some())
@@ -283,6 +283,52 @@ impl HostLinear {
 }
 
 impl LinearRecord {
+    /// The same before the pass back, with other rows, which `choose` takes of those that are there,
+    /// so many numbers each.
+    pub(super) fn of_rows(
+        &self,
+        layer: &HostLinear,
+        mut choose: impl FnMut(&[f32], usize) -> Vec<f32>,
+    ) -> Self {
+        let parts = layer.parts.iter().zip(&self.scaled_xa);
+        let scaled_xa = parts.map(|(part, xa)| match &part.adapter {
+            Some(adapter) => choose(xa, adapter.rank),
+            None => Vec::new(),
+        });
+        Self {
+            scaled_xa: scaled_xa.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The record of several passes as one, where `join` puts numbers of so many a row together,
+    /// of each pass its own.
+    pub(super) fn joined(
+        layer: &HostLinear,
+        records: &[&Self],
+        mut join: impl FnMut(usize, &[&[f32]]) -> Vec<f32>,
+    ) -> Self {
+        let mut of = |width, numbers: &dyn Fn(&Self) -> &[f32]| {
+            let each: Vec<&[f32]> = records.iter().map(|record| numbers(record)).collect();
+            join(width, &each)
+        };
+        let ranks = layer
+            .parts
+            .iter()
+            .map(|part| part.adapter.as_ref().map_or(0, |a| a.rank));
+        let ranks: Vec<usize> = ranks.collect();
+        let ranks = || ranks.iter().copied().enumerate();
+        Self {
+            g: of(layer.outputs, &|record| &record.g),
+            scaled_xa: ranks()
+                .map(|(part, rank)| of(rank, &|record| &record.scaled_xa[part]))
+                .collect(),
+            scaled_gb: ranks()
+                .map(|(part, rank)| of(rank, &|record| &record.scaled_gb[part]))
+                .collect(),
+        }
+    }
+
     /// Applies `scale` to one side of each product that [`HostLinear::matrices`] lists: to G
     /// where a weight is trained, else to the sides that belong to the adapters alone.
     pub(super) fn scale(&mut self, layer: &HostLinear, scale: impl Fn(&mut [f32], usize)) {

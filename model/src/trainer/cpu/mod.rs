@@ -7,7 +7,7 @@
 //! matrix product is done in one pass over its result ([`layer_norm`], [`activation`],
 //! [`attention`]), buffers are used again ([`workspace`]), and each thread has a tile of rows
 //! of its own ([`tile`]; [`tiles`] adds them up). [`network`] and [`layer`] have the passes forward
-//! and back, [`squares`] the norms by unit (with [`gram`] for ghost norms), [`sums`] the clipped
+//! and back, [`uses`] what a layer that all depths share leaves behind, [`squares`] the norms by unit (with [`gram`] for ghost norms), [`sums`] the clipped
 //! sums, and [`multiplied_out`] both for long units; [`cost`] chooses. Loops run in AVX-512, in AVX2 or in what there is
 //! ([`instructions`]).
 //!
@@ -17,6 +17,7 @@
 mod activation;
 mod attention;
 mod cost;
+mod disentangled;
 mod dropout;
 mod fold;
 mod gram;
@@ -29,13 +30,17 @@ mod linear;
 mod lines;
 mod multiplied_out;
 mod network;
+mod norm_first;
+mod norm_last;
 mod packed;
 mod product;
 mod relative_bias;
+mod rotary;
 mod squares;
 mod sums;
 mod tile;
 mod tiles;
+mod uses;
 mod vector;
 mod weights;
 mod weights_cache;

@@ -147,7 +147,7 @@ mod tests {
         let workspace = &mut Workspace::default();
         let (_, len) = weights.dense();
         workspace.give(vec![f32::NAN; len]);
-        let packed = Packed::new(examples, &UNITS, weights.positions);
+        let packed = weights.pack(examples, &UNITS);
         let mut passed = weights.forward(&packed, &mut Masks::new(0.0, 0), true, workspace);
         let loss = Loss::of(&support::options(Pooling::Mean, TrainableSet::Full));
         let (_, g_logits) = passed.head.losses(&loss, &packed.targets, workspace);

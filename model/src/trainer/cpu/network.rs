@@ -1,15 +1,20 @@
 //! The network's passes: forward, which keeps what the gradients are made of, and back.
 
 use super::attention::Attention;
+use super::disentangled::{NearStates, RelativeStates};
 use super::dropout::Masks;
 use super::head::{HeadRecord, multiply_each};
 use super::layer::{LayerPass, LayerRecord, NormRecord, add_to_rows};
 use super::linear::{InputGradient, LinearRecord, Passage};
+use super::norm_first::{norm_back, normalised};
 use super::packed::{Packed, Places};
+use super::rotary::Rotary;
 use super::sums::{VectorTap, VectorTaps};
+use super::uses::Uses;
 use super::vector::add;
-use super::weights::{HostLayer, HostWeights};
+use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::trainer::work::Example;
 
 /// A tile after its pass forward, and what its pass back adds.
 pub(super) struct Passed {
@@ -19,6 +24,14 @@ pub(super) struct Passed {
     projection: Option<(Vec<f32>, LinearRecord)>,
     /// Of the layers that the pass back goes through; `None` below them.
     layers: Vec<Option<LayerRecord>>,
+    /// The same of one that all depths share, in place of theirs, once the pass back is over.
+    uses: Option<Uses>,
+    /// Of the normalisation behind the last layer.
+    last_norm: Option<NormRecord>,
+    /// States of relative places, where attention reads them.
+    near: Option<NearStates>,
+    /// Rotations as layers have them, for the longest row.
+    rotaries: Vec<Rotary>,
     pub(super) head: HeadRecord,
     /// Gradients by unit of trained vectors.
     pub(super) vectors: Vec<VectorTap>,
@@ -30,10 +43,14 @@ impl HostWeights {
     /// The lowest layer that the pass back goes through; the number of layers for none.
     fn lowest_trained(&self) -> usize {
         let bias = self.relative_bias.as_ref();
-        if self.embeddings.is_trained() || bias.is_some_and(|bias| bias.offset.is_some()) {
+        let states = self.relative_states.as_ref();
+        if self.embeddings.is_trained()
+            || bias.is_some_and(|bias| bias.offset.is_some())
+            || states.is_some_and(RelativeStates::is_trained)
+        {
             return 0;
         }
-        let trained = self.layers.iter().position(HostLayer::is_trained);
+        let trained = self.layers.iter().position(|layer| layer.is_trained());
         trained.unwrap_or(self.layers.len())
     }
 
@@ -59,9 +76,13 @@ impl HostWeights {
             add_to_rows(&mut projected, &layer.bias);
             projection = Some((std::mem::replace(&mut hidden, projected), record));
         }
+        let rotaries = self.rotaries(packed);
+        let states = self.relative_states.as_ref();
+        let near = states.map(|states| states.near(packed, workspace));
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let pass = self.layer_pass(index, packed, !training);
+            let near = (near.as_ref(), rotaries.as_slice());
+            let pass = self.layer_pass(index, packed, near, !training);
             let (next, record) = pass.forward(layer, hidden, masks, workspace);
             hidden = next;
             // Below the lowest trained layer nobody goes back: its memory serves the next layer.
@@ -72,6 +93,12 @@ impl HostWeights {
                 layers.push(Some(record));
             }
         }
+        let mut last_norm = None;
+        if let Some(norm) = &self.last_norm {
+            let n = packed.count(self.last_outputs());
+            let (normed, record) = normalised(norm, hidden, n, workspace);
+            (hidden, last_norm) = (normed, Some(record));
+        }
         let mask = masks.draw(packed.rows.len() * self.hidden, workspace);
         let head = self.score(&hidden, packed, mask, workspace);
         workspace.give(hidden);
@@ -80,6 +107,10 @@ impl HostWeights {
             embedding_mask,
             projection,
             layers,
+            uses: None,
+            last_norm,
+            near,
+            rotaries,
             head,
             vectors: Vec::new(),
             embedding: None,
@@ -92,23 +123,62 @@ impl HostWeights {
         &'a self,
         index: usize,
         packed: &'a Packed,
+        (near, rotaries): (Option<&'a NearStates>, &'a [Rotary]),
         only_forward: bool,
     ) -> LayerPass<'a> {
-        let is_last = index + 1 == self.layers.len();
-        let outputs = match is_last && self.pooling.reads_first_alone() {
-            false => Places::Tokens,
-            true => Places::Rows,
-        };
+        let rotation = self.rotations.get(index);
         LayerPass {
             attention: Attention {
                 hidden: self.hidden,
                 heads: self.heads,
+                reach: rotation.and_then(|rotation| rotation.reach),
+                kinds: if near.is_some() { 3 } else { 1 },
             },
             activation: self.activation,
+            gated: self.gated,
             relative_bias: self.relative_bias.as_ref(),
+            rotary: rotaries
+                .iter()
+                .find(|rotary| Some(&rotary.rotation) == rotation),
+            near,
             packed,
-            outputs,
+            outputs: match index + 1 == self.layers.len() {
+                true => self.last_outputs(),
+                false => Places::Tokens,
+            },
             only_forward,
+        }
+    }
+
+    /// The layers' rotations, each once, for a tile's rows.
+    fn rotaries(&self, packed: &Packed) -> Vec<Rotary> {
+        let longest = packed.longest();
+        let mut rotaries: Vec<Rotary> = Vec::new();
+        for rotation in &self.rotations {
+            if rotaries.iter().all(|known| known.rotation != *rotation) {
+                rotaries.push(Rotary::new(*rotation, self.hidden, self.heads, longest));
+            }
+        }
+        rotaries
+    }
+
+    /// Which states the last layer hands on.
+    fn last_outputs(&self) -> Places {
+        match self.reads_first {
+            false => Places::Tokens,
+            true => Places::Rows,
+        }
+    }
+
+    /// Packs `units`, each a list of rows of `examples`.
+    pub(super) fn pack(&self, examples: &[Example], units: &[&[usize]]) -> Packed {
+        let mut packed = Packed::new(examples, units, self.positions);
+        if let Some(states) = &self.relative_states {
+            packed = packed.with_relative(states.shape);
+        }
+        match self.shares_layers {
+            true => packed.with_uses(self.layers.len(), self.last_outputs()),
+            false => packed,
         }
     }
 
@@ -127,8 +197,9 @@ impl HostWeights {
                 let to = &mut sum[place(token)];
                 let id = packed.ids[token] as usize;
                 to.copy_from_slice(&tables.word[place(id)]);
-                let position = packed.positions[token] as usize;
-                add(to, &tables.position[place(position)]);
+                if let Some(position) = &tables.position {
+                    add(to, &position[place(packed.positions[token] as usize)]);
+                }
                 if let Some(token_type) = &tables.token_type {
                     add(to, &token_type[place(packed.types[token] as usize)]);
                 }
@@ -160,8 +231,18 @@ impl HostWeights {
         let lowest = self.lowest_trained();
         let needed = lowest < self.layers.len() || self.embeddings.is_trained();
         let head = &mut passed.head;
-        let mut g = self.score_backward(g_logits, head, packed, needed, workspace);
         let mut vectors = VectorTaps::default();
+        let asked = (needed, &mut vectors);
+        let mut g = self.score_backward(g_logits, head, packed, asked, workspace);
+        if let (Some(norm), Some(own), Some(g)) = (&self.last_norm, &passed.last_norm, &mut g) {
+            norm_back(
+                norm,
+                own,
+                g,
+                packed.units_in(self.last_outputs()),
+                &mut vectors,
+            );
+        }
         vectors.add_biases(&self.classifier, &head.classifier.g, &packed.units);
         if let (Some(layer), Some((_, _, record))) = (&self.pooler, &head.pooler) {
             vectors.add_biases(layer, &record.g, &packed.units);
@@ -169,18 +250,27 @@ impl HostWeights {
         let bias = self.relative_bias.as_ref();
         let bias = bias.and_then(|bias| Some((bias.offset?, bias.len())));
         let mut g_bias = bias.map(|(_, len)| vec![0.0; packed.rows.len() * len]);
+        let states = self.relative_states.as_ref().zip(passed.near.as_ref());
+        let states = states.filter(|(states, _)| states.is_trained());
+        let places = packed.count(Places::Relative) * self.hidden;
+        let mut g_states = states.map(|_| workspace.zeros(places));
         let layers = self.layers.iter().zip(&mut passed.layers).enumerate();
         for (index, (layer, record)) in layers.rev() {
             let (Some(g_out), Some(record)) = (g.take(), record) else {
                 break;
             };
             let needed = index > lowest || self.embeddings.is_trained();
-            let pass = self.layer_pass(index, packed, false);
-            let asked = (needed, g_bias.as_deref_mut());
+            let near = passed.near.as_ref();
+            let near = (near, passed.rotaries.as_slice());
+            let pass = self.layer_pass(index, packed, near, false);
+            let asked = (needed, g_bias.as_deref_mut().or(g_states.as_deref_mut()));
             g = pass.backward(layer, record, g_out, asked, &mut vectors, workspace);
         }
         if let (Some((offset, len)), Some(g_bias)) = (bias, &g_bias) {
             vectors.add_rows(offset, g_bias, len, &packed.units);
+        }
+        if let (Some((states, near)), Some(g_states)) = (states, g_states) {
+            states.backward(near, g_states, packed, &mut vectors, workspace);
         }
         if let Some(mut g) = g.filter(|_| self.embeddings.is_trained()) {
             let units = packed.units_in(Places::Tokens);
@@ -209,6 +299,13 @@ impl HostWeights {
             }
         }
         passed.vectors = vectors.into_taps();
+        let records: Vec<LayerRecord> = match self.shares_layers {
+            true => passed.layers.drain(..).flatten().collect(),
+            false => Vec::new(),
+        };
+        if let (Some(layer), false) = (self.layers.first(), records.is_empty()) {
+            passed.uses = Some(Uses::gather(layer, records, packed, workspace));
+        }
         // XᵀG of the last layer is all that X is still needed for.
         if self.head_scale != 1.0 {
             let inputs = &mut passed.head.pooled;
@@ -233,6 +330,8 @@ impl Passed {
         let encoder = layers
             .filter_map(|(layer, record)| Some((layer, record.as_ref()?)))
             .flat_map(|(layer, record)| record.linears(layer));
+        let uses = self.uses.iter().zip(weights.layers.first());
+        let uses = uses.flat_map(|(uses, layer)| uses.linears(layer));
         let pooler = match (&weights.pooler, &self.head.pooler) {
             (Some(layer), Some((input, _, record))) => {
                 Some((layer, input.as_slice(), record, Places::Rows))
@@ -246,6 +345,7 @@ impl Passed {
         embeddings
             .into_iter()
             .chain(encoder)
+            .chain(uses)
             .chain(pooler)
             .chain([classifier])
     }
@@ -267,6 +367,9 @@ impl Passed {
                 record.scale(layer, &scale);
             }
         }
+        if let (Some(uses), Some(layer)) = (&mut self.uses, weights.layers.first()) {
+            uses.scale(layer, &scale);
+        }
         let by_row = |values: &mut [f32], width| scale(values, width, Places::Rows);
         if let (Some(layer), Some((_, _, record))) = (&weights.pooler, &mut self.head.pooler) {
             record.scale(layer, by_row);
@@ -286,6 +389,15 @@ impl Passed {
         }
         for record in self.layers.into_iter().flatten() {
             record.give(workspace);
+        }
+        if let Some(uses) = self.uses {
+            uses.give(workspace);
+        }
+        if let Some(norm) = self.last_norm {
+            norm.give(workspace);
+        }
+        if let Some(near) = self.near {
+            near.give(workspace);
         }
         self.head.give(workspace);
         if let Some(embedding) = self.embedding {

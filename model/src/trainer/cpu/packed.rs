@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::families::Positions;
+use crate::families::{Disentangled, Positions};
 use crate::target::Target;
 use crate::tokens::TokenRow;
 use crate::trainer::work::Example;
@@ -14,6 +14,15 @@ pub(super) enum Places {
     Tokens,
     /// Its R rows: each one's first token, or what became of it.
     Rows,
+    /// The tokens that went into each use of a layer that all depths share: for each unit, its
+    /// tokens in the first use, in the second, and so on.
+    UsesIn,
+    /// What came out of each use, in the same order.
+    UsesOut,
+    /// The relative places that each unit reads.
+    Relative,
+    /// Each unit's tokens, and then its relative places.
+    TokensAndRelative,
 }
 
 /// The rows of a tile: N tokens in R rows of U units. A unit's rows lie together.
@@ -32,6 +41,12 @@ pub(super) struct Packed {
     pub(super) units: Vec<Range<usize>>,
     /// Each unit's tokens, as places in `ids`.
     unit_tokens: Vec<Range<usize>>,
+    /// Each unit's places in [`Places::UsesIn`] and [`Places::UsesOut`], where there are any.
+    uses: [Vec<Range<usize>>; 2],
+    /// The same in [`Places::Relative`] and [`Places::TokensAndRelative`].
+    relative: [Vec<Range<usize>>; 2],
+    /// Which rows of their table each unit's relative places are.
+    relative_rows: Vec<Range<usize>>,
 }
 
 impl Packed {
@@ -45,6 +60,9 @@ impl Packed {
             targets: Vec::new(),
             units: Vec::new(),
             unit_tokens: Vec::new(),
+            uses: [Vec::new(), Vec::new()],
+            relative: [Vec::new(), Vec::new()],
+            relative_rows: Vec::new(),
         };
         for unit in units {
             let first = packed.rows.len();
@@ -64,11 +82,61 @@ impl Packed {
         packed
     }
 
-    /// N or R.
+    /// The same for a layer that is used at so many depths, of which the last hands on `outputs`.
+    pub(super) fn with_uses(mut self, depths: usize, outputs: Places) -> Self {
+        let before = depths.saturating_sub(1);
+        self.uses = [Places::Tokens, outputs].map(|last| {
+            let mut start = 0;
+            let units = self.unit_tokens.iter().zip(self.units_in(last));
+            let place = |(tokens, last): (&Range<usize>, &Range<usize>)| {
+                let first = start;
+                start += before * tokens.len() + last.len();
+                first..start
+            };
+            units.map(place).collect()
+        });
+        self
+    }
+
+    /// The same for attention that reads relative places: those that a unit's longest row does.
+    pub(super) fn with_relative(mut self, shape: Disentangled) -> Self {
+        let (mut alone, mut together) = (0, 0);
+        for (unit, tokens) in self.units.iter().zip(&self.unit_tokens) {
+            let longest = self.rows[unit.clone()].iter().map(Range::len).max();
+            let rows = shape.rows(longest.unwrap_or(0));
+            let [first, both] = [alone, together];
+            alone += rows.len();
+            together += tokens.len() + rows.len();
+            self.relative[0].push(first..alone);
+            self.relative[1].push(both..together);
+            self.relative_rows.push(rows);
+        }
+        self
+    }
+
+    /// Which rows of their table each unit's relative places are.
+    pub(super) fn relative_rows(&self) -> &[Range<usize>] {
+        &self.relative_rows
+    }
+
+    /// Where the relative places of a row's unit begin, and which rows of their table they are.
+    pub(super) fn relative_of_row(&self, row: usize) -> (usize, &Range<usize>) {
+        // Units lie in the order of their rows, some of them without any.
+        let unit = self.units.partition_point(|unit| unit.end <= row);
+        (self.relative[0][unit].start, &self.relative_rows[unit])
+    }
+
+    /// Tokens of the longest row.
+    pub(super) fn longest(&self) -> usize {
+        self.rows.iter().map(Range::len).max().unwrap_or(0)
+    }
+
+    /// N or R, or as many in all uses.
     pub(super) fn count(&self, places: Places) -> usize {
         match places {
             Places::Tokens => self.ids.len(),
             Places::Rows => self.rows.len(),
+            _ => self.units_in(places).last().map_or(0, |unit| unit.end),
         }
     }
 
@@ -77,6 +145,10 @@ impl Packed {
         match places {
             Places::Tokens => &self.unit_tokens,
             Places::Rows => &self.units,
+            Places::UsesIn => &self.uses[0],
+            Places::UsesOut => &self.uses[1],
+            Places::Relative => &self.relative[0],
+            Places::TokensAndRelative => &self.relative[1],
         }
     }
 }

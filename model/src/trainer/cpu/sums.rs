@@ -100,12 +100,21 @@ pub(super) struct VectorTaps {
 }
 
 impl VectorTaps {
+    /// Adds a tap, to that of another use of the same vector if there was one: what is measured and
+    /// clipped is a unit's gradient over all uses.
+    fn push(&mut self, tap: VectorTap) {
+        match self.taps.iter_mut().find(|t| t.offset == tap.offset) {
+            Some(known) => add(&mut known.each, &tap.each),
+            None => self.taps.push(tap),
+        }
+    }
+
     /// Adds a linear layer's biases, from ∂L/∂(output) `g`, `[n, outputs]`, of which `units` has
     /// each unit's rows.
     pub(super) fn add_biases(&mut self, layer: &HostLinear, g: &[f32], units: &[Range<usize>]) {
         for (offset, columns) in layer.biases() {
             let tap = VectorTap::sum(offset, g, layer.outputs, columns, units);
-            self.taps.push(tap);
+            self.push(tap);
         }
     }
 
@@ -118,7 +127,16 @@ impl VectorTaps {
         units: &[Range<usize>],
     ) {
         let tap = VectorTap::sum(offset, g, width, 0..width, units);
-        self.taps.push(tap);
+        self.push(tap);
+    }
+
+    /// Adds a vector at `offset`, from the gradient of each unit, `[U, width]`.
+    pub(super) fn add_units(&mut self, offset: usize, each: Vec<f32>, width: usize) {
+        self.push(VectorTap {
+            offset,
+            width,
+            each,
+        });
     }
 
     /// Adds a normalisation's γ and β, from ∂L/∂(output) `g` and x̂, both `[n, width]`.
@@ -132,11 +150,11 @@ impl VectorTaps {
         let width = norm.gamma.len();
         if let Some(offset) = norm.gamma_offset {
             let tap = VectorTap::products(offset, g, normalised, width, units);
-            self.taps.push(tap);
+            self.push(tap);
         }
         if let Some(offset) = norm.beta_offset {
             let tap = VectorTap::sum(offset, g, width, 0..width, units);
-            self.taps.push(tap);
+            self.push(tap);
         }
     }
 

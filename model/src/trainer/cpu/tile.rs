@@ -59,7 +59,7 @@ impl TileSum {
 impl Tile<'_> {
     /// Runs the tile forward and back, and sums.
     pub(crate) fn run(&self, weights: &HostWeights, workspace: &mut Workspace) -> TileResult {
-        let packed = Packed::new(self.examples, &self.units, weights.positions);
+        let packed = weights.pack(self.examples, &self.units);
         let mut masks = Masks::new(self.dropout.0, self.dropout.1);
         let mut passed = weights.forward(&packed, &mut masks, true, workspace);
         let (losses, g_logits) = passed.head.losses(self.loss, &packed.targets, workspace);
@@ -67,7 +67,12 @@ impl Tile<'_> {
         let embedding = passed.embedding.take().map(|g| {
             let tables = TableRows {
                 words: packed.ids.clone(),
-                positions: packed.positions.clone(),
+                positions: weights
+                    .embeddings
+                    .tables
+                    .position
+                    .as_ref()
+                    .map(|_| packed.positions.clone()),
                 types: weights
                     .embeddings
                     .tables
@@ -156,7 +161,7 @@ pub(crate) fn logits(
         })
         .collect();
     let all: Vec<usize> = (0..rows.len()).collect();
-    let packed = Packed::new(&examples, &[&all], weights.positions);
+    let packed = weights.pack(&examples, &[&all]);
     let passed = weights.forward(&packed, &mut Masks::new(0.0, 0), false, workspace);
     let width = weights.classifier.outputs.max(1);
     let scores = passed.head.logits.chunks(width).map(<[f32]>::to_vec);

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use super::disentangled::RelativeStates;
 use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
 use super::relative_bias::RelativeBias;
-use crate::families::{Activation, PoolerActivation, Positions, TransformerSpec};
+use crate::families::{
+    Activation, Disentangled, PoolerActivation, Positions, Rotation, TransformerSpec,
+};
 use crate::lora::adapted_layer;
 use crate::model::Model;
-use crate::network::RELATIVE_BIAS;
+use crate::network::{RELATIVE_BIAS, RELATIVE_NORM, RELATIVE_STATES};
 use crate::parameters::{ParameterLayout, Role};
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::LoraTarget;
@@ -21,12 +24,25 @@ pub(crate) struct HostWeights {
     pub(super) heads: usize,
     pub(super) activation: Activation,
     pub(super) positions: Positions,
-    pub(super) pooling: Pooling,
+    /// Whether the first feed-forward layer has a gate.
+    pub(super) gated: bool,
+    /// Each layer's, in families that turn queries and keys.
+    pub(super) rotations: Vec<Rotation>,
+    /// Whether the head reads each row's first state alone; else it reads the mean.
+    pub(super) reads_first: bool,
     pub(super) pooler_activation: PoolerActivation,
     pub(super) embeddings: HostEmbeddings,
     pub(super) relative_bias: Option<RelativeBias>,
-    pub(super) layers: Vec<HostLayer>,
+    pub(super) relative_states: Option<RelativeStates>,
+    /// Each depth's; one and the same where they share it.
+    pub(super) layers: Vec<Arc<HostLayer>>,
+    /// Whether they do.
+    pub(super) shares_layers: bool,
+    /// Behind the last layer, where layers normalise first.
+    pub(super) last_norm: Option<HostNorm>,
     pub(super) pooler: Option<HostLinear>,
+    /// And its normalisation, where it has one.
+    pub(super) pooler_norm: Option<HostNorm>,
     pub(super) classifier: HostLinear,
     /// What the gradient of its weights is multiplied by.
     pub(super) head_scale: f32,
@@ -64,8 +80,8 @@ impl HostEmbeddings {
 pub(crate) struct HostTables {
     /// `[vocab, width]`
     pub(super) word: Arc<Vec<f32>>,
-    /// `[positions, width]`
-    pub(super) position: Arc<Vec<f32>>,
+    /// `[positions, width]`, where the family has such a table.
+    pub(super) position: Option<Arc<Vec<f32>>>,
     /// `[types, width]`, where the family has segments.
     pub(super) token_type: Option<Arc<Vec<f32>>>,
 }
@@ -75,10 +91,28 @@ pub(super) struct HostLayer {
     /// Queries, keys and values, side by side.
     pub(super) qkv: HostLinear,
     pub(super) attention_output: HostLinear,
-    pub(super) attention_norm: HostNorm,
     pub(super) intermediate: HostLinear,
     pub(super) output: HostLinear,
-    pub(super) output_norm: HostNorm,
+    pub(super) norms: HostNorms,
+}
+
+/// An encoder layer's normalisations, by where they stand.
+pub(super) enum HostNorms {
+    First(NormsFirst),
+    Last(NormsLast),
+}
+
+/// Before attention and before the feed-forward layers.
+pub(super) struct NormsFirst {
+    /// The first layer has none where the embeddings were just normalised.
+    pub(super) attention: Option<HostNorm>,
+    pub(super) output: HostNorm,
+}
+
+/// Behind attention and behind the feed-forward layers.
+pub(super) struct NormsLast {
+    pub(super) attention: HostNorm,
+    pub(super) output: HostNorm,
 }
 
 /// A layer normalisation.
@@ -91,17 +125,27 @@ pub(super) struct HostNorm {
 }
 
 impl HostLayer {
-    /// Whether anything of it is trained.
-    pub(super) fn is_trained(&self) -> bool {
-        let linear = [
+    /// Its linear layers.
+    pub(super) fn linears(&self) -> [&HostLinear; 4] {
+        [
             &self.qkv,
             &self.attention_output,
             &self.intermediate,
             &self.output,
-        ];
-        linear.into_iter().any(HostLinear::is_trained)
-            || self.attention_norm.is_trained()
-            || self.output_norm.is_trained()
+        ]
+    }
+
+    /// Whether anything of it is trained.
+    pub(super) fn is_trained(&self) -> bool {
+        self.linears().into_iter().any(HostLinear::is_trained)
+            || match &self.norms {
+                HostNorms::First(NormsFirst { attention, output }) => {
+                    output.is_trained() || attention.as_ref().is_some_and(HostNorm::is_trained)
+                }
+                HostNorms::Last(NormsLast { attention, output }) => {
+                    output.is_trained() || attention.is_trained()
+                }
+            }
     }
 }
 
@@ -131,7 +175,8 @@ impl HostWeights {
             .clone()
             .visit(&mut |name, (_, role), weight| {
                 if frozen.is_none() || role != Role::Table {
-                    values.insert(name.to_owned(), weight.host_values());
+                    let shape = weight.shape();
+                    values.insert(name.to_owned(), (shape, weight.host_values()));
                 }
                 Ok::<(), Infallible>(())
             });
@@ -149,17 +194,33 @@ impl HostWeights {
             epsilon: spec.layer_norm_epsilon as f32,
         };
         let pooling = model.options().pooling;
+        let pools = pooling == Pooling::Pooler;
+        let embeddings = reader.embeddings(frozen, spec);
+        let relative_bias = spec.relative_bias.then(|| reader.relative_bias());
+        let relative_states = spec.disentangled.map(|shape| reader.relative_states(shape));
+        let own: Vec<Arc<HostLayer>> = (0..spec.own_layers())
+            .map(|index| Arc::new(reader.layer(index, spec)))
+            .collect();
         Self {
             hidden: spec.hidden_size,
             heads: spec.heads,
             activation: spec.activation,
             positions: spec.positions,
-            pooling,
-            pooler_activation: spec.pooler_activation,
-            embeddings: reader.embeddings(frozen, spec),
-            relative_bias: spec.relative_bias.then(|| reader.relative_bias()),
-            layers: (0..spec.layers).map(|i| reader.layer(i)).collect(),
-            pooler: (pooling == Pooling::Pooler).then(|| reader.linear(&["pooler.dense".into()])),
+            gated: spec.layer.gated,
+            rotations: spec.rotations.clone(),
+            reads_first: spec.reads_first_alone(pooling),
+            pooler_activation: spec.pooler.activation,
+            embeddings,
+            relative_bias,
+            relative_states,
+            layers: own.iter().cycle().take(spec.layers).cloned().collect(),
+            shares_layers: spec.shared_layers,
+            last_norm: spec
+                .layer
+                .norm_first
+                .then(|| reader.norm("encoder.LayerNorm")),
+            pooler: pools.then(|| reader.linear(&["pooler.dense".into()])),
+            pooler_norm: (pools && spec.pooler.has_norm).then(|| reader.norm("pooler.LayerNorm")),
             classifier: reader.linear(&["classifier".into()]),
             head_scale: model.options().head_scale.get() as f32,
             base,
@@ -182,7 +243,8 @@ impl HostWeights {
 
 /// Hands out weights by name.
 struct Reader<'a> {
-    values: HashMap<String, Vec<f32>>,
+    /// Shapes and numbers.
+    values: HashMap<String, (Vec<usize>, Vec<f32>)>,
     layout: &'a ParameterLayout,
     adapter_scale: Option<f32>,
     epsilon: f32,
@@ -190,7 +252,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take(&mut self, name: &str) -> (Vec<f32>, Option<usize>) {
-        let values = self.values.remove(name).unwrap_or_default();
+        let (_, values) = self.values.remove(name).unwrap_or_default();
         (values, self.layout.offset_of(name))
     }
 
@@ -202,7 +264,7 @@ impl Reader<'_> {
         let mut table = |name: &str| Arc::new(self.take(&table_name(name)).0);
         let tables = frozen.cloned().unwrap_or_else(|| HostTables {
             word: table("word"),
-            position: table("position"),
+            position: (spec.positions != Positions::Nowhere).then(|| table("position")),
             token_type: spec.token_types.map(|_| table("token_type")),
         });
         HostEmbeddings {
@@ -210,7 +272,7 @@ impl Reader<'_> {
             trained: self.layout.offset_of(&table_name("word")).is_some(),
             norm: self.norm("embeddings.LayerNorm"),
             projection: spec
-                .projects_embeddings()
+                .projects_embeddings
                 .then(|| self.linear(&["embeddings_project".into()])),
         }
     }
@@ -220,26 +282,52 @@ impl Reader<'_> {
         RelativeBias::new(table, offset)
     }
 
-    fn layer(&mut self, index: usize) -> HostLayer {
+    fn relative_states(&mut self, shape: Disentangled) -> RelativeStates {
+        let (table, offset) = self.take(&format!("{RELATIVE_STATES}.weight"));
+        RelativeStates {
+            shape,
+            table,
+            offset,
+            norm: self.norm(RELATIVE_NORM),
+        }
+    }
+
+    fn layer(&mut self, index: usize, spec: &TransformerSpec) -> HostLayer {
+        let shape = spec.layer;
         let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
-        let named = |target: LoraTarget| name(adapted_layer(target));
+        let named = |target: LoraTarget| name(adapted_layer(target, shape));
+        let mut projections = [LoraTarget::Query, LoraTarget::Key, LoraTarget::Value]
+            .map(named)
+            .to_vec();
+        // One name where they are one layer.
+        projections.dedup();
+        let attention_norm = name(shape.attention_norm());
+        let output_norm = name(shape.output_norm());
         HostLayer {
-            qkv: self.linear(&[
-                named(LoraTarget::Query),
-                named(LoraTarget::Key),
-                named(LoraTarget::Value),
-            ]),
+            qkv: self.linear(&projections),
             attention_output: self.linear(&[named(LoraTarget::AttentionOutput)]),
-            attention_norm: self.norm(&name("attention.output.LayerNorm")),
             intermediate: self.linear(&[named(LoraTarget::Intermediate)]),
             output: self.linear(&[named(LoraTarget::Output)]),
-            output_norm: self.norm(&name("output.LayerNorm")),
+            norms: match shape.norm_first {
+                true => HostNorms::First(NormsFirst {
+                    attention: spec
+                        .has_attention_norm(index)
+                        .then(|| self.norm(&attention_norm)),
+                    output: self.norm(&output_norm),
+                }),
+                false => HostNorms::Last(NormsLast {
+                    attention: self.norm(&attention_norm),
+                    output: self.norm(&output_norm),
+                }),
+            },
         }
     }
 
     fn norm(&mut self, name: &str) -> HostNorm {
         let (gamma, gamma_offset) = self.take(&format!("{name}.weight"));
-        let (beta, beta_offset) = self.take(&format!("{name}.bias"));
+        let (mut beta, beta_offset) = self.take(&format!("{name}.bias"));
+        // One that isn't there adds nothing.
+        beta.resize(gamma.len(), 0.0);
         HostNorm {
             gamma,
             beta,
@@ -256,10 +344,23 @@ impl Reader<'_> {
         let mut parts = Vec::new();
         let mut inputs = 0;
         for name in names {
-            let (weight, weight_offset) = self.take(&format!("{name}.weight"));
-            let (part_bias, bias_offset) = self.take(&format!("{name}.bias"));
-            let columns = bias.len()..bias.len() + part_bias.len();
-            inputs = weight.len() / part_bias.len().max(1);
+            let weight_name = format!("{name}.weight");
+            let shape = self
+                .values
+                .get(&weight_name)
+                .map(|(shape, _)| shape.as_slice());
+            let outputs = match shape {
+                Some(&[rows, columns]) => {
+                    inputs = rows;
+                    columns
+                }
+                _ => 0,
+            };
+            let (weight, weight_offset) = self.take(&weight_name);
+            let (mut part_bias, bias_offset) = self.take(&format!("{name}.bias"));
+            // One that isn't there adds nothing.
+            part_bias.resize(outputs, 0.0);
+            let columns = bias.len()..bias.len() + outputs;
             parts.push(LinearPart {
                 adapter: self.adapter(name, inputs, columns.len()),
                 columns,

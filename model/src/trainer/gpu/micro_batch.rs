@@ -8,8 +8,10 @@ use super::loss;
 use super::parts::{Factors, Part};
 use super::shape::Shape;
 use super::squares::Squares;
+use super::uses::{Use, gathered};
 use crate::compute_precision::ComputePrecision;
 use crate::error::ModelError;
+use crate::families::Positions;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::network::{Dropout, Kept, Tape, linear};
@@ -75,22 +77,25 @@ impl<'a> MicroBatch<'a> {
         // The loss is a sum over rows that don't see each other, so one pass back yields every row's
         // own ∂L/∂(output) at each probe.
         let mut gradients = scaled.backward();
-        let mut parts = Vec::new();
-        let mut embedding = None;
-        for tap in tape.into_taps() {
+        let uses = tape.into_taps().into_iter().filter_map(|tap| {
             // A layer that the loss doesn't depend on has no gradient.
-            let Some(g) = tap.probe.grad_remove(&mut gradients) else {
-                continue;
-            };
+            let g = tap.probe.grad_remove(&mut gradients)?;
             let g = match scale {
                 Some(scale) => g.div_scalar(scale),
                 None => g,
             };
-            match tap.kept {
+            Some((tap.name, tap.kept, g))
+        });
+        let uses: Vec<Use> = uses.collect();
+        let mut parts = Vec::new();
+        let mut embedding = None;
+        for (layer, kept, g) in gathered(uses) {
+            match kept {
                 Kept::Embedding => {
                     let tables = TableRows {
                         words: batch.ids().to_vec(),
-                        positions: batch.position_rows().to_vec(),
+                        positions: (model.spec().positions != Positions::Nowhere)
+                            .then(|| batch.position_rows().to_vec()),
                         types: model.spec().token_types.map(|_| batch.type_rows().to_vec()),
                     };
                     let (values, width) = on_host(g);
@@ -98,16 +103,18 @@ impl<'a> MicroBatch<'a> {
                     let rows = batch.places();
                     embedding = Some(EmbeddingGradient::new(values, width, tables, rows, units));
                 }
-                Kept::Linear(x) if tap.name == HEAD => {
+                Kept::Linear(x) if layer == HEAD => {
                     let x = match model.options().head_scale.get() {
                         1.0 => x,
                         scale => x.mul_scalar(scale),
                     };
-                    add_parts(&tap.name, &Kept::Linear(x), &g, shape, &mut parts);
+                    add_parts(&layer, &Kept::Linear(x), &g, shape, &mut parts);
                 }
-                kept => add_parts(&tap.name, &kept, &g, shape, &mut parts),
+                kept => add_parts(&layer, &kept, &g, shape, &mut parts),
             }
         }
+        // A layer may have no bias: what isn't trained is neither measured nor added.
+        parts.retain(|part| model.layout().offset_of(&part.tensor).is_some());
         Ok(Self {
             setting,
             parts,

@@ -2,7 +2,7 @@
 //!
 //! [`shape`] sorts units into them, the network records its pass on a
 //! [`Tape`](crate::network::Tape), [`parts`] has the norms and sums of each kind of tensor,
-//! [`squares`] the norms of all units, [`micro_batch`] runs one batch, [`sum`] all of them, and
+//! [`uses`] makes one of a layer that is used several times, [`squares`] the norms of all units, [`micro_batch`] runs one batch, [`sum`] all of them, and
 //! [`isolation`] makes sure that nobody's gradient depends on others.
 
 mod isolation;
@@ -12,6 +12,7 @@ mod parts;
 mod shape;
 mod squares;
 mod sum;
+mod uses;
 
 #[cfg(test)]
 mod norm_tests;

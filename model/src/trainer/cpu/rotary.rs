@@ -1,0 +1,76 @@
+//! Queries and keys turned by their places, and their gradients turned back.
+
+use std::ops::Range;
+
+use super::vector::widely;
+use crate::families::Rotation;
+
+/// A layer's rotations, made ready for every place.
+pub(super) struct Rotary {
+    /// Width of the hidden states; queries, keys and values lie side by side, 3 · `hidden`.
+    hidden: usize,
+    /// Half of a head's width.
+    half: usize,
+    /// `[places, half]`
+    cosines: Vec<f32>,
+    /// `[places, half]`
+    sines: Vec<f32>,
+    pub(super) rotation: Rotation,
+}
+
+/// Which way to turn.
+#[derive(Clone, Copy)]
+pub(super) enum Turn {
+    Forward,
+    Back,
+}
+
+impl Rotary {
+    /// For rows of up to so many places.
+    pub(super) fn new(rotation: Rotation, hidden: usize, heads: usize, places: usize) -> Self {
+        let width = hidden / heads.max(1);
+        let (cosines, sines) = rotation.angles(places, width);
+        Self {
+            hidden,
+            half: width / 2,
+            cosines,
+            sines,
+            rotation,
+        }
+    }
+
+    /// Turns the queries and keys of each row's tokens in `qkv`, `[N, 3 · hidden]`. A rotation's
+    /// transpose is its inverse, so that gradients go back by the same angles.
+    pub(super) fn turn(&self, qkv: &mut [f32], rows: &[Range<usize>], turn: Turn) {
+        if self.half == 0 {
+            return;
+        }
+        let sign = match turn {
+            Turn::Forward => 1.0,
+            Turn::Back => -1.0,
+        };
+        widely(
+            #[inline(always)]
+            || {
+                for row in rows {
+                    for (place, token) in row.clone().enumerate() {
+                        let angles = place * self.half..(place + 1) * self.half;
+                        let (cosines, sines) = (&self.cosines[angles.clone()], &self.sines[angles]);
+                        let start = token * 3 * self.hidden;
+                        // Queries, then keys: a head after the other.
+                        let both = &mut qkv[start..start + 2 * self.hidden];
+                        for head in both.chunks_exact_mut(2 * self.half) {
+                            let (first, second) = head.split_at_mut(self.half);
+                            let pairs = first.iter_mut().zip(second);
+                            for (((x, y), cosine), sine) in pairs.zip(cosines).zip(sines) {
+                                let (a, b) = (*x, *y);
+                                *x = a * cosine - sign * b * sine;
+                                *y = b * cosine + sign * a * sine;
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
