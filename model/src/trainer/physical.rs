@@ -140,7 +140,7 @@ impl Needs {
                 * kept(
                     model.spec(),
                     options.max_tokens.get(),
-                    options.dropout.get() > 0.0,
+                    (options.dropout.get() > 0.0, is_cpu(model.device())),
                 ),
         }
     }
@@ -165,9 +165,14 @@ fn weights(spec: &TransformerSpec) -> u64 {
 
 /// Numbers that a token's pass forward and back has at a time, in rows of at most `longest`
 /// tokens.
-fn kept(spec: &TransformerSpec, longest: usize, dropout: bool) -> u64 {
+fn kept(spec: &TransformerSpec, longest: usize, (dropout, on_cpu): (bool, bool)) -> u64 {
     let [hidden, intermediate] = [spec.hidden_size, spec.intermediate_size];
-    let attention = spec.heads * longest;
+    // The CPU keeps no weights of long rows, so that rows as long as they are kept have the most.
+    let kept = match on_cpu && !dropout {
+        true => longest.min(super::cpu::KEPT),
+        false => longest,
+    };
+    let attention = spec.heads * kept;
     // Of each layer: input, queries, keys, values, context, both normalised sums and what is
     // between them (8 · hidden); the activation and its slope; and gradients of the outputs of
     // its linear layers (5 · hidden + intermediate).

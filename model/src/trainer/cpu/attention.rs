@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::block::Block;
+pub(super) use super::block::Span;
 use super::disentangled::{ReadPlaces, Sides};
 use super::product::{Matrix, MatrixMut, add_product, multiply};
 use super::relative_bias::RelativeBias;
@@ -33,24 +35,9 @@ pub(super) enum Beside<'a> {
     Places(ReadPlaces<'a>),
 }
 
-/// A row of L tokens, of which the first M attend to all.
-pub(super) struct Span {
-    /// Its tokens, as places among all.
-    pub(super) tokens: Range<usize>,
-    /// Where the M have their context.
-    pub(super) outputs: Range<usize>,
-}
-
-impl Span {
-    /// How many weights a head has for it.
-    fn weights(&self) -> usize {
-        self.outputs.len() * self.tokens.len()
-    }
-}
-
 /// Tokens of the longest row whose weights are kept for the pass back. They are L numbers a token
 /// and head: a longer row's come from memory no faster than they are computed again.
-const KEPT: usize = 128;
+pub(crate) const KEPT: usize = 128;
 
 /// Queries that attend at a time where weights aren't kept, so that a head's weights stay in the
 /// second cache.
@@ -64,36 +51,6 @@ pub(super) struct Attended {
     weights: Vec<f32>,
     /// Dropout's mask of them, and the two multiplied.
     dropped: Option<(Vec<f32>, Vec<f32>)>,
-}
-
-/// Some of a row's queries in one head: all of them where weights are kept.
-struct Block<'a> {
-    /// Which row it is.
-    row: usize,
-    span: &'a Span,
-    head: usize,
-    /// Which of the row's tokens.
-    queries: Range<usize>,
-    /// Where its weights are kept.
-    kept: Option<Range<usize>>,
-}
-
-impl Block<'_> {
-    /// How many weights it has.
-    fn weights(&self) -> usize {
-        self.queries.len() * self.span.tokens.len()
-    }
-
-    /// Its queries' places among all tokens.
-    fn query_tokens(&self) -> Range<usize> {
-        let first = self.span.tokens.start;
-        first + self.queries.start..first + self.queries.end
-    }
-
-    /// Whether it is the first of its row and head.
-    fn is_first(&self) -> bool {
-        self.queries.start == 0
-    }
 }
 
 impl Attention {

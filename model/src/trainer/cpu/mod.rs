@@ -16,6 +16,9 @@
 
 mod activation;
 mod attention;
+#[cfg(test)]
+mod attention_tests;
+mod block;
 mod cost;
 mod disentangled;
 mod dropout;
@@ -56,6 +59,7 @@ use super::work::{GradientSum, Trainer, Work};
 use crate::error::ModelError;
 use crate::model::Model;
 use crate::tokens::TokenRow;
+pub(super) use attention::KEPT;
 use weights_cache::WeightsCache;
 use workspace::Workspace;
 
