@@ -202,6 +202,24 @@ fn a_folder_names_the_classes_and_tensors_of_its_family() {
 }
 
 #[test]
+fn a_saved_tokeniser_names_the_inputs_of_its_model() {
+    for family in FAMILIES {
+        let model = on_cpu(*family, options(Pooling::Mean, TrainableSet::Full));
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = home.path().join("model");
+        model.save(&folder, Precision::F32).expect("saved");
+        let config = std::fs::read(folder.join("tokenizer_config.json")).expect("a file");
+        let config: Value = serde_json::from_slice(&config).expect("JSON");
+        let segments = model.spec().token_types.is_some_and(|kinds| kinds > 1);
+        let expected = match segments {
+            true => json!(["input_ids", "token_type_ids", "attention_mask"]),
+            false => json!(["input_ids", "attention_mask"]),
+        };
+        assert_eq!(config["model_input_names"], expected, "{family:?}");
+    }
+}
+
+#[test]
 fn a_configuration_is_read_back_as_it_was_written() {
     for family in FAMILIES {
         let spec = small(*family);

@@ -158,11 +158,13 @@ impl Saving<'_> {
     /// Everything but the weights.
     pub(super) fn surroundings(&self, precision: Precision) -> Vec<NamedFile> {
         let mut tokenizer_config = tokenizer_config(self.tokenizer, self.model.max_tokens);
-        // Without them, Python leaves out which text of a pair a token is of.
-        if self.spec.token_types.is_some_and(|kinds| kinds > 1) {
-            let inputs = ["input_ids", "token_type_ids", "attention_mask"];
-            tokenizer_config.insert("model_input_names".into(), json!(inputs));
-        }
+        // Without them, Python leaves out which text of a pair a token is of, or, in older versions,
+        // gives it to models that don't know of it.
+        let inputs: &[&str] = match self.spec.token_types.is_some_and(|kinds| kinds > 1) {
+            true => &["input_ids", "token_type_ids", "attention_mask"],
+            false => &["input_ids", "attention_mask"],
+        };
+        tokenizer_config.insert("model_input_names".into(), json!(inputs));
         let tokenizer_config = Value::Object(tokenizer_config);
         let config = self
             .model

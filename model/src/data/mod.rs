@@ -35,6 +35,7 @@ mod json;
 mod label_form;
 mod label_lookup;
 mod labels;
+mod list_text;
 mod no_id;
 mod options;
 mod parquet;

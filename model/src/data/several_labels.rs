@@ -4,6 +4,7 @@ use super::cells::{Cell, Rows};
 use super::columns::Labels;
 use super::error::{DataError, Place};
 use super::label_form::tidy;
+use super::list_text::{ListText, list_in};
 use super::row_label::RowLabel;
 use super::schema::LabelsPerRow;
 use super::target_error::TargetError;
@@ -30,14 +31,19 @@ impl Rows<'_> {
                 Ok(RowLabel::several(labels.collect::<Result<_, _>>()?))
             }
             Labels::Column(Cell::Text(text)) => {
-                let parts: Vec<&str> = match self.wanted.separator {
-                    Some(separator) => text.split(separator).collect(),
-                    None => vec![&text],
+                let parts = match (self.wanted.separator, list_in(&text)) {
+                    (Some(separator), _) => text.split(separator).map(str::to_owned).collect(),
+                    (None, ListText::NoList) => vec![text],
+                    (None, ListText::Items(items)) => items,
+                    (None, ListText::Unclear) => {
+                        let place = place();
+                        return Err(TargetError::UnclearList { place, found: text }.into());
+                    }
                 };
                 // An empty text is how a table of text has a row without labels.
                 let labels = parts
-                    .into_iter()
-                    .map(tidy)
+                    .iter()
+                    .map(|label| tidy(label))
                     .filter(|label| !label.is_empty());
                 Ok(RowLabel::several(labels.collect()))
             }

@@ -26,6 +26,18 @@ pub enum TargetError {
         /// Why.
         problem: String,
     },
+    /// A text that looks like a list of labels, and is none in JSON or Python.
+    #[error(
+        "{place}: {} looks like a list of labels, but can't be read as one; write it as JSON, such as \
+         [\"a\", \"b\"], or name what stands between labels (label_separator)",
+        quoted(.found)
+    )]
+    UnclearList {
+        /// Where.
+        place: Place,
+        /// What stands there.
+        found: String,
+    },
     /// A cell of a label's own column that doesn't say whether the row has the label.
     #[error("{place}: \"{column}\" is {}; it must be 1 where the row has this label, or 0", found_in(.found))]
     NoTruth {

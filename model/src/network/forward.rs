@@ -194,11 +194,14 @@ impl Network {
                 .swap_dims(1, 2)
         };
         let [query, key, value] = match &layer.projections {
-            Projections::Apart([query, key, value]) => [
-                tape.linear(query, outputs.of(hidden.clone())),
-                tape.linear(key, hidden.clone()),
-                tape.linear(value, hidden),
-            ],
+            Projections::Apart(all) => {
+                let [query, key, value] = &**all;
+                [
+                    tape.linear(query, outputs.of(hidden.clone())),
+                    tape.linear(key, hidden.clone()),
+                    tape.linear(value, hidden),
+                ]
+            }
             Projections::Joint(joint) => {
                 let all = tape.linear(joint, hidden);
                 let [rows, tokens, wide] = all.dims();
@@ -225,9 +228,8 @@ impl Network {
             .slice([0..batch, 0..biased, 0..queries, 0..tokens]);
         let query = query.mul_scalar(scale);
         let mut scores = query.clone().matmul(key.clone().swap_dims(2, 3)) + bias;
-        if let (Some(places), Projections::Apart([asking, asked, _])) =
-            (&sight.places, &layer.projections)
-        {
+        if let (Some(places), Projections::Apart(all)) = (&sight.places, &layer.projections) {
+            let [asking, asked, _] = &**all;
             let states = || places.states.clone();
             let [queries, keys] = [asking, asked].map(|layer| split(tape.linear(layer, states())));
             scores = scores + places.scores(&query, &key.mul_scalar(scale), queries, keys);

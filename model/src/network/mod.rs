@@ -57,16 +57,16 @@ struct EncoderLayer {
 #[derive(Clone, Debug)]
 enum Projections {
     /// A layer for each of the three.
-    Apart([Linear; 3]),
+    Apart(Box<[Linear; 3]>),
     /// One layer, whose outputs lie side by side.
-    Joint(Linear),
+    Joint(Box<Linear>),
 }
 
 impl Projections {
     fn all_mut(&mut self) -> &mut [Linear] {
         match self {
-            Self::Apart(all) => all,
-            Self::Joint(one) => std::slice::from_mut(one),
+            Self::Apart(all) => &mut **all,
+            Self::Joint(one) => std::slice::from_mut(&mut **one),
         }
     }
 
@@ -168,8 +168,10 @@ impl Network {
             let attention_norm = || norm(name(shape.attention_norm()), Part::Encoder);
             EncoderLayer {
                 projections: match shape.joint_projections {
-                    true => Projections::Joint(named(LoraTarget::Query, hidden, 3 * hidden)),
-                    false => Projections::Apart(three.map(square)),
+                    true => {
+                        Projections::Joint(Box::new(named(LoraTarget::Query, hidden, 3 * hidden)))
+                    }
+                    false => Projections::Apart(Box::new(three.map(square))),
                 },
                 attention_output: square(LoraTarget::AttentionOutput),
                 attention_norm: spec.has_attention_norm(index).then(attention_norm),

@@ -8,7 +8,7 @@ use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::plain_network::{Plain, norm};
 use super::support::{lora, options, small, tiny_of};
-use super::{Clipping, Example, PhysicalBatch, Trainer};
+use super::{Clipping, Example, PhysicalBatch, Trainer, Work};
 use crate::families::{BERT, FAMILIES, Family, TransformerSpec};
 use crate::tokens::TokenRow;
 use crate::{
@@ -196,6 +196,37 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
         // Each kind of activation behind the pooler.
         let head = [TrainableSet::Head];
         compare_all(family, &gpu, (&[Pooling::Pooler], &head), &[64]);
+    }
+}
+
+/// What a GPU is asked for, computed by burn's own operations on the CPU: every kind of network and
+/// every trainable set, which a software GPU is too slow for.
+#[test]
+fn clipped_sums_by_the_operations_of_any_device_are_those_of_a_loop_of_single_rows() {
+    let (rows, units) = (rows(), &unit_lists()[1]);
+    let of_sets = |pooling: Pooling| sets().map(|train| (pooling, train));
+    let all = [Pooling::Mean, Pooling::Pooler].map(of_sets);
+    for family in kinds() {
+        for (pooling, train) in all.as_flattened() {
+            let options = options(*pooling, *train);
+            let model = tiny_of(family, &DeviceChoice::Cpu, options).expect("a model on the CPU");
+            let plain = Plain::of(&model);
+            let clipping = Clipping::Flat(0.7 * norm(&plain.gradient(&rows[0])));
+            let work = Work {
+                model: &model,
+                examples: &rows,
+                units,
+                clipping,
+                batch: PhysicalBatch::of_rows(64),
+            };
+            let mut rng = ChaCha12Rng::seed_from_u64(0);
+            let found = GpuTrainer::default().sum(&work, &mut rng);
+            let found = found.expect("gradients");
+            let expected = plain.clipped_sum(&rows, units, clipping);
+            let what = format!("{family:?} by any device's operations, {pooling} {train}");
+            let worst = compare(&model, &found.sum, &expected, &what);
+            println!("{what}: a relative error of {worst:e}");
+        }
     }
 }
 

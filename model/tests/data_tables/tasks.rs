@@ -65,6 +65,22 @@ fn labels_of_a_text_stand_between_separators_and_may_be_none() {
 }
 
 #[test]
+fn a_list_that_a_text_holds_is_read_as_json_and_as_python_write_it() {
+    let table = "text,label\njson,\"[\"\"c\"\", \"\"a\"\"]\"\npython,\"['b', 'a']\"\nnone,[]\n\
+                 one,['c']\nplain,b\n";
+    let file = TableFile::holding("t.csv", table);
+    assert_eq!(read(&file, &several(None)), ["ac", "ab", "", "c", "b"]);
+    let unclear = TableFile::holding("t.csv", "text,label\nx,\"[a, b]\"\n");
+    let complaint = complaint(&unclear, &several(None), TaskKind::MultiLabel);
+    for part in ["row 1 of t.csv", "[a, b]", "as JSON", "label_separator"] {
+        assert!(complaint.contains(part), "{complaint}");
+    }
+    // Whoever names a separator has it.
+    let file = TableFile::holding("t.csv", "text,label\nx,a;b\n");
+    assert_eq!(read(&file, &several(Some(";"))), ["ab"]);
+}
+
+#[test]
 fn each_label_may_have_a_column_of_its_own() {
     let table = "text,a,B ,c,other\none,0,1,0,9\nall,1.0,true,1,9\nnone,0,False,0.0,9\n";
     let file = TableFile::holding("t.csv", table);

@@ -11,10 +11,11 @@ use std::ops::Range;
 use super::layer::{NormRecord, add_to_rows};
 use super::linear::LinearRecord;
 use super::norm_first::{norm_back, normalised};
+use super::norms::HostNorm;
 use super::packed::{Packed, Places};
 use super::product::{Matrix, MatrixMut, add_product, multiply};
 use super::sums::VectorTaps;
-use super::weights::{HostLayer, HostNorm};
+use super::weights::HostLayer;
 use super::workspace::Workspace;
 use crate::families::Disentangled;
 

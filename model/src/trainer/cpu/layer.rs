@@ -11,12 +11,13 @@ use super::dropout::Masks;
 use super::linear::Passage;
 use super::norm_first::FirstRecord;
 use super::norm_last::LastRecord;
+use super::norms::HostNorms;
 use super::packed::{Packed, Places};
 use super::relative_bias::RelativeBias;
 use super::rotary::Rotary;
 use super::sums::VectorTaps;
 use super::vector::{add, widely};
-use super::weights::{HostLayer, HostNorms};
+use super::weights::HostLayer;
 use super::workspace::Workspace;
 use crate::families::Activation;
 

@@ -3,8 +3,8 @@
 
 use super::cost::Cost;
 use super::linear::MatrixTap;
-use super::network::Passed;
 use super::packed::{Packed, Places};
+use super::passed::Passed;
 use super::squares::sum_of_squares;
 use super::vector::{add_scaled, scale};
 use super::weights::HostWeights;

@@ -7,11 +7,12 @@ use super::dropout::Masks;
 use super::head::multiply_each;
 use super::layer::{LayerPass, NormRecord, add_to_rows, copy};
 use super::linear::{InputGradient, LinearRecord, Passage};
+use super::norms::{HostNorm, NormsFirst};
 use super::packed::Places;
 use super::rotary::Turn;
 use super::sums::VectorTaps;
 use super::vector::{add, widely};
-use super::weights::{HostLayer, HostNorm, NormsFirst};
+use super::weights::HostLayer;
 use super::workspace::Workspace;
 
 /// Such a layer's record.

@@ -7,11 +7,12 @@ use super::head::multiply_each;
 use super::layer::{LayerPass, NormRecord, add_to_rows, copy};
 use super::layer_norm::Summands;
 use super::linear::{InputGradient, LinearRecord, Passage};
+use super::norms::{HostNorm, NormsLast};
 use super::packed::Places;
 use super::sums::VectorTaps;
 use super::uses::joined;
 use super::vector::widely;
-use super::weights::{HostLayer, HostNorm, NormsLast};
+use super::weights::HostLayer;
 use super::workspace::Workspace;
 
 /// Such a layer's record.

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::linear::{HostLinear, MatrixTap};
+use super::norms::HostNorm;
 use super::product::{Matrix, MatrixMut, multiply};
 use super::squares::sum_of_squares;
 use super::vector::{add, widely};
-use super::weights::HostNorm;
 use crate::trainer::square::Square;
 
 /// A trained vector: its gradient for each unit.

@@ -2,8 +2,8 @@
 
 use super::dropout::Masks;
 use super::multiplied_out::{self, Clipped};
-use super::network::Passed;
 use super::packed::Packed;
+use super::passed::Passed;
 use super::sums::scale_units;
 use super::weights::HostWeights;
 use super::workspace::Workspace;

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::disentangled::RelativeStates;
-use super::layer_norm::Norm;
 use super::linear::{HostAdapter, HostLinear, LinearPart};
+use super::norms::{HostNorm, HostNorms, NormsFirst, NormsLast};
 use super::relative_bias::RelativeBias;
 use crate::families::{
     Activation, Disentangled, PoolerActivation, Positions, Rotation, TransformerSpec,
@@ -96,34 +96,6 @@ pub(super) struct HostLayer {
     pub(super) norms: HostNorms,
 }
 
-/// An encoder layer's normalisations, by where they stand.
-pub(super) enum HostNorms {
-    First(NormsFirst),
-    Last(NormsLast),
-}
-
-/// Before attention and before the feed-forward layers.
-pub(super) struct NormsFirst {
-    /// The first layer has none where the embeddings were just normalised.
-    pub(super) attention: Option<HostNorm>,
-    pub(super) output: HostNorm,
-}
-
-/// Behind attention and behind the feed-forward layers.
-pub(super) struct NormsLast {
-    pub(super) attention: HostNorm,
-    pub(super) output: HostNorm,
-}
-
-/// A layer normalisation.
-pub(super) struct HostNorm {
-    pub(super) gamma: Vec<f32>,
-    pub(super) beta: Vec<f32>,
-    pub(super) epsilon: f32,
-    pub(super) gamma_offset: Option<usize>,
-    pub(super) beta_offset: Option<usize>,
-}
-
 impl HostLayer {
     /// Its linear layers.
     pub(super) fn linears(&self) -> [&HostLinear; 4] {
@@ -146,22 +118,6 @@ impl HostLayer {
                     output.is_trained() || attention.is_trained()
                 }
             }
-    }
-}
-
-impl HostNorm {
-    /// What its passes need.
-    pub(super) fn view(&self) -> Norm<'_> {
-        Norm {
-            gamma: &self.gamma,
-            beta: &self.beta,
-            epsilon: self.epsilon,
-        }
-    }
-
-    /// Whether anything of it is trained.
-    pub(super) fn is_trained(&self) -> bool {
-        self.gamma_offset.or(self.beta_offset).is_some()
     }
 }
 
