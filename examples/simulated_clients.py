@@ -5,7 +5,7 @@ BERT-tiny with frozen embeddings. Its difference is clipped, and the round's sum
 COHORT of the CLIENTS. With --head only the last layer is trained: what is left is what a simulator costs.
 
 Two curves are printed: over the clients listed, with the first cohort; and over the cohorts, with the last
-number of clients. Programs take turns at each point, so that all meet the same machine.
+number of clients. Programs take turns at each point, so that all meet the same machine. On a busy machine, pin the whole script to one core (taskset -c 0).
 
 usage: python examples/simulated_clients.py target/release/umbel --clients 200 1000 10000 --cohort 100 20 50
 needs: pip install "flwr[simulation]==1.42.0" pfl==0.6.0 torch transformers (not with --only umbel)
@@ -73,7 +73,7 @@ def arguments():
     parser.add_argument("--model", type=pathlib.Path, default=tiny)
     parser.add_argument("--clients", type=int, nargs="+", default=[100])
     parser.add_argument("--cohort", type=int, nargs="+", default=[20])
-    for name, number in dict(rounds=6, examples=32, tokens=32, turns=1).items():
+    for name, number in dict(rounds=6, examples=32, tokens=32, turns=1, patience=3600).items():
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--head", action="store_true", help="train the last layer only")
     parser.add_argument("--parallel", type=int, default=len(os.sched_getaffinity(0)))
@@ -218,8 +218,11 @@ def flower(asked):
         )
 
     began = time.time()
-    resources = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}}
-    run_simulation(server_app=server, client_app=client, num_supernodes=clients, backend_config=resources)
+    backend = {
+        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+        "init_args": {"num_cpus": asked.parallel},
+    }
+    run_simulation(server_app=server, client_app=client, num_supernodes=clients, backend_config=backend)
     # The first mark is that of the initial model.
     between = [after - before for before, after in zip(marks[1:], marks[2:])]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
@@ -305,9 +308,14 @@ def measured(program, asked, clients, cohort):
     command += ["--head"] if asked.head else []
     command += ["--seed", str(asked.seed)] if asked.seed is not None else []
     command += ["--peer", program] if program != "umbel" else []
-    done = subprocess.run(command, capture_output=True, text=True)
+    failed = f"{program}, {clients} clients, cohort {cohort}: "
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=asked.patience)
+    except subprocess.TimeoutExpired:
+        print(f"{failed}given up after {asked.patience} s", file=sys.stderr)
+        return None
     if done.returncode != 0:
-        print(f"{program}, {clients} clients, cohort {cohort}: failed\n{done.stderr[-2000:]}", file=sys.stderr)
+        print(f"{failed}failed\n{done.stderr[-2000:]}", file=sys.stderr)
         return None
     return json.loads(done.stdout.splitlines()[-1])
 
