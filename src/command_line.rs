@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use umbel_proto::exit_code::ExitKind;
 
 use crate::commands::{
-    account, audit, bench, completions, evaluate, man, predict, settings, simulate, verify,
+    account, audit, bench, compare, completions, evaluate, man, predict, settings, simulate, verify,
 };
 
 /// Federated learning with differential privacy: many sites fine-tune one text classifier
@@ -31,6 +31,7 @@ pub struct Arguments {
 )]
 pub enum Command {
     Simulate(simulate::Simulate),
+    Compare(compare::Compare),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Account(account::Account),

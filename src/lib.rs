@@ -20,6 +20,7 @@ pub mod bench;
 pub mod command_line;
 pub mod commands;
 pub mod failure;
+mod population;
 mod simulated_tables;
 pub mod simulation;
 mod virtual_clients;

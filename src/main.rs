@@ -9,7 +9,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use umbel::command_line::{Arguments, Command};
 use umbel::commands::{
-    account, audit, bench, completions, evaluate, man, predict, settings, simulate, verify,
+    account, audit, bench, compare, completions, evaluate, man, predict, settings, simulate, verify,
 };
 use umbel_proto::console;
 
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     log_to_stderr(arguments.verbose);
     let outcome = match arguments.command {
         Command::Simulate(command) => simulate::run(&command),
+        Command::Compare(command) => compare::run(&command),
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Predict(command) => predict::run(&command),
         Command::Account(command) => account::run(&command),

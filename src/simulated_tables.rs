@@ -1,43 +1,23 @@
 //! What a simulation can see and a federation can't: all tables at once. They are looked at before
 //! the first round, so that what doesn't fit is told while it costs nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 use umbel_coordinator::config::{ConfigError, RunConfig};
-use umbel_model::data::{LabelSet, Table, clean, read_table};
+use umbel_model::data::LabelSet;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::message::ClientId;
 use umbel_proto::task::TaskKind;
 
 use crate::failure::Failure;
-use crate::simulation::data_of;
+use crate::population::Population;
 
 /// The tables of a simulation's clients.
-pub(crate) struct SimulatedTables {
-    tables: Vec<(String, Table)>,
-}
+pub(crate) struct SimulatedTables<'a>(pub(crate) &'a Population);
 
-impl SimulatedTables {
-    /// Reads the tables of all clients. Where the labels are configured, one that can't be read is
-    /// left out: its client says so, and the run may go on without it.
-    pub(crate) fn read(config: &RunConfig) -> Result<Self, Failure> {
-        let schema = config.schema();
-        let mut tables = Vec::with_capacity(config.clients.len());
-        for client in &config.clients {
-            let table = match read_table(data_of(client)?, &schema) {
-                Err(_) if !config.outputs().is_empty() => continue,
-                table => table?,
-            };
-            let table = match config.data.clean {
-                true => clean(table).0,
-                false => table,
-            };
-            tables.push((client.name.to_string(), table));
-        }
-        Ok(Self { tables })
-    }
-
+impl<'a> SimulatedTables<'a> {
     /// The configured label set, or all labels of the tables: in a simulation nobody's labels are
     /// a secret.
     pub(crate) fn labels(&self, config: &RunConfig) -> Result<LabelSet, Failure> {
@@ -45,13 +25,10 @@ impl SimulatedTables {
         if !outputs.is_empty() {
             return Ok(LabelSet::new(outputs)?);
         }
-        let labels = LabelSet::union(self.tables.iter().map(|(_, table)| table))?;
+        let labels = LabelSet::union(self.0.tables())?;
         if let ([only], TaskKind::SingleLabel) = (labels.names(), config.task.kind) {
-            let files: BTreeSet<PathBuf> = self
-                .tables
-                .iter()
-                .map(|(_, table)| table.file.clone())
-                .collect();
+            let tables = self.0.tables();
+            let files: BTreeSet<&Path> = tables.iter().map(|table| &*table.file).collect();
             let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
             return Err(ConfigError::Check {
                 key: "data.labels".into(),
@@ -94,24 +71,29 @@ impl SimulatedTables {
 
     /// Units of all tables together.
     fn units(&self, config: &RunConfig) -> usize {
-        let groups = |table: &Table| {
-            let groups = table.rows.iter().filter_map(|row| row.group.as_deref());
-            groups.collect::<BTreeSet<&str>>().len()
-        };
+        let clients = self.0.rows();
         match config.privacy.unit {
-            PrivacyUnit::Client => config.clients.len(),
-            PrivacyUnit::Group => self.tables.iter().map(|(_, table)| groups(table)).sum(),
-            PrivacyUnit::Record | PrivacyUnit::None => {
-                self.tables.iter().map(|(_, table)| table.rows.len()).sum()
-            }
+            PrivacyUnit::Client => self.0.len(),
+            PrivacyUnit::Group => clients
+                .map(|(_, rows)| {
+                    let groups: HashSet<&str> =
+                        rows.filter_map(|row| row.group.as_deref()).collect();
+                    groups.len()
+                })
+                .sum(),
+            PrivacyUnit::Record | PrivacyUnit::None => clients.map(|(_, rows)| rows.count()).sum(),
         }
     }
 
     /// Labels that several tables spell differently and that were taken for one.
     fn spellings(&self, labels: &LabelSet) -> Vec<String> {
         let mut written: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
-        let rows = self.tables.iter().flat_map(|(_, table)| &table.rows);
-        for label in rows.flat_map(|row| row.label.names()) {
+        let tables = self.0.tables();
+        let rows = tables.iter().flat_map(|table| &table.rows);
+        let labels_of_rows = rows.flat_map(|row| row.label.names());
+        // Millions of rows have few different labels.
+        let distinct: HashSet<&str> = labels_of_rows.map(String::as_str).collect();
+        for label in distinct {
             if let Some(index) = labels.index_of(label) {
                 written.entry(index).or_default().insert(label);
             }
@@ -130,20 +112,17 @@ impl SimulatedTables {
 
     /// Clients that have no label in common with any other.
     fn strangers(&self, labels: &LabelSet) -> Vec<String> {
-        let of = |table: &Table| -> BTreeSet<usize> {
-            let rows = table.rows.iter();
+        let mut indices: HashMap<&str, Option<usize>> = HashMap::new();
+        let mut all: Vec<(&ClientId, BTreeSet<usize>)> = Vec::new();
+        for (name, rows) in self.0.rows() {
             let written = rows.flat_map(|row| row.label.names());
-            let distinct: BTreeSet<&str> = written.map(String::as_str).collect();
-            distinct
-                .into_iter()
-                .filter_map(|label| labels.index_of(label))
-                .collect()
-        };
-        let all: Vec<(&String, BTreeSet<usize>)> = self
-            .tables
-            .iter()
-            .map(|(name, table)| (name, of(table)))
-            .collect();
+            let index = |label: &'a String| {
+                *indices
+                    .entry(label)
+                    .or_insert_with(|| labels.index_of(label))
+            };
+            all.push((name, written.filter_map(index).collect()));
+        }
         // How many clients have each label: with thousands of clients, no two can be compared.
         let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
         for label in all.iter().flat_map(|(_, own)| own) {

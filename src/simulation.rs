@@ -13,6 +13,7 @@ use std::thread;
 use umbel_client::compute::ComputeSlots;
 use umbel_client::site::{SiteSettings, check_table};
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_client::site_table::SiteTable;
 use umbel_client::transport::THREAD;
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::lobby::Lobby;
@@ -34,6 +35,7 @@ use umbel_proto::federation::Federation;
 use umbel_proto::message::{Hello, PROTOCOL_VERSION};
 
 use crate::failure::Failure;
+use crate::population::{Population, Share};
 use crate::simulated_tables::SimulatedTables;
 use crate::virtual_clients::{SitesDisk, VirtualClients};
 
@@ -115,14 +117,22 @@ pub fn simulate(
     options: &SimulationOptions,
     watch: &mut (dyn FnMut(SimulationProgress<'_>) + Send),
 ) -> Result<RunReport, Failure> {
-    let tables = SimulatedTables::read(config)?;
+    let population = Population::read(config)?;
+    let named = match config.clients.divided() {
+        Some(_) => Some(config.with_clients(population.names().cloned())?),
+        None => None,
+    };
+    let config = named.as_ref().unwrap_or(config);
+    let tables = SimulatedTables(&population);
     let labels = tables.labels(config)?;
     let clock = SystemClock::new();
     options.precision.check(&options.device.resolve()?.0)?;
     for warning in tables.warnings(config, &labels) {
         watch(SimulationProgress::Warning(warning));
     }
-    drop(tables);
+    for note in population.notes() {
+        watch(SimulationProgress::Warning(note.clone()));
+    }
     let mut prepared = prepare(config, labels, &options.device, Patience::NONE)?;
     for note in prepared.notes.drain(..) {
         watch(SimulationProgress::Warning(note));
@@ -139,8 +149,9 @@ pub fn simulate(
     let signing_key = config.run.signing_key.clone();
     let signing_key = signing_key.unwrap_or_else(|| config.run.out.join(key_file::DEFAULT_NAME));
     let naming = Naming::new(options.new_data_set);
-    let mut sites = sites(config, options)?;
-    for refused in check_sites(config, (&sites, &prepared))? {
+    let mut sites = sites(config, &population, options)?;
+    drop(population);
+    for refused in check_sites(config, (&mut sites, &prepared), options.workers())? {
         watch(SimulationProgress::Warning(refused));
     }
     check_books(
@@ -271,13 +282,14 @@ pub(crate) fn data_of(client: &ClientSection) -> Result<&Path, Failure> {
 }
 
 /// Looks at the tables as the plan wants them, and at the memory. Returns what is wrong with tables
-/// that the run can do without.
+/// that the run can do without: their sites will read them by themselves, and say so.
 ///
 /// # Errors
 /// [`Failure`] of the first client that can't take part, where too few others can.
 fn check_sites(
     config: &RunConfig,
-    (sites, prepared): (&[SiteSettings], &Prepared),
+    (sites, prepared): (&mut [SiteSettings], &Prepared),
+    threads: NonZero<usize>,
 ) -> Result<Vec<String>, Failure> {
     let plan = &prepared.plan;
     if let Some(memory) = sites.first().and_then(|site| site.memory) {
@@ -285,10 +297,29 @@ fn check_sites(
         rows.within(memory, &prepared.classifier)?;
     }
     let mut refused = Vec::new();
-    for site in sites {
-        if let Err(error) = check_table(site, plan) {
+    let errors = thread::scope(|scope| {
+        let each = sites.len().div_ceil(threads.get()).max(1);
+        let parts = sites.chunks(each).map(|sites| {
+            let errors = move || sites.iter().map(|site| check_table(site, plan).err());
+            scope.spawn(move || errors().collect::<Vec<_>>())
+        });
+        let parts: Vec<_> = parts.collect();
+        parts
+            .into_iter()
+            .map(|part| part.join())
+            .collect::<Vec<_>>()
+    });
+    let errors = errors.into_iter().flat_map(|part| match part {
+        Ok(errors) => errors,
+        Err(panic) => std::panic::resume_unwind(panic),
+    });
+    for ((site, client), error) in sites.iter_mut().zip(&config.clients).zip(errors) {
+        if let Some(error) = error {
             let message = format!("client {}: {error}", site.name);
             refused.push(Failure::new(error.exit_kind(), message));
+            if let Some(file) = &client.data {
+                site.table = SiteTable::File(file.clone());
+            }
         }
     }
     let needed = match config.federation.minimum {
@@ -319,15 +350,22 @@ fn check_books(
 }
 
 /// The sites of a configuration, which have no folders yet.
-fn sites(config: &RunConfig, options: &SimulationOptions) -> Result<Vec<SiteSettings>, Failure> {
+fn sites(
+    config: &RunConfig,
+    population: &Population,
+    options: &SimulationOptions,
+) -> Result<Vec<SiteSettings>, Failure> {
     let slots = options.workers().get();
     let compute = Arc::new(ComputeSlots::shared(slots));
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);
-    let site = |client: &ClientSection| {
+    let site = |(client, share): (&ClientSection, Option<&Arc<Share>>)| {
         Ok(SiteSettings {
             name: client.name.clone(),
-            table: data_of(client)?.to_owned(),
+            table: match share {
+                Some(share) => SiteTable::Held(Arc::clone(share) as _),
+                None => SiteTable::File(data_of(client)?.to_owned()),
+            },
             schema: schema_of(config),
             labels: Vec::new(),
             policy: None,
@@ -350,5 +388,6 @@ fn sites(config: &RunConfig, options: &SimulationOptions) -> Result<Vec<SiteSett
             ),
         })
     };
-    config.clients.iter().map(site).collect()
+    let clients = config.clients.iter().zip(population.shares());
+    clients.map(site).collect()
 }

@@ -393,6 +393,7 @@ impl ClientConfig {
             label_separator: self.data.label_separator.clone(),
             labels: LabelsPerRow::One,
             group: self.data.group.clone(),
+            client: None,
             real_ids: self.data.real_ids.clone(),
             options: TableOptions {
                 format: self.data.format,

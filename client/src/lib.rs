@@ -8,6 +8,7 @@
 //! | [`participate`](mod@participate) | a client's part in a run, from introduction to end |
 //! | [`part`] | what that asks of whatever trains at the site |
 //! | [`site`] | data, model and ledger of a site that accepted a plan |
+//! | [`site_table`] | where a site's rows are, and whether they stay in memory |
 //! | [`site_ledger`] | the site's budget, enforced by the site |
 //! | [`results`] | what the site takes home |
 //! | [`rounds`] | which rounds of a plan a site answers |
@@ -40,6 +41,7 @@ pub mod signals;
 pub mod site;
 pub mod site_ledger;
 mod site_report;
+pub mod site_table;
 mod training;
 pub mod transport;
 mod unprotected;

@@ -25,6 +25,7 @@ use umbel_client::results::ResultsPlace;
 use umbel_client::signals::on_stop;
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_client::site_table::SiteTable;
 use umbel_client::transport::Transport as _;
 use umbel_privacy::certificate::{SigningKey, key_file};
 use umbel_privacy::disk::RealDisk;
@@ -172,7 +173,7 @@ fn settings(
 ) -> Result<SiteSettings, String> {
     Ok(SiteSettings {
         name: config.name.clone(),
-        table: config.data.path.clone(),
+        table: SiteTable::File(config.data.path.clone()),
         schema: config.schema(),
         labels: config.data.labels.clone(),
         policy: Some(config.policy.rules.clone()),

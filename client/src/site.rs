@@ -4,13 +4,14 @@
 //! loss, no error message.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
-use umbel_model::data::{DataError, LabelSet, LabelledTexts, TableSchema, clean, read_table};
+use umbel_model::data::{
+    DataError, LabelSet, LabelledTexts, Table, TableSchema, clean, read_table,
+};
 use umbel_model::{
-    Classifier, ComputePrecision, DeviceChoice, Example, ModelError, ModelFiles, PhysicalBatch,
-    tokenise,
+    Classifier, ComputePrecision, DeviceChoice, ModelError, ModelFiles, PhysicalBatch, tokenise,
 };
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey};
 use umbel_privacy::private_rng::NoiseSource;
@@ -27,6 +28,7 @@ use crate::rehearsal::{self, Stage};
 use crate::results::ResultsPlace;
 use crate::site_ledger::{LedgerPlace, OpenRound, Owed, SiteLedger, SiteLedgerError};
 use crate::site_report::SiteReport;
+use crate::site_table::{HeldTable, SiteRows, SiteTable};
 use crate::training::{self, Training};
 use crate::unprotected::UnprotectedMark;
 
@@ -36,7 +38,7 @@ pub struct SiteSettings {
     /// The site's name.
     pub name: ClientId,
     /// Its table.
-    pub table: PathBuf,
+    pub table: SiteTable,
     /// The table's columns.
     pub schema: TableSchema,
     /// Its own label set; empty to take the run's.
@@ -146,9 +148,9 @@ pub struct Site {
     pub(crate) name: ClientId,
     pub(crate) plan: AgreedPlan,
     models: Arc<TrainingModels>,
-    pub(crate) examples: Vec<Example>,
-    /// Rows of each unit.
-    pub(crate) units: Vec<Vec<usize>>,
+    /// Where its rows are while they aren't here; `None` where they stay.
+    held: Option<Arc<dyn HeldTable>>,
+    pub(crate) rows: SiteRows,
     pub(crate) ledger: SiteLedger,
     signing_key: Arc<SigningKey>,
     /// The mark of a run without protection.
@@ -184,8 +186,11 @@ impl AtSite for Site {
         let models = Arc::clone(&self.models);
         let update = models.with(|model| {
             let site = &mut *self;
+            site.fetch_rows(model)?;
             training::train(&mut Training { site, model }, open, &start)
-        })?;
+        });
+        self.give_rows_back();
+        let update = update?;
         self.ledger.keep(open, &update)?;
         Ok(update)
     }
@@ -225,21 +230,16 @@ impl Site {
     ) -> Result<Self, SiteError> {
         let load = || open_model(&settings, &plan, files);
         let models = settings.compute.models(&plan, files, load)?;
-        let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
-        let SiteTexts { texts, units } = SiteTexts::read(&settings, &plan, &labels)?;
-        let (examples, lengths) = models.with(|model| tokenise(&texts, model))?;
-        let table = settings.table.clone();
-        let report = SiteReport::new(table, &texts, &labels, units.len(), lengths);
-        tracing::info!(site = %settings.name, "{report}");
-        for warning in report.warnings(&plan) {
-            tracing::warn!(site = %settings.name, "{warning}");
-        }
-        let (mut examples, mut units, mut stage) = (examples, units, None);
+        let (mut rows, mut held, mut stage) = match &settings.table {
+            SiteTable::File(file) => (read_rows(file, &settings, &plan, &models)?, None, None),
+            SiteTable::Held(held) => (SiteRows::default(), Some(Arc::clone(held)), None),
+        };
         if let Some(real) = plan.rehearsed()? {
             rehearsal::check_budget(&settings, &real)?;
             // From here on the site's own rows are forgotten.
-            examples = models.with(|model| rehearsal::rows(&plan, model))?;
-            units = (0..examples.len()).map(|row| vec![row]).collect();
+            let examples = models.with(|model| rehearsal::rows(&plan, model))?;
+            let units = (0..examples.len()).map(|row| vec![row]).collect();
+            (rows, held) = (SiteRows { examples, units }, None);
             let begun = Stage::beside(&settings.ledger)?;
             settings.ledger = begun.place();
             stage = Some(begun);
@@ -256,14 +256,38 @@ impl Site {
             plan,
             batch: models.batch(),
             models,
-            examples,
-            units,
+            held,
+            rows,
             ledger,
             signing_key: settings.signing_key,
             mark,
             unix_seconds: settings.unix_seconds,
             _stage: stage,
         })
+    }
+
+    /// Makes sure that the site's rows are here.
+    fn fetch_rows(&mut self, model: &Classifier) -> Result<(), SiteError> {
+        let Some(held) = &self.held else {
+            return Ok(());
+        };
+        if self.rows.units.is_empty() {
+            let labels = LabelSet::new(self.plan.classifier.options.labels.clone())?;
+            let texts = SiteTexts::of(held.table(), &self.name, &self.plan, &labels)?;
+            let (examples, _) = tokenise(&texts.texts, model)?;
+            let units = texts.units;
+            self.rows = SiteRows { examples, units };
+        }
+        Ok(())
+    }
+
+    /// Lets go of rows that somebody else holds.
+    fn give_rows_back(&mut self) {
+        if let Some(held) = &self.held
+            && !held.stay(&self.rows)
+        {
+            self.rows = SiteRows::default();
+        }
     }
 
     /// A generator for one purpose in one round: from the operating system, or, in a seeded
@@ -297,7 +321,28 @@ impl SiteTexts {
         plan: &Plan,
         labels: &LabelSet,
     ) -> Result<Self, SiteError> {
-        let texts = read_texts(settings, plan, labels)?;
+        let table = match &settings.table {
+            SiteTable::File(file) => read_file(file, settings, plan)?,
+            SiteTable::Held(held) => held.table(),
+        };
+        Self::of(table, &settings.name, plan, labels)
+    }
+
+    /// Divides a table's rows into units.
+    fn of(
+        mut table: Table,
+        site: &ClientId,
+        plan: &Plan,
+        labels: &LabelSet,
+    ) -> Result<Self, SiteError> {
+        if plan.local.clean && !table.cleaned {
+            let (cleaned, report) = clean(table);
+            tracing::info!(%site, "{report}");
+            table = cleaned;
+        }
+        let options = &plan.classifier.options;
+        let texts = LabelledTexts::for_task(&table, options.task.kind(), labels)?;
+        texts.check(options.task, options.labels.len())?;
         let units = match &plan.protection {
             Some(protection) if protection.unit == PrivacyUnit::Group => {
                 texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
@@ -331,24 +376,30 @@ fn check_pairs(pairs: bool, second: Option<&str>) -> Result<(), SiteError> {
     }
 }
 
-fn read_texts(
-    settings: &SiteSettings,
-    plan: &Plan,
-    labels: &LabelSet,
-) -> Result<LabelledTexts, SiteError> {
+fn read_file(file: &Path, settings: &SiteSettings, plan: &Plan) -> Result<Table, SiteError> {
     let options = &plan.classifier.options;
     check_pairs(options.pairs, settings.schema.text_pair.as_deref())?;
-    let task = options.task.kind();
-    let schema = settings.schema.clone().for_task(task, &options.labels);
-    let mut table = read_table(&settings.table, &schema)?;
-    if plan.local.clean {
-        let (cleaned, report) = clean(table);
-        tracing::info!(site = %settings.name, "{report}");
-        table = cleaned;
+    let schema = settings.schema.clone();
+    let schema = schema.for_task(options.task.kind(), &options.labels);
+    Ok(read_table(file, &schema)?)
+}
+
+/// Reads a site's rows for a whole run, and tells its log about them.
+fn read_rows(
+    file: &Path,
+    settings: &SiteSettings,
+    plan: &AgreedPlan,
+    models: &TrainingModels,
+) -> Result<SiteRows, SiteError> {
+    let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
+    let SiteTexts { texts, units } = SiteTexts::read(settings, plan, &labels)?;
+    let (examples, lengths) = models.with(|model| tokenise(&texts, model))?;
+    let report = SiteReport::new(file.to_owned(), &texts, &labels, units.len(), lengths);
+    tracing::info!(site = %settings.name, "{report}");
+    for warning in report.warnings(plan) {
+        tracing::warn!(site = %settings.name, "{warning}");
     }
-    let texts = LabelledTexts::for_task(&table, task, labels)?;
-    texts.check(options.task, options.labels.len())?;
-    Ok(texts)
+    Ok(SiteRows { examples, units })
 }
 
 /// Reads the base model, and finds out how much of it may be in memory at a time.

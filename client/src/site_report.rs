@@ -114,6 +114,7 @@ mod tests {
             second: None,
             label: label.into(),
             group: None,
+            client: None,
             row: i,
         };
         let table = Table {
@@ -147,6 +148,7 @@ mod tests {
             second: None,
             label: value.into(),
             group: None,
+            client: None,
             row: i,
         };
         let table = Table {

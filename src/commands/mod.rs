@@ -7,6 +7,7 @@ pub mod account_plot;
 pub mod audit;
 mod audit_report;
 pub mod bench;
+pub mod compare;
 pub mod completions;
 pub mod evaluate;
 pub mod man;

@@ -7,6 +7,8 @@ mod certificate;
 mod checks;
 mod combinations;
 mod command_line;
+mod compare;
+mod divided_table;
 mod endings;
 mod equality;
 mod forged;

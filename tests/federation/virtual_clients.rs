@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::workbench::{PLAIN_GRADIENTS, SITES, Workbench};
 
 /// The client is the unit; about half of them are drawn in a round.
-const WHOLE_CLIENTS: &str = "\
+pub const WHOLE_CLIENTS: &str = "\
 [privacy]
 unit = \"client\"
 noise_multiplier = 1.0
@@ -33,7 +33,7 @@ learning_rate = 1.0
 ";
 
 /// Twelve clients of four rows each.
-fn twelve(bench: &Workbench) -> Vec<String> {
+pub fn twelve(bench: &Workbench) -> Vec<String> {
     let mut clients = Vec::new();
     for site in SITES {
         let table = fs::read_to_string(bench.path().join(format!("{site}.csv"))).unwrap();

@@ -8,6 +8,7 @@ use umbel_client::compute::ComputeSlots;
 use umbel_client::participate::participate;
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_client::site_table::SiteTable;
 use umbel_model::ComputePrecision;
 use umbel_model::data::TableSchema;
 use umbel_privacy::certificate::key_file;
@@ -30,7 +31,7 @@ fn plan_from(weights: BlobDigest) -> Plan {
 fn settings(folder: &Path) -> SiteSettings {
     SiteSettings {
         name: "north".parse().unwrap(),
-        table: folder.join("rows.csv"),
+        table: SiteTable::File(folder.join("rows.csv")),
         schema: TableSchema::default(),
         labels: Vec::new(),
         policy: None,

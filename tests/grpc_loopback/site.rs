@@ -12,6 +12,7 @@ use umbel_client::participate::{ClientError, participate};
 use umbel_client::policy::{LeastNoise, SitePolicy};
 use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
+use umbel_client::site_table::SiteTable;
 use umbel_coordinator::config;
 use umbel_coordinator::grpc::Security;
 use umbel_coordinator::run::absence::Patience;
@@ -114,7 +115,7 @@ impl Bench {
         let config = config::load(&path, &[], None).unwrap().config;
         SiteSettings {
             name: north(),
-            table: self.path("rows.csv"),
+            table: SiteTable::File(self.path("rows.csv")),
             schema: schema_of(&config),
             labels: Vec::new(),
             policy: Some(SitePolicy {

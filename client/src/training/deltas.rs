@@ -125,10 +125,10 @@ fn plain_steps(
     let mut parameters = start.to_vec();
     let mut optimiser = Optimiser::new(*local, parameters.len());
     for _ in 0..local.steps.get() {
-        let batch = plain_batch(site.examples.len(), local.batch.get(), &mut sampling);
+        let batch = plain_batch(site.rows.examples.len(), local.batch.get(), &mut sampling);
         let sum = gradient_sum(
             site.model,
-            &site.examples,
+            &site.rows.examples,
             &batch,
             Clipping::None,
             site.batch,

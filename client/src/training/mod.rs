@@ -67,13 +67,13 @@ fn sampled_gradient_sum(
     (sampling, dropout): (&mut NoiseSource, &mut NoiseSource),
 ) -> Result<GradientSum, SiteError> {
     let drawn: Vec<Vec<usize>> =
-        poisson_sample(site.units.len(), site.plan.sampling_rate, sampling)
+        poisson_sample(site.rows.units.len(), site.plan.sampling_rate, sampling)
             .into_iter()
-            .map(|unit| site.units[unit].clone())
+            .map(|unit| site.rows.units[unit].clone())
             .collect();
     Ok(gradient_sum(
         site.model,
-        &site.examples,
+        &site.rows.examples,
         &drawn,
         clipping(mechanism, adaptive),
         site.batch,

@@ -96,6 +96,7 @@ impl DataSection {
             label_separator: self.label_separator.clone(),
             labels: LabelsPerRow::One,
             group: self.group.clone(),
+            client: None,
             real_ids: self.real_ids.clone(),
             options: TableOptions {
                 format: self.format,

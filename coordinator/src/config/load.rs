@@ -112,7 +112,7 @@ fn told(error: &toml::de::Error) -> String {
 /// Makes every path of the file relative to the working folder rather than to the file.
 fn resolve(config: &mut RunConfig, folder: &Path) -> Result<(), String> {
     let files = config.evaluation.files.iter_mut().map(|f| &mut f.path);
-    let tables = config.clients.iter_mut().filter_map(|c| c.data.as_mut());
+    let tables = config.clients.paths();
     let serve = config.serve.iter_mut();
     let serve = serve.flat_map(|s| [&mut s.certificate, &mut s.key, &mut s.ca]);
     let paths = std::iter::once(&mut config.model.base)

@@ -3,9 +3,10 @@
 //! Every setting is a field of a section here: its name, its default and what it means stand
 //! there, and its range in its type. The reference, the schema for editors and the templates are
 //! made of that; unknown keys are refused. The same file drives a
-//! simulation (`[[clients]]` name a data file) and a run over the network (`[[clients]]` name a
+//! simulation (`[[clients]]` name a data file, or `[clients]` one for all) and a run over the network (`[[clients]]` name a
 //! certificate).
 
+mod clients;
 mod data;
 mod defaults;
 mod load;
@@ -19,12 +20,13 @@ mod server;
 mod task;
 mod training;
 
+pub use clients::{Alpha, ClientSection, Clients, DividedTable, Split};
 pub use data::DataSection;
 pub use load::{ConfigError, LoadedConfig, load};
 pub use model::ModelSection;
 pub use network::{
-    Attempts, ClientSection, Connections, EvaluationFile, EvaluationSection, FederationSection,
-    Grace, Handshakes, QuorumPercent, ServeSection,
+    Attempts, Connections, EvaluationFile, EvaluationSection, FederationSection, Grace, Handshakes,
+    QuorumPercent, ServeSection,
 };
 pub use plan::{ModelFacts, plan};
 pub use privacy::PrivacySection;
@@ -37,6 +39,7 @@ pub use training::{ExpectedBatch, TrainingSection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use umbel_model::data::TableSchema;
+use umbel_proto::message::ClientId;
 use umbel_proto::settings::{self, Section};
 use umbel_proto::task::TaskKind;
 
@@ -73,7 +76,7 @@ pub struct RunConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serve: Option<ServeSection>,
     /// The clients.
-    pub clients: Vec<ClientSection>,
+    pub clients: Clients,
 }
 
 /// The schema of a run's configuration, for editors.
@@ -100,9 +103,38 @@ impl RunConfig {
 
     /// How the tables are read.
     pub fn schema(&self) -> TableSchema {
-        self.data
-            .schema()
-            .for_task(self.task.kind, &self.data.labels)
+        let schema = self.data.schema();
+        let client = self.clients.divided().and_then(|table| table.by.clone());
+        TableSchema { client, ..schema }.for_task(self.task.kind, &self.data.labels)
+    }
+
+    /// The same run with the clients that its table was divided among.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where it can't be one with so many.
+    pub fn with_clients(
+        &self,
+        names: impl IntoIterator<Item = ClientId>,
+    ) -> Result<Self, ConfigError> {
+        let named = Self {
+            clients: self.clients.named(names),
+            ..self.clone()
+        };
+        named.check()?;
+        Ok(named)
+    }
+
+    /// Refuses clients that only a simulation has.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a table that is to be divided.
+    pub fn require_listed(&self) -> Result<(), ConfigError> {
+        require(
+            self.clients.divided().is_none(),
+            "clients",
+            "[clients] divides one table among simulated clients (umbel simulate); over the \
+             network, list each client under [[clients]]",
+        )
     }
 
     /// Checks what no section can see by itself. What a plan must be is checked by making its

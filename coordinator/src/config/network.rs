@@ -1,4 +1,4 @@
-//! Who takes part and who listens: `[federation]`, `[evaluation]`, `[serve]`, `[[clients]]`.
+//! Who takes part and who listens: `[federation]`, `[evaluation]`, `[serve]`.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::Included;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use umbel_privacy::unit::PrivacyUnit;
-use umbel_proto::message::{BlobDigest, ClientId};
-use umbel_proto::{bounded, schema};
+use umbel_proto::bounded;
+use umbel_proto::message::ClientId;
 
 use super::{ConfigError, RunConfig, require};
 
@@ -147,21 +147,6 @@ pub struct ServeSection {
     pub handshakes: Handshakes,
 }
 
-/// `[[clients]]`
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClientSection {
-    /// The client's name.
-    pub name: ClientId,
-    /// Its table. Needed in a simulation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
-    /// SHA-256 of its certificate (DER), in lower-case hexadecimal. Needed with TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::digest")]
-    pub fingerprint: Option<BlobDigest>,
-}
-
 impl Default for FederationSection {
     fn default() -> Self {
         Self {
@@ -203,19 +188,18 @@ fn default_ca() -> PathBuf {
 }
 
 pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
-    let names: BTreeSet<&ClientId> = config.clients.iter().map(|c| &c.name).collect();
-    require(!names.is_empty(), "clients", "name at least one client")?;
-    require(
-        names.len() == config.clients.len(),
-        "clients",
-        "two clients have one name",
-    )?;
-    require(
-        config.federation.minimum <= names.len(),
-        "federation.minimum",
-        "is more than there are clients",
-    )?;
-    check_quorum(config, names.len())?;
+    match config.clients.divided() {
+        Some(divided) => divided.check()?,
+        None => require(
+            !config.clients.is_empty(),
+            "clients",
+            "name at least one client",
+        )?,
+    }
+    // Who the clients of a table are is known once it is read; then this is checked again.
+    if !config.clients.is_undivided() {
+        check_clients(config)?;
+    }
     require(
         config.evaluation.stop_after != Some(0),
         "evaluation.stop_after",
@@ -232,6 +216,21 @@ pub(super) fn check(config: &RunConfig) -> Result<(), ConfigError> {
         "evaluation.files",
         "two files have one name",
     )
+}
+
+fn check_clients(config: &RunConfig) -> Result<(), ConfigError> {
+    let names: BTreeSet<&ClientId> = config.clients.iter().map(|c| &c.name).collect();
+    require(
+        names.len() == config.clients.len(),
+        "clients",
+        "two clients have one name",
+    )?;
+    require(
+        config.federation.minimum <= names.len(),
+        "federation.minimum",
+        "is more than there are clients",
+    )?;
+    check_quorum(config, names.len())
 }
 
 fn check_quorum(config: &RunConfig, clients: usize) -> Result<(), ConfigError> {

@@ -8,6 +8,7 @@
 mod about;
 mod by_task;
 mod certificate_page;
+pub mod comparison;
 mod curves;
 mod figures;
 mod html;

@@ -1,5 +1,6 @@
 //! What a run ends with: the numbers behind the report, the closing table and the JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +70,12 @@ impl RunReport {
             report::Ending::Diverged { round, .. } => Some(round),
             _ => None,
         };
+        let settings: BTreeMap<&String, &String> = run
+            .training
+            .settings
+            .iter()
+            .map(|(name, value)| (name, value))
+            .collect();
         let mut told = json!({
             "accuracy": overall.and_then(|scores| scores.get("accuracy")),
             "macro_f1": overall.and_then(|scores| scores.get("macro_f1")),
@@ -83,6 +90,7 @@ impl RunReport {
             "units": run.privacy.units,
             "protection": Statement::of_run(run).level,
             "attack": run.strength,
+            "settings": settings,
             "base_model": run.base,
             "about": run.about,
             "unit": run.privacy.unit,

@@ -98,6 +98,36 @@ pub(super) fn reliability_chart(points: &[(f64, f64)]) -> Html {
     )
 }
 
+/// Draws one labelled point for each of some things; `None` where there is none that can be drawn.
+pub(super) fn points_chart(
+    title: &str,
+    across: &str,
+    points: &[(f64, f64, String)],
+) -> Option<Html> {
+    let drawable = |value: f64| value.is_finite() && value.abs() < LARGEST;
+    let points = points
+        .iter()
+        .filter(|(x, y, _)| drawable(*x) && drawable(*y));
+    let points: Vec<_> = points.collect();
+    let frame = Frame {
+        rounds: Axis::around(points.iter().map(|(x, _, _)| *x), None)?,
+        levels: Axis::around(points.iter().map(|(_, y, _)| *y), None)?,
+    };
+    let mut pieces = vec![Html::element("title", title)];
+    pieces.extend(frame.grid(across));
+    for (x, y, label) in points {
+        let place = (frame.x(*x), frame.y(*y));
+        pieces.push(dot(place, format!("{label}: {x:.4}, {y:.4}")));
+        pieces.push(value_label(place, label));
+    }
+    let view = format!("0 0 {WIDTH} {HEIGHT}");
+    Some(Html::with(
+        "svg",
+        &[("viewBox", &view), ("role", "img")],
+        pieces.into_iter().collect::<Html>(),
+    ))
+}
+
 /// A range of numbers, its ends at ticks.
 struct Axis {
     low: f64,

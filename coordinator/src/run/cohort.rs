@@ -6,6 +6,7 @@ use umbel_proto::message::ClientId;
 use umbel_proto::plan::Plan;
 
 use super::RunError;
+use crate::config::ClientSection;
 
 /// Whether cohorts are a Poisson draw of clients: only where the client is the unit.
 fn samples_clients(plan: &Plan) -> bool {
@@ -15,16 +16,16 @@ fn samples_clients(plan: &Plan) -> bool {
 /// Everybody, or a Poisson draw of them where the client is the unit.
 pub(super) fn draw(
     plan: &Plan,
-    clients: Vec<ClientId>,
+    clients: &[ClientSection],
     round: u32,
     attempt: u32,
 ) -> Result<Vec<ClientId>, RunError> {
     if !samples_clients(plan) {
-        return Ok(clients);
+        return Ok(clients.iter().map(|client| client.name.clone()).collect());
     }
     let mut rng = randomness(plan, &format!("cohort/{round}/{attempt}"))?;
     let drawn = poisson_sample(clients.len(), plan.sampling_rate, &mut rng);
-    Ok(drawn.into_iter().map(|i| clients[i].clone()).collect())
+    Ok(drawn.into_iter().map(|i| clients[i].name.clone()).collect())
 }
 
 /// A generator for one purpose: from the operating system, or, in a seeded run, a stream

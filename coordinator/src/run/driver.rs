@@ -185,8 +185,7 @@ impl<'a> Driver<'a> {
                 Action::AskGate { .. } => self.ask_gate(&mut background)?,
                 Action::Pause { round, missing } => self.pause(round, &missing),
                 Action::DrawCohort { round, attempt } => {
-                    let clients = self.config.clients.iter();
-                    let clients: Vec<ClientId> = clients.map(|c| c.name.clone()).collect();
+                    let clients = &self.config.clients;
                     let cohort = cohort::draw(&self.plan, clients, round, attempt)?;
                     self.lobby.tell(Event::CohortDrawn(cohort));
                 }
@@ -257,6 +256,9 @@ impl<'a> Driver<'a> {
 
     /// Goes on without clients of which nothing is heard.
     fn check_silence(&mut self) {
+        if self.patience.silence.is_none() {
+            return;
+        }
         let heard = self.lobby.take_heard();
         let (now, present) = (self.clock.elapsed(), self.lobby.present());
         for client in self.silence.check(now, heard, present) {

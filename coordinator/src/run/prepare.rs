@@ -97,6 +97,7 @@ pub(super) fn prepare_with(
     // Rows that count as public are nobody's, whatever the unit.
     let schema = TableSchema {
         group: None,
+        client: None,
         ..schema_of(config)
     };
     let task = config.task.kind;

@@ -269,6 +269,7 @@ pub enum Served {
 /// # Errors
 /// [`ConfigError`] for a key that is missing.
 pub fn network_section(config: &RunConfig) -> Result<ServeSection, ConfigError> {
+    config.require_listed()?;
     let section = config.serve.clone().ok_or_else(|| {
         wrong(
             "serve",

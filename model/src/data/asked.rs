@@ -28,6 +28,8 @@ pub enum Setting {
     LabelSeparator,
     /// The column of groups.
     Group,
+    /// The column by which a simulation divides a table among clients.
+    Client,
     /// Ids as they are written.
     RealIds,
     /// The file's format.
@@ -62,6 +64,7 @@ impl Asked {
             (Self::Configuration, Setting::Sheet) => "data.sheet",
             // Only training has groups.
             (_, Setting::Group) => "data.group",
+            (_, Setting::Client) => "clients.by",
             (_, Setting::RealIds) => "data.real_ids",
             // `--text` is a text to classify there.
             (Self::Predict, Setting::Text) => "--column",

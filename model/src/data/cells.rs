@@ -74,6 +74,7 @@ pub(super) struct Cells {
     /// `None` where no labels are wanted.
     pub(super) label: Option<Labels<Cell>>,
     pub(super) group: Option<Cell>,
+    pub(super) client: Option<Cell>,
 }
 
 /// Makes rows of cells, by the same rules for every format.
@@ -122,19 +123,25 @@ impl<'a> Rows<'a> {
             None => RowLabel::One(String::new()),
         };
         let group = match cells.group {
-            Some(cell) => self.group(cell, &place)?,
+            Some(cell) => self.id(cell, Setting::Group, &place)?,
+            None => None,
+        };
+        let client = match cells.client {
+            Some(cell) => Some(self.client(cell, &place)?),
             None => None,
         };
         let bytes = text.len()
             + second.as_ref().map_or(0, String::len)
             + label.bytes()
-            + group.as_ref().map_or(0, String::len);
+            + group.as_ref().map_or(0, String::len)
+            + client.as_ref().map_or(0, String::len);
         self.room.take(bytes + size_of::<Row>(), self.file)?;
         self.rows.push(Row {
             text,
             second,
             label,
             group,
+            client,
             row,
         });
         Ok(())
@@ -188,7 +195,12 @@ impl<'a> Rows<'a> {
     /// A string or a whole number, with `.0` where a data frame that keeps gaps has written it
     /// so. A number beyond what a float holds exactly is refused: two people whose numbers round
     /// to one would become one.
-    fn group(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<Option<String>, DataError> {
+    fn id(
+        &self,
+        cell: Cell,
+        setting: Setting,
+        place: &impl Fn() -> Place,
+    ) -> Result<Option<String>, DataError> {
         match cell {
             Cell::Missing => Ok(None),
             Cell::Text(text) => Ok(group_value(&text)),
@@ -199,9 +211,18 @@ impl<'a> Rows<'a> {
             Cell::Float { value, exact: true } => Ok(Some(format!("{:.0}", value + 0.0))),
             other => {
                 let expected = "a string or a whole number below 2^63";
-                Err(self.wrong_type(Setting::Group, &other, expected, place))
+                Err(self.wrong_type(setting, &other, expected, place))
             }
         }
+    }
+
+    /// The client to which a row goes: an id that every row has.
+    fn client(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<String, DataError> {
+        let id = self.id(cell, Setting::Client, place)?;
+        id.ok_or_else(|| DataError::MissingValue {
+            place: place(),
+            column: self.wanted.client.unwrap_or_default().to_owned(),
+        })
     }
 
     pub(super) fn wrong_type(

@@ -80,6 +80,7 @@ pub fn clean(table: Table) -> (Table, CleaningReport) {
             regular.second.clone(),
             regular.label.clone(),
             regular.group.clone(),
+            regular.client.clone(),
         )) {
             report.duplicate += 1;
         } else {
@@ -103,6 +104,7 @@ fn regular(row: &Row) -> Row {
         second: row.second.as_deref().map(single_spaced),
         label: row.label.map(single_spaced),
         group: row.group.clone(),
+        client: row.client.clone(),
         row: row.row,
     }
 }

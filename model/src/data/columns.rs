@@ -27,6 +27,7 @@ pub(super) struct ColumnPositions {
     pub(super) text_pair: Option<usize>,
     pub(super) label: Option<Labels<usize>>,
     pub(super) group: Option<usize>,
+    pub(super) client: Option<usize>,
 }
 
 /// Something of each column that has labels.
@@ -128,6 +129,7 @@ impl ColumnPositions {
             text_pair: optional(Setting::TextPair, wanted.text_pair)?,
             label: wanted.label.map(labels).transpose()?,
             group: optional(Setting::Group, wanted.group)?,
+            client: optional(Setting::Client, wanted.client)?,
         })
     }
 }

@@ -23,6 +23,9 @@ pub struct TableSchema {
     pub labels: LabelsPerRow,
     /// Column that names the group: whom a row is about. Default none.
     pub group: Option<String>,
+    /// Column that names the client of a row, where a simulation divides one table among clients.
+    /// Default none.
+    pub client: Option<String>,
     /// Texts in the group column that are ids just as they are written, though they read like a
     /// missing value ("Null" is a surname) or like another id. Default none.
     pub real_ids: Vec<String>,
@@ -56,6 +59,7 @@ impl Default for TableSchema {
             label_separator: None,
             labels: LabelsPerRow::One,
             group: None,
+            client: None,
             real_ids: Vec::new(),
             options: TableOptions::default(),
             asked: Asked::default(),
@@ -93,6 +97,7 @@ impl TableSchema {
             labels: &self.labels,
             separator: self.label_separator.as_ref().map(Separator::as_str),
             group: self.group.as_deref(),
+            client: self.client.as_deref(),
             options: &self.options,
             asked: self.asked,
         }
@@ -103,6 +108,7 @@ impl TableSchema {
         Wanted {
             label: None,
             group: None,
+            client: None,
             ..self.wanted()
         }
     }
@@ -117,6 +123,7 @@ pub(super) struct Wanted<'a> {
     pub(super) labels: &'a LabelsPerRow,
     pub(super) separator: Option<&'a str>,
     pub(super) group: Option<&'a str>,
+    pub(super) client: Option<&'a str>,
     pub(super) options: &'a TableOptions,
     pub(super) asked: Asked,
 }
@@ -128,6 +135,7 @@ impl<'a> Wanted<'a> {
             (Setting::TextPair, self.text_pair),
             (Setting::Label, self.label),
             (Setting::Group, self.group),
+            (Setting::Client, self.client),
         ];
         let others = others
             .into_iter()

@@ -20,6 +20,9 @@ pub struct Row {
     /// The group as it is written, where the schema names a group column and the row has a value
     /// there that isn't blank.
     pub group: Option<String>,
+    /// The value of the column by which a simulation divides a table among clients, if the schema
+    /// names one; never blank then.
+    pub client: Option<String>,
     /// Where the row is in its file, as [`Place::row`] counts.
     pub row: usize,
 }

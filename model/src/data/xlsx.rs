@@ -124,6 +124,7 @@ struct Header {
     text_pair: Option<u32>,
     label: Option<Labels<u32>>,
     group: Option<u32>,
+    client: Option<u32>,
 }
 
 fn read_sheet(
@@ -219,6 +220,7 @@ fn header_of(
                     Labels::Each(each) => Labels::Each(each.into_iter().map(column).collect()),
                 }),
                 group: positions.group.map(column),
+                client: positions.client.map(column),
             });
             return Ok(false);
         }
@@ -271,6 +273,7 @@ fn rows_of(
                 Labels::Each(each) => Labels::Each(each.iter().map(|c| value(*c)).collect()),
             }),
             group: header.group.map(value),
+            client: header.client.map(value),
         };
         let blank = |cell: &Cell| match cell {
             Cell::Missing => true,
@@ -278,7 +281,10 @@ fn rows_of(
             _ => false,
         };
         let labels = made.label.iter().flat_map(Labels::iter);
-        let mut others = labels.chain(&made.group).chain(&made.text_pair);
+        let mut others = labels
+            .chain(&made.group)
+            .chain(&made.client)
+            .chain(&made.text_pair);
         if !blank(&made.text) || !others.all(blank) {
             rows.add(made, row as usize + 1)?;
         }

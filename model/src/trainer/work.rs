@@ -42,6 +42,17 @@ pub struct Example {
     pub target: Target,
 }
 
+impl Example {
+    /// Bytes that it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let labels = match &self.target {
+            Target::Labels(labels) => size_of_val(labels.as_slice()),
+            Target::Class(_) | Target::Value(_) => 0,
+        };
+        size_of::<Self>() + size_of::<u32>() * self.tokens.len() + labels
+    }
+}
+
 /// The sum over units of their clipped gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientSum {

@@ -64,6 +64,7 @@ fn row(row: usize, text: &str, label: &str, group: Option<&str>) -> Row {
         second: None,
         label: label.into(),
         group: group.map(str::to_owned),
+        client: None,
         row,
     }
 }

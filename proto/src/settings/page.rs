@@ -70,10 +70,12 @@ pub fn template(bare: &str, sections: &[Section]) -> String {
 
 /// What a key means: a setting's meaning, or what a section is for.
 fn doc_in(sections: &[Section], path: &str, key: &str) -> Option<String> {
-    let section = sections.iter().find(|section| section.path == path)?;
-    if let Some(setting) = section.settings.iter().find(|s| s.name == key) {
+    let mut here = sections.iter().filter(|section| section.path == path);
+    let mut settings = here.clone().flat_map(|section| &section.settings);
+    if let Some(setting) = settings.find(|setting| setting.name == key) {
         return Some(setting.doc.clone());
     }
+    here.next()?;
     let inner = [path, key].join(".");
     let inner = sections.iter().find(|section| section.path == inner)?;
     Some(own_words(inner))

@@ -36,17 +36,24 @@ fn collect(root: &Value, section: &Value, place: Place, found: &mut Vec<Section>
         required: place.required,
     });
     for (name, key) in in_order(section) {
-        let (key_itself, repeated) = element(root, key);
-        if key_itself.get("properties").is_some() {
+        let forms: Vec<_> = forms(root, key)
+            .into_iter()
+            .map(|form| element(root, form))
+            .filter(|(form, _)| form.get("properties").is_some())
+            .collect();
+        let one_of_several = forms.len() > 1;
+        for (form, repeated) in &forms {
             let inner = Place {
                 path: [place.path.as_str(), name]
                     .join(".")
                     .trim_matches('.')
                     .into(),
-                repeated,
-                required: is_required(name),
+                repeated: *repeated,
+                required: is_required(name) && !one_of_several,
             };
-            collect(root, key_itself, inner, found);
+            collect(root, form, inner, found);
+        }
+        if !forms.is_empty() {
             continue;
         }
         let default = key.get("default").filter(|d| !d.is_null()).cloned();
@@ -80,6 +87,16 @@ fn element<'a>(root: &'a Value, key: &'a Value) -> (&'a Value, bool) {
     match key.get("items") {
         Some(items) => (resolved(root, items), true),
         None => (key, false),
+    }
+}
+
+/// The forms in which a key may be written: one, or each choice of several.
+fn forms<'a>(root: &'a Value, key: &'a Value) -> Vec<&'a Value> {
+    let target = key.get("$ref").and_then(Value::as_str);
+    let target = target.and_then(|path| root.pointer(path.strip_prefix('#')?));
+    match target.unwrap_or(key).get("anyOf").and_then(Value::as_array) {
+        Some(choices) => choices.iter().collect(),
+        None => vec![key],
     }
 }
 

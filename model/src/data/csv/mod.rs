@@ -168,6 +168,7 @@ impl Reading<'_> {
                 None => None,
             },
             group: positions.group.map(cell).transpose()?,
+            client: positions.client.map(cell).transpose()?,
         })
     }
 }

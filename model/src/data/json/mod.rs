@@ -230,6 +230,10 @@ impl Reading<'_> {
                 }),
                 None => None,
             },
+            client: match self.wanted.client {
+                Some(column) => Some(group(value(Setting::Client, column)?)),
+                None => None,
+            },
         })
     }
 

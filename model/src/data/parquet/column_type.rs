@@ -217,7 +217,7 @@ pub(super) fn refuse_nested(
 fn expected(setting: Setting) -> &'static str {
     match setting {
         Setting::Label => "strings, numbers or truth values",
-        Setting::Group => "strings or whole numbers",
+        Setting::Group | Setting::Client => "strings or whole numbers",
         _ => "strings",
     }
 }

@@ -115,6 +115,10 @@ fn read_rows(
         .group
         .map(|i| column(Setting::Group, i))
         .transpose()?;
+    let client = positions
+        .client
+        .map(|i| column(Setting::Client, i))
+        .transpose()?;
     let class_names = match &label {
         Some(Labels::Column(label)) if label.kind.is_whole() => {
             class_names::of(metadata.key_value_metadata(), &label.name)
@@ -132,11 +136,13 @@ fn read_rows(
             None => None,
         };
         let groups = group.as_ref().map(&mut cells).transpose()?;
+        let clients = client.as_ref().map(&mut cells).transpose()?;
         let count = texts.len();
         let others = labels
             .iter()
             .flat_map(Labels::iter)
             .chain(&groups)
+            .chain(&clients)
             .chain(&seconds);
         if others.into_iter().any(|cells| cells.len() != count) {
             return Err(damaged(ParquetError::General(
@@ -148,6 +154,7 @@ fn read_rows(
             Labels::Each(each) => Labels::Each(each.into_iter().map(Vec::into_iter).collect()),
         });
         let mut groups = groups.map(Vec::into_iter);
+        let mut clients = clients.map(Vec::into_iter);
         let mut seconds = seconds.map(Vec::into_iter);
         for text in texts {
             let row = rows.count() + 1;
@@ -167,6 +174,7 @@ fn read_rows(
                     None => None,
                 },
                 group: groups.as_mut().and_then(Iterator::next),
+                client: clients.as_mut().and_then(Iterator::next),
             };
             rows.add(cells, row)?;
         }

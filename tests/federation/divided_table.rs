@@ -1,0 +1,108 @@
+//! Clients that a simulation makes of one table.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::virtual_clients::{WHOLE_CLIENTS, twelve};
+use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, Workbench};
+
+/// One table of the rows of all of these clients, who are named in the column `user`; and people in
+/// the column `person`, two rows each.
+fn pooled(bench: &Workbench, clients: &[String]) {
+    let mut table = String::from("user,person,text,label\r\n");
+    for client in clients {
+        let own = fs::read_to_string(bench.path().join(format!("{client}.csv"))).unwrap();
+        for (i, row) in own.trim_end().split("\r\n").skip(1).enumerate() {
+            let _ = write!(table, "{client},{client}-{},{row}\r\n", i / 2);
+        }
+    }
+    bench.write("users.csv", &table);
+}
+
+/// A configuration whose clients are made as `section` says.
+fn divided(bench: &Workbench, name: &str, sections: &str, section: &str) -> PathBuf {
+    let path = bench.configuration(name, sections, &[]);
+    let text = fs::read_to_string(&path).unwrap();
+    let section = format!("\n[clients]\nfrom = \"users.csv\"\n{section}\n");
+    fs::write(&path, text + &section).unwrap();
+    path
+}
+
+#[test]
+fn a_table_divided_by_a_column_trains_the_model_of_as_many_tables() {
+    let bench = Workbench::new(12);
+    let clients = twelve(&bench);
+    pooled(&bench, &clients);
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    for (name, sections) in [("client", WHOLE_CLIENTS), ("plain", PLAIN_GRADIENTS)] {
+        let listed = bench.configuration(name, sections, &names);
+        let listed = bench.weights(&bench.simulate(&listed, &["--seed", "7"]));
+        let run = divided(&bench, &format!("{name}-by"), sections, "by = \"user\"");
+        let run_name = format!("run.name={name}");
+        for workers in ["1", "2", "4"] {
+            let settings = ["--seed", "7", "--parallel", workers, "--set", &run_name];
+            let report = bench.simulate(&run, &settings);
+            assert!(
+                bench.weights(&report) == listed,
+                "{name}, {workers} workers"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_split_serves_every_unit() {
+    let bench = Workbench::new(12);
+    let clients = twelve(&bench);
+    pooled(&bench, &clients);
+    let group = PRIVATE_GRADIENTS.replace("\"record\"", "\"group\"\nrows_per_group = 2");
+    for (name, sections, more) in [
+        ("client", WHOLE_CLIENTS, ""),
+        ("record", PRIVATE_GRADIENTS, ""),
+        ("none", PLAIN_GRADIENTS, ""),
+        ("group", &group, "data.group=person"),
+    ] {
+        for split in [
+            "split = \"iid\"",
+            "split = \"dirichlet\"\nalpha = 0.3",
+            "split = \"quantity\"\nalpha = 0.3\nseed = 3",
+        ] {
+            let run = divided(&bench, name, sections, &format!("{split}\nclients = 5"));
+            let mut settings = vec!["--seed", "1", "--set", "run.rounds=1"];
+            if !more.is_empty() {
+                settings.extend(["--set", more]);
+            }
+            let report = bench.simulate(&run, &settings);
+            assert_eq!(report["rounds"], 1, "{name}, {split}: {report}");
+        }
+    }
+}
+
+#[test]
+fn what_cant_be_divided_is_refused_with_what_there_is() {
+    let bench = Workbench::new(12);
+    let clients = twelve(&bench);
+    pooled(&bench, &clients);
+    let refused = |section: &str| {
+        let run = divided(&bench, "refused", WHOLE_CLIENTS, section);
+        let output = bench.umbel(&["simulate", run.to_str().unwrap()]);
+        assert!(!output.status.success(), "{section}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let error = refused("by = \"usr\"");
+    assert!(
+        error.contains("clients.by") && error.contains("user, person, text"),
+        "{error}"
+    );
+    let error = refused("split = \"iid\"\nclients = 500");
+    assert!(
+        error.contains("clients.clients") && error.contains("is 48"),
+        "{error}"
+    );
+    let error = refused("bi = \"user\"");
+    assert!(error.contains("`by`"), "{error}");
+    let error = refused("");
+    assert!(error.contains("split = \"iid\""), "{error}");
+    assert!(!bench.path().join("runs").exists(), "something was made");
+}
