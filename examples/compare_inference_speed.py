@@ -102,7 +102,8 @@ class OnnxRuntime:
         import torch
 
         path = str(folder / "model.onnx")
-        example = (torch.ones((2, 8), dtype=torch.int64), torch.ones((2, 8), dtype=torch.int64))
+        # A mask of ones alone would be left out of what is exported.
+        example = (torch.ones((2, 8), dtype=torch.int64), torch.tensor([[1] * 8, [1] * 5 + [0] * 3]))
         names = ["input_ids", "attention_mask"]
         axes = {name: {0: "rows", 1: "tokens"} for name in names}
 
