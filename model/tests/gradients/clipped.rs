@@ -1,9 +1,10 @@
 //! Every unit is clipped by its own norm, whatever passes through the network with it.
 
 use proptest::prelude::*;
-use umbel_model::{Classifier, Clipping, Example, Pooling, TrainableSet};
+use umbel_model::families::FAMILIES;
+use umbel_model::{Classifier, Clipping, DeviceChoice, Example, Pooling, TrainableSet};
 
-use crate::support::{POSITIONS, VOCABULARY, options, tiny};
+use crate::support::{self, POSITIONS, VOCABULARY, options, tiny};
 use crate::{assert_close, difference, each_alone, examples, norm, sum, sum_with};
 
 /// What the clipped sum is by definition: rows one by one, added up and clipped on the host.
@@ -176,5 +177,44 @@ fn automatic_clipping_gives_every_unit_nearly_the_clipping_norm() {
         let expected = 2.0 * plain.norms[0] / (plain.norms[0] + 0.01);
         assert!((norm(&clipped.sum) - expected).abs() < 1e-5 * expected);
         assert!(norm(&clipped.sum) < 2.0);
+    }
+}
+
+/// What is measured without multiplying anything out is the length of what is added.
+#[test]
+fn a_units_norm_is_the_length_of_its_gradient_in_every_family_and_trainable_set() {
+    let examples = examples();
+    let units = [vec![0], vec![1, 2], vec![3], vec![4, 0]];
+    let sets = [
+        TrainableSet::Full,
+        TrainableSet::Encoder,
+        TrainableSet::Bias,
+        TrainableSet::Head,
+        support::lora(&["query", "value"], false),
+        support::lora(&["all"], false),
+        support::lora(&["all"], true),
+    ];
+    for family in FAMILIES {
+        for (pooling, train) in [Pooling::Mean, Pooling::Pooler]
+            .into_iter()
+            .flat_map(|pooling| sets.map(|train| (pooling, train)))
+        {
+            let options = support::options(pooling, train);
+            let model = support::tiny_of(*family, &DeviceChoice::Cpu, options).expect("the CPU");
+            let measured = sum(&model, &examples, &units, Clipping::Flat(f64::MAX));
+            for (unit, found) in units.iter().zip(&measured.norms) {
+                let alone = sum(
+                    &model,
+                    &examples,
+                    std::slice::from_ref(unit),
+                    Clipping::None,
+                );
+                let error = (found / norm(&alone.sum) - 1.0).abs();
+                assert!(
+                    error <= 1e-4,
+                    "{family:?} {pooling} {train} {unit:?}: {error:e}"
+                );
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use umbel_model::families::{FAMILIES, Family};
 use umbel_model::{Classifier, Clipping, DeviceChoice, Example, Pooling, TrainableSet, logits};
 
-use crate::support::{options, tiny_of};
+use crate::support::{lora, options, tiny_of};
 use crate::{each_alone, examples, norm, sum};
 
 /// The summed cross-entropy, from f32 logits on in double precision.
@@ -46,12 +46,8 @@ const STEP: f64 = 0.01;
 
 /// Compares every tensor's gradient in its own direction, at its largest coordinate and at
 /// four more.
-fn compare_with_finite_differences(family: &dyn Family, pooling: Pooling) {
-    let model = tiny_of(
-        family,
-        &DeviceChoice::Cpu,
-        options(pooling, TrainableSet::Full),
-    );
+fn compare_with_finite_differences(family: &dyn Family, pooling: Pooling, train: TrainableSet) {
+    let model = tiny_of(family, &DeviceChoice::Cpu, options(pooling, train));
     let model = model.expect("the CPU");
     let examples = examples();
     let gradient = sum(&model, &examples, &each_alone(&examples), Clipping::None);
@@ -97,27 +93,41 @@ fn compare_with_finite_differences(family: &dyn Family, pooling: Pooling) {
     }
     assert!(kinks * 20 <= compared, "{kinks} kinks, {compared} compared");
     println!(
-        "{family:?} {pooling}, {kinks} kinks: gradients are off by {worst:e} of max(1, gradient) at most"
+        "{family:?} {pooling} {train}, {kinks} kinks: gradients are off by {worst:e} of max(1, gradient) at most"
     );
 }
 
 #[test]
 fn gradients_with_mean_pooling_are_those_of_finite_differences() {
     for family in FAMILIES {
-        compare_with_finite_differences(*family, Pooling::Mean);
+        compare_with_finite_differences(*family, Pooling::Mean, TrainableSet::Full);
     }
 }
 
 #[test]
 fn gradients_with_a_pooler_are_those_of_finite_differences() {
     for family in FAMILIES {
-        compare_with_finite_differences(*family, Pooling::Pooler);
+        compare_with_finite_differences(*family, Pooling::Pooler, TrainableSet::Full);
     }
 }
 
 #[test]
 fn gradients_with_the_first_token_are_those_of_finite_differences() {
     for family in FAMILIES {
-        compare_with_finite_differences(*family, Pooling::Cls);
+        compare_with_finite_differences(*family, Pooling::Cls, TrainableSet::Full);
+    }
+}
+
+#[test]
+fn gradients_of_adapters_and_biases_are_those_of_finite_differences() {
+    // Without the pooler: behind DistilBERT's ReLU a difference may say nothing.
+    for family in FAMILIES {
+        for train in [
+            TrainableSet::Bias,
+            lora(&["all"], false),
+            lora(&["key"], true),
+        ] {
+            compare_with_finite_differences(*family, Pooling::Mean, train);
+        }
     }
 }
