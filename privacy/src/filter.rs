@@ -7,6 +7,8 @@
 //! Rényi divergences at one order that was fixed beforehand (Feldman & Zrnic 2021, "Individual Privacy
 //! Accounting via a Rényi Filter", Theorem 4.3). `privacy/proofs/filter.md` has the argument.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
 use crate::accountant::PldAccountant;
@@ -34,12 +36,28 @@ impl FilterOrder {
     /// The order at which the budget allows most Gaussian noise mechanisms, whose divergence is
     /// proportional to α: that which makes [`RenyiFilter::capacity`] / α largest.
     pub fn for_budget(budget: &Budget) -> Self {
+        // The sites of a simulation have one budget, and there may be thousands of them.
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, order)) if of == budget => *order,
+            _ => {
+                let order = Self::best_for(budget);
+                *last = Some((*budget, order));
+                order
+            }
+        }
+    }
+
+    fn best_for(budget: &Budget) -> Self {
         let orders = (0..4000).map(|step| 1.0 + 0.01 * (f64::from(step) * 0.0045).exp());
         let worth = |order: f64| capacity(order, budget) / order;
         let best = orders.max_by(|a, b| worth(*a).total_cmp(&worth(*b)));
         Self(best.unwrap_or(2.0))
     }
 }
+
+/// The last budget for which an order was looked for, and the order.
+static LAST: Mutex<Option<(Budget, FilterOrder)>> = Mutex::new(None);
 
 impl TryFrom<f64> for FilterOrder {
     type Error = InvalidOrder;

@@ -49,7 +49,7 @@ pub enum Split {
     Quantity,
 }
 
-/// `[clients]`, in place of `[[clients]]`: one table, which `umbel simulate` divides among many
+/// `[clients]`: one table, in place of `[[clients]]`, which `umbel simulate` divides among many
 /// clients. Say by which column, or how it is to be split. How many clients there are counts as
 /// public.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -42,15 +42,21 @@ pub struct Comparison {
     pub runs: Vec<ComparedRun>,
 }
 
+/// What a run took.
+type Across = fn(&ComparedRun) -> Option<f64>;
+
+/// A setting's name, and its value in each run that has one.
+type Setting<'a> = (&'a str, Vec<Option<&'a str>>);
+
 impl Comparison {
     /// Settings that aren't the same in all runs, each with its value in each run.
-    pub fn differing(&self) -> Vec<(&str, Vec<Option<&str>>)> {
+    pub fn differing(&self) -> Vec<Setting<'_>> {
         self.settings()
             .filter(|(_, values)| differ(values))
             .collect()
     }
 
-    fn settings(&self) -> impl Iterator<Item = (&str, Vec<Option<&str>>)> {
+    fn settings(&self) -> impl Iterator<Item = Setting<'_>> {
         let names: BTreeSet<&str> = self
             .runs
             .iter()
@@ -114,12 +120,12 @@ impl Comparison {
     }
 
     fn charts(&self) -> Html {
-        let points = |across: fn(&ComparedRun) -> Option<f64>| -> Vec<(f64, f64, String)> {
+        let points = |across: Across| -> Vec<(f64, f64, String)> {
             let runs = self.runs.iter().zip(1..);
             runs.filter_map(|(run, i)| Some((across(run)?, run.score?, format!("{i}"))))
                 .collect()
         };
-        let charts: [(&str, fn(&ComparedRun) -> Option<f64>); 4] = [
+        let charts: [(&str, Across); 4] = [
             ("epsilon", |run| run.epsilon),
             ("rounds", |run| Some(f64::from(run.rounds))),
             ("megabytes moved", |run| Some(run.bytes? as f64 / 1e6)),
