@@ -43,6 +43,9 @@ pub(crate) const KEPT: usize = 128;
 /// second cache.
 const BLOCK: usize = 64;
 
+/// Dropout's mask of a block's weights, and the two multiplied.
+type Dropped<'a> = Option<(&'a [f32], &'a [f32])>;
+
 /// What attention's pass forward leaves to its pass back.
 pub(super) struct Attended {
     /// Tokens of the longest row whose weights are kept.
@@ -333,7 +336,7 @@ impl Attention {
         self,
         qkv: &[f32],
         block: &Block<'_>,
-        (weights, dropped): (&[f32], Option<(&[f32], &[f32])>),
+        (weights, dropped): (&[f32], Dropped<'_>),
         g_context: &[f32],
         g_qkv: &mut [f32],
         g_weights: &mut [f32],
