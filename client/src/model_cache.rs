@@ -17,6 +17,7 @@ use umbel_privacy::ledger::LedgerPoint;
 use umbel_proto::departure::Departure;
 use umbel_proto::message::{BlobDigest, Hello, Instance, Receipt, Results, Task, Update, Welcome};
 
+use crate::clock::ClockReading;
 use crate::transport::{Transport, TransportError};
 
 /// A folder of files by digest.
@@ -177,6 +178,10 @@ impl<T: Transport> Transport for Cached<T> {
 
     fn results(&mut self) -> Result<Option<Results>, TransportError> {
         self.inner.results()
+    }
+
+    fn clock(&self) -> Option<ClockReading> {
+        self.inner.clock()
     }
 
     fn pause(&mut self, pause: Duration) {

@@ -64,9 +64,7 @@ pub trait Transport: Send {
 
     /// What the coordinator's clock and this machine's said when the last answer came; `None` if the
     /// coordinator doesn't tell its time, or has this machine's clock.
-    fn clock(&self) -> Option<ClockReading> {
-        None
-    }
+    fn clock(&self) -> Option<ClockReading>;
 
     /// Waits before something is tried again.
     fn pause(&mut self, pause: Duration) {
@@ -184,6 +182,10 @@ impl Transport for InProcess {
 
     fn results(&mut self) -> Result<Option<Results>, TransportError> {
         Ok(self.coordinator.results(&self.client, WAIT)?)
+    }
+
+    fn clock(&self) -> Option<ClockReading> {
+        None
     }
 
     fn leave(&mut self, why: Departure) {
