@@ -116,7 +116,7 @@ class OnnxRuntime:
                 return self.inner(input_ids=input_ids, attention_mask=attention_mask).logits
 
         model.config._attn_implementation = "eager"
-        torch.onnx.export(Scores(model), example, path, input_names=names, output_names=["logits"],
+        torch.onnx.export(Scores(model).eval(), example, path, input_names=names, output_names=["logits"],
                           dynamic_axes=axes, dynamo=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = arguments.threads
