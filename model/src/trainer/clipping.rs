@@ -27,4 +27,13 @@ impl Clipping {
             Self::Automatic(c) => c / (norm + STABILITY),
         }
     }
+
+    /// Whether a factor may be above 1, so that a product with it may overflow though the
+    /// gradient is finite.
+    pub(crate) fn may_enlarge(self) -> bool {
+        match self {
+            Self::None | Self::Flat(_) => false,
+            Self::Automatic(_) => true,
+        }
+    }
 }

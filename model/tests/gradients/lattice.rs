@@ -6,7 +6,7 @@ use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 
 use crate::clipped::any_example;
-use crate::sum_with;
+use crate::{each_alone, examples, sum, sum_with};
 use crate::support::{self, options, tiny};
 
 /// A trainable set of each kind.
@@ -55,4 +55,30 @@ proptest! {
             prop_assert!(vector.check_norm(c, step).is_ok(), "{:?} {:?}", clipping, found.norms);
         }
     }
+}
+
+/// An adapter's input near the largest float, times a factor above 1, is infinite, and the head's
+/// gradient, zero here, times that is no number.
+#[test]
+fn a_finite_norm_has_a_finite_sum_however_large_its_factor() {
+    let mut model = tiny(options(Pooling::Pooler, support::lora(&["all"], true)));
+    let mut parameters = model.parameters();
+    let scaled = |name: &str| match name {
+        name if name.ends_with("lora_A.weight") => Some(1e37),
+        name if name.starts_with("classifier") => Some(0.0),
+        _ => None,
+    };
+    for entry in model.layout().entries() {
+        let count = entry.shape.iter().product::<usize>();
+        let values = &mut parameters[entry.offset..entry.offset + count];
+        if let Some(scale) = scaled(&entry.name) {
+            values.iter_mut().for_each(|x| *x *= scale);
+        }
+    }
+    model.set_parameters(&parameters).expect("finite parameters");
+    let examples = examples();
+    let units = each_alone(&examples);
+    let found = sum(&model, &examples, &units, Clipping::Automatic(1e6));
+    assert!(found.norms.iter().all(|norm| norm.is_finite()), "{:?}", found.norms);
+    assert!(found.sum.iter().all(|x| x.is_finite()));
 }

@@ -118,12 +118,16 @@ impl Summing<'_> {
             .collect();
         let mut sums = Vec::new();
         let mut again = Vec::new();
+        let may_overflow = !measured || work.clipping.may_enlarge();
         for (group, result) in groups.iter().zip(results) {
             match result {
-                TileResult::Summed(tile) if measured || is_finite(&tile) => {
+                TileResult::Summed(tile) if !may_overflow || is_finite(&tile) => {
                     self.add_scores(group, &tile);
                     sums.push(tile);
                 }
+                // Norms are finite, but a factor above 1 met an input of a layer before the
+                // layer's gradient did: infinity times zero. Multiplied out, the gradient is first.
+                TileResult::Summed(_) if measured => again.push((Vec::new(), group.clone())),
                 // Something isn't finite: the norms tell which units it is.
                 TileResult::Summed(_) => again.push((group.clone(), Vec::new())),
                 TileResult::Unsound(unsound) => {
