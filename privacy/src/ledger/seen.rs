@@ -19,6 +19,8 @@ pub struct SeenLedgers {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     points: BTreeMap<String, LedgerPoint>,
+    /// Whether the file's name outlives the machine: not known of what an earlier process left.
+    settled: bool,
 }
 
 /// A memory that can't be used.
@@ -65,7 +67,12 @@ impl SeenLedgers {
                 reason: e.to_string(),
             })?,
         };
-        Ok(Self { path, disk, points })
+        Ok(Self {
+            path,
+            disk,
+            points,
+            settled: false,
+        })
     }
 
     /// Where the ledger of this owner stood.
@@ -84,17 +91,32 @@ impl SeenLedgers {
     /// [`SeenError`] where it can't be written.
     pub fn note(&mut self, owner: &str, point: LedgerPoint) -> Result<(), SeenError> {
         if self.get(owner) == Some(point) {
-            return Ok(());
+            return self.settle().map_err(|source| self.error(source));
         }
         // Only what is on the disk counts as remembered, so that a later try writes it again.
         let mut points = self.points.clone();
         points.insert(owner.to_owned(), point);
-        self.write(&points).map_err(|source| SeenError::Io {
+        self.write(&points).map_err(|source| self.error(source))?;
+        self.points = points;
+        self.settled = true;
+        Ok(())
+    }
+
+    /// A process that ended between giving the file its name and syncing the folder has left a
+    /// memory that the next one reads, and that the machine may still lose.
+    fn settle(&mut self) -> io::Result<()> {
+        if !self.settled {
+            self.disk.settle(&self.path)?;
+            self.settled = true;
+        }
+        Ok(())
+    }
+
+    fn error(&self, source: io::Error) -> SeenError {
+        SeenError::Io {
             path: self.path.clone(),
             source,
-        })?;
-        self.points = points;
-        Ok(())
+        }
     }
 
     /// Replaces the file as a whole or not at all.
