@@ -94,7 +94,7 @@ fn lobby(bencher: Bencher<'_, '_>, count: usize) {
         .bench_local_values(|round| {
             for (client, update) in round.updates {
                 let receipt = round.lobby.submit(&client, update);
-                debug_assert_eq!(receipt, Receipt::Accepted);
+                assert_eq!(receipt, Receipt::Accepted);
             }
             Ended(Some(round.driving))
         });

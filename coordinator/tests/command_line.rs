@@ -1,5 +1,5 @@
 //! The command `umbel-coordinator`. (That there is a test of it under this name also makes
-//! `cargo test --workspace --test command_line` build it, for the tests of all three programs.)
+//! `cargo test --release --workspace --test command_line` build it, for the tests of all three programs.)
 
 use std::process::Command;
 

@@ -15,7 +15,7 @@ pub fn program(name: &str, folder: &Path) -> Command {
     let path = umbel.parent().expect("a folder").join(name);
     assert!(
         path.exists(),
-        "{} isn't built; run cargo test --workspace",
+        "{} isn't built; run cargo test --release --workspace",
         path.display()
     );
     let mut command = Command::new(path);

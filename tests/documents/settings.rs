@@ -1,5 +1,5 @@
 //! The pages and files that are made of the settings are in step with them. Where one isn't,
-//! `UMBEL_BLESS=1 cargo test --workspace --test documents` writes it anew.
+//! `UMBEL_BLESS=1 cargo test --release --workspace --test documents` writes it anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let path = folder.join(name);
     assert!(
         path.exists(),
-        "{} isn't built; run cargo test --workspace",
+        "{} isn't built; run cargo test --release --workspace",
         path.display()
     );
     path

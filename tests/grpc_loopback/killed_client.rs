@@ -17,7 +17,7 @@ use crate::site::{Bench, LOCAL, got};
 fn client(configuration: &Path) -> Child {
     let folder = Path::new(env!("CARGO_BIN_EXE_umbel")).parent().unwrap();
     let binary: PathBuf = folder.join("umbel-client");
-    assert!(binary.exists(), "run cargo test --workspace");
+    assert!(binary.exists(), "run cargo test --release --workspace");
     Command::new(binary)
         .arg("run")
         .arg(configuration)

@@ -74,7 +74,7 @@ impl<'a> Background<'a> {
     /// Shows a round's result, and doesn't wait. The verdict on the round before must be in:
     /// so at most one result is kept in memory for the observer.
     pub(super) fn show(&mut self, summary: RoundSummary) {
-        debug_assert_eq!(self.awaited, None, "one round at a time");
+        assert_eq!(self.awaited, None, "one round at a time");
         self.awaited = Some(summary.round);
         match &mut self.observer {
             // If the thread is gone, waiting for its verdict finds that out.

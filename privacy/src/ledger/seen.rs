@@ -131,8 +131,42 @@ impl SeenLedgers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
-    use crate::disk::RealDisk;
+    use crate::disk::{AnyLedgerStorage, Content, RealDisk};
+    use crate::ledger::file::OpenError;
+
+    /// A disk that counts how often the name of a file was settled.
+    #[derive(Debug, Default)]
+    struct Settling {
+        settled: AtomicUsize,
+    }
+
+    impl Disk for Settling {
+        fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError> {
+            RealDisk.open_ledger(path)
+        }
+        fn write(&self, path: &Path, content: Content<'_>) -> io::Result<()> {
+            RealDisk.write(path, content)
+        }
+        fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+            RealDisk.append(path, bytes)
+        }
+        fn keep(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.keep(from, to)
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.rename(from, to)
+        }
+        fn settle(&self, path: &Path) -> io::Result<()> {
+            self.settled.fetch_add(1, Ordering::Relaxed);
+            RealDisk.settle(path)
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+    }
 
     fn point(entries: u64) -> LedgerPoint {
         LedgerPoint {
@@ -153,6 +187,25 @@ mod tests {
         let again = SeenLedgers::beside(&ledger, Arc::new(RealDisk)).expect("a sound file");
         assert_eq!(again.get("north"), Some(point(4)));
         assert_eq!(again.get("south"), Some(point(5)));
+    }
+
+    /// Whoever wrote it may have been killed before its name was synced, and this process then acts
+    /// as if it had noted the point itself.
+    #[test]
+    fn what_an_earlier_process_noted_is_settled_before_it_counts_as_noted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = folder.path().join("ledger.jsonl");
+        let disk = Arc::new(Settling::default());
+        let settled = || disk.settled.load(Ordering::Relaxed);
+        let mut seen = SeenLedgers::beside(&ledger, disk.clone()).expect("nothing yet");
+        seen.note("north", point(3)).expect("a writable folder");
+        seen.note("north", point(3)).expect("a writable folder");
+        assert_eq!(settled(), 0, "its own note is durable");
+        let mut again = SeenLedgers::beside(&ledger, disk.clone()).expect("a sound file");
+        again.note("north", point(3)).expect("a writable folder");
+        assert_eq!(settled(), 1);
+        again.note("north", point(3)).expect("a writable folder");
+        assert_eq!(settled(), 1, "once is enough");
     }
 
     #[test]
