@@ -6,7 +6,7 @@ runs undisturbed, then once more while every process is killed with SIGKILL at r
 every client's link is cut for a while now and then. At the end the two models must be the same
 bytes, and the ledgers must hold the same entries: the same rounds, once each, at the same amounts.
 
-    cargo build --release
+    cargo build --release --workspace
     examples/chaos/chaos.py target/release --rounds 30 --kills 50 --seed 1
 
 It needs Python 3.9, and nothing but its standard library.
@@ -151,7 +151,7 @@ def federation(binaries, folder, rounds, links):
     configuration.write_text(run)
     serve = [binaries / "umbel-coordinator", "serve", configuration, "--json", "--seed", "1"]
     serve += ["--device", "cpu", "--set", f"run.rounds={rounds}"]
-    serve += ["--set", "privacy.noise_multiplier=0.65", "--set", f"run.out={folder}/runs"]
+    serve += ["--set", f"run.out={folder}/runs"]
     serve += ["--set", "federation.round_seconds=120", "--set", "evaluation.every=0"]
     return serve
 
