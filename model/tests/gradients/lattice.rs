@@ -6,8 +6,8 @@ use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
 
 use crate::clipped::any_example;
-use crate::{each_alone, examples, sum, sum_with};
 use crate::support::{self, options, tiny};
+use crate::{each_alone, examples, sum, sum_with};
 
 /// A trainable set of each kind.
 fn any_set() -> impl Strategy<Value = TrainableSet> {
@@ -75,10 +75,16 @@ fn a_finite_norm_has_a_finite_sum_however_large_its_factor() {
             values.iter_mut().for_each(|x| *x *= scale);
         }
     }
-    model.set_parameters(&parameters).expect("finite parameters");
+    model
+        .set_parameters(&parameters)
+        .expect("finite parameters");
     let examples = examples();
     let units = each_alone(&examples);
     let found = sum(&model, &examples, &units, Clipping::Automatic(1e6));
-    assert!(found.norms.iter().all(|norm| norm.is_finite()), "{:?}", found.norms);
+    assert!(
+        found.norms.iter().all(|norm| norm.is_finite()),
+        "{:?}",
+        found.norms
+    );
     assert!(found.sum.iter().all(|x| x.is_finite()));
 }

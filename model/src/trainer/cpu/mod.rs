@@ -19,9 +19,11 @@ mod attention;
 #[cfg(test)]
 mod attention_tests;
 mod block;
+mod context;
 mod cost;
 mod disentangled;
 mod dropout;
+mod feed_forward;
 mod fold;
 mod gram;
 mod head;
