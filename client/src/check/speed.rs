@@ -9,7 +9,7 @@ use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::findings::Finding;
 use umbel_proto::plan::Plan;
 
-use crate::site::SiteTexts;
+use crate::site_texts::SiteTexts;
 use crate::training::clipping;
 
 /// Units that are measured, at most.
