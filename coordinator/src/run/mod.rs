@@ -43,6 +43,7 @@ mod server_model;
 mod signals;
 mod summary;
 mod take_up;
+mod waiting;
 
 pub use driver::Driver;
 pub use observer::{Health, Observer};

@@ -43,6 +43,7 @@ mod passed;
 mod product;
 mod relative_bias;
 mod rotary;
+mod softmax;
 mod squares;
 mod sums;
 mod tile;
