@@ -177,7 +177,7 @@ fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failur
         sampling_rate: plan.accounted_sampling_rate(),
         rounds: plan.draws(),
         clipping_norm: promise.clipping_norm,
-        unit: promise.unit,
+        unit: promise.unit.into(),
         placement: promise.placement,
         adjacency: promise.adjacency,
     };
