@@ -343,12 +343,9 @@ impl<'a> Driver<'a> {
         let diverged = self.kept.diverged();
         let ending = diverged.map_or(ending, |round| Ending::Diverged { round });
         Outcome {
-            draws: self.charges.paid_draws(),
+            spent: self.charges.spent(),
             ledger: self.charges.snapshot(),
             rounds,
-            epsilon: self.charges.epsilon(),
-            spans_runs: self.charges.spans_runs(),
-            ledger_head: self.charges.head(),
             ending,
             kept: self.kept.into_model(),
         }

@@ -337,3 +337,8 @@ fn spending(test: &str, plan: &AgreedPlan) -> Spending<AnyLedgerStorage> {
     let budget = plan.protection.expect("a promise").budget;
     Spending::open(ledger, "data".into(), budget, plan).expect("a sound plan")
 }
+
+/// Drawings of noise that a private run's entries pay for.
+pub fn paid_draws(outcome: &Outcome) -> u64 {
+    outcome.spent.as_ref().expect("what it cost").draws
+}
