@@ -8,7 +8,7 @@ use std::time::Duration;
 use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::{Phase, RoundSettings};
+use umbel_coordinator::round::{Engine, Phase, RoundSettings};
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
 use umbel_privacy::lattice::LatticeVector;
@@ -73,7 +73,7 @@ fn lobby() -> Lobby {
         patient: false,
     };
     let rules = UpdateRules::of(&plan);
-    let lobby = Lobby::new(offer, rules, settings);
+    let lobby = Lobby::new(offer, rules, Engine::new(settings));
     let ledger = (Arc::from([]), LedgerPoint::START);
     let key = key("coordinator").public_key();
     lobby.open(WitnessTerms::new(&plan, key, ledger, None));
