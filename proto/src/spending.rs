@@ -269,7 +269,7 @@ impl<S: LedgerStorage> Spending<S> {
             attempt,
             filter_order: Some(self.filter.order()),
             plan: Some(self.plan.digest()),
-            unit: protection.unit.into(),
+            unit: protection.unit,
             adjacency: protection.adjacency,
             placement: protection.placement,
             event: event.clone(),

@@ -11,8 +11,8 @@ use umbel_privacy::ledger::{
     EntryHash, FileLedgerStorage, LedgerError, LedgerStorage, MemoryLedgerStorage,
 };
 use umbel_privacy::{
-    Accountant, Adjacency, Delta, EntryDraft, Ledger, NoiseMultiplier, NoisePlacement,
-    PldAccountant, PrivacyUnit, Sha256Digest,
+    Accountant, Adjacency, Delta, EntryDraft, Ledger, MechanismEvent, NoiseMultiplier,
+    NoisePlacement, PldAccountant, PrivacyUnit, ProtectedUnit, Sha256Digest,
 };
 
 use crate::entries::{draft, lines, memory, sampled, three_entries};
@@ -79,7 +79,7 @@ fn units_that_do_not_add_up_are_refused() {
     let mut ledger = memory();
     ledger.spend(draft("visits", 0)).unwrap();
     let record = EntryDraft {
-        unit: PrivacyUnit::Record,
+        unit: ProtectedUnit::Record,
         ..draft("visits", 1)
     };
     assert!(matches!(
@@ -102,7 +102,7 @@ fn drafts_that_record_nothing_sound_are_refused_and_leave_no_trace() {
         ));
     }
     let nobody = EntryDraft {
-        unit: PrivacyUnit::None,
+        event: MechanismEvent::NON_PRIVATE,
         ..draft("visits", 0)
     };
     assert!(matches!(
