@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::thread;
 
 use umbel_client::compute::ComputeSlots;
-use umbel_client::site::{SiteSettings, check_table};
+use umbel_client::site::SiteSettings;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_client::site_table::SiteTable;
+use umbel_client::site_texts::check_table;
 use umbel_client::transport::THREAD;
 use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::lobby::Lobby;

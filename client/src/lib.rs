@@ -9,6 +9,7 @@
 //! | [`part`] | what that asks of whatever trains at the site |
 //! | [`site`] | data, model and ledger of a site that accepted a plan |
 //! | [`site_table`] | where a site's rows are, and whether they stay in memory |
+//! | [`site_texts`] | its table, as the plan wants it |
 //! | [`site_ledger`] | the site's budget, enforced by the site |
 //! | [`results`] | what the site takes home |
 //! | [`rounds`] | which rounds of a plan a site answers |
@@ -42,6 +43,7 @@ pub mod site;
 pub mod site_ledger;
 mod site_report;
 pub mod site_table;
+pub mod site_texts;
 mod training;
 pub mod transport;
 mod unprotected;

@@ -96,7 +96,7 @@ impl SitePolicy {
                 refuse("it protects nobody (policy.allow_unprotected is false)".into())
             };
         };
-        if strength(protection.unit) < strength(self.least_unit) {
+        if strength(protection.unit.into()) < strength(self.least_unit) {
             return refuse(format!(
                 "it protects one {}, and policy.least_unit is {}",
                 protection.unit, self.least_unit

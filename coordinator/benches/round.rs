@@ -14,7 +14,7 @@ use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::{Engine, Event, RoundSettings};
+use umbel_coordinator::round::{Engine, Event, RoundProtocol, RoundSettings};
 use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::place::begun;
@@ -132,7 +132,7 @@ impl OpenRound {
             files: Vec::new(),
         };
         let rules = UpdateRules::of(&plan);
-        let lobby = Arc::new(Lobby::new(offer, rules, settings(clients)));
+        let lobby = Arc::new(Lobby::new(offer, rules, Engine::new(settings(clients))));
         let sent = plan.clone();
         let driving = drive(plan, clients, Arc::clone(&lobby));
         let hello = Hello {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::{Phase, RoundSettings};
+use umbel_coordinator::round::{Engine, Phase, RoundSettings};
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, SiteStatement};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::PrivacyUnit;
+use umbel_privacy::unit::ProtectedUnit;
 use umbel_proto::federation::{Federation, RefusalKind};
 use umbel_proto::message::{ClientId, Hello, Instance, PROTOCOL_VERSION, Receipt, Update};
 use umbel_proto::method::Method;
@@ -36,7 +36,7 @@ fn plan() -> AgreedPlan {
         plan.sampling_rate = SamplingRate::ALL;
         plan.classifier.parameters = PARAMETERS;
         let promise = plan.protection.as_mut().expect("the example promises");
-        promise.unit = PrivacyUnit::Client;
+        promise.unit = ProtectedUnit::Client;
         promise.clipping_norm = 1.0.try_into().expect("a norm");
     });
     changed.expect("a plan").into()
@@ -73,7 +73,7 @@ fn lobby() -> Lobby {
         patient: false,
     };
     let rules = UpdateRules::of(&plan);
-    let lobby = Lobby::new(offer, rules, settings);
+    let lobby = Lobby::new(offer, rules, Engine::new(settings));
     let ledger = (Arc::from([]), LedgerPoint::START);
     let key = key("coordinator").public_key();
     lobby.open(WitnessTerms::new(&plan, key, ledger, None));

@@ -93,9 +93,12 @@ fn is_added_up(ledger: &Ledger<MemoryLedgerStorage>, chain: &VerifiedChain, data
 /// One more entry like the last is refused with a reason, or is in the ledger ever after.
 fn goes_on(mut ledger: Ledger<MemoryLedgerStorage>, last: &LedgerEntry) {
     let before = ledger.entries().len();
-    let (Some(clipping_norm), Some(lattice_step), Some(delta)) =
-        (last.clipping_norm, last.lattice_step, last.delta)
-    else {
+    let (Some(unit), Some(clipping_norm), Some(lattice_step), Some(delta)) = (
+        last.unit.protected(),
+        last.clipping_norm,
+        last.lattice_step,
+        last.delta,
+    ) else {
         return assert_eq!(last.unit, PrivacyUnit::None);
     };
     let draft = EntryDraft {
@@ -106,7 +109,7 @@ fn goes_on(mut ledger: Ledger<MemoryLedgerStorage>, last: &LedgerEntry) {
         attempt: last.attempt,
         filter_order: last.filter_order,
         plan: last.plan,
-        unit: last.unit,
+        unit,
         adjacency: last.adjacency,
         placement: last.placement,
         event: last.event.clone(),

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{NoisePlacement, PrivacyUnit};
+use crate::unit::{NoisePlacement, ProtectedUnit};
 use crate::words;
 
 /// What the clients' updates are.
@@ -38,7 +38,7 @@ pub enum InvalidCombination {
     )]
     UnitHiddenInDelta {
         /// The unit that was asked for: record or group.
-        unit: PrivacyUnit,
+        unit: ProtectedUnit,
     },
     /// Gradients are clipped unit by unit, so a client's sum isn't bounded.
     #[error(
@@ -54,19 +54,22 @@ pub enum InvalidCombination {
 /// # Errors
 /// [`InvalidCombination`], with the reason and what to use instead.
 pub fn check_combination(
-    unit: PrivacyUnit,
+    unit: ProtectedUnit,
     summed: Summed,
     placement: NoisePlacement,
 ) -> Result<(), InvalidCombination> {
     match (unit, summed, placement) {
-        (PrivacyUnit::None, _, _) => Ok(()),
-        (PrivacyUnit::Record | PrivacyUnit::Group, Summed::Gradients, _) => Ok(()),
-        (PrivacyUnit::Record | PrivacyUnit::Group, Summed::Deltas, NoisePlacement::Local) => Ok(()),
-        (PrivacyUnit::Record | PrivacyUnit::Group, Summed::Deltas, NoisePlacement::Central) => {
+        (ProtectedUnit::Record | ProtectedUnit::Group, Summed::Gradients, _) => Ok(()),
+        (ProtectedUnit::Record | ProtectedUnit::Group, Summed::Deltas, NoisePlacement::Local) => {
+            Ok(())
+        }
+        (ProtectedUnit::Record | ProtectedUnit::Group, Summed::Deltas, NoisePlacement::Central) => {
             Err(InvalidCombination::UnitHiddenInDelta { unit })
         }
-        (PrivacyUnit::Client, Summed::Deltas, _) => Ok(()),
-        (PrivacyUnit::Client, Summed::Gradients, _) => Err(InvalidCombination::ClientSumUnbounded),
+        (ProtectedUnit::Client, Summed::Deltas, _) => Ok(()),
+        (ProtectedUnit::Client, Summed::Gradients, _) => {
+            Err(InvalidCombination::ClientSumUnbounded)
+        }
     }
 }
 
@@ -74,14 +77,14 @@ pub fn check_combination(
 mod tests {
     use super::*;
     use NoisePlacement::{Central, Local};
-    use PrivacyUnit::{Client, Group, None, Record};
+    use ProtectedUnit::{Client, Group, Record};
     use Summed::{Deltas, Gradients};
 
     #[test]
     fn exactly_the_combinations_that_hold_a_guarantee_are_accepted() {
         let accepted = |unit, summed, placement| check_combination(unit, summed, placement).is_ok();
         let mut found = Vec::new();
-        for unit in [Record, Group, Client, None] {
+        for unit in [Record, Group, Client] {
             for summed in [Gradients, Deltas] {
                 for placement in [Central, Local] {
                     if !accepted(unit, summed, placement) {

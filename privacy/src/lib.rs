@@ -61,4 +61,4 @@ pub use poisson::{SamplingRate, poisson_sample};
 pub use private_rng::NoiseSource;
 pub use release::{add_noise, release};
 pub use rounded_gaussian::RoundedGaussian;
-pub use unit::{Adjacency, NoisePlacement, PrivacyUnit};
+pub use unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};

@@ -22,6 +22,46 @@ pub enum PrivacyUnit {
     None,
 }
 
+/// What is protected where anything is: a [`PrivacyUnit`] but for `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtectedUnit {
+    /// One row.
+    Record,
+    /// Everything that shares one value of a named column at one site.
+    Group,
+    /// Everything that one client holds.
+    Client,
+}
+
+impl PrivacyUnit {
+    /// The unit, if there is protection.
+    pub fn protected(self) -> Option<ProtectedUnit> {
+        match self {
+            Self::Record => Some(ProtectedUnit::Record),
+            Self::Group => Some(ProtectedUnit::Group),
+            Self::Client => Some(ProtectedUnit::Client),
+            Self::None => None,
+        }
+    }
+}
+
+impl From<ProtectedUnit> for PrivacyUnit {
+    fn from(unit: ProtectedUnit) -> Self {
+        match unit {
+            ProtectedUnit::Record => Self::Record,
+            ProtectedUnit::Group => Self::Group,
+            ProtectedUnit::Client => Self::Client,
+        }
+    }
+}
+
+impl From<Option<ProtectedUnit>> for PrivacyUnit {
+    fn from(unit: Option<ProtectedUnit>) -> Self {
+        unit.map_or(Self::None, Self::from)
+    }
+}
+
 /// Where the noise is added, hence who is trusted with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,6 +87,9 @@ pub enum Adjacency {
 words!(PrivacyUnit, "a privacy unit", "record, group, client, none",
     PrivacyUnit::Record => "record", PrivacyUnit::Group => "group",
     PrivacyUnit::Client => "client", PrivacyUnit::None => "none");
+words!(ProtectedUnit, "a protected unit", "record, group, client",
+    ProtectedUnit::Record => "record", ProtectedUnit::Group => "group",
+    ProtectedUnit::Client => "client");
 words!(NoisePlacement, "a noise placement", "central, local",
     NoisePlacement::Central => "central", NoisePlacement::Local => "local");
 words!(Adjacency, "an adjacency", "add-or-remove, replace-one, zero-out",
@@ -66,7 +109,13 @@ mod tests {
             PrivacyUnit::None,
         ] {
             assert_eq!(unit.to_string().parse::<PrivacyUnit>().unwrap(), unit);
-            assert_eq!(serde_json::to_string(&unit).unwrap(), format!("\"{unit}\""));
+            let json = serde_json::to_string(&unit).unwrap();
+            assert_eq!(json, format!("\"{unit}\""));
+            // What is protected is written as the unit is, so that files don't tell them apart.
+            let protected = unit.protected();
+            assert_eq!(PrivacyUnit::from(protected), unit);
+            assert_eq!(serde_json::from_str(&json).ok(), protected);
+            assert!(protected.is_none_or(|p| p.to_string() == unit.to_string()));
         }
         for placement in [NoisePlacement::Central, NoisePlacement::Local] {
             assert_eq!(placement.to_string().parse(), Ok(placement));

@@ -17,7 +17,7 @@ use umbel_privacy::audit::{
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit, ProtectedUnit};
 use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
@@ -122,7 +122,7 @@ pub fn run(command: &Audit) -> Result<ExitKind, Failure> {
     };
     let settings = &subject.settings;
     settings.check().map_err(wrong)?;
-    let is_client = settings.mechanism.unit == PrivacyUnit::Client;
+    let is_client = settings.mechanism.unit == ProtectedUnit::Client;
     let runs = if is_client { 2 } else { 1 };
     let progress = Progress::new(runs * settings.mechanism.rounds, command.json);
     let finding = bounded(&subject, command.seed, &progress)?;
@@ -153,7 +153,7 @@ pub fn run(command: &Audit) -> Result<ExitKind, Failure> {
 /// The mechanism of a configuration, as its plan has it.
 fn configured(command: &Audit, path: &std::path::Path) -> Result<Subject, Failure> {
     let config = config::load(path, &command.overrides, None)?.config;
-    refuse_no_privacy(config.privacy.unit)?;
+    protected(config.privacy.unit)?;
     // Of the model, the mechanism needs nothing but the number of parameters, and that is as
     // many as there are canaries.
     let labels = vec!["in".into(), "out".into()];
@@ -194,10 +194,10 @@ fn divisor(config: &RunConfig, canaries: usize, rate: SamplingRate) -> f64 {
 
 /// A mechanism from the command line.
 fn given(command: &Audit, noise_multiplier: f64, delta: f64) -> Result<Subject, Failure> {
-    refuse_no_privacy(command.unit)?;
-    let claimed_rate = match (command.unit, command.noise) {
+    let unit = protected(command.unit)?;
+    let claimed_rate = match (unit, command.noise) {
         // The coordinator, which draws the clients, is whom local noise protects from.
-        (PrivacyUnit::Client, NoisePlacement::Local) => 1.0,
+        (ProtectedUnit::Client, NoisePlacement::Local) => 1.0,
         _ => command.sampling_rate,
     };
     let mechanism = AuditedMechanism {
@@ -205,7 +205,7 @@ fn given(command: &Audit, noise_multiplier: f64, delta: f64) -> Result<Subject, 
         sampling_rate: rate(command.sampling_rate).and(rate(claimed_rate))?,
         rounds: command.rounds,
         clipping_norm: norm(command.clipping_norm)?,
-        unit: command.unit,
+        unit,
         placement: command.noise,
         adjacency: command.adjacency.into(),
     };
@@ -227,14 +227,14 @@ fn settings(
     })
 }
 
-fn refuse_no_privacy(unit: PrivacyUnit) -> Result<(), Failure> {
-    match unit {
-        PrivacyUnit::None => Err(wrong(
+/// What is protected: without that there is nothing to audit.
+fn protected(unit: PrivacyUnit) -> Result<ProtectedUnit, Failure> {
+    unit.protected().ok_or_else(|| {
+        wrong(
             "unit none protects nobody, so there is no epsilon to audit; audit unit record, group \
              or client",
-        )),
-        PrivacyUnit::Record | PrivacyUnit::Group | PrivacyUnit::Client => Ok(()),
-    }
+        )
+    })
 }
 
 fn sigma(value: f64) -> Result<NoiseMultiplier, Failure> {

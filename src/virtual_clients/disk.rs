@@ -12,10 +12,10 @@ use std::sync::Arc;
 use umbel_client::site_ledger::LedgerPlace;
 use umbel_privacy::disk::{AnyLedgerStorage, Content, Disk, RealDisk, UnsyncedDisk};
 use umbel_privacy::ledger::LedgerBook;
-use umbel_privacy::ledger::book::{Batch, BookError};
+use umbel_privacy::ledger::book::Batch;
 use umbel_privacy::ledger::file::OpenError;
 
-use super::records::{Records, name_of};
+use super::records::{Records, RecordsError, name_of};
 
 /// What all sites of a simulation keep, in its run folder.
 #[derive(Debug)]
@@ -25,22 +25,32 @@ pub(crate) struct SitesDisk {
     answers: Records,
 }
 
+/// Why a simulation's sites can't use what they kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SitesDiskError {
+    /// The folder of all of it can't be made.
+    #[error("folder {}: {source}; the run's folder must be writable", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Ledgers(#[from] OpenError),
+    #[error(transparent)]
+    Answers(#[from] RecordsError),
+}
+
 impl SitesDisk {
     /// Opens the ledgers at this path, and the answers beside.
     ///
     /// # Errors
-    /// [`OpenError`] where they can't be used.
-    pub(crate) fn open(ledgers: &Path) -> Result<Arc<Self>, OpenError> {
-        let failed_at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| OpenError::Io { path, source }
-        };
+    /// [`SitesDiskError`] where they can't be used.
+    pub(crate) fn open(ledgers: &Path) -> Result<Arc<Self>, SitesDiskError> {
         let folder = ledgers.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed_at(folder))?;
+        fs::create_dir_all(folder).map_err(|source| SitesDiskError::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
         let book = LedgerBook::open(RealDisk.open_ledger(ledgers)?);
-        let book = book.map_err(io::Error::other).map_err(failed_at(ledgers))?;
-        let answers = folder.join("answers.jsonl");
-        let answers = Records::open(answers.clone()).map_err(failed_at(&answers))?;
+        let book = book.map_err(|e| e.at(ledgers))?;
+        let answers = Records::open(folder.join("answers.jsonl"))?;
         Ok(Arc::new(Self {
             ledgers: ledgers.to_owned(),
             book,
@@ -98,14 +108,8 @@ const RECORD: usize = 4096;
 
 impl Disk for SiteDisk {
     fn open_ledger(&self, path: &Path) -> Result<AnyLedgerStorage, OpenError> {
-        match self.all.book.chain(&self.site) {
-            Ok(chain) => Ok(Box::new(chain)),
-            Err(BookError::InUse(_)) => Err(OpenError::InUse { path: path.into() }),
-            Err(error) => Err(OpenError::Io {
-                path: path.into(),
-                source: io::Error::other(error),
-            }),
-        }
+        let chain = self.all.book.chain(&self.site);
+        Ok(Box::new(chain.map_err(|e| e.at(path))?))
     }
 
     fn read(&self, path: &Path) -> io::Result<Box<dyn Read>> {

@@ -24,6 +24,24 @@ struct State {
     texts: BTreeMap<String, Box<str>>,
 }
 
+/// Records that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordsError {
+    #[error("{}: {source}; the run's folder must be writable", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    /// Without it nobody knows for which rounds a site paid and didn't answer.
+    #[error(
+        "{}: line {line} isn't what a site kept: {reason}; restore the file as the run left it, or \
+         begin the run anew, without --resume", path.display()
+    )]
+    Damaged {
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        reason: String,
+    },
+}
+
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
@@ -36,17 +54,28 @@ impl Records {
     /// Reads what is in a file, and goes on with it. A line that was cut off at the end never counted.
     ///
     /// # Errors
-    /// What the system says, and for a file that isn't one of these.
-    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+    /// [`RecordsError`] where it can't be opened, or isn't one of these.
+    pub(super) fn open(path: PathBuf) -> Result<Self, RecordsError> {
+        let failed = |source| RecordsError::Io {
+            path: path.clone(),
+            source,
+        };
         let found = match fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            found => found?,
+            found => found.map_err(failed)?,
         };
         let whole = found.iter().rposition(|byte| *byte == b'\n');
         let whole = &found[..whole.map_or(0, |last| last + 1)];
         let mut texts = BTreeMap::new();
-        for line in whole.split_inclusive(|byte| *byte == b'\n') {
-            let Line { name, text } = serde_json::from_slice(line)?;
+        for (i, line) in whole.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let line = serde_json::from_slice(line);
+            let Line { name, text } =
+                line.map_err(|reason: serde_json::Error| RecordsError::Damaged {
+                    path: path.clone(),
+                    line: i + 1,
+                    // The parser was given one line, and says that it is the first.
+                    reason: reason.to_string().replace(" line 1 column ", " column "),
+                })?;
             match text {
                 Some(text) => texts.insert(name.to_owned(), text.into()),
                 None => texts.remove(name),
@@ -56,8 +85,8 @@ impl Records {
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path)?;
-        file.set_len(whole.len() as u64)?;
+        let file = options.open(&path).map_err(failed)?;
+        file.set_len(whole.len() as u64).map_err(failed)?;
         Ok(Self {
             path,
             state: Mutex::new(State { file, texts }),

@@ -7,7 +7,7 @@ use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::round::{Engine, RoundSettings};
 use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::Clock;
 use umbel_coordinator::run::place::begun;
@@ -111,7 +111,11 @@ pub fn live(
         attempts: 20,
         patient: true,
     };
-    let lobby = Arc::new(Lobby::new(offer, UpdateRules::of(&plan), settings));
+    let lobby = Arc::new(Lobby::new(
+        offer,
+        UpdateRules::of(&plan),
+        Engine::new(settings),
+    ));
     match history {
         None => {
             let begun = begun(&config, &plan, LedgerPoint::START, unix_seconds);

@@ -34,7 +34,7 @@ fn entries_under(plan: &[u8], entries: &[LedgerEntry]) -> Vec<u8> {
             filter_order: None,
             round: entry.round,
             plan: Some(Sha256Digest::of(plan)),
-            unit: entry.unit,
+            unit: entry.unit.protected().expect("a round's entry"),
             adjacency: entry.adjacency,
             placement: entry.placement,
             event: entry.event.clone(),

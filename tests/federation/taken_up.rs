@@ -90,3 +90,36 @@ fn a_killed_simulation_goes_on_to_the_same_model() {
     let again = [&["simulate", path][..], &MORE, &resume].concat();
     assert_eq!(bench.umbel(&again).status.code(), Some(2));
 }
+
+#[test]
+fn what_sites_kept_and_is_damaged_is_told_with_its_line_and_what_to_do() {
+    let bench = Workbench::new(12);
+    let run = bench.configuration("damaged", PRIVATE_GRADIENTS, &SITES);
+    let mut killed = start(&bench, &run);
+    let folder = folder_with(&bench, 2);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    let path = run.to_str().expect("UTF-8");
+    let resume = ["--resume", folder.to_str().expect("UTF-8")];
+    let resume = [&["simulate", path][..], &MORE, &resume].concat();
+    let damages = [
+        ("ledgers.jsonl", "a backup that ends no earlier"),
+        ("answers.jsonl", "begin the run anew"),
+    ];
+    for (name, remedy) in damages {
+        let file = folder.join("sites").join(name);
+        let sound = fs::read_to_string(&file).expect("what sites kept");
+        let (first, others) = sound.split_once('\n').expect("several lines");
+        fs::write(&file, format!("{first}\n{{\"data_set\":\n{others}")).expect("writable");
+        let output = bench.umbel(&resume);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(8), "{told}");
+        assert!(told.contains(name) && told.contains("line 2"), "{told}");
+        assert!(!told.contains("line 1"), "{told}");
+        assert!(told.contains(remedy), "{told}");
+        assert!(!told.contains("writable"), "{told}");
+        // Refused before anything was done: what is there is as it was.
+        fs::write(&file, sound).expect("writable");
+    }
+    assert!(bench.umbel(&resume).status.success());
+}

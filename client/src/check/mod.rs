@@ -24,7 +24,8 @@ use crate::clock::{ClockReading, MOST_APART, WORTH_A_WARNING};
 use crate::config::ClientConfig;
 use crate::grpc::{ClientTls, GrpcTransport};
 use crate::participate::ClientError;
-use crate::site::{SiteSettings, SiteTexts, open_model};
+use crate::site::{SiteSettings, open_model};
+use crate::site_texts::SiteTexts;
 use crate::transport::Transport;
 use crate::witness::Witness;
 

@@ -10,7 +10,8 @@ use umbel_proto::findings::{Finding, Findings};
 use umbel_proto::plan::Plan;
 
 use crate::config::ClientConfig;
-use crate::site::{SiteSettings, SiteTexts};
+use crate::site::SiteSettings;
+use crate::site_texts::SiteTexts;
 
 /// Labels of a table that are listed in a sentence.
 const LISTED: usize = 20;

@@ -9,7 +9,7 @@ use umbel_privacy::clip::{ClipError, RawUpdate};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
 use umbel_proto::method::LocalOptimisation;
 use umbel_proto::plan::mechanism::Mechanism;
 
@@ -25,13 +25,14 @@ pub(super) fn update(
     (local, adaptive): (&LocalOptimisation, Adaptive),
 ) -> Result<LatticeVector, SiteError> {
     let round = open.round();
-    let mechanism = site.plan.mechanism().cloned();
-    match (mechanism, site.plan.unit()) {
-        (Some(m), PrivacyUnit::Record | PrivacyUnit::Group) => {
-            private_steps(site, open, start, local, &m)
-        }
-        (Some(m), _) => whole_client(site, open, start, local, (&m, adaptive)),
-        (None, _) => {
+    match site.plan.mechanism().cloned() {
+        Some(m) => match m.protection.unit {
+            ProtectedUnit::Record | ProtectedUnit::Group => {
+                private_steps(site, open, start, local, &m)
+            }
+            ProtectedUnit::Client => whole_client(site, open, start, local, (&m, adaptive)),
+        },
+        None => {
             let delta = plain_steps(site, round, start, local)?;
             to_lattice(round, &widen(&delta), site.plan.submitted_step())
         }

@@ -118,15 +118,15 @@ impl PrivacySection {
         &self,
         noise_multiplier: NoiseMultiplier,
     ) -> Result<Option<Protection>, ConfigError> {
-        if self.unit == PrivacyUnit::None {
+        let Some(unit) = self.unit.protected() else {
             self.promises_nothing()?;
             return Ok(None);
-        }
+        };
         let needed = |key: &str| refuse(key, "is missing; the unit isn't `none`, so it is needed");
         let epsilon = self.epsilon.ok_or_else(|| needed("privacy.epsilon"))?;
         let delta = self.delta.ok_or_else(|| needed("privacy.delta"))?;
         Ok(Some(Protection {
-            unit: self.unit,
+            unit,
             placement: self.noise,
             adjacency: self.adjacency,
             budget: Budget::of(epsilon, delta),

@@ -31,7 +31,7 @@ use umbel_proto::message::{BlobDigest, ClientId, ModelFile};
 
 use crate::aggregate::{LostSum, UpdateRules};
 use crate::certificate::witness::{Witness, WitnessTerms};
-use crate::round::{Action, Event, Phase, RoundSettings};
+use crate::round::{Action, Event, Phase, RoundProtocol};
 use crate::store::{CountedUpdate, RunStore};
 
 pub use asked::Asked;
@@ -81,15 +81,15 @@ pub struct Lobby {
 }
 
 impl Lobby {
-    /// Opens the lobby of a run.
-    pub fn new(offer: Offer, rules: UpdateRules, settings: RoundSettings) -> Self {
+    /// Opens the lobby of a run whose rounds go by this protocol.
+    pub fn new(offer: Offer, rules: UpdateRules, protocol: impl RoundProtocol + 'static) -> Self {
         let rules = Arc::new(rules);
         Self {
             offer,
             slots: Slots::one_a_core(),
             witness: Witness::default(),
             store: OnceLock::new(),
-            state: Mutex::new(State::new(settings, Arc::clone(&rules))),
+            state: Mutex::new(State::new(Box::new(protocol), Arc::clone(&rules))),
             rules,
             for_driver: Condvar::new(),
             for_clients: Condvar::new(),

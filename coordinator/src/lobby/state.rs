@@ -14,7 +14,7 @@ use super::attendance::{Attendance, Traffic};
 use super::results::Released;
 use super::standing::Shown;
 use crate::aggregate::{RoundSum, UpdateRules};
-use crate::round::{Action, Engine, Event, Phase, RoundSettings, Stood};
+use crate::round::{Action, Event, Phase, RoundProtocol, Stood};
 
 /// Why a run stops, to be gone on with by another process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum Halt {
 
 /// The state of a run, as clients and driver meet it.
 pub(super) struct State {
-    pub(super) engine: Engine,
+    pub(super) engine: Box<dyn RoundProtocol>,
     /// The open attempt's sum; the last one's until there is another.
     pub(super) sum: Option<Arc<RoundSum>>,
     /// The open round's starting parameters, once the driver has offered them.
@@ -91,11 +91,11 @@ impl Attempt {
 }
 
 impl State {
-    pub(super) fn new(settings: RoundSettings, rules: Arc<UpdateRules>) -> Self {
+    pub(super) fn new(engine: Box<dyn RoundProtocol>, rules: Arc<UpdateRules>) -> Self {
         let seat = |client: &ClientId| (client.clone(), Seat::default());
         Self {
-            seats: settings.clients.iter().map(seat).collect(),
-            engine: Engine::new(settings),
+            seats: engine.settings().clients.iter().map(seat).collect(),
+            engine,
             sum: None,
             parameters: None,
             actions: VecDeque::new(),
@@ -139,8 +139,7 @@ impl State {
         sum: Option<RoundSum>,
         counted: BTreeMap<ClientId, BlobDigest>,
     ) {
-        let (engine, actions) = Engine::take_up(self.engine.settings().clone(), stood);
-        self.engine = engine;
+        let actions = self.engine.take_up(stood);
         self.sum = sum.map(Arc::new);
         self.counted = counted;
         self.actions = actions.into();

@@ -7,7 +7,7 @@ use umbel_proto::message::{BlobDigest, ClientId, Receipt, UpdateAnnouncement};
 use super::state::State;
 use super::{Halt, Lobby};
 use crate::aggregate::{CheckError, Readable, Unfit};
-use crate::round::{Engine, Event, Phase, RefusedUpdate};
+use crate::round::{Event, Phase, RefusedUpdate, RoundProtocol};
 use crate::store::Change;
 
 /// What is known of an update without its numbers.
@@ -54,7 +54,7 @@ impl Lobby {
         if let Err(refusal) = state.known(submission.client) {
             return Err(NotCounted::Refused(refusal.reason));
         }
-        submission.admitted_by(&state.engine)
+        submission.admitted_by(&*state.engine)
     }
 
     /// Takes one update.
@@ -148,7 +148,7 @@ impl Lobby {
         }
         state.note_alive(submission.client, None);
         state.traffic.up += bytes;
-        submission.admitted_by(&state.engine)?;
+        submission.admitted_by(&*state.engine)?;
         state.open_attempt(submission.round)
     }
 
@@ -177,7 +177,7 @@ impl Lobby {
                 // Another attempt began since; its sum is another.
                 continue;
             }
-            submission.admitted_by(&state.engine)?;
+            submission.admitted_by(&*state.engine)?;
             if sum.is_taken() {
                 return Err(closed());
             }
@@ -234,7 +234,7 @@ impl State {
 }
 
 impl Submission<'_> {
-    fn admitted_by(&self, engine: &Engine) -> Result<(), NotCounted> {
+    fn admitted_by(&self, engine: &dyn RoundProtocol) -> Result<(), NotCounted> {
         if engine.admits(self.client, self.round, &self.digest)? {
             Ok(())
         } else {

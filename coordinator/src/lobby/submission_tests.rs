@@ -15,7 +15,7 @@ use umbel_proto::message::{
 };
 
 use super::*;
-use crate::round::Participation;
+use crate::round::{Engine, Participation, RoundSettings};
 
 /// Each client has one process.
 const THIS: Instance = Instance(1);
@@ -69,7 +69,11 @@ fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
         attempts,
         patient: false,
     };
-    let lobby = Lobby::new(offer, UpdateRules::of_numbers(NUMBERS), settings);
+    let lobby = Lobby::new(
+        offer,
+        UpdateRules::of_numbers(NUMBERS),
+        Engine::new(settings),
+    );
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         software: "test".into(),

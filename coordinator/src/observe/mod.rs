@@ -8,6 +8,7 @@
 //! | [`recorder`] | a line of metrics for each round |
 
 pub mod adjustment;
+mod calibration;
 pub mod evaluation;
 pub mod judgement;
 mod other_tasks;

@@ -1,7 +1,5 @@
 //! A report's curves over rounds, drawn and as a table.
 
-use umbel_privacy::unit::PrivacyUnit;
-
 use super::by_task::{self, ScoreCurve};
 use super::figures::{self, NONE};
 use super::html::Html;
@@ -29,7 +27,6 @@ pub(super) fn curves(run: &RunSummary) -> Html {
     let score = ScoreCurve::of(run);
     let scores = series(score.value);
     let epsilon = series(|p| p.epsilon);
-    let adjacency = format!("epsilon spent on the data set ({})", run.privacy.adjacency);
     let mut figures = vec![
         figure(
             "Loss",
@@ -56,15 +53,15 @@ pub(super) fn curves(run: &RunSummary) -> Html {
             },
         ),
     ];
-    if run.privacy.unit != PrivacyUnit::None {
-        let budget = run.privacy.epsilon_budget;
+    if let Some(promise) = &run.privacy.promise {
+        let (budget, adjacency) = (promise.epsilon_budget, promise.adjacency);
         figures.push(figure(
             "Epsilon",
-            &adjacency,
+            &format!("epsilon spent on the data set ({adjacency})"),
             &Chart {
                 title: "Epsilon spent after each round",
                 points: &epsilon,
-                limit: budget.map(|b| (b, format!("budget {}", figures::parameter(b)))),
+                limit: Some((budget, format!("budget {}", figures::parameter(budget)))),
                 include: &[0.0],
                 most: None,
                 write: figures::epsilon,

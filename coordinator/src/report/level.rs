@@ -6,7 +6,7 @@
 
 use umbel_proto::plan::mechanism::LEAST_NOISE_MULTIPLIER;
 
-use super::run_summary::PrivacySummary;
+use super::run_summary::PromiseSummary;
 
 /// Up to this epsilon a guarantee is strong.
 pub(super) const STRONG: f64 = 1.0;
@@ -28,13 +28,13 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level of a run that left a model.
-    pub(super) fn of(privacy: &PrivacySummary) -> Self {
-        let Some(epsilon) = privacy.epsilon_guaranteed() else {
+    /// The level of a run that left a model, and whose noise nobody can predict.
+    pub(super) fn of(promise: &PromiseSummary) -> Self {
+        let Some(epsilon) = promise.epsilon_guaranteed() else {
             return Self::Nobody;
         };
-        let delta = AgainstUnits::of(privacy);
-        if epsilon > MODERATE || delta == AgainstUnits::TooLarge || has_weak_noise(privacy) {
+        let delta = AgainstUnits::of(promise);
+        if epsilon > MODERATE || delta == AgainstUnits::TooLarge || has_weak_noise(promise) {
             Self::Weak
         } else if epsilon <= STRONG && delta == AgainstUnits::Below {
             Self::Strong
@@ -45,9 +45,8 @@ impl Level {
 }
 
 /// Whether the noise is weaker than what runs and sites accept without a word.
-pub(super) fn has_weak_noise(privacy: &PrivacySummary) -> bool {
-    let weak = |sigma: f64| sigma < LEAST_NOISE_MULTIPLIER;
-    privacy.noise_multiplier.is_some_and(weak)
+pub(super) fn has_weak_noise(promise: &PromiseSummary) -> bool {
+    promise.noise_multiplier < LEAST_NOISE_MULTIPLIER
 }
 
 /// Where delta stands against one over the number of units.
@@ -62,11 +61,11 @@ pub(super) enum AgainstUnits {
 }
 
 impl AgainstUnits {
-    pub(super) fn of(privacy: &PrivacySummary) -> Self {
-        match (privacy.delta, privacy.units) {
-            (Some(delta), Some(units)) if delta * (units as f64) < 1.0 => Self::Below,
-            (Some(_), Some(_)) => Self::TooLarge,
-            _ => Self::Unknown,
+    pub(super) fn of(promise: &PromiseSummary) -> Self {
+        match promise.units {
+            Some(units) if promise.delta * (units as f64) < 1.0 => Self::Below,
+            Some(_) => Self::TooLarge,
+            None => Self::Unknown,
         }
     }
 }

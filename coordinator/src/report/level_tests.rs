@@ -2,16 +2,17 @@
 
 use umbel_privacy::unit::NoisePlacement;
 
-use super::report_tests::{run, words};
+use super::report_tests::{promise, run, words};
 use super::*;
 
 /// A run with this epsilon and this delta, by as much noise as that takes to be so.
 fn of(epsilon: f64, delta: f64, units: Option<u64>) -> RunSummary {
     let mut run = run();
-    run.privacy.epsilon_spent = Some(epsilon);
-    run.privacy.epsilon_budget = Some(epsilon);
-    run.privacy.delta = Some(delta);
-    run.privacy.units = units;
+    let promised = promise(&mut run);
+    promised.epsilon_spent = epsilon;
+    promised.epsilon_budget = epsilon;
+    promised.delta = delta;
+    promised.units = units;
     run.strength = Strength::of(&run.privacy);
     run
 }
@@ -75,7 +76,7 @@ fn the_headline_names_whom_one_has_to_trust() {
             .1
             .ends_with("but the coordinator, which is trusted.")
     );
-    run.privacy.placement = NoisePlacement::Local;
+    promise(&mut run).placement = NoisePlacement::Local;
     assert!(headline(&run).1.ends_with("the coordinator included."));
 }
 
@@ -149,11 +150,11 @@ fn an_attacker_is_bounded_by_the_mechanism_that_ran() {
 #[test]
 fn where_more_was_spent_than_by_this_mechanism_epsilon_and_delta_bound_an_attacker() {
     let mut several = run();
-    several.privacy.spans_runs = true;
+    promise(&mut several).spans_runs = true;
     let mut inherited = run();
     // The base model's lineage cost something on the same rows.
-    inherited.privacy.epsilon_spent = Some(30.0);
-    inherited.privacy.epsilon_budget = Some(30.0);
+    let spent = promise(&mut inherited);
+    (spent.epsilon_spent, spent.epsilon_budget) = (30.0, 30.0);
     for mut run in [several, inherited] {
         run.strength = Strength::of(&run.privacy);
         let strength = run.strength.as_ref().expect("a bound");

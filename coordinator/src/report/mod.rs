@@ -38,7 +38,7 @@ pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
     About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
-    PrivacySummary, Results, RunSummary, Traffic, TrainingSummary,
+    PrivacySummary, PromiseSummary, Results, RunSummary, Traffic, TrainingSummary,
 };
 pub use strength::{Basis, Strength};
 

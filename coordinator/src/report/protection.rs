@@ -1,11 +1,11 @@
 //! What a run protects, from whom, and what it doesn't: in sentences for everybody.
 
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, ProtectedUnit};
 use umbel_proto::plan::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
 use super::level::{AgainstUnits, Level, MODERATE, has_weak_noise};
-use super::run_summary::{PrivacySummary, RunSummary};
+use super::run_summary::{PrivacySummary, PromiseSummary, RunSummary};
 use super::strength::Strength;
 
 /// The plain truth about a run's privacy.
@@ -41,9 +41,9 @@ impl Statement {
                  nobody."
             }
         };
-        let unit = Unit::of(&run.privacy);
-        let mut not_protected = vec![without_a_model(&run.privacy)];
-        not_protected.extend(in_every_run(&run.privacy, &unit));
+        let promise = run.privacy.promise.as_ref();
+        let mut not_protected = vec![without_a_model(promise)];
+        not_protected.extend(in_every_run(promise));
         Self {
             headline: headline.into(),
             level: Level::Nobody,
@@ -54,29 +54,27 @@ impl Statement {
 
     /// The statement for a run that left a model.
     pub fn of(privacy: &PrivacySummary) -> Self {
-        let unit = Unit::of(privacy);
-        let mut not_protected = match privacy.unit {
-            PrivacyUnit::None => without_privacy(),
-            _ if privacy.seeded => vec![seeded_noise()],
-            _ => Vec::new(),
+        let promise = privacy.promise.as_ref();
+        let mut not_protected = match promise {
+            None => without_privacy(),
+            Some(_) if privacy.seeded => vec![seeded_noise()],
+            Some(_) => Vec::new(),
         };
-        if privacy.unit != PrivacyUnit::None {
-            not_protected.extend(beyond_the_guarantee(privacy, &unit));
-        }
-        not_protected.extend(in_every_run(privacy, &unit));
-        let protects = privacy.unit != PrivacyUnit::None && !privacy.seeded;
-        let level = match protects {
-            true => Level::of(privacy),
-            false => Level::Nobody,
+        not_protected.extend(promise.into_iter().flat_map(beyond_the_guarantee));
+        not_protected.extend(in_every_run(promise));
+        let kept = privacy.kept();
+        let level = kept.map_or(Level::Nobody, Level::of);
+        let headline = match (promise, kept) {
+            (None, _) => "No privacy protection: this run protects nobody.".into(),
+            (Some(_), None) => {
+                "This run was seeded: its noise can be predicted and it protects nobody.".into()
+            }
+            (_, Some(kept)) => headline(kept, level),
         };
         Self {
-            headline: headline(privacy, level, &unit),
+            headline,
             level,
-            protected: if protects {
-                guarantee(privacy, &unit)
-            } else {
-                Vec::new()
-            },
+            protected: kept.map(guarantee).unwrap_or_default(),
             not_protected,
         }
     }
@@ -108,15 +106,15 @@ struct Unit {
 }
 
 impl Unit {
-    fn of(privacy: &PrivacySummary) -> Self {
-        let column = privacy.group_column.as_deref().unwrap_or("group");
-        let (one, presence, content) = match privacy.unit {
-            PrivacyUnit::Record | PrivacyUnit::None => (
+    fn of(promise: &PromiseSummary) -> Self {
+        let column = promise.group_column.as_deref().unwrap_or("group");
+        let (one, presence, content) = match promise.unit {
+            ProtectedUnit::Record => (
                 "one row".to_owned(),
                 "whether any one row was in the training data, and so what it says".to_owned(),
                 "what any one row of the training data says".to_owned(),
             ),
-            PrivacyUnit::Group => (
+            ProtectedUnit::Group => (
                 format!("all rows of one {column} at one site"),
                 format!(
                     "whether the rows of any one {column} at a site were in the training data, and \
@@ -124,7 +122,7 @@ impl Unit {
                 ),
                 format!("what the rows of any one {column} at a site say"),
             ),
-            PrivacyUnit::Client => (
+            ProtectedUnit::Client => (
                 "one client with all its rows".to_owned(),
                 "whether any one client took part with its rows, and so what they say".to_owned(),
                 "what the rows of any one client say".to_owned(),
@@ -132,7 +130,7 @@ impl Unit {
         };
         Self {
             one,
-            secret: match privacy.adjacency {
+            secret: match promise.adjacency {
                 Adjacency::AddOrRemove => presence,
                 Adjacency::ReplaceOne | Adjacency::ZeroOut => content,
             },
@@ -140,60 +138,55 @@ impl Unit {
     }
 }
 
-fn headline(privacy: &PrivacySummary, level: Level, unit: &Unit) -> String {
-    match privacy.unit {
-        PrivacyUnit::None => "No privacy protection: this run protects nobody.".into(),
-        _ if privacy.seeded => {
-            "This run was seeded: its noise can be predicted and it protects nobody.".into()
-        }
-        _ if has_weak_noise(privacy) => format!(
+/// The headline of a promise that holds.
+fn headline(promise: &PromiseSummary, level: Level) -> String {
+    let Unit { secret, .. } = Unit::of(promise);
+    if has_weak_noise(promise) {
+        return format!(
             "Next to no protection: the noise multiplier is {}, below {LEAST_NOISE_MULTIPLIER}, \
              where a guarantee says next to nothing.",
-            privacy
-                .noise_multiplier
-                .map_or(figures::NONE.into(), figures::parameter),
-        ),
-        _ => match level {
-            Level::Nobody => "No epsilon is recorded: this run protects nobody.".into(),
-            Level::Weak => weak(privacy, unit),
-            Level::Moderate => format!(
-                "Moderate protection of {}, {}.",
-                unit.secret,
-                trust(privacy)
-            ),
-            Level::Strong => format!("Strong protection of {}, {}.", unit.secret, trust(privacy)),
-        },
+            figures::parameter(promise.noise_multiplier)
+        );
+    }
+    match level {
+        Level::Nobody => "No epsilon is recorded: this run protects nobody.".into(),
+        Level::Weak => weak(promise),
+        Level::Moderate => format!("Moderate protection of {secret}, {}.", trust(promise)),
+        Level::Strong => format!("Strong protection of {secret}, {}.", trust(promise)),
     }
 }
 
 /// From whom, in a few words.
-fn trust(privacy: &PrivacySummary) -> &'static str {
-    match privacy.placement {
+fn trust(promise: &PromiseSummary) -> &'static str {
+    match promise.placement {
         NoisePlacement::Central => "from everybody but the coordinator, which is trusted",
         NoisePlacement::Local => "from everybody, the coordinator included",
     }
 }
 
 /// Why a guarantee says next to nothing.
-fn weak(privacy: &PrivacySummary, unit: &Unit) -> String {
-    if AgainstUnits::of(privacy) == AgainstUnits::TooLarge {
+fn weak(promise: &PromiseSummary) -> String {
+    let Unit { one, .. } = Unit::of(promise);
+    if AgainstUnits::of(promise) == AgainstUnits::TooLarge {
         return format!(
             "Weak protection: delta is {}, which isn't below one over the number of units, so that \
-             {} may leak whole.",
-            privacy
-                .delta
-                .map_or(figures::NONE.into(), figures::parameter),
-            unit.one,
+             {one} may leak whole.",
+            figures::parameter(promise.delta)
         );
     }
     format!(
-        "Weak protection: epsilon is {} for {}, and above {MODERATE} a guarantee says next to \
+        "Weak protection: epsilon is {} for {one}, and above {MODERATE} a guarantee says next to \
          nothing.",
-        privacy
-            .epsilon_guaranteed()
-            .map_or(figures::NONE.into(), figures::epsilon),
-        unit.one,
+        figures::epsilon(guaranteed(promise)),
     )
+}
+
+/// The epsilon that a promise comes to, which may be infinite.
+fn guaranteed(promise: &PromiseSummary) -> f64 {
+    match promise.spans_runs {
+        true => promise.epsilon_budget,
+        false => promise.epsilon_spent,
+    }
 }
 
 /// What that leaves to an attacker.
@@ -205,9 +198,9 @@ fn attack(strength: &Strength) -> String {
     )
 }
 
-fn guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
-    let mut lines = vec![against_whom(privacy), how_well(privacy, unit)];
-    if let (PrivacyUnit::Group, Some(rows)) = (privacy.unit, privacy.rows_per_group) {
+fn guarantee(promise: &PromiseSummary) -> Vec<String> {
+    let mut lines = vec![against_whom(promise), how_well(promise)];
+    if let (ProtectedUnit::Group, Some(rows)) = (promise.unit, promise.rows_per_group) {
         lines.push(format!(
             "Of each group at most {} took part.",
             rows_counted(rows)
@@ -220,17 +213,18 @@ fn rows_counted(rows: usize) -> String {
     figures::counted(u32::try_from(rows).unwrap_or(u32::MAX), "row")
 }
 
-fn against_whom(privacy: &PrivacySummary) -> String {
+fn against_whom(promise: &PromiseSummary) -> String {
     let known = "whatever else they know";
-    match (privacy.placement, privacy.unit) {
-        (NoisePlacement::Central, PrivacyUnit::Client) if privacy.sampling_rate < 1.0 => format!(
+    let amplified = promise.accounted_sampling_rate < 1.0;
+    match (promise.placement, promise.unit) {
+        (NoisePlacement::Central, ProtectedUnit::Client) if amplified => format!(
             "Against whom: anyone who sees every model that this run released, {known}, but not \
              which clients were drawn in which round."
         ),
         (NoisePlacement::Central, _) => {
             format!("Against whom: anyone who sees every model that this run released, {known}.")
         }
-        (NoisePlacement::Local, PrivacyUnit::Client) => format!(
+        (NoisePlacement::Local, ProtectedUnit::Client) => format!(
             "Against whom: the coordinator, and anyone who sees every update and every model, \
              {known}. Each client added all the noise that its own guarantee needs."
         ),
@@ -241,14 +235,10 @@ fn against_whom(privacy: &PrivacySummary) -> String {
     }
 }
 
-fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
-    let Some(epsilon) = privacy.epsilon_spent else {
-        return "How well: unknown, since no epsilon was recorded.".into();
-    };
-    let delta = privacy
-        .delta
-        .map_or(figures::NONE.into(), figures::parameter);
-    let (neighbours, comparison) = match privacy.adjacency {
+fn how_well(promise: &PromiseSummary) -> String {
+    let Unit { one, .. } = Unit::of(promise);
+    let delta = figures::parameter(promise.delta);
+    let (neighbours, comparison) = match promise.adjacency {
         Adjacency::AddOrRemove => ("added or removed", "with it as without it"),
         Adjacency::ReplaceOne => (
             "replaced by another",
@@ -259,19 +249,16 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
             "with it as with an empty one in its place",
         ),
     };
-    let worst = match privacy.placement {
+    let worst = match promise.placement {
         NoisePlacement::Local => " (of the site that spent most)",
         NoisePlacement::Central => "",
     };
-    let guaranteed = match privacy.epsilon_budget {
-        Some(budget) if privacy.spans_runs => budget,
-        _ => epsilon,
-    };
-    let several = match privacy.spans_runs {
+    let guaranteed = guaranteed(promise);
+    let several = match promise.spans_runs {
         true => format!(
             " That is the budget over all runs on these rows, and the budget is what holds. {} \
              of it is spent so far; that figure alone is no guarantee.",
-            figures::epsilon(epsilon)
+            figures::epsilon(promise.epsilon_spent)
         ),
         false => String::new(),
     };
@@ -286,23 +273,22 @@ fn how_well(privacy: &PrivacySummary, unit: &Unit) -> String {
         ),
     };
     format!(
-        "How well: epsilon {}{worst} at delta {delta}, for {} {neighbours} ({}). {likely}{several}",
+        "How well: epsilon {}{worst} at delta {delta}, for {one} {neighbours} ({}). {likely}{several}",
         figures::epsilon(guaranteed),
-        unit.one,
-        privacy.adjacency,
+        promise.adjacency,
     )
 }
 
 /// What a run without a model has shown all the same.
-fn without_a_model(privacy: &PrivacySummary) -> String {
+fn without_a_model(promise: Option<&PromiseSummary>) -> String {
     let seen = "Whatever sites sent before the run ended: the coordinator saw it";
-    match (privacy.unit, privacy.placement) {
-        (PrivacyUnit::None, _) => format!("{seen} as it was."),
-        (_, NoisePlacement::Central) => format!(
+    match promise.map(|promise| promise.placement) {
+        None => format!("{seen} as it was."),
+        Some(NoisePlacement::Central) => format!(
             "{seen} before any noise was added. What was recorded as spent stays spent, in the \
              ledgers of both sides."
         ),
-        (_, NoisePlacement::Local) => format!(
+        Some(NoisePlacement::Local) => format!(
             "{seen}, with each site's own noise. What was recorded as spent stays spent, in the \
              ledgers of both sides."
         ),
@@ -326,11 +312,11 @@ fn seeded_noise() -> String {
 }
 
 /// Where this unit's and this placement's guarantee ends.
-fn beyond_the_guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
+fn beyond_the_guarantee(promise: &PromiseSummary) -> Vec<String> {
     let mut lines = Vec::new();
-    if privacy.placement == NoisePlacement::Central {
-        lines.push(match privacy.unit {
-            PrivacyUnit::Client => {
+    if promise.placement == NoisePlacement::Central {
+        lines.push(match promise.unit {
+            ProtectedUnit::Client => {
                 "Against the coordinator: it sees each client's update before the noise is added, \
                  and is trusted to neither use it nor pass it on."
                     .into()
@@ -340,13 +326,13 @@ fn beyond_the_guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
                 .to_owned(),
         });
     }
-    lines.push(match privacy.unit {
-        PrivacyUnit::Group => {
+    lines.push(match promise.unit {
+        ProtectedUnit::Group => {
             "Somebody who appears at several sites, or under several names at one: each share is \
              protected by itself, and their epsilons add up."
                 .into()
         }
-        PrivacyUnit::Client => {
+        ProtectedUnit::Client => {
             "Somebody whose rows several clients hold: each client is protected by itself, and \
              their epsilons add up."
                 .into()
@@ -358,17 +344,17 @@ fn beyond_the_guarantee(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
                 .to_owned()
         }
     });
-    if privacy.adjacency != Adjacency::AddOrRemove {
+    if promise.adjacency != Adjacency::AddOrRemove {
         lines.push(format!(
             "That {} was there at all: only what it says.",
-            unit.one
+            Unit::of(promise).one
         ));
     }
     lines
 }
 
 /// What no run hides, whatever its unit.
-fn in_every_run(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
+fn in_every_run(promise: Option<&PromiseSummary>) -> Vec<String> {
     let mut lines = vec![
         "Rows of the evaluation files: they count as public, and every score here was computed on \
          them."
@@ -378,10 +364,10 @@ fn in_every_run(privacy: &PrivacySummary, unit: &Unit) -> Vec<String> {
          rows it has."
             .into(),
     ];
-    if privacy.unit != PrivacyUnit::None {
+    if let Some(promise) = promise {
         lines.push(format!(
             "What the data say as a whole: that is what a model learns, with or without {}.",
-            unit.one
+            Unit::of(promise).one
         ));
         lines.push(
             "What other runs on the same data spent: epsilon here counts what this run's ledger \

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use umbel_privacy::unit::{Adjacency, NoisePlacement};
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
 
@@ -76,6 +77,7 @@ impl RunReport {
             .iter()
             .map(|(name, value)| (name, value))
             .collect();
+        let promise = run.privacy.promise.as_ref();
         let mut told = json!({
             "accuracy": overall.and_then(|scores| scores.get("accuracy")),
             "macro_f1": overall.and_then(|scores| scores.get("macro_f1")),
@@ -83,22 +85,23 @@ impl RunReport {
             "examples": overall.map(|scores| scores.examples()),
             "files": files,
             "judgement": run.results.as_ref().and_then(|results| results.judgement.as_ref()),
-            "epsilon": run.privacy.epsilon_spent,
+            "epsilon": promise.map(|p| p.epsilon_spent),
             "epsilon_guaranteed": run.privacy.epsilon_guaranteed(),
-            "epsilon_budget": run.privacy.epsilon_budget,
-            "delta": run.privacy.delta,
-            "units": run.privacy.units,
+            "epsilon_budget": promise.map(|p| p.epsilon_budget),
+            "delta": promise.map(|p| p.delta),
+            "units": promise.and_then(|p| p.units),
             "protection": Statement::of_run(run).level,
             "attack": run.strength,
             "settings": settings,
             "base_model": run.base,
             "about": run.about,
-            "unit": run.privacy.unit,
-            "adjacency": run.privacy.adjacency,
-            "noise": run.privacy.placement,
-            "noise_multiplier": run.privacy.noise_multiplier,
+            "unit": run.privacy.unit(),
+            // Of a run that promises nothing these two say nothing, and are written all the same.
+            "adjacency": promise.map_or(Adjacency::AddOrRemove, |p| p.adjacency),
+            "noise": promise.map_or(NoisePlacement::Central, |p| p.placement),
+            "noise_multiplier": promise.map(|p| p.noise_multiplier),
             "sampling_rate": run.privacy.sampling_rate,
-            "clipping_norm": run.privacy.clipping_norm,
+            "clipping_norm": promise.map(|p| p.clipping_norm),
             "seeded": run.privacy.seeded,
             "rounds": run.training.rounds_done,
             "rounds_planned": run.training.rounds_planned,
@@ -200,20 +203,18 @@ impl RunReport {
 
     fn rows(&self) -> Vec<(&'static str, String)> {
         let run = &self.summary;
-        let privacy = &run.privacy;
         let mut rows = Vec::new();
-        if let (Some(spent), Some(budget), Some(delta)) =
-            (privacy.epsilon_spent, privacy.epsilon_budget, privacy.delta)
-        {
-            let (unit, adjacency) = (privacy.unit, privacy.adjacency);
-            let several = match privacy.spans_runs {
+        if let Some(promise) = &run.privacy.promise {
+            let (spent, budget) = (promise.epsilon_spent, promise.epsilon_budget);
+            let several = match promise.spans_runs {
                 true => format!(
                     " spent by several runs on these rows; the guarantee is the budget, {budget}"
                 ),
                 false => String::new(),
             };
             rows.push(("epsilon", format!("{spent:.4} of {budget}{several}")));
-            rows.push(("delta", format!("{delta:e}")));
+            rows.push(("delta", format!("{:e}", promise.delta)));
+            let (unit, adjacency) = (promise.unit, promise.adjacency);
             rows.push(("unit", format!("{unit}, adjacency {adjacency}")));
         } else {
             rows.push(("epsilon", "none: nobody is protected".into()));

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_privacy::combination::Summed;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
 
 use super::strength::Strength;
 use crate::observe::evaluation::Evaluation;
@@ -139,11 +139,22 @@ impl Ending {
     }
 }
 
-/// What a run promised, and what it spent.
+/// How a run treated what it was given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PrivacySummary {
+    /// What it promised and spent; `None` where it promised nothing.
+    pub promise: Option<PromiseSummary>,
+    /// Poisson sampling rate: of units at each site, or of clients for the unit `client`.
+    pub sampling_rate: f64,
+    /// Whether randomness came from a seed.
+    pub seeded: bool,
+}
+
+/// What a run promised, and what it spent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromiseSummary {
     /// What one neighbouring data set may add or remove.
-    pub unit: PrivacyUnit,
+    pub unit: ProtectedUnit,
     /// Which data sets are neighbours.
     pub adjacency: Adjacency,
     /// Who added the noise.
@@ -152,23 +163,21 @@ pub struct PrivacySummary {
     pub group_column: Option<String>,
     /// Rows of one group that took part, at most.
     pub rows_per_group: Option<usize>,
-    /// Epsilon spent on the data set, as the ledger has it; `None` without privacy.
-    pub epsilon_spent: Option<f64>,
+    /// Epsilon spent on the data set, as the ledger has it.
+    pub epsilon_spent: f64,
     /// Whether other runs used the same rows. Then what was spent is no guarantee by itself, and
     /// the budget is, which the filter between runs holds.
     #[serde(default)]
     pub spans_runs: bool,
     /// The budget's epsilon.
-    pub epsilon_budget: Option<f64>,
+    pub epsilon_budget: f64,
     /// Delta of both.
-    pub delta: Option<f64>,
+    pub delta: f64,
     /// About how many units there are, a public number; `None` where nobody said.
     #[serde(default)]
     pub units: Option<u64>,
     /// Standard deviation of the noise over the clipping norm.
-    pub noise_multiplier: Option<f64>,
-    /// Poisson sampling rate: of units at each site, or of clients for the unit `client`.
-    pub sampling_rate: f64,
+    pub noise_multiplier: f64,
     /// The sampling rate for which amplification is claimed: 1 where none is.
     pub accounted_sampling_rate: f64,
     /// Noise draws in a round that the accountant counts.
@@ -178,25 +187,38 @@ pub struct PrivacySummary {
     #[serde(default)]
     pub draws: u64,
     /// L2 norm to which one unit's contribution was clipped.
-    pub clipping_norm: Option<f64>,
+    pub clipping_norm: f64,
     /// The last threshold of adaptive clipping, where clipping adapted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipping_threshold: Option<f64>,
-    /// Whether randomness came from a seed.
-    pub seeded: bool,
 }
 
 impl PrivacySummary {
-    /// The epsilon that is guaranteed: of the only run on its rows what it cost, of several the
-    /// budget. `None` where nothing finite is.
+    /// The unit in a word.
+    pub fn unit(&self) -> PrivacyUnit {
+        self.promise.as_ref().map(|promise| promise.unit).into()
+    }
+
+    /// The promise that holds: noise that can be predicted keeps none.
+    pub fn kept(&self) -> Option<&PromiseSummary> {
+        self.promise.as_ref().filter(|_| !self.seeded)
+    }
+
+    /// The epsilon that is guaranteed; `None` where nothing finite is.
     pub fn epsilon_guaranteed(&self) -> Option<f64> {
-        let spent = self
-            .epsilon_spent
-            .filter(|e| e.is_finite() && !self.seeded)?;
-        match self.spans_runs {
+        self.kept()?.epsilon_guaranteed()
+    }
+}
+
+impl PromiseSummary {
+    /// The epsilon that is guaranteed if the noise can't be predicted: of the only run on its rows what
+    /// it cost, of several the budget. `None` where nothing finite is.
+    pub fn epsilon_guaranteed(&self) -> Option<f64> {
+        let spent = Some(self.epsilon_spent).filter(|spent| spent.is_finite())?;
+        Some(match self.spans_runs {
             true => self.epsilon_budget,
-            false => Some(spent),
-        }
+            false => spent,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use super::figures::{self, NONE};
 use super::html::Html;
 use super::judging;
 use super::layout::{number, parameters, section, table};
-use super::run_summary::{AbsenceSummary, ClientSummary, Ending, RunSummary};
+use super::run_summary::{AbsenceSummary, ClientSummary, Ending, PromiseSummary, RunSummary};
 use crate::observe::scores::Scores;
 
 /// How the run ended.
@@ -113,7 +113,7 @@ pub(super) fn clients(run: &RunSummary) -> Html {
     ];
     let rows = run.clients.iter().map(row).collect();
     let connections = run.connections.iter().map(|line| Html::element("p", line));
-    if run.privacy.unit == PrivacyUnit::Client {
+    if run.privacy.unit() == PrivacyUnit::Client {
         let hidden = Html::element(
             "p",
             "Who took part, and how often, is what this run hides, so it isn't shown here.",
@@ -127,7 +127,7 @@ pub(super) fn clients(run: &RunSummary) -> Html {
     )
 }
 
-/// Absences that the page lists; `report.json` has all of them.
+/// Absences that the page lists; `metrics.jsonl` has all of them.
 const ABSENCES_SHOWN: usize = 100;
 
 /// Who gave nothing in which rounds, and why.
@@ -161,7 +161,7 @@ fn absences(run: &RunSummary) -> Html {
     let caption = match more {
         0 => "Whose update is missing, by round. Everybody else of the cohort gave one.".to_owned(),
         more => {
-            format!("Whose update is missing, by round; {more} more such lines are in report.json.")
+            format!("Whose update is missing, by round; metrics.jsonl has {more} more.")
         }
     };
     table(&caption, &heads, rows)
@@ -169,58 +169,25 @@ fn absences(run: &RunSummary) -> Html {
 
 /// The numbers behind the guarantee.
 pub(super) fn privacy_parameters(run: &RunSummary) -> Html {
-    let p = &run.privacy;
-    let mut rows = vec![("unit", p.unit.to_string())];
-    if p.unit != PrivacyUnit::None {
-        let maybe = |value: Option<f64>| value.map_or(NONE.into(), figures::parameter);
-        rows.extend(
-            p.group_column
-                .clone()
-                .map(|column| ("group column", column)),
-        );
-        rows.extend(
-            p.rows_per_group
-                .map(|rows| ("rows of one group, at most", figures::count(rows as u64))),
-        );
-        rows.extend([
-            ("adjacency", p.adjacency.to_string()),
-            ("noise", p.placement.to_string()),
-            (
-                "epsilon spent",
-                p.epsilon_spent.map_or(NONE.into(), |e| {
-                    format!("{} ({})", figures::epsilon(e), p.adjacency)
-                }),
-            ),
-            (
-                "epsilon of the budget",
-                p.epsilon_budget.map_or(NONE.into(), |e| {
-                    format!("{} ({})", figures::parameter(e), p.adjacency)
-                }),
-            ),
-            ("delta", maybe(p.delta)),
-            ("noise multiplier", maybe(p.noise_multiplier)),
-            ("clipping norm (L2)", maybe(p.clipping_norm)),
-        ]);
-        if let Some(threshold) = p.clipping_threshold {
-            let last = figures::parameter(threshold);
-            rows.push(("adaptive clipping: last threshold (L2)", last));
-        }
-    }
+    let privacy = &run.privacy;
+    let mut rows = vec![("unit", privacy.unit().to_string())];
+    rows.extend(privacy.promise.iter().flat_map(promised));
     rows.push((
         "sampling rate (Poisson)",
-        figures::parameter(p.sampling_rate),
+        figures::parameter(privacy.sampling_rate),
     ));
-    if p.unit != PrivacyUnit::None && p.accounted_sampling_rate != p.sampling_rate {
-        rows.push((
-            "sampling rate for which amplification is claimed",
-            figures::parameter(p.accounted_sampling_rate),
-        ));
+    if let Some(promise) = &privacy.promise {
+        if promise.accounted_sampling_rate != privacy.sampling_rate {
+            rows.push((
+                "sampling rate for which amplification is claimed",
+                figures::parameter(promise.accounted_sampling_rate),
+            ));
+        }
+        let each = figures::count(promise.draws_per_round);
+        rows.push(("noise draws in a round", each));
+        rows.push(("noise draws recorded", figures::count(promise.draws)));
     }
-    if p.unit != PrivacyUnit::None {
-        rows.push(("noise draws in a round", figures::count(p.draws_per_round)));
-        rows.push(("noise draws recorded", figures::count(p.draws)));
-    }
-    let seeded = if p.seeded {
+    let seeded = if privacy.seeded {
         "a seed: predictable"
     } else {
         "the operating system"
@@ -230,6 +197,35 @@ pub(super) fn privacy_parameters(run: &RunSummary) -> Html {
         "Privacy parameters",
         parameters("How the guarantee was made.", rows),
     )
+}
+
+/// A promise's numbers.
+fn promised(p: &PromiseSummary) -> Vec<(&'static str, String)> {
+    let count = |rows: usize| figures::count(rows as u64);
+    let spent = figures::epsilon(p.epsilon_spent);
+    let budget = figures::parameter(p.epsilon_budget);
+    let threshold = p.clipping_threshold.map(figures::parameter);
+    let optional = [
+        ("group column", p.group_column.clone()),
+        ("rows of one group, at most", p.rows_per_group.map(count)),
+    ];
+    let always = [
+        ("adjacency", p.adjacency.to_string()),
+        ("noise", p.placement.to_string()),
+        ("epsilon spent", format!("{spent} ({})", p.adjacency)),
+        (
+            "epsilon of the budget",
+            format!("{budget} ({})", p.adjacency),
+        ),
+        ("delta", figures::parameter(p.delta)),
+        ("noise multiplier", figures::parameter(p.noise_multiplier)),
+        ("clipping norm (L2)", figures::parameter(p.clipping_norm)),
+    ];
+    let adaptive = ("adaptive clipping: last threshold (L2)", threshold);
+    let always = always.map(|(name, value)| (name, Some(value)));
+    let all = optional.into_iter().chain(always).chain([adaptive]);
+    all.filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 /// What was trained and how.

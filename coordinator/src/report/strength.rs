@@ -7,7 +7,7 @@ use umbel_privacy::accountant::event::{MechanismEvent, NoiseMultiplier};
 use umbel_privacy::accountant::{Accountant as _, Delta, PldAccountant};
 use umbel_privacy::poisson::SamplingRate;
 
-use super::run_summary::PrivacySummary;
+use super::run_summary::{PrivacySummary, PromiseSummary};
 
 /// The rate of false positives at which an attacker is judged (Carlini et al. 2022, "Membership
 /// inference attacks from first principles": few wrong accusations are what makes an attack).
@@ -44,10 +44,11 @@ pub enum Basis {
 impl Strength {
     /// The bound for what is guaranteed; `None` where nothing is.
     pub(crate) fn of(privacy: &PrivacySummary) -> Option<Self> {
-        let (epsilon, delta) = (privacy.epsilon_guaranteed()?, privacy.delta?);
-        let by_mechanism = match privacy.spans_runs {
+        let promise = privacy.kept()?;
+        let (epsilon, delta) = (promise.epsilon_guaranteed()?, promise.delta);
+        let by_mechanism = match promise.spans_runs {
             true => None,
-            false => mechanism(privacy, epsilon),
+            false => mechanism(promise, epsilon),
         };
         let basis = match by_mechanism {
             Some(_) => Basis::Mechanism,
@@ -71,13 +72,13 @@ impl Strength {
 }
 
 /// The bound by the run's own mechanism, if that is all that its epsilon was spent on.
-fn mechanism(privacy: &PrivacySummary, epsilon: f64) -> Option<AttackBound> {
-    let noise = NoiseMultiplier::try_from(privacy.noise_multiplier?).ok()?;
-    let rate = SamplingRate::try_from(privacy.accounted_sampling_rate).ok()?;
-    let delta = Delta::try_from(privacy.delta?).ok()?;
-    let mut accountant = PldAccountant::new(privacy.adjacency);
+fn mechanism(promise: &PromiseSummary, epsilon: f64) -> Option<AttackBound> {
+    let noise = NoiseMultiplier::try_from(promise.noise_multiplier).ok()?;
+    let rate = SamplingRate::try_from(promise.accounted_sampling_rate).ok()?;
+    let delta = Delta::try_from(promise.delta).ok()?;
+    let mut accountant = PldAccountant::new(promise.adjacency);
     let event = MechanismEvent::poisson_gaussian(rate, noise);
-    accountant.compose(&event, privacy.draws).ok()?;
+    accountant.compose(&event, promise.draws).ok()?;
     // Where the ledger says more, something else was spent, such as by the base model's lineage.
     let all = accountant.epsilon(delta).get() >= epsilon * (1.0 - 1e-6);
     all.then(|| AttackBound::of(&accountant))

@@ -4,7 +4,7 @@ use super::figures::{self, NONE};
 use super::html::Html;
 use super::layout::{parameters, part, section};
 use super::level::{AgainstUnits, MODERATE, STRONG};
-use super::run_summary::{PrivacySummary, RunSummary};
+use super::run_summary::{PromiseSummary, RunSummary};
 use super::strength::{Basis, Strength};
 use super::trade_off_chart::trade_off_chart;
 
@@ -21,6 +21,7 @@ pub(super) fn part_of(run: &RunSummary) -> Html {
 }
 
 fn content(run: &RunSummary) -> Option<Html> {
+    let promise = run.privacy.promise.as_ref()?;
     let strength = run.strength.as_ref().filter(|_| run.leaves_a_model())?;
     let words = format!(
         "The attacker knows every unit but one, sees everything that was released, and guesses \
@@ -50,10 +51,7 @@ fn content(run: &RunSummary) -> Option<Html> {
             trade_off_chart(strength),
         ],
     );
-    let table = parameters(
-        "What epsilon and delta come to.",
-        rows(&run.privacy, strength),
-    );
+    let table = parameters("What epsilon and delta come to.", rows(promise, strength));
     let tiers = format!(
         "Strong is an epsilon of at most {STRONG}, moderate one of at most {MODERATE}; above that a \
          guarantee is weak (the tiers of Ponomareva et al. 2023, How to DP-fy ML, section 5.2). \
@@ -67,7 +65,7 @@ fn content(run: &RunSummary) -> Option<Html> {
     ]))
 }
 
-fn rows(privacy: &PrivacySummary, strength: &Strength) -> Vec<(&'static str, String)> {
+fn rows(promise: &PromiseSummary, strength: &Strength) -> Vec<(&'static str, String)> {
     vec![
         (
             "found where 1 % are wrongly suspected",
@@ -83,17 +81,17 @@ fn rows(privacy: &PrivacySummary, strength: &Strength) -> Vec<(&'static str, Str
                 )
             }),
         ),
-        ("delta against the number of units", against_units(privacy)),
+        ("delta against the number of units", against_units(promise)),
     ]
 }
 
 /// Delta times the number of units, in words.
-pub(super) fn against_units(privacy: &PrivacySummary) -> String {
-    let (Some(delta), Some(units)) = (privacy.delta, privacy.units) else {
+pub(super) fn against_units(promise: &PromiseSummary) -> String {
+    let (delta, Some(units)) = (promise.delta, promise.units) else {
         return "not known: nobody said about how many units there are (privacy.units)".into();
     };
     let about = figures::count(units);
-    match AgainstUnits::of(privacy) {
+    match AgainstUnits::of(promise) {
         AgainstUnits::Below => format!(
             "{} of one over the number of units (about {about})",
             figures::share(delta * units as f64)

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use umbel_privacy::certificate::lineage;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::ProtectedUnit;
 use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::message::{ClientId, Ending};
-use umbel_proto::plan::Plan;
+use umbel_proto::plan::{Plan, Protection};
 use umbel_proto::task::Task;
 
 use crate::config::{RunConfig, Words};
 use crate::lobby::{Attendance, Traffic};
 use crate::observe::recorder::Metric;
 use crate::report::{
-    self, AbsenceSummary, ClientSummary, CurvePoint, PrivacySummary, Results, RunSummary, Strength,
-    TrainingSummary,
+    self, AbsenceSummary, ClientSummary, CurvePoint, PrivacySummary, PromiseSummary, Results,
+    RunSummary, Strength, TrainingSummary,
 };
-use crate::run::Outcome;
+use crate::run::{Outcome, Spend};
 
 /// All that is known at the end of a run.
 pub(crate) struct Facts<'a> {
@@ -82,7 +82,11 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
         }),
         results: facts.results.clone(),
         curve: curve(facts),
-        ledger_head: facts.outcome.ledger_head.clone(),
+        ledger_head: facts
+            .outcome
+            .spent
+            .as_ref()
+            .map(|spent| spent.ledger_head.clone()),
         model_hash: facts.model_hash.clone(),
         // Where there is no model, there is no certificate that a key could have signed.
         signing_key: facts
@@ -117,48 +121,49 @@ fn base(facts: &Facts<'_>) -> report::Base {
 }
 
 /// About how many units there are, by public numbers alone.
-fn units(config: &RunConfig) -> Option<u64> {
+fn units(config: &RunConfig, unit: ProtectedUnit) -> Option<u64> {
     let expected = || {
         let rate = config.privacy.sampling_rate.get();
         let units = config.training.expected_batch?.get() / rate;
         // The cast saturates.
         (units.is_finite() && units >= 1.0).then(|| units.ceil() as u64)
     };
-    match (config.privacy.units, config.privacy.unit) {
+    match (config.privacy.units, unit) {
         (Some(units), _) => Some(units.get()),
-        (None, PrivacyUnit::Client) => Some(config.clients.len() as u64),
-        (None, PrivacyUnit::Record | PrivacyUnit::Group) => expected(),
-        (None, PrivacyUnit::None) => None,
+        (None, ProtectedUnit::Client) => Some(config.clients.len() as u64),
+        (None, ProtectedUnit::Record | ProtectedUnit::Group) => expected(),
     }
 }
 
 fn privacy_summary(facts: &Facts<'_>) -> PrivacySummary {
-    let promise = facts.plan.protection;
+    let promised = facts.plan.protection.as_ref();
+    let promised = promised.zip(facts.outcome.spent.as_ref());
     PrivacySummary {
-        unit: facts.plan.unit(),
-        // Of a run that promises nothing these say nothing.
-        adjacency: promise.map_or(Adjacency::AddOrRemove, |p| p.adjacency),
-        placement: promise.map_or(NoisePlacement::Central, |p| p.placement),
-        rows_per_group: promise
-            .and_then(|p| p.rows_per_group)
-            .map(NonZeroUsize::get),
-        epsilon_budget: promise.map(|p| p.budget.epsilon()),
-        delta: promise.map(|p| p.budget.delta().get()),
-        units: units(facts.config),
-        noise_multiplier: promise.map(|p| p.noise_multiplier.get()),
-        clipping_norm: promise.map(|p| p.clipping_norm.get()),
-        group_column: facts.config.data.group.clone(),
-        epsilon_spent: facts.outcome.epsilon,
-        spans_runs: facts.outcome.spans_runs,
+        promise: promised.map(|(promise, spent)| promise_summary(facts, promise, spent)),
         sampling_rate: facts.plan.sampling_rate.get(),
+        seeded: facts.plan.seed.is_some(),
+    }
+}
+
+fn promise_summary(facts: &Facts<'_>, promise: &Protection, spent: &Spend) -> PromiseSummary {
+    let last = facts.metrics.last();
+    PromiseSummary {
+        unit: promise.unit,
+        adjacency: promise.adjacency,
+        placement: promise.placement,
+        group_column: facts.config.data.group.clone(),
+        rows_per_group: promise.rows_per_group.map(NonZeroUsize::get),
+        epsilon_spent: spent.epsilon,
+        spans_runs: spent.spans_runs,
+        epsilon_budget: promise.budget.epsilon(),
+        delta: promise.budget.delta().get(),
+        units: units(facts.config, promise.unit),
+        noise_multiplier: promise.noise_multiplier.get(),
         accounted_sampling_rate: facts.plan.accounted_sampling_rate().get(),
         draws_per_round: facts.plan.events_per_round(),
-        draws: facts.outcome.draws,
-        clipping_threshold: facts
-            .metrics
-            .last()
-            .and_then(|last| last.clipping_threshold),
-        seeded: facts.plan.seed.is_some(),
+        draws: spent.draws,
+        clipping_norm: promise.clipping_norm.get(),
+        clipping_threshold: last.and_then(|last| last.clipping_threshold),
     }
 }
 
@@ -286,13 +291,15 @@ fn curve(facts: &Facts<'_>) -> Vec<CurvePoint> {
 }
 
 fn account_command(facts: &Facts<'_>) -> Option<String> {
-    facts.plan.protection.map(|promise| {
+    let promised = facts.plan.protection.as_ref();
+    let promised = promised.zip(facts.outcome.spent.as_ref());
+    promised.map(|(promise, spent)| {
         format!(
             "umbel account epsilon --noise-multiplier {} --sampling-rate {} --steps {} --delta {} \
              --adjacency {}",
             promise.noise_multiplier,
             facts.plan.accounted_sampling_rate(),
-            facts.outcome.draws,
+            spent.draws,
             promise.budget.delta(),
             promise.adjacency,
         )

@@ -5,11 +5,11 @@ use super::figures::{self, NONE};
 use super::html::Html;
 use super::level::{AgainstUnits, Level};
 use super::protection::Statement;
-use super::run_summary::{PrivacySummary, RunSummary};
+use super::run_summary::{PromiseSummary, RunSummary};
 
 /// The few numbers that everybody asks for.
 pub(super) fn tiles(run: &RunSummary) -> Html {
-    let privacy = &run.privacy;
+    let promise = run.privacy.promise.as_ref();
     let overall = run.results.as_ref().map(|r| &r.overall);
     let rows = overall.map_or("not evaluated".into(), |s| {
         format!("on {} public rows", figures::count(s.examples() as u64))
@@ -18,14 +18,21 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
     let telling = telling.iter().map(|(name, value)| tile(name, value, &rows));
     let mut tiles: Vec<Html> = telling.collect();
     tiles.extend([
-        match privacy.epsilon_spent {
-            Some(epsilon) => toned(
+        match promise {
+            Some(promise) => toned(
                 epsilon_tone(run),
-                tile_parts("Epsilon", &figures::epsilon(epsilon), &epsilon_note(run)),
+                tile_parts(
+                    "Epsilon",
+                    &figures::epsilon(promise.epsilon_spent),
+                    &epsilon_note(promise),
+                ),
             ),
             None => tile("Epsilon", NONE, "no privacy"),
         },
-        delta_tile(privacy),
+        match promise {
+            Some(promise) => delta_tile(promise),
+            None => tile("Delta", NONE, "no privacy"),
+        },
         tile(
             "Time",
             &figures::duration(run.seconds),
@@ -72,11 +79,8 @@ fn epsilon_tone(run: &RunSummary) -> &'static str {
 }
 
 /// Delta, beside one over the number of units.
-fn delta_tile(privacy: &PrivacySummary) -> Html {
-    let Some(delta) = privacy.delta else {
-        return tile("Delta", NONE, "no privacy");
-    };
-    let (tone, note) = match (AgainstUnits::of(privacy), privacy.units) {
+fn delta_tile(promise: &PromiseSummary) -> Html {
+    let (tone, note) = match (AgainstUnits::of(promise), promise.units) {
         (AgainstUnits::Below, Some(units)) => (
             "plain",
             format!("below 1 / {} units", figures::count(units)),
@@ -87,16 +91,16 @@ fn delta_tile(privacy: &PrivacySummary) -> Html {
         ),
         _ => ("nobody", "number of units not known".into()),
     };
-    let note = format!("{note}; unit: {}", privacy.unit);
-    toned(tone, tile_parts("Delta", &figures::parameter(delta), &note))
+    let note = format!("{note}; unit: {}", promise.unit);
+    let delta = figures::parameter(promise.delta);
+    toned(tone, tile_parts("Delta", &delta, &note))
 }
 
-fn epsilon_note(run: &RunSummary) -> String {
-    let budget = run.privacy.epsilon_budget.map(figures::parameter);
-    let budget = budget.map_or(String::new(), |budget| format!("of {budget}, "));
-    let several = match run.privacy.spans_runs {
+fn epsilon_note(promise: &PromiseSummary) -> String {
+    let budget = figures::parameter(promise.epsilon_budget);
+    let several = match promise.spans_runs {
         true => ", spent by several runs: only the budget is a guarantee",
         false => "",
     };
-    format!("{budget}{}{several}", run.privacy.adjacency)
+    format!("of {budget}, {}{several}", promise.adjacency)
 }

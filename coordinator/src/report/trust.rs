@@ -1,6 +1,6 @@
 //! Whom one has to trust, what secures a run, and what it can't know of how data were collected.
 
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
 
 use super::html::Html;
 use super::layout::section;
@@ -21,15 +21,16 @@ fn paragraphs(lines: &[String]) -> Html {
 }
 
 fn trust(run: &RunSummary) -> Vec<String> {
-    let seen = match (run.privacy.unit, run.privacy.placement) {
-        (PrivacyUnit::None, _) => "No noise was added, so everybody who sees an update or a model \
+    let promise = run.privacy.promise.as_ref();
+    let seen = match promise.map(|promise| promise.placement) {
+        None => "No noise was added, so everybody who sees an update or a model \
                                    has to be trusted."
             .to_owned(),
-        (_, NoisePlacement::Central) => "The coordinator adds the noise (central). It is trusted \
+        Some(NoisePlacement::Central) => "The coordinator adds the noise (central). It is trusted \
                                          with what each site sends, to add the noise that it says, \
                                          and to keep both to itself. Nobody else has to be trusted."
             .into(),
-        (_, NoisePlacement::Local) => "Each site adds its own noise before it sends anything \
+        Some(NoisePlacement::Local) => "Each site adds its own noise before it sends anything \
                                        (local). Neither the coordinator nor other sites have to be \
                                        trusted."
             .into(),
@@ -57,19 +58,19 @@ fn collection(run: &RunSummary) -> Vec<String> {
     let own = "Tables stayed where they were. How they were collected, on what legal ground, who may \
                read them there, and how long they are kept is for each site to answer; this software \
                doesn't know.";
-    let unit = match run.privacy.unit {
-        PrivacyUnit::None => None,
-        PrivacyUnit::Record => Some(
+    let unit = |unit: ProtectedUnit| match unit {
+        ProtectedUnit::Record => {
             "One row is protected at a time. Whoever may have several rows is protected less than \
-             epsilon says.",
-        ),
-        PrivacyUnit::Group => Some(
+             epsilon says."
+        }
+        ProtectedUnit::Group => {
             "All rows of one group at one site are protected together, as far as the column of \
-             groups tells them apart.",
-        ),
-        PrivacyUnit::Client => Some("All rows of one client are protected together."),
+             groups tells them apart."
+        }
+        ProtectedUnit::Client => "All rows of one client are protected together.",
     };
+    let promise = run.privacy.promise.as_ref();
     let mut lines = vec![own.to_owned()];
-    lines.extend(unit.map(str::to_owned));
+    lines.extend(promise.map(|promise| unit(promise.unit).to_owned()));
     lines
 }

@@ -1,6 +1,6 @@
 //! How to check what a report says, without believing the software that wrote it.
 
-use umbel_privacy::unit::{Adjacency, PrivacyUnit};
+use umbel_privacy::unit::Adjacency;
 
 use super::html::Html;
 use super::layout::part;
@@ -66,13 +66,9 @@ pub(super) fn section_of(run: &RunSummary) -> Html {
 
 /// The same computation by another project's accountant.
 fn independent_accountant(run: &RunSummary) -> Option<Html> {
-    let p = &run.privacy;
-    let comparable = p.adjacency == Adjacency::AddOrRemove;
-    let (sigma, delta) = (p.noise_multiplier?, p.delta?);
-    if p.unit == PrivacyUnit::None || !comparable {
-        return None;
-    }
-    let draws = p.draws;
+    let promise = run.privacy.promise.as_ref();
+    let p = promise.filter(|promise| promise.adjacency == Adjacency::AddOrRemove)?;
+    let (sigma, delta, draws) = (p.noise_multiplier, p.delta, p.draws);
     // `{:?}` writes the shortest digits that read back as the same number.
     let code = format!(
         "import dp_accounting\n\

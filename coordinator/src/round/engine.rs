@@ -7,6 +7,8 @@ use umbel_proto::message::{BlobDigest, ClientId, Ending};
 use super::collection::Collection;
 use super::event::{Action, Event, RefusedUpdate};
 use super::phase::Phase;
+use super::protocol::RoundProtocol;
+use super::taken_up::Stood;
 
 /// What a run demands of its rounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub struct RoundSettings {
     pub patient: bool,
 }
 
-/// A run's state.
+/// The rules that runs follow, and a run's state under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Engine {
     pub(super) settings: RoundSettings,
@@ -58,33 +60,26 @@ impl Engine {
             stopping: false,
         }
     }
+}
 
-    /// What the run demands.
-    pub fn settings(&self) -> &RoundSettings {
+impl RoundProtocol for Engine {
+    fn settings(&self) -> &RoundSettings {
         &self.settings
     }
 
-    /// Where the run stands.
-    pub fn phase(&self) -> &Phase {
+    fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// The clients that are ready to train, and have neither left nor fallen silent.
-    pub fn present(&self) -> &BTreeSet<ClientId> {
+    fn present(&self) -> &BTreeSet<ClientId> {
         &self.present
     }
 
-    /// Rounds whose result is out.
-    pub fn rounds_done(&self) -> u32 {
+    fn rounds_done(&self) -> u32 {
         self.done
     }
 
-    /// Whether this update would count now: `Ok(true)` if it does, `Ok(false)` if the very
-    /// same one counts already.
-    ///
-    /// # Errors
-    /// [`RefusedUpdate`] says why it can't count.
-    pub fn admits(
+    fn admits(
         &self,
         client: &ClientId,
         round: u32,
@@ -100,13 +95,9 @@ impl Engine {
         }
     }
 
-    /// Takes an event and says what is to be done. An event that means nothing in the present
-    /// phase (a late update, a deadline of a closed round) changes nothing.
-    ///
     /// Joining, leaving and updates cost a look-up; only opening and closing a round go through
     /// its cohort.
-    #[must_use]
-    pub fn handle(&mut self, event: Event) -> Vec<Action> {
+    fn handle(&mut self, event: Event) -> Vec<Action> {
         match event {
             Event::Joined(client) => self.joined(client),
             Event::Left(client) => self.left(&client),
@@ -128,6 +119,13 @@ impl Engine {
         }
     }
 
+    fn take_up(&mut self, stood: Stood) -> Vec<Action> {
+        *self = Self::new(self.settings.clone());
+        self.stand(stood)
+    }
+}
+
+impl Engine {
     fn joined(&mut self, client: ClientId) -> Vec<Action> {
         if !self.settings.clients.contains(&client) {
             return Vec::new();

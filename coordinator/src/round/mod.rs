@@ -12,6 +12,9 @@
 //!     └──▶ Paused
 //! ```
 //!
+//! The rules are behind a trait, [`RoundProtocol`], which is all that lobby and driver know of them;
+//! [`Engine`] is the one that runs follow.
+//!
 //! Every update of a round passes through it under one lock, so that an update must cost the
 //! same whatever the size of the cohort (`benches/round.rs`).
 
@@ -19,6 +22,7 @@ mod collection;
 mod engine;
 mod event;
 mod phase;
+mod protocol;
 mod quorum;
 mod taken_up;
 
@@ -26,4 +30,5 @@ pub use collection::Collection;
 pub use engine::{Engine, RoundSettings};
 pub use event::{Action, Event, Participation, RefusedUpdate};
 pub use phase::Phase;
+pub use protocol::RoundProtocol;
 pub use taken_up::{OpenRound, Stood};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use umbel_proto::message::{BlobDigest, ClientId};
 
 use super::collection::Collection;
-use super::engine::{Engine, RoundSettings};
+use super::engine::Engine;
 use super::event::Action;
 use super::phase::Phase;
 
@@ -37,27 +37,25 @@ pub struct OpenRound {
 }
 
 impl Engine {
-    /// A run that was cut off, and what is to be done first.
-    pub fn take_up(settings: RoundSettings, stood: Stood) -> (Self, Vec<Action>) {
-        let mut engine = Self::new(settings);
-        let known = |client: &ClientId| engine.settings.clients.contains(client);
-        engine.present = stood.present.into_iter().filter(known).collect();
-        engine.done = stood.done;
-        let actions = match stood.open {
-            Some(open) => engine.reopen(open),
+    /// From a new run to one that was cut off, and what is to be done first.
+    pub(super) fn stand(&mut self, stood: Stood) -> Vec<Action> {
+        let known = |client: &ClientId| self.settings.clients.contains(client);
+        self.present = stood.present.into_iter().filter(known).collect();
+        self.done = stood.done;
+        match stood.open {
+            Some(open) => self.reopen(open),
             // The driver looks at the last result once more before anybody hears of the end.
-            None if stood.done > 0 && stood.done >= engine.settings.rounds => {
-                engine.done = stood.done - 1;
-                engine.phase = Phase::Releasing { round: stood.done };
+            None if stood.done > 0 && stood.done >= self.settings.rounds => {
+                self.done = stood.done - 1;
+                self.phase = Phase::Releasing { round: stood.done };
                 Vec::new()
             }
-            None if stood.done > 0 => engine.ask_gate(stood.done + 1, 0),
+            None if stood.done > 0 => self.ask_gate(stood.done + 1, 0),
             None => {
-                engine.present.clear();
+                self.present.clear();
                 Vec::new()
             }
-        };
-        (engine, actions)
+        }
     }
 
     /// Goes on with an attempt at a round, or with closing it.

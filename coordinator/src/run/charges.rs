@@ -6,6 +6,7 @@ use umbel_proto::plan::Plan;
 use umbel_proto::spending::{LedgerSnapshot, Spending, SpendingError};
 
 use super::RunError;
+use super::summary::Spend;
 use crate::store::{Results, RunStore};
 
 /// The run's ledger, and what this run has paid.
@@ -141,19 +142,19 @@ impl Charges {
         u64::from(rounds) * u64::from(self.events_per_round)
     }
 
-    /// Drawings of noise that this run's entries pay for.
-    pub(super) fn paid_draws(&self) -> u64 {
-        self.draws(self.paid_rounds)
+    /// What the run cost; `None` without privacy.
+    pub(super) fn spent(&self) -> Option<Spend> {
+        self.ledger.as_ref().map(|ledger| Spend {
+            draws: self.draws(self.paid_rounds),
+            epsilon: ledger.epsilon(),
+            spans_runs: ledger.spans_runs(),
+            ledger_head: ledger.head(),
+        })
     }
 
     /// Epsilon spent on the data set.
     pub(super) fn epsilon(&self) -> Option<f64> {
         self.ledger.as_ref().map(Spending::epsilon)
-    }
-
-    /// Whether other runs used the same rows.
-    pub(super) fn spans_runs(&self) -> bool {
-        self.ledger.as_ref().is_some_and(Spending::spans_runs)
     }
 
     /// Hash of the ledger's last entry.

@@ -35,8 +35,8 @@ pub struct Driver<'a> {
     pub(super) lobby: Arc<Lobby>,
     pub(super) clock: &'a dyn Clock,
     pub(super) deadline: Deadline<'a>,
-    patience: Patience,
-    silence: Silence,
+    pub(super) patience: Patience,
+    pub(super) silence: Silence,
     pub(super) mechanism: Option<Mechanism>,
     pub(super) charges: Charges,
     pub(super) paid: Option<PaidRound>,
@@ -51,11 +51,11 @@ pub struct Driver<'a> {
     /// How long earlier processes drove this run.
     pub(super) before: Duration,
     /// Whether the engine waits for the gate's word, and the operator holds the run back.
-    held_at_gate: bool,
+    pub(super) held_at_gate: bool,
     /// The round after which scores didn't get better any more.
     pub(super) settled: Option<u32>,
     /// When the open attempt was opened, or taken up again.
-    opened: Duration,
+    pub(super) opened: Duration,
 }
 
 /// A round between its payment and its release.
@@ -209,63 +209,6 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Waits for the rest of a round only for a while, in proportion to how long the others took.
-    fn grant_grace(&mut self, round: u32, attempt: u32) {
-        let took = self.clock.elapsed().saturating_sub(self.opened);
-        let grace = self.config.federation.grace.of(took);
-        // An action that was queued before the round was closed says nothing any more.
-        let open = Limited::Attempt { round, attempt }.is(&self.lobby.phase());
-        if open && self.deadline.bring_forward(grace) {
-            tracing::info!(
-                round,
-                seconds = grace.as_secs_f64(),
-                "enough updates are here; the others have this long (federation.grace)"
-            );
-        }
-    }
-
-    fn check_deadline(&mut self) {
-        if let Some(of) = self.deadline.has_passed() {
-            let event = match of {
-                Limited::Gathering => Event::GatheringOver,
-                Limited::Attempt { .. } | Limited::Pause { .. } => Event::DeadlinePassed,
-            };
-            self.lobby.tell_at(|phase| of.is(phase), event);
-        }
-    }
-
-    /// Begins or ends waiting before a round for the operator's word.
-    fn wait_at_gate(&mut self, waits: bool) {
-        self.held_at_gate = waits;
-        self.lobby.wait_at_gate(waits);
-    }
-
-    /// Waits for clients that are missing.
-    fn pause(&mut self, round: u32, missing: &[ClientId]) {
-        let missing: Vec<&str> = missing.iter().map(ClientId::as_str).collect();
-        tracing::warn!(
-            round,
-            missing = missing.join(", "),
-            hours = self.patience.pause.as_secs_f64() / 3600.0,
-            "too few clients are here, so the run pauses; it goes on as soon as enough are back, \
-             and ends if they aren't in time (federation.patience_seconds)"
-        );
-        let limited = Limited::Pause { round };
-        self.deadline.set(limited, self.patience.pause.as_secs());
-    }
-
-    /// Goes on without clients of which nothing is heard.
-    fn check_silence(&mut self) {
-        if self.patience.silence.is_none() {
-            return;
-        }
-        let heard = self.lobby.take_heard();
-        let (now, present) = (self.clock.elapsed(), self.lobby.present());
-        for client in self.silence.check(now, heard, present) {
-            self.lobby.note_silent(&client);
-        }
-    }
-
     /// Takes note of what was found in the last round's model.
     fn heed(&mut self, Verdict { round, health }: Verdict) {
         let known = self.kept.diverged().is_some();
@@ -400,12 +343,9 @@ impl<'a> Driver<'a> {
         let diverged = self.kept.diverged();
         let ending = diverged.map_or(ending, |round| Ending::Diverged { round });
         Outcome {
-            draws: self.charges.paid_draws(),
+            spent: self.charges.spent(),
             ledger: self.charges.snapshot(),
             rounds,
-            epsilon: self.charges.epsilon(),
-            spans_runs: self.charges.spans_runs(),
-            ledger_head: self.charges.head(),
             ending,
             kept: self.kept.into_model(),
         }

@@ -43,10 +43,11 @@ mod server_model;
 mod signals;
 mod summary;
 mod take_up;
+mod waiting;
 
 pub use driver::Driver;
 pub use observer::{Health, Observer};
-pub use summary::{Adapted, Driven, Outcome, RoundSummary};
+pub use summary::{Adapted, Driven, Outcome, RoundSummary, Spend};
 
 use umbel_privacy::ledger::{LedgerError, TakeUpError};
 use umbel_proto::spending::SpendingError;

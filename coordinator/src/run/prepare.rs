@@ -16,7 +16,7 @@ use crate::certificate::base_model::{BaseModel, Uncertified};
 use crate::config::{ConfigError, ModelFacts, QuorumPercent, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
 use crate::observe::public_data::{EvaluationError, PublicData, PublicTexts};
-use crate::round::RoundSettings;
+use crate::round::{Engine, RoundSettings};
 use crate::run::absence::Patience;
 
 /// Everything that a run needs before its first client comes.
@@ -134,7 +134,7 @@ pub(super) fn prepare_with(
     let lobby = Lobby::new(
         offer(&plan, &files),
         UpdateRules::of(&plan).aggregated_by(config.server.rule()),
-        round_settings(config, &plan, !patience.pause.is_zero()),
+        Engine::new(round_settings(config, &plan, !patience.pause.is_zero())),
     );
     Ok(Prepared {
         notes: notes(config, &classifier, &public),

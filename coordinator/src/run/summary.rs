@@ -92,14 +92,21 @@ pub struct Outcome {
     /// What the run is left with: the parameters of the last round whose numbers are finite,
     /// and that round. `None` where there is no such round.
     pub kept: Option<(u32, Arc<[f32]>)>,
-    /// Drawings of noise that this run's entries pay for; 0 without privacy.
+    /// What it cost; `None` without privacy.
+    pub spent: Option<Spend>,
+    /// The ledger at the end; `None` where there is none, and where it can't be read any more.
+    pub ledger: Option<LedgerSnapshot>,
+}
+
+/// What a run cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spend {
+    /// Drawings of noise that this run's entries pay for.
     pub draws: u64,
-    /// Epsilon spent on the data set, at the plan's delta; `None` without privacy.
-    pub epsilon: Option<f64>,
+    /// Epsilon spent on the data set, at the plan's delta.
+    pub epsilon: f64,
     /// Whether other runs used the same rows, so that this epsilon is no guarantee by itself.
     pub spans_runs: bool,
     /// Hash of the ledger's last entry.
-    pub ledger_head: Option<String>,
-    /// The ledger at the end; `None` without privacy, and where it can't be read any more.
-    pub ledger: Option<LedgerSnapshot>,
+    pub ledger_head: String,
 }

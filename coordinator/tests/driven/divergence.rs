@@ -5,7 +5,7 @@ use umbel_coordinator::run::absence::Patience;
 use umbel_privacy::ledger::chain;
 use umbel_proto::message::Ending;
 
-use crate::harness::{Clients, PARAMETERS, Setting, plan, run_at};
+use crate::harness::{Clients, PARAMETERS, Setting, paid_draws, plan, run_at};
 
 const LARGE: [i64; PARAMETERS] = [1 << 30, -(1 << 29), 7];
 /// No update but zero survives this one.
@@ -39,7 +39,7 @@ fn a_run_whose_parameters_are_not_finite_ends_and_spends_no_more() {
     });
     assert_eq!(outcome.ending, Ending::Diverged { round: 1 });
     assert_eq!(
-        (outcome.rounds, outcome.draws),
+        (outcome.rounds, paid_draws(&outcome)),
         (1, 1),
         "one of nine rounds"
     );
@@ -56,7 +56,7 @@ fn the_last_sound_round_is_what_is_kept_of_a_run_that_diverged_later() {
         blow_up(clients, 2);
     });
     assert_eq!(outcome.ending, Ending::Diverged { round: 2 });
-    assert_eq!((outcome.rounds, outcome.draws), (2, 2));
+    assert_eq!((outcome.rounds, paid_draws(&outcome)), (2, 2));
     let (round, parameters) = outcome.kept.expect("round 1 was sound");
     assert_eq!((round, &parameters[..]), (1, &[0.0; PARAMETERS][..]));
 }

@@ -9,7 +9,7 @@ use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::round::{Engine, RoundProtocol, RoundSettings};
 use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::Clock;
 use umbel_coordinator::run::place::begun;
@@ -197,6 +197,13 @@ impl Clients<'_> {
         assert_eq!(receipt, Receipt::Accepted);
     }
 
+    /// Hands in an update when its round is closed.
+    pub fn submits_too_late(&self, name: &str, round: u32) {
+        let values = LatticeVector::from_values([0; PARAMETERS].into()).encode();
+        let receipt = self.lobby.submit(&client(name), Update { round, values });
+        assert!(matches!(receipt, Receipt::Late { .. }), "{receipt:?}");
+    }
+
     /// Both are asked, and only `a` answers in time.
     pub fn miss(&self, round: u32) {
         for name in CLIENTS {
@@ -255,6 +262,16 @@ pub fn run_watched(
     observer: &mut dyn Observer,
     clients: impl FnOnce(&Clients<'_>),
 ) -> Outcome {
+    run_by(Engine::new, (learning_rate, setting), observer, clients)
+}
+
+/// The same, where rounds go by this protocol.
+pub fn run_by<P: RoundProtocol + 'static>(
+    protocol: impl FnOnce(RoundSettings) -> P,
+    (learning_rate, setting): (f64, Setting),
+    observer: &mut dyn Observer,
+    clients: impl FnOnce(&Clients<'_>),
+) -> Outcome {
     let Setting {
         test,
         plan,
@@ -277,7 +294,7 @@ pub fn run_watched(
         attempts,
         patient: !patience.pause.is_zero(),
     };
-    let lobby = Arc::new(Lobby::new(offer, rules, settings));
+    let lobby = Arc::new(Lobby::new(offer, rules, protocol(settings)));
     let sent = plan.clone();
     let spending = plan.is_private().then(|| spending(test, &plan));
     let clock = HandClock::default();
@@ -336,4 +353,9 @@ fn spending(test: &str, plan: &AgreedPlan) -> Spending<AnyLedgerStorage> {
     let ledger = Ledger::open(storage).expect("a ledger");
     let budget = plan.protection.expect("a promise").budget;
     Spending::open(ledger, "data".into(), budget, plan).expect("a sound plan")
+}
+
+/// Drawings of noise that a private run's entries pay for.
+pub fn paid_draws(outcome: &Outcome) -> u64 {
+    outcome.spent.as_ref().expect("what it cost").draws
 }

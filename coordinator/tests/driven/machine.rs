@@ -10,7 +10,7 @@ use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::round::{Engine, RoundSettings};
 use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::place::begun;
 use umbel_coordinator::run::{Driven, Driver, Outcome, RunError};
@@ -148,7 +148,7 @@ impl Machine {
             attempts: 2,
             patient: false,
         };
-        let lobby = Arc::new(Lobby::new(offer, rules, settings));
+        let lobby = Arc::new(Lobby::new(offer, rules, Engine::new(settings)));
         match history {
             None => {
                 let begun = begun(&config, &plan, LedgerPoint::START, 0);

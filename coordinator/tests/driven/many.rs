@@ -9,7 +9,7 @@ use umbel_coordinator::aggregate::UpdateRules;
 use umbel_coordinator::certificate::witness::WitnessTerms;
 use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Lobby, Offer};
-use umbel_coordinator::round::RoundSettings;
+use umbel_coordinator::round::{Engine, RoundSettings};
 use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::SystemClock;
 use umbel_coordinator::run::place::begun;
@@ -117,7 +117,11 @@ pub fn coordinator(
         attempts: 1,
         patient: true,
     };
-    let lobby = Arc::new(Lobby::new(offer, UpdateRules::of(&plan), settings));
+    let lobby = Arc::new(Lobby::new(
+        offer,
+        UpdateRules::of(&plan),
+        Engine::new(settings),
+    ));
     match store.load().expect("a sound journal") {
         None => {
             let begun = begun(&config, &plan, LedgerPoint::START, 0);

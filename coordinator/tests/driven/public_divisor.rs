@@ -22,7 +22,7 @@ fn parameters(test: &'static str, clients: fn(&Clients<'_>)) -> Arc<[f32]> {
     };
     let outcome = run(setting, clients);
     assert_eq!(outcome.ending, Ending::Complete);
-    assert!(outcome.ledger.is_none() && outcome.draws == 0);
+    assert!(outcome.ledger.is_none() && outcome.spent.is_none());
     let (round, parameters) = outcome.kept.expect("a sound round");
     assert_eq!(round, 1);
     parameters

@@ -11,7 +11,7 @@ use umbel_privacy::ledger::chain;
 use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::message::Ending;
 
-use crate::harness::{Clients, Setting, plan, plan_placed, run_watched};
+use crate::harness::{Clients, Setting, paid_draws, plan, plan_placed, run_watched};
 
 /// An observer that finds what the test tells it to, and not before.
 struct Waiting {
@@ -95,7 +95,7 @@ fn scores_that_are_not_finite_end_the_run_while_its_next_round_trains() {
     });
     assert_eq!(outcome.ending, Ending::Diverged { round: 1 });
     assert_eq!(
-        (outcome.rounds, outcome.draws, entries(&outcome)),
+        (outcome.rounds, paid_draws(&outcome), entries(&outcome)),
         (1, 1, 1)
     );
     assert_eq!(kept(&outcome), None);
@@ -115,7 +115,7 @@ fn a_round_is_paid_for_only_once_the_one_before_is_known_to_be_sound() {
     });
     assert_eq!(outcome.ending, Ending::Diverged { round: 2 });
     assert_eq!(
-        (outcome.rounds, outcome.draws, entries(&outcome)),
+        (outcome.rounds, paid_draws(&outcome), entries(&outcome)),
         (2, 2, 2)
     );
     assert_eq!(kept(&outcome), Some(1));

@@ -2,7 +2,6 @@
 //!
 //! The messages quote the file, so they stay at the site.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -11,26 +10,11 @@ use bytesize::ByteSize;
 use super::asked::{Asked, Setting};
 use super::content::Unread;
 use super::id_wording::{IdSpelling, RowNumbers, if_real, no_ids, spellings};
+pub use super::place::Place;
+use super::place::header_or;
 use super::target_error::TargetError;
 use super::unknown_label::UnknownLabel;
-use super::wording::{list, quoted, thousands};
-
-/// A row of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as it was named to the reader.
-    pub file: PathBuf,
-    /// The row, from 1: in CSV and Parquet the data row (a header isn't counted), in JSON
-    /// Lines the line, in other JSON the object, in a workbook the row as the sheet numbers it. In
-    /// a folder, rows are counted through its parts.
-    pub row: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {} of {}", thousands(self.row), self.file.display())
-    }
-}
+use super::wording::{list, quoted};
 
 /// Why a table can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -372,13 +356,6 @@ pub enum DataError {
 
 fn after(cleaned: bool) -> &'static str {
     if cleaned { " left after cleaning" } else { "" }
-}
-
-fn header_or(place: &Place) -> String {
-    match place.row {
-        0 => format!("the header of {}", place.file.display()),
-        _ => place.to_string(),
-    }
 }
 
 fn emptied(asked: Asked) -> &'static str {

@@ -40,6 +40,7 @@ mod no_id;
 mod options;
 mod parquet;
 mod parts;
+mod place;
 mod read;
 mod room;
 mod row_label;

@@ -1,17 +1,20 @@
 //! Tables in Excel's workbooks, cell by cell: a sheet that says it is a million columns wide takes
 //! no more memory than the cells that it has.
 
-use std::io::{Cursor, Read};
+mod archive;
+mod value;
+
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use calamine::{DataRef, Reader, Xlsx, XlsxError};
-use zip::ZipArchive;
 
+use self::archive::check_archive;
+use self::value::{as_text, cell, name};
 use super::asked::Setting;
 use super::cells::{Cell, Cells, Rows};
 use super::columns::{ColumnPositions, Labels};
-use super::content::Unread;
 use super::error::DataError;
 use super::room::Room;
 use super::schema::Wanted;
@@ -46,75 +49,6 @@ fn damaged(file: &Path, problem: impl ToString) -> DataError {
         file: file.to_owned(),
         problem: problem.to_string(),
     }
-}
-
-/// Refuses archives that aren't workbooks, and those that unpack to more than there is room for.
-fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result<(), DataError> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(file, e))?;
-    let names: Vec<String> = archive
-        .file_names()
-        .filter_map(|name| Some(name.ok()?.to_ascii_lowercase()))
-        .collect();
-    if !names.iter().any(|name| name.ends_with("workbook.xml")) {
-        return Err(DataError::Unread {
-            file: file.to_owned(),
-            found: other_archive(&names),
-        });
-    }
-    for i in 0..archive.len() {
-        let part = archive.by_index(i).map_err(|e| damaged(file, e))?;
-        let name = part.name().unwrap_or_default().to_ascii_lowercase();
-        let strings = name.ends_with("sharedstrings.xml");
-        let mut content = Vec::new();
-        part.take(room.left().saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(|e| damaged(file, e))?;
-        room.take(content.len(), file)?;
-        if strings && announces_too_many(&content) {
-            return Err(damaged(file, "it announces more texts than it holds"));
-        }
-    }
-    Ok(())
-}
-
-/// What an archive is that holds no workbook.
-fn other_archive(names: &[String]) -> Unread {
-    let holds = |part: &str| names.iter().any(|name| name.ends_with(part));
-    if names.iter().any(|name| name == "content.xml") {
-        Unread {
-            what: "an OpenDocument file (.ods)",
-            remedy: "save it as .xlsx, or as CSV in UTF-8",
-        }
-    } else if holds("workbook.bin") {
-        Unread {
-            what: "a binary workbook (.xlsb)",
-            remedy: "save it as .xlsx, or as CSV UTF-8",
-        }
-    } else {
-        Unread {
-            what: "a zip archive",
-            remedy: "unpack it, or compress the table with gzip or zstd",
-        }
-    }
-}
-
-/// Whether a part announces more strings than it has bytes: room for them is made in advance.
-fn announces_too_many(part: &[u8]) -> bool {
-    const COUNT: &[u8] = b"uniqueCount";
-    let places = part.windows(COUNT.len()).enumerate();
-    places
-        .filter(|(_, window)| *window == COUNT)
-        .any(|(at, _)| {
-            let after = part.get(at + COUNT.len()..).unwrap_or_default();
-            let digits: String = after
-                .iter()
-                .take(64)
-                .skip_while(|byte| b"=\"' \t\r\n+".contains(byte))
-                .take_while(|byte| byte.is_ascii_digit())
-                .map(|byte| char::from(*byte))
-                .collect();
-            !digits.is_empty() && digits.parse().map_or(true, |n: usize| n > part.len())
-        })
 }
 
 /// A sheet's header: which row it is, and where the columns are.
@@ -331,71 +265,4 @@ fn each_row(
         take(current, &cells)?;
     }
     Ok(())
-}
-
-fn name(value: &DataRef<'_>) -> String {
-    match cell(value) {
-        Cell::Text(text) | Cell::Whole(text) => text,
-        _ => String::new(),
-    }
-}
-
-fn cell(value: &DataRef<'_>) -> Cell {
-    match value {
-        DataRef::Empty => Cell::Missing,
-        DataRef::String(text) => Cell::Text(text.clone()),
-        DataRef::SharedString(text) => Cell::Text((*text).to_owned()),
-        DataRef::Bool(truth) => Cell::Truth(*truth),
-        DataRef::Int(number) => Cell::Whole(number.to_string()),
-        DataRef::Float(number) => float(*number),
-        DataRef::DateTime(_) | DataRef::DateTimeIso(_) => Cell::Other("a date or a time"),
-        DataRef::DurationIso(_) => Cell::Other("a duration"),
-        DataRef::Error(error) => Cell::Text(error.to_string()),
-    }
-}
-
-/// A number. A workbook has no whole numbers of their own, and keeps 15 digits.
-fn float(number: f64) -> Cell {
-    const EXACT: f64 = 1e15;
-    if number.fract() == 0.0 && number.abs() < EXACT {
-        return Cell::Whole(format!("{:.0}", number + 0.0));
-    }
-    Cell::Float {
-        value: number,
-        exact: false,
-    }
-}
-
-/// A text that a workbook took for a number or a truth value is that text.
-fn as_text(cell: Cell) -> Cell {
-    match cell {
-        Cell::Whole(digits) => Cell::Text(digits),
-        Cell::Float { value, .. } => Cell::Text(value.to_string()),
-        Cell::Truth(truth) => Cell::Text(truth.to_string().to_uppercase()),
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_that_announces_more_than_it_holds_is_known() {
-        let part = |count: &str| format!("<sst uniqueCount=\"{count}\"><si><t>a</t></si></sst>");
-        assert!(!announces_too_many(part("1").as_bytes()));
-        assert!(announces_too_many(part("4294967295").as_bytes()));
-        assert!(announces_too_many(
-            part("99999999999999999999999").as_bytes()
-        ));
-        assert!(!announces_too_many(b"<sst/>"));
-    }
-
-    #[test]
-    fn whole_numbers_have_no_fraction() {
-        assert_eq!(float(3.0), Cell::Whole("3".into()));
-        assert_eq!(float(-0.0), Cell::Whole("0".into()));
-        assert_eq!(as_text(float(2.5)), Cell::Text("2.5".into()));
-        assert!(matches!(float(1e15), Cell::Float { exact: false, .. }));
-    }
 }

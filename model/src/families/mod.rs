@@ -3,7 +3,7 @@
 //!
 //! A family is a file with one implementation of [`Family`], and a line in [`FAMILIES`]. Both
 //! engines and the checkpoint's reader and writer see only the [`TransformerSpec`] that it reads
-//! and the names that it gives; `model/tests/families.rs` has the tests that every family passes.
+//! and the names that it gives; `model/tests/families` has the tests that every family passes.
 
 mod albert;
 mod bert;

@@ -12,12 +12,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Deserialize;
 
 use crate::disk::AnyLedgerStorage;
 use crate::ledger::entry::LedgerEntry;
+use crate::ledger::file::OpenError;
 use crate::ledger::store::LedgerStorage;
 
 /// A book that can't be used.
@@ -40,6 +42,18 @@ pub enum BookError {
     /// The ledger is in use.
     #[error("the ledger of data set \"{0}\" is in use, and two must not spend at once")]
     InUse(String),
+}
+
+impl BookError {
+    /// The same of the file at this path.
+    pub fn at(self, path: &Path) -> OpenError {
+        let path = path.to_owned();
+        match self {
+            Self::Io(source) => OpenError::Io { path, source },
+            Self::Line { line, reason } => OpenError::Damaged { path, line, reason },
+            Self::InUse(_) => OpenError::InUse { path },
+        }
+    }
 }
 
 /// Ledgers in one file, each by the name of its data set.
@@ -326,8 +340,13 @@ pub fn split(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, BookError> {
         if !line.ends_with(b"\n") {
             return Err(damaged("it was cut off".into()));
         }
-        let named: Named = serde_json::from_slice(line).map_err(|e| damaged(e.to_string()))?;
+        let named: Named = serde_json::from_slice(line).map_err(|e| damaged(in_line(&e)))?;
         ledgers.entry(named.data_set).or_default().extend(line);
     }
     Ok(ledgers)
+}
+
+/// What is wrong with JSON in one line, whose number is the file's and not the parser's.
+fn in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" line 1 column ", " column ")
 }

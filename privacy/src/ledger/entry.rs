@@ -15,7 +15,7 @@ use crate::filter::FilterOrder;
 use crate::lattice::LatticeStep;
 pub use crate::ledger::hash::{EntryHash, InvalidHash};
 use crate::ledger::unprotected::UnprotectedDraft;
-use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
 
 /// The version of the format that this crate writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -46,7 +46,7 @@ pub struct EntryDraft {
     /// where there is no plan.
     pub plan: Option<Sha256Digest>,
     /// Whom the event protects.
-    pub unit: PrivacyUnit,
+    pub unit: ProtectedUnit,
     /// The neighbouring relation that the run reports.
     pub adjacency: Adjacency,
     /// Where the noise is added.
@@ -210,7 +210,7 @@ impl EntryDraft {
         index: u64,
         previous_hash: EntryHash,
     ) -> Result<(LedgerEntry, String), InvalidDraft> {
-        if self.unit == PrivacyUnit::None || self.event.protects_nobody() {
+        if self.event.protects_nobody() {
             return Err(InvalidDraft::NoUnit);
         }
         seal(LedgerEntry {
@@ -224,7 +224,7 @@ impl EntryDraft {
             attempt: self.attempt,
             filter_order: self.filter_order,
             plan: self.plan,
-            unit: self.unit,
+            unit: self.unit.into(),
             adjacency: self.adjacency,
             placement: self.placement,
             event: self.event,

@@ -26,6 +26,19 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// It isn't what was written.
+    #[error(
+        "ledger {}: line {line} is no entry: {reason}; nothing may be spent on this ledger: restore \
+         it from a backup that ends no earlier", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Another process holds it.
     #[error(
         "ledger {} is in use by another process, and two must not spend at once; wait until \

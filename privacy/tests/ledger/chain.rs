@@ -4,46 +4,18 @@ use std::io;
 
 use umbel_privacy::accountant::AccountingError;
 use umbel_privacy::accountant::mechanisms::FixedSizeGaussian;
-use umbel_privacy::ledger::chain::{self, Damage, Tail};
-use umbel_privacy::ledger::entry::{InvalidDraft, InvalidEntry};
+use umbel_privacy::ledger::chain::{self, Tail};
+use umbel_privacy::ledger::entry::InvalidDraft;
 use umbel_privacy::ledger::file::OpenError;
 use umbel_privacy::ledger::{
-    EntryHash, FileLedgerStorage, LedgerEntry, LedgerError, LedgerStorage, MemoryLedgerStorage,
+    EntryHash, FileLedgerStorage, LedgerError, LedgerStorage, MemoryLedgerStorage,
 };
 use umbel_privacy::{
-    Accountant, Adjacency, Delta, EntryDraft, Ledger, NoiseMultiplier, NoisePlacement,
-    PldAccountant, PrivacyUnit, Sha256Digest,
+    Accountant, Adjacency, Delta, EntryDraft, Ledger, MechanismEvent, NoiseMultiplier,
+    NoisePlacement, PldAccountant, PrivacyUnit, ProtectedUnit, Sha256Digest,
 };
 
-use crate::entries::{draft, sampled};
-
-fn memory() -> Ledger<MemoryLedgerStorage> {
-    Ledger::open(MemoryLedgerStorage::default()).unwrap()
-}
-
-/// The bytes of a ledger with three entries on two data sets.
-fn three_entries() -> Vec<u8> {
-    let mut ledger = memory();
-    for (data_set, round) in [("visits", 0), ("visits", 1), ("claims", 1)] {
-        ledger.spend(draft(data_set, round)).unwrap();
-    }
-    ledger.into_storage().bytes().to_vec()
-}
-
-fn lines(bytes: &[u8]) -> Vec<String> {
-    str::from_utf8(bytes)
-        .unwrap()
-        .lines()
-        .map(String::from)
-        .collect()
-}
-
-fn joined(lines: &[String]) -> Vec<u8> {
-    lines
-        .iter()
-        .flat_map(|line| format!("{line}\n").into_bytes())
-        .collect()
-}
+use crate::entries::{draft, lines, memory, sampled, three_entries};
 
 #[test]
 fn what_is_spent_is_read_back_with_every_field_and_bit() {
@@ -107,7 +79,7 @@ fn units_that_do_not_add_up_are_refused() {
     let mut ledger = memory();
     ledger.spend(draft("visits", 0)).unwrap();
     let record = EntryDraft {
-        unit: PrivacyUnit::Record,
+        unit: ProtectedUnit::Record,
         ..draft("visits", 1)
     };
     assert!(matches!(
@@ -130,7 +102,7 @@ fn drafts_that_record_nothing_sound_are_refused_and_leave_no_trace() {
         ));
     }
     let nobody = EntryDraft {
-        unit: PrivacyUnit::None,
+        event: MechanismEvent::NON_PRIVATE,
         ..draft("visits", 0)
     };
     assert!(matches!(
@@ -195,122 +167,6 @@ fn what_a_ledger_says_when_it_is_opened_outlasts_the_machine() {
         let ledger = Ledger::open(storage).unwrap();
         assert!(ledger.into_storage().synced, "{kept} of {}", whole.len());
     }
-}
-
-#[test]
-fn a_ledger_cut_off_anywhere_opens_with_all_entries_that_were_acknowledged() {
-    let bytes = three_entries();
-    for cut in 0..=bytes.len() {
-        let left = &bytes[..cut];
-        let complete = left.iter().filter(|&&byte| byte == b'\n').count();
-        let ledger = Ledger::open(MemoryLedgerStorage::with_bytes(left.to_vec())).unwrap();
-        // One more where only the line break is missing.
-        let unterminated = bytes.get(cut) == Some(&b'\n');
-        assert_eq!(
-            ledger.entries().len(),
-            complete + usize::from(unterminated),
-            "cut at {cut}"
-        );
-        let head = ledger.head();
-        let mut ledger = Ledger::open(ledger.into_storage()).unwrap();
-        assert_eq!(
-            (ledger.head(), ledger.repaired()),
-            (head, None),
-            "repaired for good"
-        );
-        ledger.spend(draft("visits", 9)).unwrap();
-        chain::verify(ledger.into_storage().bytes()).unwrap();
-    }
-}
-
-#[test]
-fn a_torn_line_is_told_apart_from_a_missing_line_break() {
-    let bytes = three_entries();
-    let cut = |by: usize| chain::verify(&bytes[..bytes.len() - by]).unwrap().tail;
-    assert_eq!(cut(0), Tail::Clean);
-    assert_eq!(cut(1), Tail::Unterminated);
-    assert!(matches!(cut(2), Tail::Torn { .. }));
-    let Tail::Torn {
-        sound_bytes,
-        torn_bytes,
-    } = cut(10)
-    else {
-        panic!()
-    };
-    assert_eq!(sound_bytes + torn_bytes, bytes.len() as u64 - 10);
-}
-
-#[test]
-fn a_change_of_any_byte_is_noticed_and_its_line_named() {
-    let bytes = three_entries();
-    let mut line = 1;
-    for index in 0..bytes.len() - 1 {
-        let mut changed = bytes.clone();
-        changed[index] ^= 1;
-        match chain::verify(&changed) {
-            Err(error) => assert!(error.line == line || error.line == line + 1, "byte {index}"),
-            // Breaking a line break off joins two lines; the last is then the one at fault.
-            Ok(_) => panic!("byte {index} was changed unnoticed"),
-        }
-        if bytes[index] == b'\n' {
-            line += 1;
-        }
-    }
-}
-
-#[test]
-fn removed_repeated_and_swapped_lines_are_noticed() {
-    let all = lines(&three_entries());
-    let [a, b, c] = [all[0].clone(), all[1].clone(), all[2].clone()];
-    let damage = |lines: &[&String]| {
-        let lines: Vec<String> = lines.iter().map(|&line| line.clone()).collect();
-        chain::verify(&joined(&lines)).unwrap_err()
-    };
-    let error = damage(&[&a, &c]);
-    assert_eq!(
-        (error.line, error.damage),
-        (
-            2,
-            Damage::Index {
-                expected: 1,
-                found: 2
-            }
-        )
-    );
-    assert_eq!(damage(&[&a, &a, &b]).line, 2);
-    assert_eq!(damage(&[&b, &a, &c]).line, 1);
-    // A sound entry of the right index, but from another ledger.
-    let mut other = memory();
-    other.spend(draft("other", 0)).unwrap();
-    other.spend(draft("other", 1)).unwrap();
-    let foreign = lines(other.into_storage().bytes())[1].clone();
-    let error = damage(&[&a, &foreign]);
-    assert_eq!((error.line, error.damage), (2, Damage::Link));
-}
-
-#[test]
-fn an_empty_line_and_lines_of_other_things_are_damage() {
-    for bytes in [
-        b"\n".as_slice(),
-        b"{}\n",
-        b"null\n",
-        b"\xff\n",
-        b"\0\0\0\n",
-        &[b'['; 100_000],
-    ] {
-        let bytes = [bytes, b"\n"].concat();
-        let error = chain::verify(&bytes).unwrap_err();
-        assert_eq!(error.line, 1);
-        assert!(matches!(error.damage, Damage::Entry(_)));
-    }
-}
-
-#[test]
-fn an_entry_of_a_later_version_asks_for_an_update() {
-    let line = br#"{"version":2,"something":"new"}"#;
-    assert_eq!(LedgerEntry::from_line(line), Err(InvalidEntry::Version(2)));
-    let message = InvalidEntry::Version(2).to_string();
-    assert!(message.contains("update"), "{message}");
 }
 
 /// Fails at its third write (the second entry: content and line break are written one after

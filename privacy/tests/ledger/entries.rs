@@ -1,8 +1,9 @@
-//! Entries to spend with.
+//! Entries to spend with, and ledgers of them.
 
+use umbel_privacy::ledger::MemoryLedgerStorage;
 use umbel_privacy::{
-    Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, MechanismEvent, NoiseMultiplier,
-    NoisePlacement, PrivacyUnit, SamplingRate, Sha256Digest,
+    Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
+    NoiseMultiplier, NoisePlacement, ProtectedUnit, SamplingRate, Sha256Digest,
 };
 
 /// A round of sampled rows.
@@ -24,7 +25,7 @@ pub fn draft(data_set: &str, round: u64) -> EntryDraft {
         attempt: 0,
         filter_order: None,
         plan: Some(Sha256Digest::of(b"a plan")),
-        unit: PrivacyUnit::Group,
+        unit: ProtectedUnit::Group,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Central,
         event: sampled(),
@@ -34,4 +35,35 @@ pub fn draft(data_set: &str, round: u64) -> EntryDraft {
         unix_time: 1_700_000_000,
         seeded: false,
     }
+}
+
+/// A ledger in memory.
+pub fn memory() -> Ledger<MemoryLedgerStorage> {
+    Ledger::open(MemoryLedgerStorage::default()).unwrap()
+}
+
+/// The bytes of a ledger with three entries on two data sets.
+pub fn three_entries() -> Vec<u8> {
+    let mut ledger = memory();
+    for (data_set, round) in [("visits", 0), ("visits", 1), ("claims", 1)] {
+        ledger.spend(draft(data_set, round)).unwrap();
+    }
+    ledger.into_storage().bytes().to_vec()
+}
+
+/// The lines of a ledger.
+pub fn lines(bytes: &[u8]) -> Vec<String> {
+    str::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(String::from)
+        .collect()
+}
+
+/// The ledger of these lines.
+pub fn joined(lines: &[String]) -> Vec<u8> {
+    lines
+        .iter()
+        .flat_map(|line| format!("{line}\n").into_bytes())
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 mod book;
 mod chain;
+mod damaged;
 mod entries;
 mod take_up;
 mod unprotected;

@@ -13,7 +13,7 @@ impl Plan {
         let promise = self.mechanism().map(|mechanism| {
             let protection = &mechanism.protection;
             Promise {
-                unit: protection.unit,
+                unit: protection.unit.into(),
                 adjacency: protection.adjacency,
                 placement: protection.placement,
                 noise_multiplier: protection.noise_multiplier,

@@ -11,7 +11,7 @@ use umbel_privacy::budget::Budget;
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::poisson::SamplingRate;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
 
 use crate::bounded;
 use crate::classifier::ClassifierOptions;
@@ -83,8 +83,8 @@ pub struct Rehearsal {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Protection {
-    /// What one neighbouring data set may add or remove; not [`PrivacyUnit::None`].
-    pub unit: PrivacyUnit,
+    /// What one neighbouring data set may add or remove.
+    pub unit: ProtectedUnit,
     /// Who adds the noise.
     pub placement: NoisePlacement,
     /// The neighbourhood.
@@ -165,9 +165,14 @@ pub struct LocalPlan {
 }
 
 impl WrittenPlan {
-    /// What is protected.
+    /// What is protected, `none` included, as configurations, ledgers and reports say it.
     pub fn unit(&self) -> PrivacyUnit {
-        self.protection.map_or(PrivacyUnit::None, |p| p.unit)
+        self.protected().into()
+    }
+
+    /// What is protected; `None` where the plan promises nothing.
+    pub fn protected(&self) -> Option<ProtectedUnit> {
+        self.protection.map(|p| p.unit)
     }
 
     /// Whether the plan promises privacy at all.
@@ -183,7 +188,7 @@ impl WrittenPlan {
 
     /// Whether one client is what is protected, so that nobody may learn who took part.
     pub fn hides_clients(&self) -> bool {
-        self.unit() == PrivacyUnit::Client
+        self.protected() == Some(ProtectedUnit::Client)
     }
 
     /// What the coordinator sums.
@@ -223,8 +228,8 @@ impl WrittenPlan {
 
     /// How often noise is drawn in one round: once, or at every local step of DP-SGD at a site.
     pub fn events_per_round(&self) -> u32 {
-        match (self.local_steps(), self.unit()) {
-            (Some(local), PrivacyUnit::Record | PrivacyUnit::Group) => local.steps.get(),
+        match (self.local_steps(), self.protected()) {
+            (Some(local), Some(ProtectedUnit::Record | ProtectedUnit::Group)) => local.steps.get(),
             _ => 1,
         }
     }
@@ -246,9 +251,9 @@ impl WrittenPlan {
     /// Not so without privacy, and not for `deltas` of a site that ran DP-SGD by itself: there
     /// the guarantee is the site's, and the submitted difference is post-processing.
     pub fn submits_bounded(&self) -> bool {
-        match (self.unit(), self.summed()) {
-            (PrivacyUnit::None, _) => false,
-            (PrivacyUnit::Client, _) | (_, Summed::Gradients) => true,
+        match (self.protected(), self.summed()) {
+            (None, _) => false,
+            (Some(ProtectedUnit::Client), _) | (_, Summed::Gradients) => true,
             (_, Summed::Deltas) => false,
         }
     }

@@ -4,7 +4,7 @@ mod page;
 mod promises;
 
 use umbel_privacy::combination::Summed;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
 
 use super::*;
 use crate::observe::scores::{LabelScores, Scores, SeveralLabelScores, ValueScores};
@@ -29,42 +29,42 @@ fn lossless() -> Scores {
     }
 }
 
-fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
+fn private(unit: ProtectedUnit, placement: NoisePlacement) -> PrivacySummary {
     PrivacySummary {
-        unit,
-        adjacency: Adjacency::AddOrRemove,
-        placement,
-        group_column: (unit == PrivacyUnit::Group).then(|| "patient_id".into()),
-        rows_per_group: None,
-        epsilon_spent: Some(7.981),
-        spans_runs: false,
-        epsilon_budget: Some(8.0),
-        delta: Some(1e-5),
-        units: Some(15_528),
-        noise_multiplier: Some(0.8125),
+        promise: Some(PromiseSummary {
+            unit,
+            adjacency: Adjacency::AddOrRemove,
+            placement,
+            group_column: (unit == ProtectedUnit::Group).then(|| "patient_id".into()),
+            rows_per_group: None,
+            epsilon_spent: 7.981,
+            spans_runs: false,
+            epsilon_budget: 8.0,
+            delta: 1e-5,
+            units: Some(15_528),
+            noise_multiplier: 0.8125,
+            accounted_sampling_rate: 0.0659,
+            draws_per_round: 1,
+            draws: 180,
+            clipping_norm: 0.5,
+            clipping_threshold: None,
+        }),
         sampling_rate: 0.0659,
-        accounted_sampling_rate: 0.0659,
-        draws_per_round: 1,
-        draws: 180,
-        clipping_norm: Some(0.5),
-
-        clipping_threshold: None,
         seeded: false,
     }
 }
 
 fn unprotected() -> PrivacySummary {
     PrivacySummary {
-        epsilon_spent: None,
-        epsilon_budget: None,
-        delta: None,
-        units: None,
-        noise_multiplier: None,
-        clipping_norm: None,
-
-        clipping_threshold: None,
-        ..private(PrivacyUnit::None, NoisePlacement::Central)
+        promise: None,
+        sampling_rate: 0.0659,
+        seeded: false,
     }
+}
+
+/// What a run promised.
+pub(super) fn promise(run: &mut RunSummary) -> &mut PromiseSummary {
+    run.privacy.promise.as_mut().expect("a promise")
 }
 
 pub(super) fn run() -> RunSummary {
@@ -95,7 +95,7 @@ pub(super) fn run() -> RunSummary {
             organisation: Some("Four newspapers".into()),
             contact: Some("privacy@newspapers.example".into()),
         },
-        strength: Strength::of(&private(PrivacyUnit::Record, NoisePlacement::Central)),
+        strength: Strength::of(&private(ProtectedUnit::Record, NoisePlacement::Central)),
         base: Base {
             weights: Some("5b".repeat(32)),
             ancestors: vec![Ancestor {
@@ -105,7 +105,7 @@ pub(super) fn run() -> RunSummary {
                 certificate: "7c".repeat(32),
             }],
         },
-        privacy: private(PrivacyUnit::Record, NoisePlacement::Central),
+        privacy: private(ProtectedUnit::Record, NoisePlacement::Central),
         training: TrainingSummary {
             summed: Summed::Gradients,
             rounds_done: 180,

@@ -30,7 +30,7 @@ fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
         first(unprotected()),
         "No privacy protection: this run protects nobody."
     );
-    let mut seeded = private(PrivacyUnit::Client, NoisePlacement::Local);
+    let mut seeded = private(ProtectedUnit::Client, NoisePlacement::Local);
     seeded.seeded = true;
     assert_eq!(
         first(seeded.clone()),
@@ -49,9 +49,9 @@ fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
 #[test]
 fn of_several_runs_the_budget_is_what_holds_and_not_what_is_spent() {
     let mut second = run();
-    second.privacy.epsilon_spent = Some(2.5);
+    promise(&mut second).epsilon_spent = 2.5;
     assert_eq!(second.privacy.epsilon_guaranteed(), Some(2.5));
-    second.privacy.spans_runs = true;
+    promise(&mut second).spans_runs = true;
     assert_eq!(second.privacy.epsilon_guaranteed(), Some(8.0));
     let text = words(&render(&second));
     assert!(text.contains("How well: epsilon 8.00"), "{text}");
@@ -66,7 +66,7 @@ fn of_several_runs_the_budget_is_what_holds_and_not_what_is_spent() {
 #[test]
 fn a_run_with_next_to_no_noise_says_so_in_a_red_headline() {
     let mut weak = run();
-    weak.privacy.noise_multiplier = Some(0.2);
+    promise(&mut weak).noise_multiplier = 0.2;
     let statement = Statement::of(&weak.privacy);
     assert!(statement.headline.starts_with("Next to no protection"));
     assert!(statement.headline.contains("0.2, below 0.3"));
@@ -79,12 +79,12 @@ fn a_run_with_next_to_no_noise_says_so_in_a_red_headline() {
 #[test]
 fn each_unit_and_placement_names_its_own_secret_and_adversary() {
     let lines = |unit, placement| Statement::of(&private(unit, placement)).lines().join("\n");
-    let group = lines(PrivacyUnit::Group, NoisePlacement::Central);
+    let group = lines(ProtectedUnit::Group, NoisePlacement::Central);
     assert!(
         group.contains("the rows of any one patient_id at a site"),
         "{group}"
     );
-    let client = lines(PrivacyUnit::Client, NoisePlacement::Central);
+    let client = lines(ProtectedUnit::Client, NoisePlacement::Central);
     assert!(
         client.contains("whether any one client took part"),
         "{client}"
@@ -93,7 +93,7 @@ fn each_unit_and_placement_names_its_own_secret_and_adversary() {
         client.contains("but not which clients were drawn"),
         "{client}"
     );
-    let local = lines(PrivacyUnit::Record, NoisePlacement::Local);
+    let local = lines(ProtectedUnit::Record, NoisePlacement::Local);
     assert!(
         local.contains("Against whom: the coordinator, the other sites"),
         "{local}"
@@ -103,7 +103,11 @@ fn each_unit_and_placement_names_its_own_secret_and_adversary() {
         !local.contains("Not protected: Against the coordinator"),
         "{local}"
     );
-    for unit in [PrivacyUnit::Record, PrivacyUnit::Group, PrivacyUnit::Client] {
+    for unit in [
+        ProtectedUnit::Record,
+        ProtectedUnit::Group,
+        ProtectedUnit::Client,
+    ] {
         for placement in [NoisePlacement::Central, NoisePlacement::Local] {
             let text = lines(unit, placement);
             assert!(text.contains("(add-or-remove)"), "{text}");
@@ -117,9 +121,9 @@ fn each_unit_and_placement_names_its_own_secret_and_adversary() {
 
 #[test]
 fn replacing_a_row_hides_what_it_says_but_not_that_it_is_there() {
-    let mut privacy = private(PrivacyUnit::Record, NoisePlacement::Central);
-    privacy.adjacency = Adjacency::ReplaceOne;
-    let text = Statement::of(&privacy).lines().join("\n");
+    let mut replaced = run();
+    promise(&mut replaced).adjacency = Adjacency::ReplaceOne;
+    let text = Statement::of(&replaced.privacy).lines().join("\n");
     assert!(
         text.starts_with("Moderate protection of what any one row of the training data says,"),
         "{text}"
@@ -167,7 +171,7 @@ fn a_run_without_a_released_round_protects_nobody_whatever_it_promised() {
     failed.training.rounds_done = 0;
     failed.ending = Ending::BudgetExhausted;
     for placement in [NoisePlacement::Central, NoisePlacement::Local] {
-        failed.privacy = private(PrivacyUnit::Record, placement);
+        failed.privacy = private(ProtectedUnit::Record, placement);
         let page = render(&failed);
         assert!(page.contains("protection nobody") && !page.contains("protection moderate"));
         let text = words(&page);

@@ -4,7 +4,7 @@ mod absence;
 mod steps;
 
 use umbel_coordinator::round::{
-    Action, Engine, Event, Participation, Phase, RefusedUpdate, RoundSettings,
+    Action, Engine, Event, Participation, Phase, RefusedUpdate, RoundProtocol, RoundSettings,
 };
 use umbel_proto::message::{BlobDigest, ClientId, Ending};
 

@@ -1,10 +1,9 @@
 //! An encoder layer's passes: forward, which keeps what the gradients are made of, and back. Layers
 //! that normalise behind what they compute are in [`super::norm_last`], the others in
-//! [`super::norm_first`].
+//! [`super::norm_first`]. Both go through attention, [`super::context`] and [`super::feed_forward`].
 
 use std::ops::Range;
 
-use super::activation::{activate, activate_gated, activate_only};
 use super::attention::{Attended, Attention, Beside, Span};
 use super::disentangled::NearStates;
 use super::dropout::Masks;
@@ -115,30 +114,6 @@ impl LayerPass<'_> {
             attention.forward(qkv, spans, beside, mask, &mut context, workspace)
         };
         (context, attended)
-    }
-
-    /// What the second feed-forward layer reads, and what a gradient of it is multiplied by, if it is
-    /// asked for.
-    pub(super) fn activate(
-        &self,
-        layer: &HostLayer,
-        mut product: Vec<f32>,
-        workspace: &mut Workspace,
-    ) -> (Vec<f32>, Vec<f32>) {
-        let bias = &layer.intermediate.bias;
-        if self.only_forward && !self.gated {
-            activate_only(self.activation, &mut product, bias);
-            return (product, Vec::new());
-        }
-        let mut slope = workspace.take(product.len());
-        if !self.gated {
-            activate(self.activation, &mut product, bias, &mut slope);
-            return (product, slope);
-        }
-        let mut activated = workspace.take(product.len() / 2);
-        activate_gated(self.activation, &product, bias, &mut activated, &mut slope);
-        workspace.give(product);
-        (activated, slope)
     }
 
     /// Each row's tokens, and which of the outputs are theirs.

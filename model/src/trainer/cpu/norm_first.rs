@@ -1,9 +1,10 @@
 //! Layers that normalise before they compute: what goes around attention and around the
 //! feed-forward layers is added as it is.
 
-use super::activation::gate_backward;
 use super::attention::{Attended, Beside};
+use super::context::ContextRecord;
 use super::dropout::Masks;
+use super::feed_forward::FeedForwardRecord;
 use super::head::multiply_each;
 use super::layer::{LayerPass, NormRecord, add_to_rows, copy};
 use super::linear::{InputGradient, LinearRecord, Passage};
@@ -26,20 +27,9 @@ pub(super) struct FirstRecord {
     qkv: Vec<f32>,
     qkv_record: LinearRecord,
     attended: Attended,
-    /// `[M, hidden]`
-    context: Vec<f32>,
-    context_mask: Option<Vec<f32>>,
-    attention_output: LinearRecord,
-    /// What the feed-forward layers read, `[M, hidden]`.
-    middle: Vec<f32>,
+    context: ContextRecord,
     middle_norm: NormRecord,
-    intermediate: LinearRecord,
-    /// `[M, intermediate]`
-    activated: Vec<f32>,
-    /// `[M, intermediate]`, or twice as wide with a gate.
-    slope: Vec<f32>,
-    output_mask: Option<Vec<f32>>,
-    output: LinearRecord,
+    feed_forward: FeedForwardRecord,
 }
 
 impl LayerPass<'_> {
@@ -68,22 +58,18 @@ impl LayerPass<'_> {
         let spans = self.spans();
         let beside = self.relative_bias.map_or(Beside::Nothing, Beside::Bias);
         let (context, attended) = self.attend(&qkv, &spans, beside, masks, workspace);
-        let (mut hidden, attention_output) = layer.attention_output.forward(&context, m, workspace);
-        let context_mask = masks.draw(hidden.len(), workspace);
+        let (mut hidden, context) = self.project(layer, context, masks, workspace);
         let around = self.outputs_of(&states, workspace);
         let residual = around.as_ref().unwrap_or(&states);
         let bias = &layer.attention_output.bias;
-        add_around(&mut hidden, bias, context_mask.as_deref(), residual);
+        add_around(&mut hidden, bias, context.mask.as_deref(), residual);
         workspace.give(around.unwrap_or_default());
         workspace.give(states);
         let (middle, middle_norm) =
             normalised(&norms.output, copy(&hidden, workspace), m, workspace);
-        let (product, intermediate) = layer.intermediate.forward(&middle, m, workspace);
-        let (activated, slope) = self.activate(layer, product, workspace);
-        let (mut out, output) = layer.output.forward(&activated, m, workspace);
-        let output_mask = masks.draw(out.len(), workspace);
-        let bias = &layer.output.bias;
-        add_around(&mut out, bias, output_mask.as_deref(), &hidden);
+        let (mut out, feed_forward) = self.feed_forward(layer, middle, masks, workspace);
+        let mask = feed_forward.output_mask.as_deref();
+        add_around(&mut out, &layer.output.bias, mask, &hidden);
         workspace.give(hidden);
         let record = FirstRecord {
             outputs: self.outputs,
@@ -93,15 +79,8 @@ impl LayerPass<'_> {
             qkv_record,
             attended,
             context,
-            context_mask,
-            attention_output,
-            middle,
             middle_norm,
-            intermediate,
-            activated,
-            slope,
-            output_mask,
-            output,
+            feed_forward,
         };
         (out, record)
     }
@@ -129,41 +108,12 @@ impl LayerPass<'_> {
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Vec<f32> {
-        let m = self.packed.count(self.outputs);
         let units = self.packed.units_in(self.outputs);
-        let mut g_product = copy(&g, workspace);
-        if let Some(mask) = &record.output_mask {
-            multiply_each(&mut g_product, mask);
-        }
-        vectors.add_biases(&layer.output, &g_product, units);
-        let mut g_activated = workspace.take(record.activated.len());
-        let into = InputGradient::Written(&mut g_activated);
-        let own = &mut record.output;
-        layer.output.backward(g_product, m, into, own, workspace);
-        own.give_unneeded(&layer.output, workspace);
-        let g_inner = match self.gated {
-            true => {
-                let mut g_inner = workspace.take(record.slope.len());
-                let width = layer.output.inputs;
-                gate_backward(&g_activated, &record.slope, width, &mut g_inner);
-                workspace.give(g_activated);
-                g_inner
-            }
-            false => {
-                let slope = &record.slope;
-                widely(
-                    #[inline(always)]
-                    || multiply_each(&mut g_activated, slope),
-                );
-                g_activated
-            }
-        };
-        vectors.add_biases(&layer.intermediate, &g_inner, units);
-        let mut g_middle = workspace.take(record.middle.len());
+        let g_product = copy(&g, workspace);
+        let own = &mut record.feed_forward;
+        let mut g_middle = workspace.take(own.input.len());
         let into = InputGradient::Written(&mut g_middle);
-        let (intermediate, own) = (&layer.intermediate, &mut record.intermediate);
-        intermediate.backward(g_inner, m, into, own, workspace);
-        own.give_unneeded(intermediate, workspace);
+        self.feed_forward_back(layer, own, g_product, into, vectors, workspace);
         norm_back(
             &norms.output,
             &record.middle_norm,
@@ -186,18 +136,9 @@ impl LayerPass<'_> {
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
-        let m = self.packed.count(self.outputs);
-        let units = self.packed.units_in(self.outputs);
-        let mut g_product = copy(&g, workspace);
-        if let Some(mask) = &record.context_mask {
-            multiply_each(&mut g_product, mask);
-        }
-        vectors.add_biases(&layer.attention_output, &g_product, units);
-        let mut g_context = workspace.take(record.context.len());
-        let into = InputGradient::Written(&mut g_context);
-        let (projection, own) = (&layer.attention_output, &mut record.attention_output);
-        projection.backward(g_product, m, into, own, workspace);
-        own.give_unneeded(projection, workspace);
+        let g_product = copy(&g, workspace);
+        let own = &mut record.context;
+        let g_context = self.context_back(layer, own, g_product, vectors, workspace);
         let mut g_qkv = workspace.take(record.qkv.len());
         let (qkv, attended, spans) = (&record.qkv, &record.attended, self.spans());
         let beside = self.relative_bias.map_or(Beside::Nothing, Beside::Bias);
@@ -283,19 +224,15 @@ fn add_around(product: &mut [f32], bias: &[f32], mask: Option<&[f32]>, residual:
 impl FirstRecord {
     /// The linear layers.
     pub(super) fn linears<'a>(&'a self, layer: &'a HostLayer) -> [Passage<'a>; 4] {
-        let (context, projection) = (self.context.as_slice(), &self.attention_output);
-        let (middle, activated) = (self.middle.as_slice(), self.activated.as_slice());
-        [
-            (&layer.qkv, &self.input, &self.qkv_record, Places::Tokens),
-            (&layer.attention_output, context, projection, self.outputs),
-            (
-                &layer.intermediate,
-                middle,
-                &self.intermediate,
-                self.outputs,
-            ),
-            (&layer.output, activated, &self.output, self.outputs),
-        ]
+        let qkv = (
+            &layer.qkv,
+            self.input.as_slice(),
+            &self.qkv_record,
+            Places::Tokens,
+        );
+        let context = self.context.linear(layer, self.outputs);
+        let [intermediate, output] = self.feed_forward.linears(layer, self.outputs);
+        [qkv, context, intermediate, output]
     }
 
     /// Applies `scale` to one side of each trained matrix's product.
@@ -304,38 +241,20 @@ impl FirstRecord {
         let by_output = |values: &mut [f32], width| scale(values, width, outputs);
         let by_token = |values: &mut [f32], width| scale(values, width, Places::Tokens);
         self.qkv_record.scale(&layer.qkv, by_token);
-        self.attention_output
-            .scale(&layer.attention_output, by_output);
-        self.intermediate.scale(&layer.intermediate, by_output);
-        self.output.scale(&layer.output, by_output);
+        self.context.scale(layer, by_output);
+        self.feed_forward.scale(layer, by_output);
     }
 
     /// Gives its buffers back.
     pub(super) fn give(self, workspace: &mut Workspace) {
         self.attended.give(workspace);
-        for record in [
-            self.qkv_record,
-            self.attention_output,
-            self.intermediate,
-            self.output,
-        ] {
-            record.give(workspace);
-        }
+        self.qkv_record.give(workspace);
+        self.context.give(workspace);
+        self.feed_forward.give(workspace);
         for norm in self.input_norm.into_iter().chain([self.middle_norm]) {
             norm.give(workspace);
         }
-        for buffer in [
-            self.input,
-            self.qkv,
-            self.context,
-            self.middle,
-            self.activated,
-            self.slope,
-        ] {
-            workspace.give(buffer);
-        }
-        for mask in [self.context_mask, self.output_mask].into_iter().flatten() {
-            workspace.give(mask);
-        }
+        workspace.give(self.input);
+        workspace.give(self.qkv);
     }
 }

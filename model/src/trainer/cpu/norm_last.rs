@@ -1,9 +1,10 @@
 //! Layers that normalise behind what they compute, as BERT's do.
 
 use super::attention::{Attended, Beside};
+use super::context::ContextRecord;
 use super::disentangled::{ProjectedPlaces, ReadPlaces};
 use super::dropout::Masks;
-use super::head::multiply_each;
+use super::feed_forward::FeedForwardRecord;
 use super::layer::{LayerPass, NormRecord, add_to_rows, copy};
 use super::layer_norm::Summands;
 use super::linear::{InputGradient, LinearRecord, Passage};
@@ -11,7 +12,6 @@ use super::norms::{HostNorm, NormsLast};
 use super::packed::Places;
 use super::sums::VectorTaps;
 use super::uses::joined;
-use super::vector::widely;
 use super::weights::HostLayer;
 use super::workspace::Workspace;
 
@@ -29,20 +29,9 @@ pub(super) struct LastRecord {
     /// What the layer makes of relative places, where attention reads them.
     projected: Option<ProjectedPlaces>,
     attended: Attended,
-    /// `[M, hidden]`
-    context: Vec<f32>,
-    context_mask: Option<Vec<f32>>,
-    attention_output: LinearRecord,
+    context: ContextRecord,
     attention_norm: NormRecord,
-    /// Between attention and the feed-forward layers, `[M, hidden]`.
-    middle: Vec<f32>,
-    intermediate: LinearRecord,
-    /// `[M, intermediate]`
-    activated: Vec<f32>,
-    /// `[M, intermediate]`
-    slope: Vec<f32>,
-    output_mask: Option<Vec<f32>>,
-    output: LinearRecord,
+    feed_forward: FeedForwardRecord,
     output_norm: NormRecord,
 }
 
@@ -65,25 +54,21 @@ impl LayerPass<'_> {
         let projected = self.near.map(|near| near.projected(layer, workspace));
         let beside = self.beside(projected.as_ref());
         let (context, attended) = self.attend(&qkv, &spans, beside, masks, workspace);
-        let (product, attention_output) = layer.attention_output.forward(&context, m, workspace);
-        let context_mask = masks.draw(product.len(), workspace);
+        let (product, context) = self.project(layer, context, masks, workspace);
         let around = self.outputs_of(&input, workspace);
         let summands = Summands {
             bias: &layer.attention_output.bias,
-            mask: context_mask.as_deref(),
+            mask: context.mask.as_deref(),
             residual: around.as_ref().unwrap_or(&input),
         };
         let (middle, attention_norm) =
             normalise(&norms.attention, product, &summands, m, workspace);
         workspace.give(around.unwrap_or_default());
-        let (product, intermediate) = layer.intermediate.forward(&middle, m, workspace);
-        let (activated, slope) = self.activate(layer, product, workspace);
-        let (product, output) = layer.output.forward(&activated, m, workspace);
-        let output_mask = masks.draw(product.len(), workspace);
+        let (product, feed_forward) = self.feed_forward(layer, middle, masks, workspace);
         let summands = Summands {
             bias: &layer.output.bias,
-            mask: output_mask.as_deref(),
-            residual: &middle,
+            mask: feed_forward.output_mask.as_deref(),
+            residual: &feed_forward.input,
         };
         let (hidden, output_norm) = normalise(&norms.output, product, &summands, m, workspace);
         let record = LastRecord {
@@ -95,15 +80,8 @@ impl LayerPass<'_> {
             projected,
             attended,
             context,
-            context_mask,
-            attention_output,
             attention_norm,
-            middle,
-            intermediate,
-            activated,
-            slope,
-            output_mask,
-            output,
+            feed_forward,
             output_norm,
         };
         (hidden, record)
@@ -132,7 +110,6 @@ impl LayerPass<'_> {
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Vec<f32> {
-        let m = self.packed.count(self.outputs);
         let units = self.packed.units_in(self.outputs);
         let normalised = &record.output_norm.normalised;
         // Norms and biases first: the pass back turns `g` into the gradient below them, in place.
@@ -141,26 +118,9 @@ impl LayerPass<'_> {
         norm.backward(&mut g, normalised, &record.output_norm.inverse);
         // What went around the layer was not dropped out, so it is copied before the mask.
         let mut g_middle = copy(&g, workspace);
-        if let Some(mask) = &record.output_mask {
-            multiply_each(&mut g, mask);
-        }
-        vectors.add_biases(&layer.output, &g, units);
-        let mut g_activated = workspace.take(record.activated.len());
-        let into = InputGradient::Written(&mut g_activated);
-        let own = &mut record.output;
-        layer.output.backward(g, m, into, own, workspace);
-        own.give_unneeded(&layer.output, workspace);
-        // The slope was found with the value, when the argument was at hand.
-        let slope = &record.slope;
-        widely(
-            #[inline(always)]
-            || multiply_each(&mut g_activated, slope),
-        );
-        vectors.add_biases(&layer.intermediate, &g_activated, units);
         let into = InputGradient::Added(&mut g_middle);
-        let (intermediate, own) = (&layer.intermediate, &mut record.intermediate);
-        intermediate.backward(g_activated, m, into, own, workspace);
-        own.give_unneeded(intermediate, workspace);
+        let own = &mut record.feed_forward;
+        self.feed_forward_back(layer, own, g, into, vectors, workspace);
         g_middle
     }
 
@@ -174,22 +134,13 @@ impl LayerPass<'_> {
         vectors: &mut VectorTaps,
         workspace: &mut Workspace,
     ) -> Option<Vec<f32>> {
-        let m = self.packed.count(self.outputs);
         let units = self.packed.units_in(self.outputs);
         let normalised = &record.attention_norm.normalised;
         vectors.add_norm(&norms.attention, &g, normalised, units);
         let norm = norms.attention.view();
         norm.backward(&mut g, normalised, &record.attention_norm.inverse);
         let mut g_input = needed.then(|| self.g_around(&g, workspace));
-        if let Some(mask) = &record.context_mask {
-            multiply_each(&mut g, mask);
-        }
-        vectors.add_biases(&layer.attention_output, &g, units);
-        let mut g_context = workspace.take(record.context.len());
-        let into = InputGradient::Written(&mut g_context);
-        let (projection, own) = (&layer.attention_output, &mut record.attention_output);
-        projection.backward(g, m, into, own, workspace);
-        own.give_unneeded(projection, workspace);
+        let g_context = self.context_back(layer, &mut record.context, g, vectors, workspace);
         let mut g_qkv = workspace.take(record.qkv.len());
         let (qkv, attended) = (&record.qkv, &record.attended);
         let spans = self.spans();
@@ -296,19 +247,15 @@ fn normalise(
 impl LastRecord {
     /// The linear layers.
     pub(super) fn linears<'a>(&'a self, layer: &'a HostLayer) -> [Passage<'a>; 4] {
-        let (context, projection) = (self.context.as_slice(), &self.attention_output);
-        let (middle, activated) = (self.middle.as_slice(), self.activated.as_slice());
-        [
-            (&layer.qkv, &self.input, &self.qkv_record, self.qkv_places),
-            (&layer.attention_output, context, projection, self.outputs),
-            (
-                &layer.intermediate,
-                middle,
-                &self.intermediate,
-                self.outputs,
-            ),
-            (&layer.output, activated, &self.output, self.outputs),
-        ]
+        let qkv = (
+            &layer.qkv,
+            self.input.as_slice(),
+            &self.qkv_record,
+            self.qkv_places,
+        );
+        let context = self.context.linear(layer, self.outputs);
+        let [intermediate, output] = self.feed_forward.linears(layer, self.outputs);
+        [qkv, context, intermediate, output]
     }
 
     /// Applies `scale` to one side of each trained matrix's product.
@@ -318,10 +265,8 @@ impl LastRecord {
         let places = self.qkv_places;
         let by_token = |values: &mut [f32], width| scale(values, width, places);
         self.qkv_record.scale(&layer.qkv, by_token);
-        self.attention_output
-            .scale(&layer.attention_output, by_output);
-        self.intermediate.scale(&layer.intermediate, by_output);
-        self.output.scale(&layer.output, by_output);
+        self.context.scale(layer, by_output);
+        self.feed_forward.scale(layer, by_output);
     }
 
     /// Gives its buffers back.
@@ -330,28 +275,12 @@ impl LastRecord {
         if let Some(projected) = self.projected {
             projected.give(workspace);
         }
-        for record in [
-            self.qkv_record,
-            self.attention_output,
-            self.intermediate,
-            self.output,
-        ] {
-            record.give(workspace);
-        }
+        self.qkv_record.give(workspace);
+        self.context.give(workspace);
+        self.feed_forward.give(workspace);
         self.attention_norm.give(workspace);
         self.output_norm.give(workspace);
-        for buffer in [
-            self.input,
-            self.qkv,
-            self.context,
-            self.middle,
-            self.activated,
-            self.slope,
-        ] {
-            workspace.give(buffer);
-        }
-        for mask in [self.context_mask, self.output_mask].into_iter().flatten() {
-            workspace.give(mask);
-        }
+        workspace.give(self.input);
+        workspace.give(self.qkv);
     }
 }
