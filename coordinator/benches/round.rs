@@ -49,6 +49,7 @@ fn settings(clients: &[ClientId]) -> RoundSettings {
         clients: clients.iter().cloned().collect(),
         minimum: clients.len(),
         independent: false,
+        closes_early: true,
         quorum: None,
         attempts: 1,
         patient: false,

@@ -68,6 +68,7 @@ fn lobby() -> Lobby {
         clients: [client("a"), client("b")].into(),
         minimum: 1,
         independent: false,
+        closes_early: true,
         quorum: None,
         attempts: 1,
         patient: false,

@@ -9,7 +9,7 @@ use umbel_proto::message::{ClientId, Ending};
 use crate::coordinator::MACHINE;
 use crate::faults::Faults;
 use crate::life::{self, Life, closed_sets};
-use crate::setting::{CLIENTS, Kind, ROUNDS, Setting, client};
+use crate::setting::{CLIENTS, ROUNDS, Setting, client};
 use crate::world::World;
 
 /// The models of runs that nothing happened to, by who gave in which round.
@@ -68,7 +68,7 @@ fn what_left_is_paid_for_once(world: &World) -> Result<(), String> {
     }
     for site in CLIENTS {
         let entries = entries(world, site)?;
-        if world.setting.kind == Kind::Clients {
+        if world.setting.is_independent() {
             require(entries.len() == 1, || {
                 format!("{site} paid {} times for the plan", entries.len())
             })?;

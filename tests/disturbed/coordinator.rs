@@ -21,7 +21,7 @@ use umbel_proto::spending::Spending;
 
 use crate::power::{Power, PoweredDisk, PoweredStorage};
 use crate::scheduler::{Scheduler, Task};
-use crate::setting::{CLIENTS, PARAMETERS, ROUND, client};
+use crate::setting::{CLIENTS, Kind, PARAMETERS, ROUND, client};
 use crate::world::World;
 
 /// The name of its machine.
@@ -107,6 +107,7 @@ pub fn live(
         clients: CLIENTS.map(client).into(),
         minimum: world.setting.minimum,
         independent: world.setting.is_independent(),
+        closes_early: world.setting.kind != Kind::ClientsInFixedTime,
         quorum: None,
         attempts: 20,
         patient: true,

@@ -32,10 +32,10 @@ use setting::{CLIENTS, Kind, Setting};
 
 /// What a seed is about.
 fn setting(seed: u64) -> Setting {
-    let kind = Kind::ALL[(seed % 3) as usize];
+    let kind = Kind::ALL[(seed % 4) as usize];
     Setting {
         kind,
-        minimum: [CLIENTS.len(), 2][(seed / 3 % 2) as usize],
+        minimum: [CLIENTS.len(), 2][(seed / 4 % 2) as usize],
         absent: BTreeSet::new(),
         takes: None,
     }

@@ -24,10 +24,17 @@ pub enum Kind {
     RecordsCentrally,
     RecordsLocally,
     Clients,
+    /// The same, and every round takes its whole time.
+    ClientsInFixedTime,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::RecordsCentrally, Self::RecordsLocally, Self::Clients];
+    pub const ALL: [Self; 4] = [
+        Self::RecordsCentrally,
+        Self::RecordsLocally,
+        Self::Clients,
+        Self::ClientsInFixedTime,
+    ];
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +76,7 @@ impl Setting {
             match self.kind {
                 Kind::RecordsCentrally => {}
                 Kind::RecordsLocally => promise.placement = NoisePlacement::Local,
-                Kind::Clients => {
+                Kind::Clients | Kind::ClientsInFixedTime => {
                     promise.unit = ProtectedUnit::Client;
                     let steps =
                         r#"{"steps": 1, "batch": 4, "optimiser": "sgd", "learning_rate": 0.1}"#;
@@ -82,6 +89,6 @@ impl Setting {
 
     /// Whether nobody's part may depend on anybody else's.
     pub fn is_independent(&self) -> bool {
-        self.kind == Kind::Clients
+        matches!(self.kind, Kind::Clients | Kind::ClientsInFixedTime)
     }
 }

@@ -74,6 +74,10 @@ pub struct FederationSection {
     /// How long a round may take, in seconds. With the unit `client` it takes so long whenever a
     /// client of its cohort is absent, so that nobody's part depends on anybody else's.
     pub round_seconds: u64,
+    /// With the unit `client`, whether a round over the network ends before `round_seconds` once its
+    /// whole cohort has answered. That excludes nobody, but its clients see how long it took: short, if
+    /// nobody of the cohort was absent. With `false` every round takes `round_seconds`, and tells nothing.
+    pub close_early: bool,
     /// How long a run over the network pauses when fewer clients than the minimum are here, in
     /// seconds. It goes on when enough are back, and ends if they aren't in time.
     pub patience_seconds: u64,
@@ -156,6 +160,7 @@ impl Default for FederationSection {
             attempts: Attempts(2),
             gather_seconds: 600,
             round_seconds: 600,
+            close_early: true,
             patience_seconds: 86_400,
             silence_seconds: SilenceSeconds(60),
         }
@@ -229,6 +234,12 @@ fn check_clients(config: &RunConfig) -> Result<(), ConfigError> {
         config.federation.minimum <= names.len(),
         "federation.minimum",
         "is more than there are clients",
+    )?;
+    require(
+        config.federation.close_early || config.privacy.unit == PrivacyUnit::Client,
+        "federation.close_early",
+        "means something for the unit \"client\" alone: with other units who takes part is no secret, \
+         and a round ends when nobody is left to wait for; remove it",
     )?;
     check_quorum(config, names.len())
 }

@@ -65,6 +65,7 @@ fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
         clients: clients().into_iter().collect(),
         minimum,
         independent,
+        closes_early: true,
         quorum: None,
         attempts,
         patient: false,

@@ -21,6 +21,8 @@ pub struct Collection {
     awaited: usize,
     /// Whether those, too, are waited for who aren't here.
     waits_for_all: bool,
+    /// Whether it had been closed before the run was taken up again.
+    was_closed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +76,11 @@ impl Collection {
             };
             (client.clone(), member)
         };
-        Self::counted(attempt.cohort.iter().map(member).collect(), waits_for_all)
+        let members = attempt.cohort.iter().map(member).collect();
+        Self {
+            was_closed: attempt.closed.is_some(),
+            ..Self::counted(members, waits_for_all)
+        }
     }
 
     fn counted(members: BTreeMap<ClientId, Member>, waits_for_all: bool) -> Self {
@@ -84,6 +90,7 @@ impl Collection {
             awaited: awaited.count(),
             members,
             waits_for_all,
+            was_closed: false,
         }
     }
 
@@ -154,6 +161,11 @@ impl Collection {
         self.awaited += usize::from(member.is_awaited(self.waits_for_all));
         self.given += usize::from(member.update.is_some());
         answer
+    }
+
+    /// Whether it had been closed before the run was taken up again, so that nobody can be added.
+    pub(super) fn was_closed(&self) -> bool {
+        self.was_closed
     }
 
     /// Whether waiting on changes nothing: nobody is left to wait for, or even all who are

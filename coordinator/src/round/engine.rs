@@ -23,6 +23,10 @@ pub struct RoundSettings {
     /// unit. Then a round waits for its whole cohort, here or not, until its time is over, needs
     /// no minimum of updates, and whoever is absent adds zero.
     pub independent: bool,
+    /// Whether an [independent](Self::independent) round ends before its time is over once its whole
+    /// cohort has answered. That excludes nobody, but how long a round takes then tells its clients
+    /// whether somebody was absent. In a simulation there is nobody to be told.
+    pub closes_early: bool,
     /// Of a round's cohort, the share in percent whose updates are enough to stop waiting for the
     /// others before long; nobody is given up before the deadline if `None`. Without meaning for an
     /// [independent](Self::independent) round.
@@ -285,7 +289,10 @@ impl Engine {
     /// Closes the round if nobody is left to wait for, or too few are.
     pub(super) fn close_if_settled(&mut self) -> Vec<Action> {
         match &self.phase {
-            Phase::Collecting { collection, .. } if collection.is_settled(self.needed()) => {
+            Phase::Collecting { collection, .. }
+                if collection.is_settled(self.needed())
+                    && (!self.takes_its_time() || collection.was_closed()) =>
+            {
                 self.close()
             }
             _ => Vec::new(),

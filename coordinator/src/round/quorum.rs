@@ -35,6 +35,11 @@ impl Engine {
         }
     }
 
+    /// Whether a round ends when its time is over, and never before.
+    pub(super) fn takes_its_time(&self) -> bool {
+        self.waits_for_all() && !self.settings.closes_early
+    }
+
     /// Whether a round waits for those, too, who aren't here.
     pub(super) fn waits_for_all(&self) -> bool {
         self.settings.independent && self.settings.patient

@@ -214,6 +214,7 @@ fn round_settings(config: &RunConfig, plan: &AgreedPlan, patient: bool) -> Round
             n => n,
         },
         independent: plan.hides_clients(),
+        closes_early: config.federation.close_early,
         quorum: config.federation.quorum_percent.map(QuorumPercent::get),
         attempts: config.federation.attempts.get(),
         patient,

@@ -290,6 +290,7 @@ pub fn run_by<P: RoundProtocol + 'static>(
         clients: CLIENTS.map(client).into(),
         minimum,
         independent: false,
+        closes_early: true,
         quorum: None,
         attempts,
         patient: !patience.pause.is_zero(),

@@ -144,6 +144,7 @@ impl Machine {
             clients: CLIENTS.map(client).into(),
             minimum: 3,
             independent: false,
+            closes_early: true,
             quorum: None,
             attempts: 2,
             patient: false,

@@ -113,6 +113,7 @@ pub fn coordinator(
         clients: clients.iter().cloned().collect(),
         minimum: clients.len(),
         independent: false,
+        closes_early: true,
         quorum: None,
         attempts: 1,
         patient: true,

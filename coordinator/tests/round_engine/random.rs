@@ -27,19 +27,22 @@ pub fn settings() -> impl Strategy<Value = RoundSettings> {
         1..4u32,
         clients,
         0..5usize,
-        any::<[bool; 2]>(),
+        any::<[bool; 3]>(),
         1..3u32,
         quorum,
     )
         .prop_map(
-            |(rounds, clients, minimum, [independent, patient], attempts, quorum)| RoundSettings {
-                rounds,
-                clients: clients.into_iter().map(client).collect::<BTreeSet<_>>(),
-                minimum,
-                independent,
-                quorum,
-                attempts,
-                patient,
+            |(rounds, clients, minimum, [independent, patient, closes_early], attempts, quorum)| {
+                RoundSettings {
+                    rounds,
+                    clients: clients.into_iter().map(client).collect::<BTreeSet<_>>(),
+                    minimum,
+                    independent,
+                    closes_early,
+                    quorum,
+                    attempts,
+                    patient,
+                }
             },
         )
 }

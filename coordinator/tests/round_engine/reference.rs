@@ -246,7 +246,8 @@ impl Reference {
         });
         let awaited = awaited.count();
         let in_vain = awaited == 0 || self.updates.len() + awaited < self.needed();
-        if self.at == At::Collecting && in_vain {
+        let waits = all && !self.settings.closes_early;
+        if self.at == At::Collecting && in_vain && !waits {
             return self.close();
         }
         vec![]

@@ -143,6 +143,58 @@ fn where_clients_are_the_unit_a_round_takes_its_time_whoever_is_absent() {
     assert_eq!(actions, [Action::Count(client("a")), spend]);
 }
 
+/// Clients see when the next round begins.
+#[test]
+fn where_clients_are_the_unit_a_rounds_time_can_tell_nothing() {
+    let two = ["a", "b"];
+    let secret = RoundSettings {
+        independent: true,
+        closes_early: false,
+        ..patient(&two, 1, 2)
+    };
+    let end = [update("b", 1), update("a", 1)];
+    let (mut engine, actions) = after(secret.clone(), opened(&two, end));
+    assert_eq!(actions, [Action::Count(client("a"))], "all have answered");
+    let actions = engine.handle(Event::DeadlinePassed);
+    assert_eq!(actions, [Action::RecordSpend { round: 1 }]);
+    // A cohort of nobody takes as long.
+    let drawn = [Event::RoundPermitted, Event::CohortDrawn(Vec::new())];
+    let here = two.map(|name| Event::Joined(client(name)));
+    let (mut engine, actions) = after(secret, here.into_iter().chain(drawn).collect());
+    assert!(matches!(actions[..], [Action::Open { .. }]), "{actions:?}");
+    let actions = engine.handle(Event::DeadlinePassed);
+    assert_eq!(actions, [Action::RecordSpend { round: 1 }]);
+}
+
+#[test]
+fn a_round_that_was_closed_before_a_restart_isnt_kept_open_for_its_time() {
+    let two = ["a", "b"];
+    let settings = RoundSettings {
+        independent: true,
+        closes_early: false,
+        ..patient(&two, 1, 2)
+    };
+    let stood = |given: &[&str], closed: Option<&[&str]>| Stood {
+        done: 0,
+        present: clients(&two).into_iter().collect(),
+        open: Some(OpenRound {
+            round: 1,
+            attempt: 0,
+            cohort: clients(&two).into_iter().collect(),
+            given: given
+                .iter()
+                .map(|name| (client(name), digest(name)))
+                .collect(),
+            closed: closed.map(|names| clients(names).into_iter().collect()),
+        }),
+    };
+    let mut engine = Engine::new(settings);
+    let actions = engine.take_up(stood(&two, None));
+    assert!(matches!(actions[..], [Action::Open { .. }]), "{actions:?}");
+    let actions = engine.take_up(stood(&["a"], Some(&["a"])));
+    assert_eq!(actions.last(), Some(&Action::RecordSpend { round: 1 }));
+}
+
 #[test]
 fn once_a_quorum_is_here_the_others_have_a_grace() {
     let four = ["a", "b", "c", "d"];

@@ -4,7 +4,8 @@ mod absence;
 mod steps;
 
 use umbel_coordinator::round::{
-    Action, Engine, Event, Participation, Phase, RefusedUpdate, RoundProtocol, RoundSettings,
+    Action, Engine, Event, OpenRound, Participation, Phase, RefusedUpdate, RoundProtocol,
+    RoundSettings, Stood,
 };
 use umbel_proto::message::{BlobDigest, ClientId, Ending};
 
@@ -22,6 +23,7 @@ fn settings(names: &[&str], rounds: u32, minimum: usize) -> RoundSettings {
         clients: clients(names).into_iter().collect(),
         minimum,
         independent: false,
+        closes_early: true,
         quorum: None,
         attempts: 2,
         patient: false,
