@@ -70,6 +70,19 @@ fn a_plan_that_hides_its_weak_noise_is_no_plan() {
 }
 
 #[test]
+fn a_promise_that_protects_nobody_is_no_plan() {
+    let bench = Bench::new();
+    let mut offered = bench.offered("nobody", 3, LOCAL);
+    let mut sent: serde_json::Value = serde_json::from_slice(&offered.sent).unwrap();
+    sent["protection"]["unit"] = "none".into();
+    offered.sent = serde_json::to_vec(&sent).unwrap();
+    let (ending, got) = bench.play(bench.site(3.0), &offered, &[(1, 1)]);
+    let refused = ending.unwrap_err();
+    assert!(refused.contains("unknown variant `none`"), "{refused}");
+    assert!(got.is_empty() && bench.entries().is_empty());
+}
+
+#[test]
 fn a_site_that_is_never_drawn_has_paid_for_all_rounds_and_keeps_it_so() {
     let bench = Bench::new();
     let offered = per_client(&bench);

@@ -177,16 +177,8 @@ fn weak(promise: &PromiseSummary) -> String {
     format!(
         "Weak protection: epsilon is {} for {one}, and above {MODERATE} a guarantee says next to \
          nothing.",
-        figures::epsilon(guaranteed(promise)),
+        figures::epsilon(promise.epsilon()),
     )
-}
-
-/// The epsilon that a promise comes to, which may be infinite.
-fn guaranteed(promise: &PromiseSummary) -> f64 {
-    match promise.spans_runs {
-        true => promise.epsilon_budget,
-        false => promise.epsilon_spent,
-    }
 }
 
 /// What that leaves to an attacker.
@@ -253,7 +245,7 @@ fn how_well(promise: &PromiseSummary) -> String {
         NoisePlacement::Local => " (of the site that spent most)",
         NoisePlacement::Central => "",
     };
-    let guaranteed = guaranteed(promise);
+    let guaranteed = promise.epsilon();
     let several = match promise.spans_runs {
         true => format!(
             " That is the budget over all runs on these rows, and the budget is what holds. {} \

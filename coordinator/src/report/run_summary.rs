@@ -211,14 +211,18 @@ impl PrivacySummary {
 }
 
 impl PromiseSummary {
-    /// The epsilon that is guaranteed if the noise can't be predicted: of the only run on its rows what
-    /// it cost, of several the budget. `None` where nothing finite is.
-    pub fn epsilon_guaranteed(&self) -> Option<f64> {
-        let spent = Some(self.epsilon_spent).filter(|spent| spent.is_finite())?;
-        Some(match self.spans_runs {
+    /// The epsilon that the promise comes to, which may be infinite: of the only run on its rows what it
+    /// cost, of several the budget.
+    pub fn epsilon(&self) -> f64 {
+        match self.spans_runs {
             true => self.epsilon_budget,
-            false => spent,
-        })
+            false => self.epsilon_spent,
+        }
+    }
+
+    /// The same, if the noise can't be predicted; `None` where nothing finite was spent.
+    pub fn epsilon_guaranteed(&self) -> Option<f64> {
+        self.epsilon_spent.is_finite().then(|| self.epsilon())
     }
 }
 
