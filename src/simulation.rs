@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use umbel_client::compute::ComputeSlots;
 use umbel_client::site::{SiteSettings, check_table};
@@ -38,6 +39,7 @@ use crate::failure::Failure;
 use crate::population::{Population, Share};
 use crate::simulated_tables::SimulatedTables;
 use crate::virtual_clients::{SitesDisk, VirtualClients};
+use crate::virtual_time::VirtualTime;
 
 /// How a simulation uses the machine.
 #[derive(Clone, Debug)]
@@ -133,7 +135,8 @@ pub fn simulate(
     for note in population.notes() {
         watch(SimulationProgress::Warning(note.clone()));
     }
-    let mut prepared = prepare(config, labels, &options.device, Patience::NONE)?;
+    let patience = patience(config, options)?;
+    let mut prepared = prepare(config, labels, &options.device, patience)?;
     for note in prepared.notes.drain(..) {
         watch(SimulationProgress::Warning(note));
     }
@@ -206,19 +209,28 @@ pub fn simulate(
     join_all(&prepared.lobby, config)?;
     let lobby = Arc::clone(&prepared.lobby);
     let workers = options.workers();
+    let settings = config.simulation.as_ref();
+    let time = settings.map(|settings| Arc::new(VirtualTime::new(settings, config, &lobby)));
+    let timeline = |round| time.as_ref().and_then(|time| time.timeline(round));
     thread::scope(|scope| {
-        let clients = VirtualClients::start(scope, (sites, &disk), &lobby, workers);
+        let common = (&lobby, time.as_ref());
+        let clients = VirtualClients::start(scope, (sites, &disk), common, workers);
+        let virtual_clock = time.as_ref().map(|time| clients.clock(time));
         let report = conduct(
             Conduct {
                 config,
                 prepared,
                 place,
-                clock: &clock,
+                clock: match &virtual_clock {
+                    Some(clock) => clock,
+                    None => &clock,
+                },
                 opened,
                 connections: vec![
                     "Clients were threads of one process: nothing crossed a network.".into(),
                 ],
                 traffic: None,
+                timeline: time.is_some().then_some(&timeline),
             },
             &mut |metric| watch(SimulationProgress::Round(metric)),
         )
@@ -237,6 +249,23 @@ pub fn simulate(
             }
             (report, _) => report,
         }
+    })
+}
+
+/// How long the run waits for clients that are missing: in virtual time, as in production.
+fn patience(config: &RunConfig, options: &SimulationOptions) -> Result<Patience, Failure> {
+    if config.simulation.is_none() {
+        return Ok(Patience::NONE);
+    }
+    if options.resume.is_some() {
+        let reason = "a run in virtual time ([simulation]) can't be resumed: when each client would \
+                      have answered went with its process; start it again";
+        return Err(Failure::new(ExitKind::Configuration, reason));
+    }
+    Ok(Patience {
+        pause: Duration::from_secs(config.federation.patience_seconds),
+        // The virtual clock says who falls silent.
+        silence: None,
     })
 }
 

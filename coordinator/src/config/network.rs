@@ -230,6 +230,9 @@ fn check_clients(config: &RunConfig) -> Result<(), ConfigError> {
         "federation.minimum",
         "is more than there are clients",
     )?;
+    if let Some(simulation) = &config.simulation {
+        simulation.check(config, names.len())?;
+    }
     check_quorum(config, names.len())
 }
 

@@ -28,6 +28,7 @@ mod tiles;
 mod trade_off_chart;
 mod trust;
 mod verification;
+mod virtual_section;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
     About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
-    PrivacySummary, Results, RunSummary, Traffic, TrainingSummary,
+    PrivacySummary, Results, RunSummary, Traffic, TrainingSummary, VirtualLine,
 };
 pub use strength::{Basis, Strength};
 
