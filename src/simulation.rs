@@ -9,7 +9,6 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use umbel_client::compute::ComputeSlots;
 use umbel_client::site::{SiteSettings, check_table};
@@ -20,7 +19,6 @@ use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::lobby::Lobby;
 use umbel_coordinator::observe::recorder::Metric;
 use umbel_coordinator::report::run_report::RunReport;
-use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites, conduct};
 use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
@@ -39,7 +37,7 @@ use crate::failure::Failure;
 use crate::population::{Population, Share};
 use crate::simulated_tables::SimulatedTables;
 use crate::virtual_clients::{SitesDisk, VirtualClients};
-use crate::virtual_time::VirtualTime;
+use crate::virtual_time::{self, VirtualTime};
 
 /// How a simulation uses the machine.
 #[derive(Clone, Debug)]
@@ -135,7 +133,7 @@ pub fn simulate(
     for note in population.notes() {
         watch(SimulationProgress::Warning(note.clone()));
     }
-    let patience = patience(config, options)?;
+    let patience = virtual_time::patience(config, options.resume.is_some())?;
     let mut prepared = prepare(config, labels, &options.device, patience)?;
     for note in prepared.notes.drain(..) {
         watch(SimulationProgress::Warning(note));
@@ -209,8 +207,7 @@ pub fn simulate(
     join_all(&prepared.lobby, config)?;
     let lobby = Arc::clone(&prepared.lobby);
     let workers = options.workers();
-    let settings = config.simulation.as_ref();
-    let time = settings.map(|settings| Arc::new(VirtualTime::new(settings, config, &lobby)));
+    let time = VirtualTime::of(config, &lobby);
     let timeline = |round| time.as_ref().and_then(|time| time.timeline(round));
     thread::scope(|scope| {
         let common = (&lobby, time.as_ref());
@@ -221,10 +218,9 @@ pub fn simulate(
                 config,
                 prepared,
                 place,
-                clock: match &virtual_clock {
-                    Some(clock) => clock,
-                    None => &clock,
-                },
+                clock: virtual_clock
+                    .as_ref()
+                    .map_or(&clock as _, |clock| clock as _),
                 opened,
                 connections: vec![
                     "Clients were threads of one process: nothing crossed a network.".into(),
@@ -249,23 +245,6 @@ pub fn simulate(
             }
             (report, _) => report,
         }
-    })
-}
-
-/// How long the run waits for clients that are missing: in virtual time, as in production.
-fn patience(config: &RunConfig, options: &SimulationOptions) -> Result<Patience, Failure> {
-    if config.simulation.is_none() {
-        return Ok(Patience::NONE);
-    }
-    if options.resume.is_some() {
-        let reason = "a run in virtual time ([simulation]) can't be resumed: when each client would \
-                      have answered went with its process; start it again";
-        return Err(Failure::new(ExitKind::Configuration, reason));
-    }
-    Ok(Patience {
-        pause: Duration::from_secs(config.federation.patience_seconds),
-        // The virtual clock says who falls silent.
-        silence: None,
     })
 }
 

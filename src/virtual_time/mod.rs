@@ -18,15 +18,39 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use umbel_coordinator::config::{RunConfig, SimulationSection};
+use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Asked, Lobby};
 use umbel_coordinator::observe::virtual_time::VirtualRound;
+use umbel_coordinator::run::absence::Patience;
 use umbel_privacy::unit::PrivacyUnit;
+use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::ClientId;
 
 pub(crate) use clock::{VirtualClock, Workers};
 use draws::Draws;
+
+use crate::failure::Failure;
 use state::{State, What};
+
+/// How long a run waits for clients that are missing: in virtual time, as in production.
+///
+/// # Errors
+/// [`Failure`] where a run in virtual time is to be gone on with.
+pub(crate) fn patience(config: &RunConfig, resumes: bool) -> Result<Patience, Failure> {
+    if config.simulation.is_none() {
+        return Ok(Patience::NONE);
+    }
+    if resumes {
+        let reason = "a run in virtual time ([simulation]) can't be resumed: when each client would \
+                      have answered went with its process; start it again";
+        return Err(Failure::new(ExitKind::Configuration, reason));
+    }
+    Ok(Patience {
+        pause: Duration::from_secs(config.federation.patience_seconds),
+        // The virtual clock says who falls silent.
+        silence: None,
+    })
+}
 
 /// What a client is to do in its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,21 +95,18 @@ pub(crate) struct VirtualTime {
 }
 
 impl VirtualTime {
-    /// Virtual time from 0 on.
-    pub(crate) fn new(
-        settings: &SimulationSection,
-        config: &RunConfig,
-        lobby: &Arc<Lobby>,
-    ) -> Self {
+    /// Virtual time from 0 on, if the run is in it.
+    pub(crate) fn of(config: &RunConfig, lobby: &Arc<Lobby>) -> Option<Arc<Self>> {
+        let settings = config.simulation.as_ref()?;
         let silence = config.federation.silence_seconds.get();
-        Self {
+        Some(Arc::new(Self {
             draws: Draws(settings.clone()),
             silence: Duration::from_secs(silence),
             hides_clients: config.privacy.unit == PrivacyUnit::Client,
             everybody: config.clients.iter().map(|c| c.name.clone()).collect(),
             lobby: Arc::clone(lobby),
             state: Mutex::default(),
-        }
+        }))
     }
 
     /// What this client is to do now, if it was sent for; once.

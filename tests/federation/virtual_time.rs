@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::virtual_clients::{WHOLE_CLIENTS, twelve};
-use crate::workbench::{PLAIN_GRADIENTS, Workbench};
+use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, Workbench};
 
 /// Nobody is protected; half of the updates are enough, with some drop-outs.
 const HASTY: &str = "\
@@ -48,7 +48,7 @@ fn configuration(
     bench.configuration(name, sections, &names)
 }
 
-fn count(of: &Value) -> usize {
+fn count_of(of: &Value) -> usize {
     match of {
         Value::Object(map) => map.len(),
         Value::Array(list) => list.len(),
@@ -72,6 +72,10 @@ fn a_seed_draws_the_same_times_and_the_same_model_for_any_number_of_workers() {
         ];
         let report = bench.simulate(&run, &[&settings[..], more].concat());
         assert_eq!(report["virtual_time"], true);
+        assert_eq!(
+            report["settings"]["a round closes"],
+            "0.5 times as long after 50 % of the updates, or after 600 s"
+        );
         (bench.weights(&report), lines(bench, &report))
     };
     let (weights, told) = simulate("1", &[]);
@@ -84,12 +88,12 @@ fn a_seed_draws_the_same_times_and_the_same_model_for_any_number_of_workers() {
     assert!(weights != other, "the seed of the times changes nothing");
     assert_ne!(told, other_told);
     // Some were late, and everybody is told of.
-    let late = |line: &Value| count(&line["virtual"]["late"]);
+    let late = |line: &Value| count_of(&line["virtual"]["late"]);
     assert!(told.iter().map(late).sum::<usize>() > 0);
     for line in &told {
         let virtual_time = &line["virtual"];
-        let missing = ["late", "busy", "dropped", "away"].map(|why| count(&virtual_time[why]));
-        let gave = count(&line["gave"]);
+        let missing = ["late", "busy", "dropped", "away"].map(|why| count_of(&virtual_time[why]));
+        let gave = count_of(&line["gave"]);
         assert_eq!(gave + missing.iter().sum::<usize>(), 12, "{line}");
         assert!(gave >= 6, "{line}");
         let closed = line["seconds"].as_f64().unwrap();
@@ -123,7 +127,10 @@ fn deadline_and_quorum_count_in_virtual_seconds() {
                 training_seconds = 60.0\ntraining_spread = 1.5\n";
     let (seconds, told) = took("deadline", slow);
     assert_eq!(seconds, 180.0);
-    assert!(told.iter().all(|line| count(&line["virtual"]["late"]) > 0));
+    assert!(
+        told.iter()
+            .all(|line| count_of(&line["virtual"]["late"]) > 0)
+    );
     // Who is late in the first round is still at it in the second, or in time for neither.
     let late = told[0]["virtual"]["late"].as_object().unwrap();
     for (client, arrived) in late {
@@ -135,7 +142,7 @@ fn deadline_and_quorum_count_in_virtual_seconds() {
     let lossy = "[federation]\nminimum = 1\nround_seconds = 100000\nsilence_seconds = 40\n\
                  [simulation]\ntraining_seconds = 60.0\ndrop_out = 0.5\n";
     let (seconds, told) = took("lossy", lossy);
-    let dropped = |line: &Value| count(&line["virtual"]["dropped"]);
+    let dropped = |line: &Value| count_of(&line["virtual"]["dropped"]);
     assert!(told.iter().map(dropped).sum::<usize>() > 0);
     assert!((120.0..=200.0).contains(&seconds), "{seconds}");
     // Nobody waits for those who are away.
@@ -143,7 +150,7 @@ fn deadline_and_quorum_count_in_virtual_seconds() {
         "[federation]\nminimum = 1\n[simulation]\ntraining_seconds = 60.0\navailable = 0.5\n";
     let (seconds, told) = took("away", away);
     assert_eq!(seconds, 120.0);
-    let away = |line: &Value| count(&line["virtual"]["away"]);
+    let away = |line: &Value| count_of(&line["virtual"]["away"]);
     assert!((1..24).contains(&told.iter().map(away).sum::<usize>()));
 }
 
@@ -169,6 +176,30 @@ fn where_the_client_is_the_unit_a_drop_out_holds_its_round_until_the_deadline_an
         "federation.quorum_percent=50",
     ]);
     assert_eq!(hasty.status.code(), Some(2));
+}
+
+#[test]
+fn a_private_run_that_loses_updates_pays_for_them_and_verifies() {
+    let world = bench();
+    let bench = &world.0;
+    let run = configuration(&world, "private", &(PRIVATE_GRADIENTS.to_owned() + HASTY));
+    let settings = ["--set", "run.rounds=3", "--set", "simulation.drop_out=0.3"];
+    let report = bench.simulate(&run, &settings);
+    let folder = report["run_dir"].as_str().unwrap();
+    let verified = bench.umbel(&["verify", folder]);
+    assert!(verified.status.success(), "{verified:?}");
+    // Who dropped out or was late has paid, as whoever gave has.
+    let ledgers = bench.path().join(folder).join("sites/ledgers.jsonl");
+    let paid = std::fs::read_to_string(ledgers).unwrap().lines().count();
+    let lines = lines(bench, &report);
+    let count = |of: &dyn Fn(&Value) -> usize| lines.iter().map(of).sum::<usize>();
+    let gave = count(&|line| count_of(&line["gave"]));
+    let lost = count(&|line| {
+        let missing = &line["virtual"];
+        count_of(&missing["late"]) + count_of(&missing["dropped"])
+    });
+    assert!(lost > 0);
+    assert_eq!(paid, gave + lost);
 }
 
 #[test]

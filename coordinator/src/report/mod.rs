@@ -29,6 +29,7 @@ mod trade_off_chart;
 mod trust;
 mod verification;
 mod virtual_section;
+mod virtual_settings;
 
 use std::io;
 use std::path::{Path, PathBuf};

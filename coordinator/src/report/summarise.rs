@@ -16,7 +16,7 @@ use crate::observe::recorder::Metric;
 use crate::observe::virtual_time::VirtualRound;
 use crate::report::{
     self, AbsenceSummary, ClientSummary, CurvePoint, PrivacySummary, Results, RunSummary, Strength,
-    TrainingSummary, VirtualLine,
+    TrainingSummary, VirtualLine, virtual_settings,
 };
 use crate::run::Outcome;
 
@@ -219,6 +219,10 @@ fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
             settings.push(("local steps".into(), text));
         }
     }
+    if let Some(longest) = server.update_norm {
+        settings.push(("longest update".into(), longest.to_string()));
+    }
+    settings.extend(virtual_settings::settings(facts.config));
     TrainingSummary {
         summed: facts.plan.summed(),
         rounds_done: facts.outcome.rounds,

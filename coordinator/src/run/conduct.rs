@@ -218,7 +218,11 @@ impl Recording<'_> {
             )
             .after(earlier)
             .timed_by(self.timeline);
-            let outcome = driver.drive(&mut scorer);
+            let outcome = match self.timeline {
+                None => driver.drive(&mut scorer),
+                // When a verdict comes must not depend on how fast this machine is.
+                Some(_) => driver.drive_in_one_thread(&mut scorer),
+            };
             // This ends the writer's thread.
             let metrics = scorer.into_metrics();
             (outcome, metrics, writer.join())

@@ -125,7 +125,7 @@ impl<'a> Driver<'a> {
     }
 
     /// [`Driver::drive`] without a thread for the observer, which looks at each result at once: for
-    /// a test that decides what happens in which order.
+    /// virtual time, and for a test that decides what happens in which order.
     ///
     /// # Errors
     /// As there.
