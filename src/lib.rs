@@ -24,6 +24,7 @@ mod population;
 mod simulated_tables;
 pub mod simulation;
 mod virtual_clients;
+mod virtual_time;
 
 // The commands name this crate as any other user of it does.
 extern crate self as umbel;

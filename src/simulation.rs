@@ -20,7 +20,6 @@ use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::lobby::Lobby;
 use umbel_coordinator::observe::recorder::Metric;
 use umbel_coordinator::report::run_report::RunReport;
-use umbel_coordinator::run::absence::Patience;
 use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::conduct::{Conduct, Conducted, Naming, Opened, Sites, conduct};
 use umbel_coordinator::run::place::{Place, PlaceError, Unfinished};
@@ -39,6 +38,7 @@ use crate::failure::Failure;
 use crate::population::{Population, Share};
 use crate::simulated_tables::SimulatedTables;
 use crate::virtual_clients::{SitesDisk, VirtualClients};
+use crate::virtual_time::{self, VirtualTime};
 
 /// How a simulation uses the machine.
 #[derive(Clone, Debug)]
@@ -134,7 +134,8 @@ pub fn simulate(
     for note in population.notes() {
         watch(SimulationProgress::Warning(note.clone()));
     }
-    let mut prepared = prepare(config, labels, &options.device, Patience::NONE)?;
+    let patience = virtual_time::patience(config, options.resume.is_some())?;
+    let mut prepared = prepare(config, labels, &options.device, patience)?;
     for note in prepared.notes.drain(..) {
         watch(SimulationProgress::Warning(note));
     }
@@ -207,19 +208,26 @@ pub fn simulate(
     join_all(&prepared.lobby, config)?;
     let lobby = Arc::clone(&prepared.lobby);
     let workers = options.workers();
+    let time = VirtualTime::of(config, &lobby);
+    let timeline = |round| time.as_ref().and_then(|time| time.timeline(round));
     thread::scope(|scope| {
-        let clients = VirtualClients::start(scope, (sites, &disk), &lobby, workers);
+        let common = (&lobby, time.as_ref());
+        let clients = VirtualClients::start(scope, (sites, &disk), common, workers);
+        let virtual_clock = time.as_ref().map(|time| clients.clock(time));
         let report = conduct(
             Conduct {
                 config,
                 prepared,
                 place,
-                clock: &clock,
+                clock: virtual_clock
+                    .as_ref()
+                    .map_or(&clock as _, |clock| clock as _),
                 opened,
                 connections: vec![
                     "Clients were threads of one process: nothing crossed a network.".into(),
                 ],
                 traffic: None,
+                timeline: time.is_some().then_some(&timeline),
             },
             &mut |metric| watch(SimulationProgress::Round(metric)),
         )

@@ -80,17 +80,19 @@ impl Member {
         })
     }
 
-    /// Pays for what this task asks for, ahead of following it.
+    /// Pays for what this task asks for, ahead of following it. Says whether there is something to
+    /// train.
     ///
     /// # Errors
     /// [`ClientError`]; the coordinator isn't told of it.
-    pub fn pay(&mut self, task: &Task) -> Result<(), ClientError> {
+    pub fn pay(&mut self, task: &Task) -> Result<bool, ClientError> {
         if let Task::Train { round, parameters } = task
             && let Owed::Training(open) = self.site.asked(*round, *parameters)?
         {
             self.site.pay(&open)?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Forgets updates for rounds before this one, which nobody can ask for any more.
@@ -117,9 +119,9 @@ impl Member {
                 self.part(transport, progress)?;
                 return Ok(Followed::Ended(ending));
             }
-            Ok(Task::Train { round, parameters }) => {
-                self.answer((round, parameters), transport, progress)
-            }
+            Ok(Task::Train { round, parameters }) => self
+                .update((round, parameters), transport, progress)
+                .and_then(|update| self.hand_in(&update, transport, progress)),
             Err(error) => Err(error.into()),
         };
         match done {
@@ -142,13 +144,17 @@ impl Member {
         }
     }
 
-    /// Hands in the update that this site owes a round.
-    fn answer(
+    /// The update that this site owes a round which begins with these parameters: the one that it
+    /// kept, or one that it trains now.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the coordinator isn't told of it.
+    pub fn update(
         &mut self,
         (round, parameters): (u32, BlobDigest),
         transport: &mut dyn Transport,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), ClientError> {
+    ) -> Result<Update, ClientError> {
         let values = match self.site.asked(round, parameters)? {
             Owed::Kept(values) => values,
             Owed::Training(open) => {
@@ -157,7 +163,21 @@ impl Member {
                 self.site.train(&open, &parameters)?
             }
         };
-        match transport.submit(&Update { round, values })? {
+        Ok(Update { round, values })
+    }
+
+    /// Hands in the update that this site owes a round.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the coordinator isn't told of it.
+    pub fn hand_in(
+        &mut self,
+        update: &Update,
+        transport: &mut dyn Transport,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), ClientError> {
+        let round = update.round;
+        match transport.submit(update)? {
             Receipt::Accepted | Receipt::Duplicate => progress(Progress::Submitted {
                 round,
                 epsilon: self.site.epsilon(),

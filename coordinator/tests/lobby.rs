@@ -150,7 +150,7 @@ fn an_update_outside_of_a_round_is_refused() {
 #[test]
 fn what_counts_is_checked_on_what_was_received() {
     let rules = UpdateRules::of(&plan());
-    let check = |bytes: &[u8]| rules.check(&rules.readable(&bytes));
+    let check = |bytes: &[u8]| rules.check(&rules.readable(&bytes)).map(|_| ());
     check(&update(1.0)).expect("exactly the clipping norm");
     let above = check(&update(1.0 + 1e-7)).expect_err("above the clipping norm");
     assert!(above.to_string().contains("norm"), "{above}");

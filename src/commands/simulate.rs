@@ -212,8 +212,13 @@ impl Watcher {
         if self.lines && metric.loss.is_some() {
             let each = metric.seconds / f64::from(metric.round);
             let left = each * f64::from(self.rounds.saturating_sub(metric.round));
+            // How long the machine takes says nothing about virtual time, nor does that about it.
+            let time = match &metric.virtual_time {
+                Some(_) => format!("after {:.0} s of virtual time", metric.seconds),
+                None => format!("about {left:.0} s left"),
+            };
             console::remark(format_args!(
-                "round {}/{} loss {loss} epsilon {epsilon} about {left:.0} s left",
+                "round {}/{} loss {loss} epsilon {epsilon} {time}",
                 metric.round, self.rounds
             ));
         }

@@ -16,6 +16,8 @@ use umbel_proto::message::{ClientId, Task};
 
 use super::disk::SitesDisk;
 use super::pool::{TakesTurns, Turn};
+use super::timed::HeldBack;
+use crate::virtual_time::{Errand, VirtualTime};
 
 /// Which client failed, and why.
 pub(crate) type Failed = (ClientId, ClientError);
@@ -24,16 +26,22 @@ pub(crate) type Failed = (ClientId, ClientError);
 pub(super) struct Common {
     pub(super) coordinator: Arc<dyn Federation>,
     pub(super) disk: Arc<SitesDisk>,
+    /// In which they are, unless they take as long as they take.
+    pub(super) time: Option<Arc<VirtualTime>>,
 }
 
 /// A client of a simulation. It joins in its first turn.
 pub(super) struct VirtualClient {
-    settings: SiteSettings,
-    common: Arc<Common>,
-    transport: InProcess,
-    member: Option<Member>,
+    pub(super) settings: SiteSettings,
+    pub(super) common: Arc<Common>,
+    pub(super) transport: InProcess,
+    pub(super) member: Option<Member>,
     /// What the coordinator answered last, while it isn't followed yet.
-    next: Option<Result<Task, TransportError>>,
+    pub(super) next: Option<Result<Task, TransportError>>,
+    /// In virtual time: what it is at.
+    errand: Option<Errand>,
+    /// In virtual time: its update, until its time has come.
+    pub(super) held_back: Option<HeldBack>,
     failed: mpsc::Sender<Failed>,
 }
 
@@ -50,12 +58,14 @@ impl VirtualClient {
             common,
             member: None,
             next: None,
+            errand: None,
+            held_back: None,
             failed,
         }
     }
 
     /// What the coordinator asks for now; `None` if that is nothing.
-    fn poll(&self) -> Option<Result<Task, TransportError>> {
+    pub(super) fn poll(&self) -> Option<Result<Task, TransportError>> {
         let coordinator = &self.common.coordinator;
         let task = coordinator.next_task(&self.settings.name, THREAD, Duration::ZERO);
         task.map_err(TransportError::from).transpose()
@@ -66,6 +76,12 @@ impl VirtualClient {
             let member = enter(&mut self.transport, &self.settings, &mut |_| {})?;
             self.member = Some(member);
             return Ok(Turn::Again);
+        }
+        if let Some(time) = &self.common.time {
+            self.errand = time.errand(&self.settings.name);
+            if let Some(errand) = self.errand {
+                return self.prepare_errand(errand);
+            }
         }
         self.next = self.poll();
         if let Some(member) = &mut self.member {
@@ -81,9 +97,21 @@ impl VirtualClient {
     }
 
     fn try_act(&mut self) -> Result<Turn, ClientError> {
-        if let Some(next) = self.next.take()
-            && let Some(member) = &mut self.member
-        {
+        if let Some(errand) = self.errand.take() {
+            return self.act_errand(errand);
+        }
+        match self.next.take() {
+            Some(next) => self.follow(next),
+            None => Ok(self.look_again()),
+        }
+    }
+
+    /// Does what the coordinator answered.
+    pub(super) fn follow(
+        &mut self,
+        next: Result<Task, TransportError>,
+    ) -> Result<Turn, ClientError> {
+        if let Some(member) = &mut self.member {
             match member.follow(next, &mut self.transport, &mut |_| {})? {
                 Followed::Done => {}
                 Followed::Ended(_) => return Ok(Turn::Gone),
@@ -93,10 +121,15 @@ impl VirtualClient {
                 }
             }
         }
-        Ok(match self.poll() {
+        Ok(self.look_again())
+    }
+
+    /// Says, by asking for a task, that it is ready for one.
+    fn look_again(&self) -> Turn {
+        match self.poll() {
             Some(_) => Turn::Again,
             None => Turn::Rest,
-        })
+        }
     }
 
     /// Ends this client by its error.

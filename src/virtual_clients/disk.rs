@@ -80,6 +80,11 @@ impl SitesDisk {
         self.book.begin()
     }
 
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        self.ledgers.parent().unwrap_or(Path::new("."))
+    }
+
     /// Why a batch couldn't be committed, as a site's own error.
     pub(super) fn error(&self, source: &io::Error) -> OpenError {
         OpenError::Io {

@@ -9,6 +9,7 @@ mod client;
 mod disk;
 mod pool;
 mod records;
+mod timed;
 
 use std::num::NonZero;
 use std::sync::{Arc, mpsc};
@@ -23,6 +24,8 @@ pub(crate) use client::Failed;
 use client::{Common, VirtualClient};
 pub(crate) use disk::SitesDisk;
 use pool::Pool;
+
+use crate::virtual_time::{VirtualClock, VirtualTime, Workers};
 
 /// How long the dispatcher waits before it looks whether anybody is left.
 const LOOK_UP: Duration = Duration::from_secs(1);
@@ -40,13 +43,14 @@ impl<'scope> VirtualClients<'scope> {
     pub(crate) fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         (sites, disk): (Vec<SiteSettings>, &Arc<SitesDisk>),
-        lobby: &Arc<Lobby>,
+        (lobby, time): (&Arc<Lobby>, Option<&Arc<VirtualTime>>),
         workers: NonZero<usize>,
     ) -> Self {
         let (failed, failures) = mpsc::channel();
         let common = Arc::new(Common {
             coordinator: Arc::clone(lobby) as _,
             disk: Arc::clone(disk),
+            time: time.map(Arc::clone),
         });
         let client = |site| VirtualClient::new(site, Arc::clone(&common), failed.clone());
         let ledgers = Arc::clone(disk);
@@ -58,13 +62,21 @@ impl<'scope> VirtualClients<'scope> {
             threads.push(scope.spawn(move || pool.work()));
         }
         let (asks, lobby) = (Arc::clone(&pool), Arc::clone(lobby));
-        threads.push(scope.spawn(move || dispatch(&lobby, &asks)));
+        match time {
+            None => threads.push(scope.spawn(move || dispatch(&lobby, &asks))),
+            Some(_) => threads.push(scope.spawn(move || await_end(&lobby, &asks))),
+        }
         Self {
             pool,
             disk: Arc::clone(disk),
             failures,
             threads,
         }
+    }
+
+    /// The clock of a run whose clients these are, in this virtual time.
+    pub(crate) fn clock(&self, time: &Arc<VirtualTime>) -> VirtualClock {
+        VirtualClock::new(time, Arc::clone(&self.pool) as _)
     }
 
     /// The first client that failed so far, and why.
@@ -110,5 +122,30 @@ fn dispatch(lobby: &Lobby, pool: &Pool<VirtualClient>) {
                 return;
             }
         }
+    }
+}
+
+/// In virtual time, whose clock sends for clients: waits until nobody is asked for anything any more.
+fn await_end(lobby: &Lobby, pool: &Pool<VirtualClient>) {
+    let mut last = None;
+    while !pool.is_empty() {
+        match lobby.wait_for_asked(last, LOOK_UP) {
+            None => {}
+            Some(Asked::Train { attempt, .. }) => last = Some(attempt),
+            Some(Asked::NoMore) => {
+                pool.close();
+                return;
+            }
+        }
+    }
+}
+
+impl Workers for Pool<VirtualClient> {
+    fn run(&self, clients: &[ClientId], round: u32) {
+        self.ask(clients, round);
+    }
+
+    fn settle(&self) {
+        Pool::settle(self);
     }
 }

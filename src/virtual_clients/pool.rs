@@ -143,6 +143,15 @@ impl<C: TakesTurns> Pool<C> {
         self.changed.notify_all();
     }
 
+    /// Waits until nobody is queued or at work, or everybody takes a last turn.
+    pub(super) fn settle(&self) {
+        let mut state = self.lock();
+        while !state.closing && !state.is_settled() {
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Whether all clients are gone.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().left == 0
@@ -181,7 +190,10 @@ impl<C: TakesTurns> Pool<C> {
             let idle = state.running == 0;
             match &state.stage {
                 Stage::Preparing(_) if idle => state = self.commit(state),
-                Stage::Acting(_) if idle => state.stage = Stage::Between,
+                Stage::Acting(_) if idle => {
+                    state.stage = Stage::Between;
+                    self.changed.notify_all();
+                }
                 Stage::Between if state.left == 0 => return None,
                 Stage::Between if !state.queue.is_empty() => {
                     state.begin((self.begin)());
@@ -251,6 +263,11 @@ impl<C: TakesTurns> Pool<C> {
 }
 
 impl<C> State<C> {
+    fn is_settled(&self) -> bool {
+        let at_work = self.running > 0 || !self.waiting.is_empty();
+        matches!(self.stage, Stage::Between) && self.queue.is_empty() && !at_work
+    }
+
     fn ask(&mut self, client: &ClientId) {
         let Some(seat) = self.seats.get_mut(client) else {
             return;

@@ -48,7 +48,7 @@ impl Clock for DrawnClock {
         self.unix_seconds
     }
 
-    fn wait(&self, longest: Duration, waiting: &mut dyn FnMut(Duration)) {
+    fn wait(&self, longest: Duration, waiting: &mut dyn FnMut(Duration) -> bool) {
         waiting(Duration::ZERO);
         self.scheduler.wait(self.task, longest);
     }

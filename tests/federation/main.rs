@@ -13,6 +13,7 @@ mod endings;
 mod equality;
 mod forged;
 mod lineage;
+mod long_updates;
 mod network;
 #[cfg(unix)]
 mod operator;
@@ -24,5 +25,6 @@ mod tasks;
 mod trainable_sets;
 mod unprotected;
 mod virtual_clients;
+mod virtual_time;
 mod weak_noise;
 mod workbench;

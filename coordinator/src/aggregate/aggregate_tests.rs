@@ -7,6 +7,7 @@ fn read<T>(values: &[i64], by: impl FnOnce(&mut Reading<'_>) -> T) -> T {
     let readable = Readable {
         bytes: &LatticeVector::from_values(values.to_vec()).encode(),
         numbers: values.len(),
+        factor: None,
     };
     let mut reading = readable.read().expect("in memory");
     by(&mut reading)

@@ -56,6 +56,7 @@ mod tests {
         let readable = Readable {
             bytes: &update.encode(),
             numbers: update.len(),
+            factor: None,
         };
         let mut reading = readable.read().expect("in memory");
         aggregate.accept(&mut reading).expect("of the length");

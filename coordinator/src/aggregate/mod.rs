@@ -5,6 +5,7 @@
 //! | `update_rules` | what a submitted vector must be to count |
 //! | `round_sum` | the aggregate of one attempt, under a lock of its own, and the order of locks |
 //! | `kind` | the name of a rule in configurations, and its numbers |
+//! | `shortened` | updates that are longer than they may be |
 //! | `kept` | all updates of a round, for rules that need them |
 //!
 //! The others are a rule each. A new one is a new file with its [`AggregateKind`], and a line in
@@ -15,6 +16,7 @@ mod kind;
 mod krum;
 mod median;
 mod round_sum;
+mod shortened;
 mod sum;
 mod trimmed_mean;
 mod update_rules;

@@ -116,7 +116,11 @@ mod tests {
     }
 
     fn two(bytes: &Vec<u8>) -> Readable<'_> {
-        Readable { bytes, numbers: 2 }
+        Readable {
+            bytes,
+            numbers: 2,
+            factor: None,
+        }
     }
 
     fn sum(may_overflow: bool) -> RoundSum {

@@ -9,6 +9,7 @@ use umbel_privacy::lattice::{BadEncoding, Coordinates, LatticeStep, ReadError, S
 use umbel_proto::incoming::UpdateBytes;
 use umbel_proto::plan::Plan;
 
+use super::shortened::{Shortened, shortening};
 use super::{Aggregate, AggregateRule};
 
 /// What a submitted vector must be, by the plan: checked on what was really received.
@@ -20,6 +21,8 @@ pub struct UpdateRules {
     step: LatticeStep,
     /// The norm that the guarantee rests on, where it rests on what one client submits.
     norm: Option<ClippingNorm>,
+    /// The longest that an update may be, where it is scaled down to that.
+    longest_norm: Option<ClippingNorm>,
     rule: AggregateRule,
 }
 
@@ -65,13 +68,32 @@ pub enum CheckError {
 }
 
 /// The coordinates of an update, a block at a time.
-pub type Reading<'a> = Coordinates<Box<dyn Read + 'a>>;
+pub struct Reading<'a> {
+    coordinates: Coordinates<Box<dyn Read + 'a>>,
+    shortened: Option<Shortened>,
+}
+
+impl Reading<'_> {
+    /// The next coordinates, and the place of the first of them. `None` behind the last.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub fn next_block(&mut self) -> Result<Option<(usize, &[i64])>, ReadError> {
+        let block = self.coordinates.next_block()?;
+        Ok(block.map(|(at, values)| match &mut self.shortened {
+            None => (at, values),
+            Some(shortened) => (at, shortened.of(values)),
+        }))
+    }
+}
 
 /// An update that can be read as often as need be.
 #[derive(Clone, Copy, Debug)]
 pub struct Readable<'a> {
     pub(super) bytes: &'a dyn UpdateBytes,
     pub(super) numbers: usize,
+    /// By which it is multiplied, if it is longer than an update may be.
+    pub(super) factor: Option<f64>,
 }
 
 impl<'a> Readable<'a> {
@@ -80,7 +102,10 @@ impl<'a> Readable<'a> {
     /// # Errors
     /// What the system says.
     pub fn read(&self) -> io::Result<Reading<'a>> {
-        Ok(Coordinates::new(self.bytes.open()?, self.numbers))
+        Ok(Reading {
+            coordinates: Coordinates::new(self.bytes.open()?, self.numbers),
+            shortened: self.factor.map(Shortened::by),
+        })
     }
 }
 
@@ -97,6 +122,7 @@ impl UpdateRules {
                 .mechanism()
                 .filter(|_| one_client_is_the_unit)
                 .map(|mechanism| mechanism.clipping_norm),
+            longest_norm: None,
             rule: AggregateRule::sum(),
         }
     }
@@ -111,6 +137,7 @@ impl UpdateRules {
             largest,
             step: LatticeStep::UNCLIPPED,
             norm: None,
+            longest_norm: None,
             rule: AggregateRule::sum(),
         }
     }
@@ -137,14 +164,16 @@ impl UpdateRules {
         Readable {
             bytes,
             numbers: self.parameters,
+            factor: None,
         }
     }
 
-    /// Reads an update once, a block at a time, and checks everything about it.
+    /// Reads an update once, a block at a time, and checks everything about it. Returns it as it
+    /// counts: scaled down, if it is longer than it may be.
     ///
     /// # Errors
     /// [`CheckError`] says what is wrong with it.
-    pub fn check(&self, update: &Readable<'_>) -> Result<(), CheckError> {
+    pub fn check<'a>(&self, update: &Readable<'a>) -> Result<Readable<'a>, CheckError> {
         let largest = self.largest;
         let mut squared = SquaredNorm::default();
         let mut reading = update.read()?;
@@ -157,7 +186,7 @@ impl UpdateRules {
                     largest,
                 }));
             }
-            if self.norm.is_some() {
+            if self.norm.is_some() || self.longest_norm.is_some() {
                 squared.add(values);
             }
         }
@@ -165,7 +194,9 @@ impl UpdateRules {
             let within = squared.check(norm, self.step);
             within.map_err(|e| CheckError::Bad(BadUpdate::Norm(e.to_string())))?;
         }
-        Ok(())
+        let longest = self.longest_norm;
+        let factor = longest.and_then(|longest| shortening(&squared, longest, self.step));
+        Ok(Readable { factor, ..*update })
     }
 
     fn unreadable(&self, error: ReadError) -> CheckError {
@@ -175,6 +206,14 @@ impl UpdateRules {
                 parameters: self.parameters,
                 reason,
             }),
+        }
+    }
+
+    /// The same rules for updates that are scaled down to this norm where they are longer.
+    pub fn shortened_to(self, longest_norm: Option<ClippingNorm>) -> Self {
+        Self {
+            longest_norm,
+            ..self
         }
     }
 

@@ -189,6 +189,7 @@ mod tests {
         for name in [
             "sentiment/run.toml",
             "sentiment/adapters.toml",
+            "sentiment/stragglers.toml",
             "airline/adapters.toml",
             "tasks/tags.toml",
             "tasks/polarity.toml",

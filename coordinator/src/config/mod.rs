@@ -17,6 +17,7 @@ mod privacy;
 mod report;
 mod run;
 mod server;
+mod simulation;
 mod task;
 mod training;
 
@@ -33,6 +34,7 @@ pub use privacy::PrivacySection;
 pub use report::{ReportSection, Words};
 pub use run::RunSection;
 pub use server::{Decay, ServerSection};
+pub use simulation::{SimulationSection, Spread};
 pub use task::TaskSection;
 pub use training::{ExpectedBatch, TrainingSection};
 
@@ -75,6 +77,9 @@ pub struct RunConfig {
     /// Where to listen. Only `umbel-coordinator serve` reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serve: Option<ServeSection>,
+    /// Virtual time. Only `umbel simulate` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<SimulationSection>,
     /// The clients.
     pub clients: Clients,
 }
@@ -127,13 +132,19 @@ impl RunConfig {
     /// Refuses clients that only a simulation has.
     ///
     /// # Errors
-    /// [`ConfigError`] for a table that is to be divided.
+    /// [`ConfigError`] for a table that is to be divided, and for virtual time.
     pub fn require_listed(&self) -> Result<(), ConfigError> {
         require(
             self.clients.divided().is_none(),
             "clients",
             "[clients] divides one table among simulated clients (umbel simulate); over the \
              network, list each client under [[clients]]",
+        )?;
+        require(
+            self.simulation.is_none(),
+            "simulation",
+            "draws how quick simulated clients are (umbel simulate); over the network they take as \
+             long as they do, so remove the section",
         )
     }
 

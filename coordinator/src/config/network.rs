@@ -241,6 +241,9 @@ fn check_clients(config: &RunConfig) -> Result<(), ConfigError> {
         "means something for the unit \"client\" alone: with other units who takes part is no secret, \
          and a round ends when nobody is left to wait for; remove it",
     )?;
+    if let Some(simulation) = &config.simulation {
+        simulation.check(config, names.len())?;
+    }
     check_quorum(config, names.len())
 }
 

@@ -24,6 +24,10 @@ pub struct RunSection {
     /// configuration for `serve`, in `run.out` for a simulation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<PathBuf>,
+    /// Write the curves for TensorBoard, too, into the folder `tensorboard` of the run's: the numbers of
+    /// `metrics.jsonl`, as they come.
+    #[serde(default)]
+    pub tensorboard: bool,
     /// Makes the whole run predictable, noise included, for tests and simulations. It then protects
     /// nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,8 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::method::LearningRate;
+use umbel_proto::schema;
 
 use super::{ConfigError, refuse, require};
 use crate::aggregate::{self, AggregateKey, AggregateKind, AggregateRule, AggregateSettings};
@@ -38,6 +40,12 @@ pub struct ServerSection {
     /// with more multi-Krum. Left out: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
+    /// The largest L2 norm that one client's update may have. A longer one is scaled down to it, so
+    /// that no client moves the model further than others. It goes with every `aggregate`, and only with
+    /// the unit `none`: elsewhere clipping bounds what a unit moves. Left out: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::above_zero")]
+    pub update_norm: Option<ClippingNorm>,
     /// Learning rate at its peak. Needed without `privacy.units`, and for other optimisers than
     /// `adam`.
     pub learning_rate: LearningRate,
@@ -96,6 +104,11 @@ impl ServerSection {
                 self.aggregate
             );
             return Err(refuse("server.aggregate", reason));
+        }
+        if self.update_norm.is_some()
+            && let Some(why) = needs_no_update_norm(unit)
+        {
+            return Err(refuse("server.update_norm", why));
         }
         self.check_aggregate()?;
         self.check_steps()?;
@@ -172,6 +185,22 @@ impl ServerSection {
             "must be at least 0 and below 0.5",
         )?;
         require(self.keep != Some(0), "server.keep", "must be at least 1")
+    }
+}
+
+/// Why a limit on updates' norms is refused where this is the unit.
+fn needs_no_update_norm(unit: PrivacyUnit) -> Option<&'static str> {
+    match unit {
+        PrivacyUnit::None => None,
+        PrivacyUnit::Client => Some(
+            "does nothing with privacy.unit \"client\": an update whose norm is above \
+             privacy.clipping_norm is refused already; lower that, and remove this",
+        ),
+        PrivacyUnit::Record | PrivacyUnit::Group => Some(
+            "only goes with the unit `none`: each unit is clipped already (privacy.clipping_norm), and \
+             a sum of many that is scaled and rounded once more isn't known to keep what the noise \
+             counts on; lower privacy.clipping_norm or training.max_units instead, and remove this",
+        ),
     }
 }
 

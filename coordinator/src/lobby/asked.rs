@@ -8,6 +8,7 @@ use umbel_proto::message::ClientId;
 
 use super::Lobby;
 use super::state::{Attempt, State};
+use crate::round::Phase;
 
 /// What a run asks of its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,5 +34,34 @@ impl Lobby {
             .wait_timeout_while(self.lock(), wait, nothing)
             .unwrap_or_else(PoisonError::into_inner);
         state.asked_after(after)
+    }
+    /// The round and the attempt that is about to be opened, and whether the run pauses before it.
+    pub fn about_to_open(&self) -> Option<(u32, u32, bool)> {
+        match *self.lock().engine.phase() {
+            Phase::Gate { round, attempt } | Phase::Draw { round, attempt } => {
+                Some((round, attempt, false))
+            }
+            Phase::Paused { round, attempt } => Some((round, attempt, true)),
+            _ => None,
+        }
+    }
+
+    /// Has a client that is ready be heard of or be silent from now on, as heartbeats would, for a
+    /// process whose clients send none.
+    pub fn presume(&self, client: &ClientId, is_there: bool) {
+        let mut state = self.lock();
+        let Some(seat) = state.seats.get_mut(client) else {
+            return;
+        };
+        if seat.ready.is_none() {
+            return;
+        }
+        if is_there {
+            state.note_alive(client, None);
+        } else {
+            seat.heard = false;
+            state.note_silent(client);
+        }
+        self.wake(state);
     }
 }

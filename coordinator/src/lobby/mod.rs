@@ -64,6 +64,14 @@ pub(crate) struct ClosedSet {
     pub(crate) asked: Vec<ClientId>,
 }
 
+/// What the driver has to look at.
+pub(crate) enum Woken {
+    /// Something to carry out.
+    Action(Action),
+    /// Something else: a verdict on a model, a word of the operator's.
+    Nudged,
+}
+
 /// The meeting place of one run.
 pub struct Lobby {
     offer: Offer,
@@ -96,18 +104,18 @@ impl Lobby {
         }
     }
 
-    /// Waits for the driver's next action, at most `wait`; `None` if there was none, or if
-    /// somebody [nudged](Self::nudge) the driver first.
-    pub(crate) fn next_action(&self, wait: Duration) -> Option<Action> {
+    /// Waits for the driver's next action, at most `wait`; or until somebody
+    /// [nudges](Self::nudge) the driver. `None` if there was neither.
+    pub(crate) fn next_action(&self, wait: Duration) -> Option<Woken> {
         let idle = |state: &mut State| state.actions.is_empty() && !state.nudged;
         let (mut state, _) = self
             .for_driver
             .wait_timeout_while(self.lock(), wait, idle)
             .unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.nudged) {
-            return None;
+            return Some(Woken::Nudged);
         }
-        state.actions.pop_front()
+        state.actions.pop_front().map(Woken::Action)
     }
 
     /// Has accepted updates kept in `store` from now on.

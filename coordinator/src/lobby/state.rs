@@ -88,6 +88,11 @@ impl Attempt {
     pub fn round(self) -> u32 {
         self.round
     }
+
+    /// Which one at this round, from 0.
+    pub fn attempt(self) -> u32 {
+        self.attempt
+    }
 }
 
 impl State {

@@ -96,8 +96,8 @@ impl Lobby {
         let _slot = self.slots.take();
         // The rules follow from the plan alone and are the same in every round. Whether the
         // round is still open is asked again when the update is counted.
-        let update = self.rules.readable(bytes);
-        self.rules.check(&update).map_err(|error| match error {
+        let checked = self.rules.check(&self.rules.readable(bytes));
+        let update = checked.map_err(|error| match error {
             CheckError::Bad(why) => NotCounted::Refused(why.to_string()),
             CheckError::Io(error) => self.unstorable(&error),
         })?;

@@ -101,7 +101,10 @@ fn open_lobby(minimum: usize, independent: bool, attempts: u32) -> Lobby {
 fn drive(lobby: &Lobby) -> (LatticeVector, Participation) {
     let mut sum = None;
     loop {
-        match lobby.next_action(LONG).expect("an action in time") {
+        let Some(Woken::Action(action)) = lobby.next_action(LONG) else {
+            panic!("no action in time");
+        };
+        match action {
             Action::AskGate { .. } => lobby.tell(Event::RoundPermitted),
             Action::DrawCohort { .. } => lobby.tell(Event::CohortDrawn(clients())),
             Action::Open { .. } => lobby.offer_round(Arc::from([0; 4])),

@@ -81,9 +81,8 @@ impl Lobby {
                 tracing::info!(%client, "its stored update isn't here; it is asked again");
                 continue;
             };
-            let update = self.rules.readable(&*bytes);
-            let checked = self.rules.check(&update).map_err(|why| why.to_string());
-            let added = checked.and_then(|()| {
+            let checked = self.rules.check(&self.rules.readable(&*bytes));
+            let added = checked.map_err(|why| why.to_string()).and_then(|update| {
                 let open = sum.lock().map_err(|lost| lost.to_string())?;
                 open.add(&update, |_| ()).map_err(|lost| lost.to_string())
             });

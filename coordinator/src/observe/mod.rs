@@ -6,6 +6,8 @@
 //! | [`evaluation`] | accuracy and loss on public files |
 //! | [`judgement`] | what scores are worth, and whether probabilities are what they say |
 //! | [`recorder`] | a line of metrics for each round |
+//! | [`tensorboard`] | the same lines for TensorBoard |
+//! | [`virtual_time`] | when a simulation's clients would have answered |
 
 pub mod adjustment;
 mod calibration;
@@ -16,3 +18,5 @@ mod per_class;
 pub mod public_data;
 pub mod recorder;
 pub mod scores;
+pub mod tensorboard;
+pub mod virtual_time;

@@ -17,6 +17,8 @@ use crate::observe::evaluation::Answers;
 use crate::observe::judgement::calibrated_loss;
 use crate::observe::public_data::PublicData;
 use crate::observe::scores::RoundScores;
+use crate::observe::tensorboard::EventFile;
+use crate::observe::virtual_time::{Timeline, VirtualRound};
 use crate::run::{Health, Observer, RoundSummary};
 use crate::store::run_folder::{RunFolder, RunFolderError};
 
@@ -58,8 +60,12 @@ pub struct Metric {
     /// Whether the model's numbers stopped being finite in this round, which is the last then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diverged: bool,
-    /// Seconds from the beginning of the run until the round's result was there.
+    /// Seconds from the beginning of the run until the round's result was there; virtual ones with
+    /// `[simulation]`.
     pub seconds: f64,
+    /// What virtual time came to in the round, with `[simulation]`.
+    #[serde(default, rename = "virtual", skip_serializing_if = "Option::is_none")]
+    pub virtual_time: Option<VirtualRound>,
 }
 
 impl Metric {
@@ -89,6 +95,7 @@ pub struct Scorer<'a> {
     metrics: Vec<Metric>,
     /// The answers on all public rows after the last planned round.
     last: Option<Answers>,
+    timeline: Option<Timeline<'a>>,
 }
 
 impl<'a> Scorer<'a> {
@@ -111,6 +118,7 @@ impl<'a> Scorer<'a> {
             lines,
             metrics: Vec::new(),
             last: None,
+            timeline: None,
         }
     }
 
@@ -118,6 +126,13 @@ impl<'a> Scorer<'a> {
     #[must_use]
     pub fn after(mut self, earlier: Vec<Metric>) -> Self {
         self.metrics = earlier;
+        self
+    }
+
+    /// Notes what virtual time came to in each round.
+    #[must_use]
+    pub fn timed_by(mut self, timeline: Option<Timeline<'a>>) -> Self {
+        self.timeline = timeline;
         self
     }
 
@@ -217,6 +232,7 @@ impl Observer for Scorer<'_> {
             }),
             diverged: health == Health::Diverged,
             seconds: summary.at.saturating_sub(self.began).as_secs_f64(),
+            virtual_time: self.timeline.and_then(|timeline| timeline(summary.round)),
         };
         if let Some(answers) = &answers {
             metric.score(answers, self.settings);
@@ -241,7 +257,8 @@ impl Observer for Scorer<'_> {
 }
 
 /// Writes each line into the folder's `metrics.jsonl` as it comes, and shows it to `watch`,
-/// until no more can come.
+/// until no more can come. `curves` get each, too; if they can't be written, the run goes on
+/// without them.
 ///
 /// # Errors
 /// [`RunFolderError`] of the first line that couldn't be written. None is written after it, so
@@ -249,6 +266,7 @@ impl Observer for Scorer<'_> {
 pub fn write_metrics(
     folder: &RunFolder,
     lines: Receiver<Metric>,
+    mut curves: Option<EventFile>,
     watch: Watch<'_>,
 ) -> Result<(), RunFolderError> {
     let mut written = Ok(());
@@ -258,6 +276,12 @@ pub fn write_metrics(
             if let Err(error) = &written {
                 tracing::error!("{error}");
             }
+        }
+        if let Some(events) = &mut curves
+            && let Err(error) = events.write(&metric)
+        {
+            tracing::error!("no more curves for TensorBoard: {error}");
+            curves = None;
         }
         watch(&metric);
     }
@@ -299,6 +323,7 @@ mod tests {
             missing: None,
             diverged: false,
             seconds: 0.0,
+            virtual_time: None,
         }
     }
 
@@ -310,7 +335,7 @@ mod tests {
         }
         drop(sent);
         let mut shown = Vec::new();
-        let written = write_metrics(folder, lines, &mut |metric| shown.push(metric.round));
+        let written = write_metrics(folder, lines, None, &mut |metric| shown.push(metric.round));
         (written, shown)
     }
 

@@ -28,6 +28,8 @@ mod tiles;
 mod trade_off_chart;
 mod trust;
 mod verification;
+mod virtual_section;
+mod virtual_settings;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ pub use level::Level;
 pub use protection::Statement;
 pub use run_summary::{
     About, AbsenceSummary, Ancestor, Base, ClientSummary, CurvePoint, Ending, NamedScores,
-    PrivacySummary, PromiseSummary, Results, RunSummary, Traffic, TrainingSummary,
+    PrivacySummary, PromiseSummary, Results, RunSummary, Traffic, TrainingSummary, VirtualLine,
 };
 pub use strength::{Basis, Strength};
 

@@ -5,7 +5,9 @@ use super::layout::{part, section};
 use super::level::Level;
 use super::protection::Statement;
 use super::run_summary::RunSummary;
-use super::{about, curves, sections, strength_section, tiles, trust, verification};
+use super::{
+    about, curves, sections, strength_section, tiles, trust, verification, virtual_section,
+};
 
 /// The whole document.
 pub(super) fn document(run: &RunSummary) -> String {
@@ -62,7 +64,11 @@ fn main(run: &RunSummary) -> Html {
         ),
         part(
             "Trust model, security and data collection",
-            [trust::sections(run), sections::clients(run)],
+            [
+                trust::sections(run),
+                sections::clients(run),
+                virtual_section::section_of(run),
+            ],
         ),
         verification::section_of(run),
         about::signatures(),

@@ -110,6 +110,7 @@ impl RunReport {
             "bytes_up": run.traffic.as_ref().map(|traffic| traffic.bytes_up),
             "bytes_down": run.traffic.as_ref().map(|traffic| traffic.bytes_down),
             "seconds": run.seconds,
+            "virtual_time": !run.virtual_time.is_empty(),
             "device": run.training.device,
             "ending": ending,
             "reason": reason,
@@ -241,7 +242,10 @@ impl RunReport {
         }
         rows.push((
             "time",
-            format!("{:.1} s on {}", run.seconds, run.training.device),
+            match run.virtual_time.is_empty() {
+                true => format!("{:.1} s on {}", run.seconds, run.training.device),
+                false => format!("{:.1} s, virtual", run.seconds),
+            },
         ));
         rows.push(("run folder", self.folder.display().to_string()));
         rows

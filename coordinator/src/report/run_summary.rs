@@ -46,6 +46,9 @@ pub struct RunSummary {
     /// Who gave nothing in which rounds, and why; empty where the client is the unit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absences: Vec<AbsenceSummary>,
+    /// The rounds in virtual time; empty for a run in the machine's own time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub virtual_time: Vec<VirtualLine>,
     /// What was moved; `None` where the client is the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
@@ -338,4 +341,25 @@ pub struct CurvePoint {
     pub rmse: Option<f64>,
     /// Epsilon spent so far.
     pub epsilon: Option<f64>,
+}
+
+/// A round in virtual time. The counts are `None` where the client is the unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VirtualLine {
+    /// The round, from 1.
+    pub round: u32,
+    /// When it was opened, in virtual seconds from the beginning of the run.
+    pub opened: f64,
+    /// When it closed.
+    pub closed: f64,
+    /// Updates that count.
+    pub gave: Option<u64>,
+    /// Updates that came too late.
+    pub late: Option<u64>,
+    /// Clients that were still training for an earlier round.
+    pub busy: Option<u64>,
+    /// Clients that were asked, and dropped out.
+    pub dropped: Option<u64>,
+    /// Clients that weren't there.
+    pub away: Option<u64>,
 }

@@ -13,9 +13,10 @@ use umbel_proto::task::Task;
 use crate::config::{RunConfig, Words};
 use crate::lobby::{Attendance, Traffic};
 use crate::observe::recorder::Metric;
+use crate::observe::virtual_time::VirtualRound;
 use crate::report::{
     self, AbsenceSummary, ClientSummary, CurvePoint, PrivacySummary, PromiseSummary, Results,
-    RunSummary, Strength, TrainingSummary,
+    RunSummary, Strength, TrainingSummary, VirtualLine, virtual_settings,
 };
 use crate::run::{Outcome, Spend};
 
@@ -76,6 +77,7 @@ pub(crate) fn summarise(facts: &Facts<'_>) -> RunSummary {
             .map(|(client, attendance)| client_summary(client, attendance))
             .collect(),
         absences: absences(facts.metrics),
+        virtual_time: facts.metrics.iter().filter_map(virtual_line).collect(),
         traffic: (!hides_clients).then_some(report::Traffic {
             bytes_up: facts.traffic.up,
             bytes_down: facts.traffic.down,
@@ -222,6 +224,10 @@ fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
             settings.push(("local steps".into(), text));
         }
     }
+    if let Some(longest) = server.update_norm {
+        settings.push(("longest update".into(), longest.to_string()));
+    }
+    settings.extend(virtual_settings::settings(facts.config));
     TrainingSummary {
         summed: facts.plan.summed(),
         rounds_done: facts.outcome.rounds,
@@ -272,6 +278,24 @@ fn absences(metrics: &[Metric]) -> Vec<AbsenceSummary> {
         }
     }
     absences
+}
+
+/// A round in virtual time, if it was.
+fn virtual_line(metric: &Metric) -> Option<VirtualLine> {
+    let VirtualRound {
+        opened, missing, ..
+    } = metric.virtual_time.as_ref()?;
+    let missing = missing.as_ref();
+    Some(VirtualLine {
+        round: metric.round,
+        opened: *opened,
+        closed: metric.seconds,
+        gave: metric.clients.map(|gave| gave as u64),
+        late: missing.map(|missing| missing.late.len() as u64),
+        busy: missing.map(|missing| missing.busy.len() as u64),
+        dropped: missing.map(|missing| missing.dropped.len() as u64),
+        away: missing.map(|missing| missing.away.len() as u64),
+    })
 }
 
 /// What was known after each round.

@@ -33,11 +33,18 @@ pub(super) fn tiles(run: &RunSummary) -> Html {
             Some(promise) => delta_tile(promise),
             None => tile("Delta", NONE, "no privacy"),
         },
-        tile(
-            "Time",
-            &figures::duration(run.seconds),
-            &run.training.device,
-        ),
+        match run.virtual_time.is_empty() {
+            true => tile(
+                "Time",
+                &figures::duration(run.seconds),
+                &run.training.device,
+            ),
+            false => tile(
+                "Virtual time",
+                &figures::duration(run.seconds),
+                "[simulation]",
+            ),
+        },
     ]);
     tiles.extend(run.traffic.as_ref().map(|traffic| {
         let (up, down) = (traffic.bytes_up, traffic.bytes_down);

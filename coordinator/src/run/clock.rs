@@ -10,8 +10,8 @@ pub trait Clock: Send + Sync {
     fn unix_seconds(&self) -> u64;
 
     /// Waits by `waiting`, which returns after the time that it is given, or sooner if there is
-    /// something to do. A clock that stands still has it look only.
-    fn wait(&self, longest: Duration, waiting: &mut dyn FnMut(Duration)) {
+    /// something to do, and says whether there is. A clock that stands still has it look only.
+    fn wait(&self, longest: Duration, waiting: &mut dyn FnMut(Duration) -> bool) {
         waiting(longest);
     }
 }

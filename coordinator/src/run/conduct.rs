@@ -15,6 +15,8 @@ use crate::lobby::{Halt, Traffic};
 use crate::observe::evaluation::Answers;
 use crate::observe::public_data::PublicData;
 use crate::observe::recorder::{Metric, Scorer, Watch, write_metrics};
+use crate::observe::tensorboard::{EventFile, TENSORBOARD};
+use crate::observe::virtual_time::Timeline;
 use crate::report::run_report::RunReport;
 use crate::round::Event;
 pub use crate::run::books::Naming;
@@ -42,6 +44,8 @@ pub struct Conduct<'a> {
     pub connections: Vec<String>,
     /// Bytes moved, where the transport knows better than the lobby.
     pub traffic: Option<&'a dyn Fn() -> Traffic>,
+    /// What is known of virtual time, where the run is in it.
+    pub timeline: Option<Timeline<'a>>,
 }
 
 /// What became of a run that was conducted.
@@ -97,6 +101,7 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         opened,
         connections,
         traffic,
+        timeline,
     } = conduct;
     let Opened {
         ledger: ledger_path,
@@ -140,6 +145,8 @@ fn conduct_open(conduct: Conduct<'_>, watch: Watch<'_>) -> Result<Conducted, Con
         config,
         public: &public,
         began,
+        started,
+        timeline,
     };
     let (driven, metrics, last) = recording.drive(driver, &mut classifier, earlier, watch)?;
     let mut outcome = match driven {
@@ -182,6 +189,8 @@ struct Recording<'a> {
     config: &'a RunConfig,
     public: &'a PublicData,
     began: Duration,
+    started: u64,
+    timeline: Option<Timeline<'a>>,
 }
 
 impl Recording<'_> {
@@ -196,8 +205,9 @@ impl Recording<'_> {
         let Self { folder, config, .. } = *self;
         let (sent, lines) = mpsc::channel();
         let rounds = config.run.rounds.get();
+        let curves = self.curves();
         let (outcome, (metrics, last), written) = thread::scope(|scope| {
-            let writer = scope.spawn(move || write_metrics(folder, lines, watch));
+            let writer = scope.spawn(move || write_metrics(folder, lines, curves, watch));
             let mut scorer = Scorer::new(
                 &config.evaluation,
                 rounds,
@@ -206,8 +216,13 @@ impl Recording<'_> {
                 self.began,
                 sent,
             )
-            .after(earlier);
-            let outcome = driver.drive(&mut scorer);
+            .after(earlier)
+            .timed_by(self.timeline);
+            let outcome = match self.timeline {
+                None => driver.drive(&mut scorer),
+                // When a verdict comes must not depend on how fast this machine is.
+                Some(_) => driver.drive_in_one_thread(&mut scorer),
+            };
             // This ends the writer's thread.
             let metrics = scorer.into_metrics();
             (outcome, metrics, writer.join())
@@ -218,5 +233,16 @@ impl Recording<'_> {
             folder.rewrite_metrics(&metrics)?;
         }
         Ok((outcome, metrics, last))
+    }
+
+    /// Where the curves for TensorBoard go, if they are wanted and there is room for them.
+    fn curves(&self) -> Option<EventFile> {
+        if !self.config.run.tensorboard {
+            return None;
+        }
+        let folder = self.folder.path().join(TENSORBOARD);
+        let file = EventFile::begin(&folder, self.started);
+        file.inspect_err(|error| tracing::error!("no curves for TensorBoard: {error}"))
+            .ok()
     }
 }

@@ -23,7 +23,7 @@ use super::observer::{Health, Observer};
 use super::server_model::ServerModel;
 use super::summary::{Driven, Outcome, RoundSummary};
 use crate::config::RunConfig;
-use crate::lobby::{Halt, Lobby, Shown};
+use crate::lobby::{Halt, Lobby, Shown, Woken};
 use crate::round::{Action, Event};
 use crate::run::clock::Clock;
 use crate::store::{Change, OpenAttempt, RoundClosed, RoundOpened, RunStore};
@@ -125,7 +125,7 @@ impl<'a> Driver<'a> {
     }
 
     /// [`Driver::drive`] without a thread for the observer, which looks at each result at once: for
-    /// a test that decides what happens in which order.
+    /// virtual time, and for a test that decides what happens in which order.
     ///
     /// # Errors
     /// As there.
@@ -163,15 +163,16 @@ impl<'a> Driver<'a> {
             if let Some(verdict) = background.poll() {
                 self.heed(verdict);
             }
-            let mut action = None;
+            let mut woken = None;
             self.clock.wait(self.deadline.wait(), &mut |wait| {
-                action = self.lobby.next_action(wait);
+                woken = self.lobby.next_action(wait);
+                woken.is_some()
             });
             if self.held_at_gate && !self.lobby.is_held() {
                 self.wait_at_gate(false);
                 self.ask_gate(&mut background)?;
             }
-            let Some(action) = action else {
+            let Some(Woken::Action(action)) = woken else {
                 self.check_silence();
                 self.check_deadline();
                 continue;

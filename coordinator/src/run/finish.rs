@@ -19,6 +19,7 @@ use crate::lobby::{Attendance, Lobby, Released, Traffic};
 use crate::observe::evaluation::Answers;
 use crate::observe::public_data::PublicData;
 use crate::observe::recorder::Metric;
+use crate::observe::tensorboard::{EventFile, TENSORBOARD};
 use crate::report;
 use crate::report::run_report::RunReport;
 use crate::report::summarise::{Facts, summarise};
@@ -74,6 +75,8 @@ impl Finish<'_> {
             && score_kept(&outcome, answers, &mut metrics, config)
         {
             folder.rewrite_metrics(&metrics)?;
+            let kept = outcome.kept.as_ref().map(|(round, _)| *round);
+            self.add_to_curves(metrics.iter().rfind(|line| Some(line.round) == kept));
         }
         let results = answers.map(|answers| calibrate(config, answers, public, classifier));
         if outcome.kept.is_some() {
@@ -84,6 +87,8 @@ impl Finish<'_> {
         {
             folder.write("ledger.jsonl", &ledger.bytes)?;
         }
+        // What is waited for from here on is nothing of the run.
+        let took = self.clock.elapsed().saturating_sub(self.began);
         self.await_signatures();
         let signed = self.lobby.witness().signed();
         if self.plan.hides_clients() {
@@ -91,7 +96,7 @@ impl Finish<'_> {
         }
         let ended = self.clock.unix_seconds();
         let attendance = self.lobby.attendance();
-        let report = self.report(&outcome, results, &metrics, &attendance, ended)?;
+        let report = self.report((&outcome, took), results, &metrics, &attendance, ended)?;
         let released = match self.certifiable(&outcome) {
             false => None,
             true => {
@@ -116,6 +121,18 @@ impl Finish<'_> {
         Ok(report)
     }
 
+    /// Has TensorBoard know of scores that came after their round's line.
+    fn add_to_curves(&self, metric: Option<&Metric>) {
+        let (true, Some(metric)) = (self.config.run.tensorboard, metric) else {
+            return;
+        };
+        let folder = self.place.folder.path().join(TENSORBOARD);
+        let file = EventFile::begin(&folder, self.started);
+        if let Err(error) = file.and_then(|mut file| file.write(metric)) {
+            tracing::error!("the last scores aren't among the curves for TensorBoard: {error}");
+        }
+    }
+
     /// Waits until every site that is still here has signed what it was told.
     fn await_signatures(&self) {
         let (lobby, clock) = (&self.lobby, self.clock);
@@ -131,14 +148,17 @@ impl Finish<'_> {
                     return;
                 }
             }
-            lobby.wait_for_change(Duration::from_millis(200));
+            clock.wait(Duration::from_millis(200), &mut |wait| {
+                lobby.wait_for_change(wait);
+                false
+            });
         }
     }
 
     /// Writes the report, for people and for machines.
     fn report(
         &self,
-        outcome: &Outcome,
+        (outcome, took): (&Outcome, Duration),
         results: Option<report::Results>,
         metrics: &[Metric],
         attendance: &BTreeMap<ClientId, Attendance>,
@@ -158,7 +178,7 @@ impl Finish<'_> {
             connections: self.connections.clone(),
             started: readable_time(self.started),
             finished: readable_time(ended),
-            seconds: (self.clock.elapsed() - self.began).as_secs_f64() + self.seconds_before,
+            seconds: took.as_secs_f64() + self.seconds_before,
             model_hash: weights_digest(&folder.model())
                 .ok()
                 .map(|digest| digest.to_string()),

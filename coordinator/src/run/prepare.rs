@@ -133,7 +133,9 @@ pub(super) fn prepare_with(
     let plan = AgreedPlan::from(plan);
     let lobby = Lobby::new(
         offer(&plan, &files),
-        UpdateRules::of(&plan).aggregated_by(config.server.rule()),
+        UpdateRules::of(&plan)
+            .aggregated_by(config.server.rule())
+            .shortened_to(config.server.update_norm),
         Engine::new(round_settings(config, &plan, !patience.pause.is_zero())),
     );
     Ok(Prepared {

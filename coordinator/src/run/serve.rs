@@ -226,6 +226,7 @@ pub fn serve(options: &ServeOptions) -> Result<Served, ServeRunError> {
                 up: meter.received(),
                 down: meter.sent(),
             }),
+            timeline: None,
         },
         &mut |metric| {
             seconds.push(metric.seconds);

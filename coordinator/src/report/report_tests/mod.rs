@@ -125,6 +125,7 @@ pub(super) fn run() -> RunSummary {
         },
         connections: vec!["Clients were threads of one process: nothing crossed a network.".into()],
         clients: ["twitter", "amazon", "movie", "nyt"].map(client).into(),
+        virtual_time: Vec::new(),
         absences: vec![AbsenceSummary {
             client: "nyt".into(),
             from: 3,
