@@ -21,6 +21,7 @@ pub mod command_line;
 pub mod commands;
 pub mod failure;
 mod population;
+mod simulated_sites;
 mod simulated_tables;
 pub mod simulation;
 mod virtual_clients;

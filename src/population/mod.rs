@@ -18,7 +18,7 @@ use umbel_model::data::{Row, Table, clean, read_table};
 use umbel_proto::message::ClientId;
 
 use crate::failure::Failure;
-use crate::simulation::data_of;
+use crate::simulated_sites::data_of;
 use divide::divided;
 pub(crate) use share::Share;
 use share::{Room, Which};
