@@ -53,14 +53,20 @@ fn folder_with(bench: &Workbench, rounds: usize) -> PathBuf {
     }
 }
 
+/// The folder of a simulation that was killed once so many rounds were done.
+fn killed_after(bench: &Workbench, run: &Path, rounds: usize) -> PathBuf {
+    let mut killed = start(bench, run);
+    let folder = folder_with(bench, rounds);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    folder
+}
+
 #[test]
 fn a_killed_simulation_goes_on_to_the_same_model() {
     let bench = Workbench::new(12);
     let run = bench.configuration("killed", PRIVATE_GRADIENTS, &SITES);
-    let mut killed = start(&bench, &run);
-    let folder = folder_with(&bench, 3);
-    killed.kill().expect("it runs");
-    killed.wait().expect("it ends");
+    let folder = killed_after(&bench, &run, 3);
     assert!(folder.join("journal").is_dir());
     let resume = ["--resume", folder.to_str().expect("UTF-8")];
     // Another seed is another plan.
@@ -95,10 +101,7 @@ fn a_killed_simulation_goes_on_to_the_same_model() {
 fn what_sites_kept_and_is_damaged_is_told_with_its_line_and_what_to_do() {
     let bench = Workbench::new(12);
     let run = bench.configuration("damaged", PRIVATE_GRADIENTS, &SITES);
-    let mut killed = start(&bench, &run);
-    let folder = folder_with(&bench, 2);
-    killed.kill().expect("it runs");
-    killed.wait().expect("it ends");
+    let folder = killed_after(&bench, &run, 2);
     let path = run.to_str().expect("UTF-8");
     let resume = ["--resume", folder.to_str().expect("UTF-8")];
     let resume = [&["simulate", path][..], &MORE, &resume].concat();

@@ -35,6 +35,7 @@ impl Lobby {
             .unwrap_or_else(PoisonError::into_inner);
         state.asked_after(after)
     }
+
     /// The round and the attempt that is about to be opened, and whether the run pauses before it.
     pub fn about_to_open(&self) -> Option<(u32, u32, bool)> {
         match *self.lock().engine.phase() {

@@ -149,14 +149,20 @@ fn tokens() -> Vec<Vec<u32>> {
     vec![vec![2, 5, 5, 9, 3], vec![2, 3], long]
 }
 
+/// A model's folder, and what removes it when the test is over.
+fn saved(model: &Classifier) -> (tempfile::TempDir, PathBuf) {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("model");
+    model.save(&folder, Precision::F32).expect("saved");
+    (home, folder)
+}
+
 #[test]
 fn what_is_saved_opens_again_with_the_same_logits() {
     for family in FAMILIES {
         for pooling in POOLINGS {
             let model = on_cpu(*family, options(pooling, TrainableSet::Full));
-            let home = tempfile::tempdir().expect("a folder");
-            let folder = home.path().join("model");
-            model.save(&folder, Precision::F32).expect("saved");
+            let (_home, folder) = saved(&model);
             let opened = Classifier::open(&folder, model.device()).expect("opened");
             assert_eq!(opened.spec(), model.spec());
             let [before, after] =
@@ -171,9 +177,7 @@ fn a_folder_names_the_classes_and_tensors_of_its_family() {
     for family in FAMILIES {
         for pooling in POOLINGS {
             let model = on_cpu(*family, options(pooling, TrainableSet::Full));
-            let home = tempfile::tempdir().expect("a folder");
-            let folder = home.path().join("model");
-            model.save(&folder, Precision::F32).expect("saved");
+            let (_home, folder) = saved(&model);
             let config = std::fs::read(folder.join("config.json")).expect("a file");
             let config: Value = serde_json::from_slice(&config).expect("JSON");
             assert_eq!(config["model_type"], json!(family.model_type()));
@@ -207,9 +211,7 @@ fn a_folder_names_the_classes_and_tensors_of_its_family() {
 fn a_saved_tokeniser_names_the_inputs_of_its_model() {
     for family in FAMILIES {
         let model = on_cpu(*family, options(Pooling::Mean, TrainableSet::Full));
-        let home = tempfile::tempdir().expect("a folder");
-        let folder = home.path().join("model");
-        model.save(&folder, Precision::F32).expect("saved");
+        let (_home, folder) = saved(&model);
         let config = std::fs::read(folder.join("tokenizer_config.json")).expect("a file");
         let config: Value = serde_json::from_slice(&config).expect("JSON");
         let segments = model.spec().token_types.is_some_and(|kinds| kinds > 1);
