@@ -64,15 +64,9 @@ pub(super) fn line_chart(chart: &Chart<'_>) -> Option<Html> {
 
 /// Draws how often claims are right (up) by what they claim (across), both from 0 to 1.
 pub(super) fn reliability_chart(points: &[(f64, f64)]) -> Html {
-    let unit = || Axis {
-        low: 0.0,
-        step: 0.25,
-        ticks: 4,
-        end: None,
-    };
     let frame = Frame {
-        rounds: unit(),
-        levels: unit(),
+        rounds: Axis::of_shares(),
+        levels: Axis::of_shares(),
     };
     let places: Vec<Option<(f64, f64)>> = points
         .iter()
@@ -151,6 +145,16 @@ impl Axis {
             step,
             ticks: whole as usize - usize::from(crowded),
             end: (beyond > 0.0).then_some(last),
+        }
+    }
+
+    /// From 0 to 1.
+    fn of_shares() -> Self {
+        Self {
+            low: 0.0,
+            step: 0.2,
+            ticks: 5,
+            end: None,
         }
     }
 

@@ -17,6 +17,16 @@ fn labels(axis: &Axis) -> Vec<String> {
 }
 
 #[test]
+fn ticks_of_shares_are_where_their_labels_say() {
+    let axis = Axis::of_shares();
+    for (value, label) in axis.ticks() {
+        let read: f64 = label.parse().expect("a number");
+        assert!((read - value).abs() < 1e-9, "{label} is at {value}");
+    }
+    assert_eq!((axis.low, axis.high()), (0.0, 1.0));
+}
+
+#[test]
 fn without_a_number_there_is_no_chart() {
     assert_eq!(chart(&[], None), None);
     assert_eq!(chart(&[], Some(8.0)), None);

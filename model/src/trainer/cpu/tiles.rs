@@ -30,7 +30,8 @@ pub(super) fn sum(work: &Work<'_>, weights: Arc<HostWeights>, rng: &mut dyn Rng)
         total: work.nothing(),
     };
     let (_, parameters) = summing.weights.dense();
-    let (groups, large) = work.groups(work.batch.tile_tokens(parameters));
+    let tokens = work.batch.tile_tokens(parameters, work.lengths());
+    let (groups, large) = work.groups(tokens);
     for wave in groups.chunks(threads) {
         summing.add_wave(wave, work.clipping != Clipping::None);
     }
@@ -45,6 +46,18 @@ pub(super) fn sum(work: &Work<'_>, weights: Arc<HostWeights>, rng: &mut dyn Rng)
 }
 
 impl Work<'_> {
+    /// Tokens of each unit that may pass as a whole.
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        let units = self.units.iter();
+        let whole = units.map(|rows| (rows.len(), self.unit_length(rows)));
+        let whole = whole.filter(|(rows, length)| self.batch.holds(*rows, *length));
+        whole.map(|(_, length)| length)
+    }
+
+    fn unit_length(&self, rows: &[usize]) -> usize {
+        rows.iter().map(|row| self.length(*row)).sum()
+    }
+
     /// Groups of whole units that pass through the network together, each of at most
     /// the batch's rows and, but for single units, `tokens` tokens; and the units that are too
     /// large for the batch.
@@ -53,7 +66,7 @@ impl Work<'_> {
         let mut large = Vec::new();
         let (mut rows, mut filled) = (0, 0);
         for (unit, members) in self.units.iter().enumerate() {
-            let length = members.iter().map(|row| self.length(*row)).sum();
+            let length = self.unit_length(members);
             if members.is_empty() {
                 continue;
             }
