@@ -10,7 +10,9 @@
 //! ([`RoundedGaussian::add_to`]), so that nobody can time single coordinates
 //! (Jin et al. 2022).
 
-use rand::CryptoRng;
+use rand::{CryptoRng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use rayon::prelude::*;
 
 use crate::accountant::event::NoiseMultiplier;
 use crate::clip::ClippingNorm;
@@ -18,6 +20,9 @@ use crate::dyadic::Dyadic;
 use crate::lattice::{LatticeError, LatticeStep};
 use crate::lazy_uniform::LazyUniform;
 use crate::normal_cells::{CELLS_PER_DEVIATION_LOG2, NormalCells, NormalPlace};
+
+/// Values that one generator gives their noise: some 25 ms of drawing.
+const STRETCH: usize = 1 << 20;
 
 /// An exact sampler of `round(N(0, s²))`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,11 +93,37 @@ impl RoundedGaussian {
 
     /// Adds an independent draw to every value.
     ///
+    /// A long vector's stretches of [`STRETCH`] values have generators of their own, each with 256 bits
+    /// of `rng` as its seed, so that they can be drawn side by side. Where they begin depends on the vector's
+    /// length alone: a seeded run has the same noise on any number of threads.
+    ///
     /// # Errors
-    /// [`LatticeError::SumOverflow`] where a value leaves 64 bits; the values are then
+    /// [`LatticeError::SumOverflow`] where a value leaves 64 bits, the first one; the values are then
     /// noised in part and must be thrown away.
     pub fn add_to<R: CryptoRng + ?Sized>(
         &self,
+        values: &mut [i64],
+        rng: &mut R,
+    ) -> Result<(), LatticeError> {
+        if values.len() <= STRETCH {
+            return self.add_from(0, values, rng);
+        }
+        let stretches: Vec<_> = values
+            .chunks_mut(STRETCH)
+            .map(|stretch| (stretch, ChaCha20Rng::from_rng(rng)))
+            .collect();
+        let noised: Vec<Result<(), LatticeError>> = stretches
+            .into_par_iter()
+            .enumerate()
+            .map(|(index, (stretch, mut rng))| self.add_from(index * STRETCH, stretch, &mut rng))
+            .collect();
+        noised.into_iter().collect()
+    }
+
+    /// [`Self::add_to`] of the values of a vector from place `first` on, one after the other.
+    fn add_from<R: CryptoRng + ?Sized>(
+        &self,
+        first: usize,
         values: &mut [i64],
         rng: &mut R,
     ) -> Result<(), LatticeError> {
@@ -101,7 +132,9 @@ impl RoundedGaussian {
             let noise = self.sample_from(cells, rng);
             *value = value
                 .checked_add(noise)
-                .ok_or(LatticeError::SumOverflow { index })?;
+                .ok_or(LatticeError::SumOverflow {
+                    index: first + index,
+                })?;
         }
         Ok(())
     }
@@ -216,6 +249,45 @@ mod tests {
             .standard_deviation();
         assert!(s * step.get() / c.get() >= 1.1);
         assert!(s * step.get() / c.get() < 1.1 + 1e-12);
+    }
+
+    fn noise_of(len: usize, threads: usize) -> Vec<i64> {
+        let noise = RoundedGaussian::new(1e6).unwrap();
+        let mut values = vec![0; len];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let rng = &mut ChaCha20Rng::seed_from_u64(11);
+        let drawn = pool.unwrap().install(|| noise.add_to(&mut values, rng));
+        drawn.unwrap();
+        values
+    }
+
+    #[test]
+    fn a_long_vectors_noise_is_the_same_on_any_number_of_threads() {
+        let len = 3 * STRETCH + 5;
+        let one = noise_of(len, 1);
+        assert_eq!(noise_of(len, 3), one);
+        // No two stretches have the same noise, nor that which the generator itself would give.
+        let alone = noise_of(STRETCH, 1);
+        let stretches: Vec<&[i64]> = one.chunks(STRETCH).chain([&alone[..]]).collect();
+        for (i, a) in stretches.iter().enumerate() {
+            for b in &stretches[i + 1..] {
+                let equal = a.iter().zip(*b).filter(|(x, y)| x == y).count();
+                // Two independent draws are equal once in about 3.5 million.
+                assert!(equal < 20, "{i}: {equal} equal");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_sum_that_overflows_says_where() {
+        let wide = RoundedGaussian::new(2f64.powi(40)).unwrap();
+        let rng = &mut ChaCha20Rng::seed_from_u64(5);
+        let mut values = vec![0; 2 * STRETCH];
+        values[STRETCH + 7..].fill(i64::MAX);
+        let Err(LatticeError::SumOverflow { index }) = wide.add_to(&mut values, rng) else {
+            panic!("nothing overflowed");
+        };
+        assert!((STRETCH + 7..STRETCH + 71).contains(&index), "{index}");
     }
 
     #[test]

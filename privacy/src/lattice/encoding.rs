@@ -8,6 +8,8 @@
 
 use std::io::{self, Read};
 
+use rayon::prelude::*;
+
 use super::packing::{BLOCK, LONGEST, bits_for, pack, packed_bytes, unpack};
 use super::vector::LatticeVector;
 
@@ -127,14 +129,27 @@ impl<R: Read> Coordinates<R> {
     }
 }
 
+/// Coordinates that are encoded side by side with others: whole blocks.
+const STRETCH: usize = BLOCK << 14;
+
+fn encode_blocks(values: &[i64]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for block in values.chunks(BLOCK) {
+        pack(block, &mut bytes);
+    }
+    bytes
+}
+
 impl LatticeVector {
     /// The vector's one encoding.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for block in self.values().chunks(BLOCK) {
-            pack(block, &mut bytes);
+        let stretches = self.values().par_chunks(STRETCH);
+        let encoded: Vec<Vec<u8>> = stretches.map(encode_blocks).collect();
+        // Most vectors are one stretch, which needn't be copied.
+        match <[Vec<u8>; 1]>::try_from(encoded) {
+            Ok([bytes]) => bytes,
+            Err(several) => several.concat(),
         }
-        bytes
     }
 
     /// Reads `len` coordinates. Memory is taken as they come, whatever `len` says.
@@ -215,6 +230,13 @@ mod tests {
                 prop_assert!(zeros.into_iter().all(|&value| value == 0));
             }
         }
+    }
+
+    #[test]
+    fn stretches_of_a_long_vector_are_encoded_as_one() {
+        let values: Vec<i64> = (0..2 * STRETCH as i64 + 70).map(|i| i % 97 - 48).collect();
+        let bytes = LatticeVector::from_values(values.clone()).encode();
+        assert_eq!(bytes, encode_blocks(&values));
     }
 
     #[test]

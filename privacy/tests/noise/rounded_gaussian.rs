@@ -38,7 +38,10 @@ fn probability(low: i64, high: i64, s: f64) -> f64 {
 fn draws(s: f64, count: usize, seed: u64) -> Vec<i64> {
     let rng = &mut ChaCha20Rng::seed_from_u64(seed);
     let noise = RoundedGaussian::new(s).unwrap();
-    (0..count).map(|_| noise.sample(rng)).collect()
+    // As a whole vector, of which long ones have several generators.
+    let mut values = vec![0; count];
+    noise.add_to(&mut values, rng).unwrap();
+    values
 }
 
 /// Cells of whole integers, about s/45 wide, covering ±5 s; the outermost two take
