@@ -151,7 +151,7 @@ fn plain_steps(
     let mut dropout = site.randomness(round, "dropout")?;
     let mut parameters = start.to_vec();
     let mut optimiser = Optimiser::new(*local, parameters.len());
-    for _ in 0..local.steps.get() {
+    for step in 1..=local.steps.get() {
         let batch = plain_batch(site.rows.examples.len(), local.batch.get(), &mut sampling);
         let sum = gradient_sum(
             site.model,
@@ -168,7 +168,13 @@ fn plain_steps(
             control_variates::correct(&mut gradient, server, own);
         }
         optimiser.step(&mut parameters, &gradient);
-        take_up(site, round, &parameters)?;
+        // Nobody computes with what the last step makes here: whoever trains next brings its own.
+        if step < local.steps.get() {
+            take_up(site, round, &parameters)?;
+        }
+    }
+    if !parameters.iter().all(|w| w.is_finite()) {
+        return Err(SiteError::Diverged { round });
     }
     Ok(difference(&parameters, start))
 }
