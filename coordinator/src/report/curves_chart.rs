@@ -1,5 +1,7 @@
 //! Several runs' scores over the time that they took, on one pair of axes, as SVG.
 
+use std::collections::BTreeSet;
+
 use super::comparison::ComparedRun;
 use super::html::Html;
 use super::svg::{Axis, line, text};
@@ -73,13 +75,16 @@ pub(super) fn curves_chart(
     let middle = ((LEFT + right) / 2.0, HEIGHT - 7.0);
     pieces.push(text("tick middle", middle, across));
     pieces.push(text("tick", (4.0, TOP - 4.0), score));
-    let curves = runs.iter().zip(&points).map(|(run, points)| Curve {
-        name: &run.name,
-        places: points
-            .iter()
-            .map(|(at, score)| (x(*at), y(*score)))
-            .collect(),
-    });
+    let curves = names(runs)
+        .into_iter()
+        .zip(&points)
+        .map(|(name, points)| Curve {
+            name,
+            places: points
+                .iter()
+                .map(|(at, score)| (x(*at), y(*score)))
+                .collect(),
+        });
     pieces.extend(curves.enumerate().flat_map(|(i, curve)| curve.drawn(i)));
     let view = format!("0 0 {WIDTH} {HEIGHT}");
     let mut attributes = vec![("viewBox", view.as_str()), ("role", "img")];
@@ -88,6 +93,27 @@ pub(super) fn curves_chart(
     }
     let content = pieces.into_iter().collect::<Html>();
     Some(Html::with("svg", &attributes, content))
+}
+
+/// The runs' names: without the time that ends a folder's name, unless two would be the same.
+fn names(runs: &[ComparedRun]) -> Vec<&str> {
+    let short: Vec<&str> = runs.iter().map(|run| without_time(&run.name)).collect();
+    let different: BTreeSet<&str> = short.iter().copied().collect();
+    match different.len() == runs.len() {
+        true => short,
+        false => runs.iter().map(|run| run.name.as_str()).collect(),
+    }
+}
+
+/// `first` of `first-20260101-120000`.
+fn without_time(name: &str) -> &str {
+    let digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    let parts = name.rsplit_once('-').and_then(|(rest, time)| {
+        let (rest, date) = rest.rsplit_once('-')?;
+        (digits(time, 6) && digits(date, 8)).then_some(rest)
+    });
+    parts.unwrap_or(name)
 }
 
 impl Curve<'_> {
@@ -158,6 +184,21 @@ mod tests {
         assert!(file.starts_with("<svg") && file.contains("xmlns"));
         let page = drawn(&runs, Place::Page).expect("a chart");
         assert!(!page.contains("<style>") && !page.contains("NaN"));
+    }
+
+    #[test]
+    fn names_are_told_without_the_time_of_their_folders_where_that_leaves_them_different() {
+        let of = |all: [&str; 2]| {
+            let runs = all.map(|name| run(name, &[]));
+            names(&runs)
+                .into_iter()
+                .map(String::from)
+                .collect::<Vec<_>>()
+        };
+        let both = ["a-b-20260101-120000", "c-2026-1"];
+        assert_eq!(of(both), ["a-b", "c-2026-1"]);
+        let same = ["a-20260101-120000", "a-20260101-120001"];
+        assert_eq!(of(same), same);
     }
 
     #[test]
