@@ -14,9 +14,7 @@ use umbel_coordinator::config::{ClientSection, ConfigError, RunConfig};
 use umbel_coordinator::run::clock::{Clock, SystemClock};
 use umbel_coordinator::run::prepare::{Prepared, schema_of};
 use umbel_model::PhysicalBatch;
-use umbel_privacy::certificate::key_file;
 use umbel_privacy::disk::UnsyncedDisk;
-use umbel_proto::exit_code::ExitKind;
 
 use crate::failure::Failure;
 use crate::population::{Population, Share};
@@ -126,9 +124,7 @@ pub(crate) fn sites(
             results: None,
             unix_seconds: || SystemClock::new().unix_seconds(),
             // Nobody outlives the run, so neither need its key.
-            signing_key: Arc::new(
-                key_file::new_key().map_err(|e| Failure::new(ExitKind::Internal, e))?,
-            ),
+            signing_key: None,
         })
     };
     let clients = config.clients.iter().zip(population.shares());

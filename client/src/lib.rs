@@ -11,6 +11,7 @@
 //! | [`site_table`] | where a site's rows are, and whether they stay in memory |
 //! | [`site_texts`] | its table, as the plan wants it |
 //! | [`site_ledger`] | the site's budget, enforced by the site |
+//! | [`own_variate`] | the site's control variate, where the run has some |
 //! | [`results`] | what the site takes home |
 //! | [`rounds`] | which rounds of a plan a site answers |
 //! | [`compute`] | who may use the processor |
@@ -32,6 +33,7 @@ pub mod grpc;
 pub mod member;
 pub mod model_cache;
 pub mod outbox;
+pub mod own_variate;
 pub mod part;
 pub mod participate;
 pub mod policy;

@@ -193,7 +193,7 @@ fn settings(
             disk: Arc::new(RealDisk),
         }),
         unix_seconds,
-        signing_key: Arc::new(signing_key),
+        signing_key: Some(Arc::new(signing_key)),
     })
 }
 

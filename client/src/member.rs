@@ -86,7 +86,9 @@ impl Member {
     /// # Errors
     /// [`ClientError`]; the coordinator isn't told of it.
     pub fn pay(&mut self, task: &Task) -> Result<bool, ClientError> {
-        if let Task::Train { round, parameters } = task
+        if let Task::Train {
+            round, parameters, ..
+        } = task
             && let Owed::Training(open) = self.site.asked(*round, *parameters)?
         {
             self.site.pay(&open)?;
@@ -119,8 +121,12 @@ impl Member {
                 self.part(transport, progress)?;
                 return Ok(Followed::Ended(ending));
             }
-            Ok(Task::Train { round, parameters }) => self
-                .update((round, parameters), transport, progress)
+            Ok(Task::Train {
+                round,
+                parameters,
+                counted,
+            }) => self
+                .update((round, parameters, counted), transport, progress)
                 .and_then(|update| self.hand_in(&update, transport, progress)),
             Err(error) => Err(error.into()),
         };
@@ -145,16 +151,17 @@ impl Member {
     }
 
     /// The update that this site owes a round which begins with these parameters: the one that it
-    /// kept, or one that it trains now.
+    /// kept, or one that it trains now. `counted` is its last one that is in the model.
     ///
     /// # Errors
     /// [`ClientError`]; the coordinator isn't told of it.
     pub fn update(
         &mut self,
-        (round, parameters): (u32, BlobDigest),
+        (round, parameters, counted): (u32, BlobDigest, Option<BlobDigest>),
         transport: &mut dyn Transport,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Update, ClientError> {
+        self.site.heard(counted);
         let values = match self.site.asked(round, parameters)? {
             Owed::Kept(values) => values,
             Owed::Training(open) => {

@@ -24,6 +24,12 @@ pub trait AtSite: Send {
     /// [`SiteError`] for a round that the site doesn't answer.
     fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteError>;
 
+    /// Is told the site's last update that is in the model, with each task. Who remembers something
+    /// from round to round goes on from there.
+    fn heard(&mut self, counted: Option<BlobDigest>) {
+        let _ = counted;
+    }
+
     /// Pays for an update before it is trained, so that many sites can do so together. A site
     /// that doesn't pays when it trains.
     ///

@@ -9,7 +9,7 @@ use umbel_model::data::{DataError, LabelSet, TableSchema};
 use umbel_model::{
     Classifier, ComputePrecision, DeviceChoice, ModelError, ModelFiles, PhysicalBatch, tokenise,
 };
-use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey};
+use umbel_privacy::certificate::{CoordinatorSeen, Countersignature, SigningKey, key_file};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{BlobDigest, ClientId};
@@ -17,6 +17,8 @@ use umbel_proto::plan::mechanism::StartError;
 use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
 
 use crate::compute::{ComputeSlots, TrainingModels};
+use crate::outbox::Owner;
+use crate::own_variate::{OwnVariate, VariateError};
 use crate::part::{AtSite, Part};
 use crate::policy::SitePolicy;
 use crate::rehearsal::{self, Stage};
@@ -54,8 +56,9 @@ pub struct SiteSettings {
     pub unix_seconds: fn() -> u64,
     /// Where it takes the model and the certificate; `None` if it doesn't, as in a simulation.
     pub results: Option<ResultsPlace>,
-    /// The key with which the site signs what it was told and did.
-    pub signing_key: Arc<SigningKey>,
+    /// The key with which the site signs what it was told and did; `None` to sign with a new one that
+    /// nobody keeps, as in a simulation. It is made when it is needed: thousands of keys take a while.
+    pub signing_key: Option<Arc<SigningKey>>,
 }
 
 /// Why a site can't go on.
@@ -73,6 +76,9 @@ pub enum SiteError {
     /// The ledger, or the budget that it holds.
     #[error(transparent)]
     Ledger(#[from] SiteLedgerError),
+    /// Its control variate.
+    #[error(transparent)]
+    Variate(#[from] VariateError),
     /// The plan that is rehearsed makes no sense.
     #[error(transparent)]
     Rehearsed(#[from] PlanError),
@@ -121,6 +127,7 @@ impl SiteError {
             Self::Data(_) => ExitKind::Data,
             Self::Model(_) => ExitKind::Model,
             Self::Ledger(error) => error.exit_kind(),
+            Self::Variate(_) => ExitKind::Ledger,
             Self::Start(_) | Self::Plan(_) | Self::Rehearsed(_) => ExitKind::Configuration,
             Self::Diverged { .. } => ExitKind::Diverged,
             Self::NotReady { kind, .. } => *kind,
@@ -138,7 +145,9 @@ pub struct Site {
     held: Option<Arc<dyn HeldTable>>,
     pub(crate) rows: SiteRows,
     pub(crate) ledger: SiteLedger,
-    signing_key: Arc<SigningKey>,
+    /// Its control variate, where the plan has some.
+    pub(crate) variate: Option<OwnVariate>,
+    signing_key: Option<Arc<SigningKey>>,
     /// The mark of a run without protection.
     mark: UnprotectedMark,
     unix_seconds: fn() -> u64,
@@ -155,6 +164,12 @@ impl AtSite for Site {
 
     fn asked(&self, round: u32, parameters: BlobDigest) -> Result<Owed, SiteError> {
         Ok(self.ledger.asked(round, parameters)?)
+    }
+
+    fn heard(&mut self, counted: Option<BlobDigest>) {
+        if let Some(variate) = &mut self.variate {
+            variate.heard(counted);
+        }
     }
 
     fn pay(&mut self, open: &OpenRound) -> Result<(), SiteError> {
@@ -177,6 +192,9 @@ impl AtSite for Site {
         });
         self.give_rows_back();
         let update = update?;
+        if let Some(variate) = &mut self.variate {
+            variate.keep(BlobDigest::of(&update))?;
+        }
         self.ledger.keep(open, &update)?;
         Ok(update)
     }
@@ -195,11 +213,21 @@ impl AtSite for Site {
             },
             rounds: self.ledger.given(),
         };
-        part.countersign(coordinator, &self.signing_key)
+        let signing_key = match &self.signing_key {
+            Some(key) => Arc::clone(key),
+            None => {
+                let key = key_file::new_key();
+                Arc::new(key.map_err(|e| SiteError::Randomness(e.to_string()))?)
+            }
+        };
+        part.countersign(coordinator, &signing_key)
             .map_err(|e| SiteError::Plan(format!("this site's statement: {e}")))
     }
 
     fn close(&mut self) -> Result<(), SiteError> {
+        if let Some(variate) = &self.variate {
+            variate.remove()?;
+        }
         Ok(self.ledger.close()?)
     }
 }
@@ -231,6 +259,14 @@ impl Site {
             stage = Some(begun);
         }
         let mark = UnprotectedMark::open(&settings.ledger, &plan)?;
+        let variate = plan.control_variates.then(|| {
+            let owner = Owner {
+                run: plan.run.to_string(),
+                plan: plan.digest(),
+                data_set: settings.ledger.data_set.clone(),
+            };
+            OwnVariate::beside(&settings.ledger, owner, plan.classifier.parameters)
+        });
         let ledger = SiteLedger::open(
             settings.ledger,
             settings.policy.as_ref(),
@@ -245,6 +281,7 @@ impl Site {
             held,
             rows,
             ledger,
+            variate,
             signing_key: settings.signing_key,
             mark,
             unix_seconds: settings.unix_seconds,

@@ -1,6 +1,7 @@
 """What deadline and quorum do to time and accuracy, where clients differ in speed and some drop out.
 
-Runs stragglers.toml, in virtual time, once for each choice below, and compares the runs.
+Runs stragglers.toml, in virtual time, once for each choice below, and compares the runs: in a table, on a page, and
+in a figure of accuracy over virtual seconds.
 
 usage: python examples/sentiment/stragglers.py target/release/umbel [FOLDER FOR THE RUNS]
 """
@@ -31,7 +32,7 @@ def main():
     folders = []
     for name, settings in CHOICES.items():
         run = "".join(c if c.isalnum() else "-" for c in name)
-        command = [umbel, "simulate", str(HERE / "stragglers.toml"), "--json", "--out", str(out)]
+        command = [umbel, "simulate", str(HERE / "stragglers.toml"), "--json", "--out", str(out), "--set", "evaluation.every=1"]
         for setting in settings + [f"run.name={run}"]:
             command += ["--set", setting]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
@@ -44,8 +45,9 @@ def main():
         numbers = [result["seconds"] / 60, mean(lambda line: line["clients"]), *missing]
         print(f"| {name} | {' | '.join(f'{n:.1f}' for n in numbers)} | {result['accuracy']:.3f} |", flush=True)
     page = out / "comparison.html"
-    subprocess.run([umbel, "compare", *folders, "--html", str(page)], check=True)
-    print("comparison:", page)
+    figure = out / "stragglers.svg"
+    subprocess.run([umbel, "compare", *folders, "--html", str(page), "--svg", str(figure)], check=True)
+    print("comparison:", page, figure)
 
 
 main()

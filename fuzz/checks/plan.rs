@@ -30,9 +30,13 @@ fn has_a_wire_format(plan: &Plan) {
 /// Whatever a coordinator sends as a round's start is taken apart, or refused.
 fn begins_a_round(plan: &Plan) {
     for start in [&[][..], &[0.5; 4], &[f32::NAN; 4], &[0.5, 0.5, 0.5, 0.0]] {
-        if let Ok((parameters, threshold)) = plan.start_of_round(start) {
-            assert_eq!(parameters.len(), plan.classifier.parameters);
-            assert_eq!(threshold.is_some(), plan.adaptive_clipping().is_some());
+        if let Ok(start) = plan.start_of_round(start) {
+            assert_eq!(start.parameters.len(), plan.classifier.parameters);
+            assert_eq!(
+                start.threshold.is_some(),
+                plan.adaptive_clipping().is_some()
+            );
+            assert_eq!(start.variate.is_some(), plan.control_variates);
         }
     }
     let (Some(rule), Some(promise)) = (plan.adaptive_clipping(), plan.protection) else {

@@ -14,6 +14,7 @@ pub mod bounded;
 pub mod certificate_dates;
 pub mod classifier;
 pub mod console;
+pub mod control_variates;
 pub mod departure;
 pub mod exit_code;
 pub mod federation;

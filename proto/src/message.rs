@@ -76,8 +76,11 @@ pub enum Task {
     Train {
         /// The round, from 1.
         round: u32,
-        /// The current trainable parameters.
+        /// The current trainable parameters, and what else a round begins with.
         parameters: BlobDigest,
+        /// This client's last update that is in the model: what a client with a memory of its own
+        /// goes on from. `None` where none is.
+        counted: Option<BlobDigest>,
     },
     /// The run is over.
     Finished(Ending),

@@ -36,8 +36,13 @@ fn any_text() -> impl Strategy<Value = String> {
 
 fn any_task() -> impl Strategy<Value = Task> {
     prop_oneof![
-        (1..=u32::MAX, any_digest())
-            .prop_map(|(round, parameters)| Task::Train { round, parameters }),
+        (1..=u32::MAX, any_digest(), option::of(any_digest())).prop_map(
+            |(round, parameters, counted)| Task::Train {
+                round,
+                parameters,
+                counted,
+            }
+        ),
         any_ending().prop_map(Task::Finished),
     ]
 }
@@ -175,6 +180,7 @@ fn round_zero_is_refused() {
     let train = wire::Train {
         round: 0,
         parameters: vec![0; 32],
+        counted: None,
     };
     let reply = wire::TaskReply {
         task: Some(wire::task_reply::Task::Train(train)),

@@ -22,6 +22,7 @@ use super::{print, print_json};
 Examples:
   umbel compare runs/first-20260101-120000 runs/first-20260101-121500
   umbel compare runs/* --html comparison.html
+  umbel compare runs/* --svg over-time.svg
   umbel compare runs/* --csv curves.csv --json")]
 pub struct Compare {
     /// The runs' folders.
@@ -30,6 +31,10 @@ pub struct Compare {
     /// Write a page with charts and all settings.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write a figure of all runs' scores over the seconds that they took: virtual ones, with
+    /// [simulation].
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Write the curves: one line for each round of each run.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -66,6 +71,14 @@ pub fn run(command: &Compare) -> Result<ExitKind, Failure> {
     };
     if let Some(file) = &command.html {
         write_file(file, &comparison.page())?;
+    }
+    if let Some(file) = &command.svg {
+        let figure = comparison.figure().ok_or_else(|| {
+            let message = "no run has scores of two rounds, so that there is nothing to draw; \
+                           set evaluation.every = 1 for the next";
+            Failure::new(ExitKind::Configuration, message)
+        })?;
+        write_file(file, &figure)?;
     }
     if let Some(file) = &command.csv {
         write_file(file, &curves(&read))?;
@@ -151,8 +164,19 @@ impl RunRead {
                 .unwrap_or("unknown")
                 .to_owned(),
             curve: curve.collect(),
+            over_seconds: self.over_seconds(score),
+            virtual_time: self.result.get("virtual_time") == Some(&Value::Bool(true)),
             settings: self.settings(),
         }
+    }
+
+    /// When each scored round was over, and its score.
+    fn over_seconds(&self, score: &str) -> Vec<(f64, f64)> {
+        let number = |line: &Map<String, Value>, key: &str| line.get(key)?.as_f64();
+        let lines = self.metrics.iter();
+        lines
+            .filter_map(|line| Some((number(line, "seconds")?, number(line, score)?)))
+            .collect()
     }
 
     /// The plan's keys with dots, and what the report lists of the rest.
@@ -197,6 +221,8 @@ fn as_json(comparison: &Comparison, score: &str) -> Value {
             "seconds": run.seconds,
             "ending": run.ending,
             "curve": run.curve,
+            "over_seconds": run.over_seconds,
+            "virtual_time": run.virtual_time,
             "settings": run.settings,
         })
     };

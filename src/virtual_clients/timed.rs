@@ -89,8 +89,12 @@ impl VirtualClient {
         };
         match errand {
             Errand::Begin { .. } => match self.next.take() {
-                Some(Ok(Task::Train { round, parameters })) => {
-                    let asked = (round, parameters);
+                Some(Ok(Task::Train {
+                    round,
+                    parameters,
+                    counted,
+                })) => {
+                    let asked = (round, parameters, counted);
                     let update = member.update(asked, &mut self.transport, &mut |_| {})?;
                     let name = self.settings.name.as_str();
                     let held_back = HeldBack::write(self.common.disk.folder(), name, &update);

@@ -144,7 +144,10 @@ impl Transport for Link {
             };
             match task {
                 Some(task) if !absent => {
-                    if let Task::Train { round, parameters } = &task {
+                    if let Task::Train {
+                        round, parameters, ..
+                    } = &task
+                    {
                         self.world.saw_parameters(*round, *parameters);
                     }
                     return Ok(task);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::taken_up::killed_and_resumed;
 use crate::virtual_clients::{WHOLE_CLIENTS, twelve};
 use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, Workbench};
 
@@ -47,6 +48,41 @@ fn a_table_divided_by_a_column_trains_the_model_of_as_many_tables() {
                 bench.weights(&report) == listed,
                 "{name}, {workers} workers"
             );
+        }
+    }
+}
+
+#[test]
+fn clients_of_a_table_go_on_to_the_same_model_wherever_their_simulation_is_killed() {
+    let bench = Workbench::new(12);
+    let clients = twelve(&bench);
+    pooled(&bench, &clients);
+    let by = "by = \"user\"";
+    let split = "split = \"dirichlet\"\nalpha = 0.3\nclients = 6";
+    for (name, sections, section) in [
+        ("client", WHOLE_CLIENTS, by),
+        ("record", PRIVATE_GRADIENTS, split),
+        ("plain", PLAIN_GRADIENTS, split),
+    ] {
+        let run = divided(&bench, name, sections, section);
+        let out = format!("{name}-runs");
+        let settings = [
+            ["--seed", "7", "--set", "run.rounds=3"],
+            ["--parallel", "2", "--out", &out],
+        ];
+        let undisturbed = bench.simulate(&run, settings.as_flattened());
+        // From the run's beginning over its first updates to the last rounds' ends.
+        let lines = [1, 2, 3, 5, 8, 11, 14, 17, 20];
+        let resumed = killed_and_resumed(&bench, &run, &settings.as_flattened()[..6], &lines);
+        assert!(resumed.len() > 2, "{name}: it was hardly ever killed");
+        for report in resumed {
+            let same = bench.weights(&report) == bench.weights(&undisturbed);
+            assert!(same, "{name}: {}", report["run_dir"]);
+            for key in ["epsilon", "rounds", "ending", "participation"] {
+                assert_eq!(report[key], undisturbed[key], "{name}: {key}");
+            }
+            let folder = report["run_dir"].as_str().unwrap();
+            assert!(bench.umbel(&["verify", folder]).status.success());
         }
     }
 }

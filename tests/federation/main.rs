@@ -19,6 +19,7 @@ mod network;
 mod operator;
 mod pairs;
 mod rehearsal;
+mod scaffold;
 mod strangers;
 mod taken_up;
 mod tasks;

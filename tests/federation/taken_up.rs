@@ -62,6 +62,65 @@ fn killed_after(bench: &Workbench, run: &Path, rounds: usize) -> PathBuf {
     folder
 }
 
+/// The folder of a simulation into `out` that was killed once its folder `is_at` some point; `None` if it was
+/// over by then.
+pub(crate) fn killed_at(
+    bench: &Workbench,
+    run: &Path,
+    (settings, out): (&[&str], &str),
+    is_at: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_umbel"))
+        .arg("simulate")
+        .arg(run)
+        .args(["--json", "--out", out])
+        .args(settings)
+        .current_dir(bench.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("umbel starts");
+    let folder = loop {
+        let found = fs::read_dir(bench.path().join(out)).into_iter().flatten();
+        let mut found = found.flatten().map(|entry| entry.path());
+        let folder = found.find(|path| path.is_dir());
+        let over = killed.try_wait().expect("a process").is_some();
+        if let Some(folder) = folder.filter(|folder| over || is_at(folder)) {
+            break folder;
+        }
+        assert!(!over, "it ended before it had a folder");
+        thread::sleep(Duration::from_micros(500));
+    };
+    // It may have ended just now.
+    let _ = killed.kill();
+    killed.wait().expect("it ends");
+    (!folder.join("certificate.json").exists()).then_some(folder)
+}
+
+/// What comes of simulations that are killed once so many lines are in their journals, and then gone on
+/// with. Those that were over by then are left out.
+pub(crate) fn killed_and_resumed(
+    bench: &Workbench,
+    run: &Path,
+    settings: &[&str],
+    lines: &[usize],
+) -> Vec<serde_json::Value> {
+    let mut resumed = Vec::new();
+    for lines in lines {
+        let name = run.file_stem().expect("a name").to_string_lossy();
+        let out = format!("{name}-killed-{lines}");
+        let is_at = |folder: &Path| {
+            let journal = fs::read_to_string(folder.join("journal/run.journal"));
+            journal.is_ok_and(|text| text.lines().count() >= *lines)
+        };
+        if let Some(folder) = killed_at(bench, run, (settings, &out), is_at) {
+            let resume = ["--resume", folder.to_str().expect("UTF-8")];
+            resumed.push(bench.simulate(run, &[settings, &resume].concat()));
+        }
+    }
+    resumed
+}
+
 #[test]
 fn a_killed_simulation_goes_on_to_the_same_model() {
     let bench = Workbench::new(12);

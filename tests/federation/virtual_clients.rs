@@ -1,10 +1,9 @@
 //! The clients of a simulation, run by a few workers.
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::path::Path;
 
+use crate::taken_up::killed_at;
 use crate::workbench::{PLAIN_GRADIENTS, SITES, Workbench};
 
 /// The client is the unit; about half of them are drawn in a round.
@@ -79,48 +78,22 @@ fn a_simulation_of_many_clients_that_is_killed_forgets_no_spending_and_goes_on()
     let clients = twelve(&bench);
     let names: Vec<&str> = clients.iter().map(String::as_str).collect();
     let run = bench.configuration("killed", WHOLE_CLIENTS, &names);
-    let path = run.to_str().unwrap();
     let settings = ["--seed", "7", "--set", "run.rounds=4", "--parallel", "2"];
     let undisturbed = bench.simulate(&run, &settings);
-    let ledgers = |folder: &std::path::Path| {
-        fs::read_to_string(folder.join("sites/ledgers.jsonl")).unwrap_or_default()
-    };
+    let ledgers =
+        |folder: &Path| fs::read_to_string(folder.join("sites/ledgers.jsonl")).unwrap_or_default();
     let mut resumed = 0;
     for lines in [0, 1, 2, 3] {
         let out = format!("killed-{lines}");
-        let mut killed = Command::new(env!("CARGO_BIN_EXE_umbel"))
-            .args([&["simulate", path, "--json", "--out", &out][..], &settings].concat())
-            .current_dir(bench.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
         // Killed once so many rounds are done; as soon as anybody has paid, if that is none.
-        let folder = loop {
-            let found = fs::read_dir(bench.path().join(&out)).into_iter().flatten();
-            let folder = found
-                .flatten()
-                .map(|entry| entry.path())
-                .find(|p| p.is_dir());
-            let is_at = |folder: &std::path::PathBuf| {
-                let metrics = fs::read_to_string(folder.join("metrics.jsonl"));
-                let paid = !ledgers(folder).is_empty();
-                paid && metrics.is_ok_and(|text| text.lines().count() >= lines)
-            };
-            if let Some(folder) = folder.filter(is_at) {
-                break folder;
-            }
-            assert!(
-                killed.try_wait().unwrap().is_none(),
-                "it ended before it was killed"
-            );
-            thread::sleep(Duration::from_millis(1));
+        let is_at = |folder: &Path| {
+            let metrics = fs::read_to_string(folder.join("metrics.jsonl"));
+            let paid = !ledgers(folder).is_empty();
+            paid && metrics.is_ok_and(|text| text.lines().count() >= lines)
         };
-        killed.kill().unwrap();
-        killed.wait().unwrap();
-        if folder.join("certificate.json").exists() {
+        let Some(folder) = killed_at(&bench, &run, (&settings, &out), is_at) else {
             continue;
-        }
+        };
         let before = ledgers(&folder);
         let resume = ["--resume", folder.to_str().unwrap()];
         let report = bench.simulate(&run, &[&settings[..], &resume].concat());

@@ -27,6 +27,7 @@ fn a_client_joins_trains_and_ends_and_every_byte_is_counted_on_both_sides() {
     let train = Task::Train {
         round: 1,
         parameters: digest,
+        counted: None,
     };
     let finished = Task::Finished(Ending::BudgetExhausted { rounds: 1 });
     let script = Arc::new(Script {

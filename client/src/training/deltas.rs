@@ -10,8 +10,9 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
 use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
+use umbel_proto::control_variates;
 use umbel_proto::method::LocalOptimisation;
-use umbel_proto::plan::mechanism::Mechanism;
+use umbel_proto::plan::mechanism::{Mechanism, RoundStart};
 
 use super::{Adaptive, Training, plain_batch, sampled_gradient_sum, take_up, to_lattice, unusable};
 use crate::site::SiteError;
@@ -21,10 +22,10 @@ use crate::site_ledger::OpenRound;
 pub(super) fn update(
     site: &mut Training<'_>,
     open: &OpenRound,
-    start: &[f32],
+    begin: &RoundStart<'_>,
     (local, adaptive): (&LocalOptimisation, Adaptive),
 ) -> Result<LatticeVector, SiteError> {
-    let round = open.round();
+    let (round, start) = (open.round(), begin.parameters);
     match site.plan.mechanism().cloned() {
         Some(m) => match m.protection.unit {
             ProtectedUnit::Record | ProtectedUnit::Group => {
@@ -32,11 +33,33 @@ pub(super) fn update(
             }
             ProtectedUnit::Client => whole_client(site, open, start, local, (&m, adaptive)),
         },
-        None => {
-            let delta = plain_steps(site, round, start, local)?;
-            to_lattice(round, &widen(&delta), site.plan.submitted_step())
-        }
+        None => match begin.variate {
+            Some(server) => corrected(site, round, (start, server), local),
+            None => {
+                let delta = plain_steps(site, round, start, (local, None))?;
+                to_lattice(round, &widen(&delta), site.plan.submitted_step())
+            }
+        },
     }
+}
+
+/// Plain steps that control variates correct. The site's own moves by the very numbers that are sent,
+/// as the server's will.
+fn corrected(
+    site: &mut Training<'_>,
+    round: u32,
+    (start, server): (&[f32], &[f32]),
+    local: &LocalOptimisation,
+) -> Result<LatticeVector, SiteError> {
+    let missing = || SiteError::Plan("this plan's control variates weren't prepared".into());
+    let own = site.variate.as_ref().ok_or_else(missing)?.now()?;
+    let delta = plain_steps(site, round, start, (local, Some((server, &own))))?;
+    let step = site.plan.submitted_step();
+    let sent = to_lattice(round, &widen(&delta), step)?;
+    let reach = control_variates::reach(local);
+    let moved = control_variates::moved(&own, server, &sent.to_f64(step), reach);
+    site.variate.as_mut().ok_or_else(missing)?.moves_to(moved);
+    Ok(sent)
 }
 
 /// DP-SGD at the site: every step draws units, sums their clipped gradients, and uses the
@@ -82,7 +105,7 @@ fn whole_client(
 ) -> Result<LatticeVector, SiteError> {
     let round = open.round();
     let spent = site.ledger.spend(open)?;
-    let delta = plain_steps(site, round, start, local)?;
+    let delta = plain_steps(site, round, start, (local, None))?;
     // Clipped as a whole again, whatever rounding added.
     let clipped = RawUpdate::new(contribution(delta, adaptive))
         .clip(mechanism.clipping_norm)
@@ -114,18 +137,21 @@ fn contribution(mut delta: Vec<f32>, adaptive: Adaptive) -> Vec<f32> {
     delta
 }
 
+/// The server's control variate and the site's own.
+type Variates<'a> = Option<(&'a [f32], &'a [f32])>;
+
 /// Ordinary training on batches drawn from the site's rows.
 fn plain_steps(
     site: &mut Training<'_>,
     round: u32,
     start: &[f32],
-    local: &LocalOptimisation,
+    (local, variates): (&LocalOptimisation, Variates<'_>),
 ) -> Result<Vec<f32>, SiteError> {
     let mut sampling = site.randomness(round, "sampling")?;
     let mut dropout = site.randomness(round, "dropout")?;
     let mut parameters = start.to_vec();
     let mut optimiser = Optimiser::new(*local, parameters.len());
-    for _ in 0..local.steps.get() {
+    for step in 1..=local.steps.get() {
         let batch = plain_batch(site.rows.examples.len(), local.batch.get(), &mut sampling);
         let sum = gradient_sum(
             site.model,
@@ -138,8 +164,17 @@ fn plain_steps(
         let mut gradient = mean(&sum.sum, batch.len());
         sum.recycle();
         pull_back(&mut gradient, local, &parameters, start);
+        if let Some((server, own)) = variates {
+            control_variates::correct(&mut gradient, server, own);
+        }
         optimiser.step(&mut parameters, &gradient);
-        take_up(site, round, &parameters)?;
+        // Nobody computes with what the last step makes here: whoever trains next brings its own.
+        if step < local.steps.get() {
+            take_up(site, round, &parameters)?;
+        }
+    }
+    if !parameters.iter().all(|w| w.is_finite()) {
+        return Err(SiteError::Diverged { round });
     }
     Ok(difference(&parameters, start))
 }

@@ -44,12 +44,12 @@ pub(crate) fn train(
     open: &OpenRound,
     start: &[f32],
 ) -> Result<Vec<u8>, SiteError> {
-    let (parameters, threshold) = site.plan.start_of_round(start)?;
-    let adaptive = site.plan.adaptive_clipping().copied().zip(threshold);
-    site.model.set_parameters(parameters)?;
+    let start = site.plan.start_of_round(start)?;
+    let adaptive = site.plan.adaptive_clipping().copied().zip(start.threshold);
+    site.model.set_parameters(start.parameters)?;
     let update = match site.plan.method {
         Method::Gradients => gradients::update(site, open, adaptive)?,
-        Method::Deltas(local) => deltas::update(site, open, parameters, (&local, adaptive))?,
+        Method::Deltas(local) => deltas::update(site, open, &start, (&local, adaptive))?,
     };
     Ok(update.encode())
 }

@@ -156,7 +156,7 @@ impl RunConfig {
         self.model.trainable_set(self.run.seed)?;
         let method = self.training.method()?;
         self.privacy.check(&method)?;
-        self.server.check(self.privacy.unit)?;
+        self.server.check(self.privacy.unit, &method)?;
         network::check(self)
     }
 }

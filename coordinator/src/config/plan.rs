@@ -54,6 +54,7 @@ pub fn plan(config: &RunConfig, facts: ModelFacts) -> Result<Plan, ConfigError> 
             max_units: config.training.max_units,
             clean: config.data.clean,
         },
+        control_variates: config.server.optimiser.control_variates,
         seed: config.run.seed,
         rehearsal: None,
     };

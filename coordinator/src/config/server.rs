@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::unit::PrivacyUnit;
-use umbel_proto::method::LearningRate;
+use umbel_proto::method::{LearningRate, Method};
+use umbel_proto::plan::rules;
 use umbel_proto::schema;
 
 use super::{ConfigError, refuse, require};
@@ -16,8 +17,9 @@ use crate::strategy::{self, Given, StrategyKind};
 #[serde(deny_unknown_fields)]
 pub struct ServerSection {
     /// The server's optimiser: `sgd` (FedAvg), `momentum` (FedAvgM), `adam`, or `fed-adam`,
-    /// `fed-yogi` and `fed-adagrad` as Flower has them. A key that it doesn't have is refused.
-    /// Needed without `privacy.units`.
+    /// `fed-yogi` and `fed-adagrad` as Flower has them; or `scaffold`, by which clients correct their
+    /// local steps where their data differ, with the unit `none` only. A key that it doesn't have is
+    /// refused. Needed without `privacy.units`.
     #[serde(deserialize_with = "strategy::deserialize")]
     #[schemars(schema_with = "strategy::schema")]
     pub optimiser: &'static StrategyKind,
@@ -95,7 +97,11 @@ impl ServerSection {
         }
     }
 
-    pub(super) fn check(&self, unit: PrivacyUnit) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, unit: PrivacyUnit, method: &Method) -> Result<(), ConfigError> {
+        if self.optimiser.control_variates {
+            rules::check_control_variates(unit != PrivacyUnit::None, method)?;
+            self.check_plain_sum()?;
+        }
         if unit != PrivacyUnit::None && !self.aggregate.bounds_units {
             let reason = format!(
                 "{:?} only goes with the unit `none`: one unit can move its result by more than its \
@@ -123,6 +129,22 @@ impl ServerSection {
 }
 
 impl ServerSection {
+    /// The server's control variate moves by the sum of what clients sent, each as it was sent.
+    fn check_plain_sum(&self) -> Result<(), ConfigError> {
+        require(
+            self.aggregate.name == aggregate::standard().name,
+            "server.aggregate",
+            "must be `sum` with server.optimiser = \"scaffold\": the mean of the clients' control \
+             variates follows from the sum of their updates alone; use `sgd` with this rule",
+        )?;
+        require(
+            self.update_norm.is_none(),
+            "server.update_norm",
+            "doesn't go with server.optimiser = \"scaffold\": a shortened update no longer says how \
+             its client's control variate moved; remove it, or use `sgd`",
+        )
+    }
+
     /// How updates become one vector.
     pub fn rule(&self) -> AggregateRule {
         let usual = AggregateSettings::default();

@@ -62,6 +62,8 @@ pub(super) struct Seat {
     pub(super) attendance: Attendance,
     /// The last attempt at a round that it was given.
     given: Option<Attempt>,
+    /// Its last update that is in the model.
+    pub(super) in_model: Option<BlobDigest>,
     /// Whether it knows that the run is over.
     told: bool,
     /// Its process that joined last, since this one began.
@@ -131,6 +133,7 @@ impl State {
                     self.parameters = None;
                 }
                 Action::Finish(_) => self.tasks_changed = true,
+                Action::Release { .. } => self.note_in_model(),
                 _ => {}
             }
             self.actions.push_back(action);
@@ -149,6 +152,15 @@ impl State {
         self.counted = counted;
         self.actions = actions.into();
         self.tasks_changed = true;
+    }
+
+    /// Notes that what counts in the open attempt goes into the model.
+    fn note_in_model(&mut self) {
+        for (client, update) in &self.counted {
+            if let Some(seat) = self.seats.get_mut(client) {
+                seat.in_model = Some(*update);
+            }
+        }
     }
 
     /// Notes that a client was given the task of an attempt before the run was cut off;
@@ -243,6 +255,7 @@ impl State {
                 Some(Task::Train {
                     round: *round,
                     parameters: *parameters,
+                    counted: self.seats.get(client).and_then(|seat| seat.in_model),
                 })
             }
             _ => None,

@@ -40,6 +40,11 @@ impl Lobby {
         };
         let mut state = self.lock();
         state.take_up(stood, sum, given);
+        for (client, update) in &history.in_model {
+            if let Some(seat) = state.seats.get_mut(client) {
+                seat.in_model = Some(*update);
+            }
+        }
         for (client, attendance) in &history.attendance {
             if let Ok(seat) = state.known(client) {
                 seat.clone_from(attendance);

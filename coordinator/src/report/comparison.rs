@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::curves_chart::{Place, curves_chart};
 use super::figures::{self, NONE};
 use super::html::Html;
 use super::layout::{number, part, table};
@@ -29,6 +30,10 @@ pub struct ComparedRun {
     pub ending: String,
     /// The score after each evaluated round.
     pub curve: Vec<(u32, f64)>,
+    /// When each evaluated round was over, in seconds from the run's beginning, and its score.
+    pub over_seconds: Vec<(f64, f64)>,
+    /// Whether its seconds are virtual.
+    pub virtual_time: bool,
     /// Settings by name.
     pub settings: BTreeMap<String, String>,
 }
@@ -77,6 +82,7 @@ impl Comparison {
             Html::element("h1", format!("{} runs", self.runs.len())),
             part("Results", self.results()),
             part("Score by what it took", self.charts()),
+            part("Score over time", self.over_time()),
             part("Score over rounds", self.curves()),
             part("Settings", self.settings_table()),
         ];
@@ -136,6 +142,31 @@ impl Comparison {
             Some(figure(&format!("{} by {across}", self.score), chart))
         });
         in_a_row(drawn)
+    }
+
+    /// The runs' scores over the time that they took, as an SVG file; `None` where no run has two
+    /// evaluated rounds.
+    pub fn figure(&self) -> Option<String> {
+        let chart = curves_chart((self.score, self.seconds()), &self.runs, Place::File);
+        chart.map(|chart| chart.into_string() + "\n")
+    }
+
+    fn over_time(&self) -> Html {
+        let chart = curves_chart((self.score, self.seconds()), &self.runs, Place::Page);
+        match chart {
+            Some(chart) => figure(&format!("{} by {}", self.score, self.seconds()), chart),
+            None => Html::element("p", "No run has scores of two rounds (evaluation.every)."),
+        }
+    }
+
+    /// What the runs' seconds are.
+    fn seconds(&self) -> &'static str {
+        let of_virtual_time = self.runs.iter().filter(|run| run.virtual_time).count();
+        match of_virtual_time {
+            0 => "seconds",
+            all if all == self.runs.len() => "virtual seconds",
+            _ => "seconds, virtual in some runs",
+        }
     }
 
     fn curves(&self) -> Html {

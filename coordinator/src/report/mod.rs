@@ -10,6 +10,7 @@ mod by_task;
 mod certificate_page;
 pub mod comparison;
 mod curves;
+mod curves_chart;
 mod figures;
 mod html;
 mod judging;

@@ -123,7 +123,7 @@ pub(super) fn points_chart(
 }
 
 /// A range of numbers, its ends at ticks.
-struct Axis {
+pub(super) struct Axis {
     low: f64,
     step: f64,
     ticks: usize,
@@ -159,7 +159,7 @@ impl Axis {
     }
 
     /// Around some drawable values; `None` where there are none.
-    fn around(values: impl Iterator<Item = f64>, most: Option<f64>) -> Option<Self> {
+    pub(super) fn around(values: impl Iterator<Item = f64>, most: Option<f64>) -> Option<Self> {
         let range = values.fold(None, |range: Option<(f64, f64)>, y| {
             let (low, high) = range.unwrap_or((y, y));
             Some((low.min(y), high.max(y)))
@@ -190,11 +190,11 @@ impl Axis {
         self.end.unwrap_or(last_tick)
     }
 
-    fn share(&self, value: f64) -> f64 {
+    pub(super) fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high() - self.low)
     }
 
-    fn ticks(&self) -> impl Iterator<Item = (f64, String)> {
+    pub(super) fn ticks(&self) -> impl Iterator<Item = (f64, String)> {
         let decimals = (-self.step.log10().floor()).clamp(0.0, 12.0) as usize;
         let ticks = (0..=self.ticks).map(|i| self.low + self.step * i as f64);
         ticks.chain(self.end).map(move |value| {

@@ -84,7 +84,8 @@ impl Driver<'_> {
         sum: LatticeVector,
         took_part: Option<TookPart>,
     ) -> (RoundSummary, Checkpoint) {
-        let stepped = self.model.step(round, sum);
+        let came = took_part.as_ref().map_or(0, |part| part.gave.len());
+        let stepped = self.model.step(round, sum, came);
         let summary = RoundSummary {
             round,
             epsilon: self.charges.epsilon(),

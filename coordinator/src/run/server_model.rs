@@ -5,6 +5,7 @@ use std::sync::Arc;
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
+use umbel_proto::control_variates;
 use umbel_proto::plan::Plan;
 
 use super::RunError;
@@ -13,7 +14,7 @@ use crate::config::{RunConfig, ServerSection};
 use crate::store::Checkpoint;
 use crate::strategy::average::Average;
 use crate::strategy::schedule::learning_rate;
-use crate::strategy::{State, Strategy};
+use crate::strategy::{State, Step, Strategy};
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {
@@ -27,6 +28,10 @@ pub(super) struct ServerModel {
     lattice: LatticeStep,
     /// The public constant that a sum is divided by: never a count of who came.
     divisor: f64,
+    /// Clients of the run; `None` under privacy, where how many took part is nobody's business.
+    clients: Option<usize>,
+    /// How far the clients' own steps go down a gradient of length one.
+    reach: Option<f64>,
     /// The rule of adaptive clipping and the threshold that clients are told.
     adaptive: Option<(AdaptiveClipping, f32)>,
 }
@@ -66,6 +71,8 @@ impl ServerModel {
             divisor: server
                 .aggregate
                 .divisor(plan.divisor.get(), config.clients.len()),
+            clients: (!plan.is_private()).then_some(config.clients.len()),
+            reach: plan.local_steps().map(control_variates::reach),
             adaptive: adaptive.map(|rule| (rule, rule.first_threshold() as f32)),
         })
     }
@@ -124,16 +131,18 @@ impl ServerModel {
 
     /// What a round begins with, as clients get it.
     pub(super) fn encoded(&self) -> Arc<[u8]> {
-        let threshold = self.adaptive.as_ref().map(|(_, threshold)| threshold);
-        self.parameters
-            .iter()
+        let threshold = self.threshold();
+        let variate = self.strategy.variate().unwrap_or_default();
+        let parameters = self.parameters.iter().copied();
+        parameters
             .chain(threshold)
-            .flat_map(|w| w.to_le_bytes())
+            .chain(variate.iter().map(|c| *c as f32))
+            .flat_map(f32::to_le_bytes)
             .collect()
     }
 
-    /// Takes the strategy's step on the mean of a noised sum.
-    pub(super) fn step(&mut self, round: u32, sum: LatticeVector) -> Stepped {
+    /// Takes the strategy's step on the mean of a noised sum, in which so many clients took part.
+    pub(super) fn step(&mut self, round: u32, sum: LatticeVector, came: usize) -> Stepped {
         let mut total = sum.into_f64(self.lattice);
         let adaptive = self.adapt(&mut total);
         // A sum of differences points where the parameters should go, a gradient away from it.
@@ -143,8 +152,12 @@ impl ServerModel {
         };
         total.iter_mut().for_each(|x| *x *= sign / self.divisor);
         let learning_rate = learning_rate(&self.schedule, round, self.rounds);
-        self.strategy
-            .step(&mut self.parameters, &total, learning_rate);
+        let of = Step {
+            learning_rate,
+            share: self.clients.map(|all| came as f64 / all.max(1) as f64),
+            reach: self.reach,
+        };
+        self.strategy.step(&mut self.parameters, &total, of);
         let parameters: Arc<[f32]> = self.parameters.clone().into();
         let released = match &mut self.average {
             Some(average) => {

@@ -25,6 +25,8 @@ pub struct History {
     pub attendance: BTreeMap<ClientId, Attendance>,
     /// Who took part in the last round whose result is stored.
     pub participation: Participation,
+    /// Of each client that took part in a round whose result is stored, the last update that did.
+    pub in_model: BTreeMap<ClientId, BlobDigest>,
     /// Whether the run is over.
     pub over: bool,
 }
@@ -52,6 +54,7 @@ impl History {
             present: BTreeSet::new(),
             attendance: BTreeMap::new(),
             participation: Participation::default(),
+            in_model: BTreeMap::new(),
             over: false,
         }
     }
@@ -220,6 +223,9 @@ impl History {
         }
         let missing = missing(&open.opened, closed);
         let counted = closed.updates.iter().map(|u| u.client.clone()).collect();
+        let updates = closed.updates.iter();
+        let in_model: Vec<_> = updates.map(|u| (u.client.clone(), u.update)).collect();
+        self.in_model.extend(in_model);
         self.released = Some(released);
         self.open = None;
         for client in &missing {

@@ -1,7 +1,7 @@
 //! Adam (Kingma and Ba 2015) on the server, with its usual correction for the first steps:
 //! `w -= η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)`.
 
-use super::{ForeignState, Key, State, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "adam",
@@ -13,6 +13,7 @@ pub(super) const KIND: StrategyKind = StrategyKind {
         // the usual 1e-8 Adam would blow up what rounding leaves of it to whole steps.
         (Key::Epsilon, 1e-6),
     ],
+    control_variates: false,
     make: |keys, parameters| {
         Box::new(Adam {
             beta1: keys.get(Key::Beta1),
@@ -31,7 +32,8 @@ struct Adam {
 }
 
 impl Strategy for Adam {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
+        let learning_rate = of.learning_rate;
         self.state.steps += 1;
         let steps = i32::try_from(self.state.steps).unwrap_or(i32::MAX);
         let Some([mean, square]) = self.state.moments_mut() else {

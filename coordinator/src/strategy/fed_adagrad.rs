@@ -1,12 +1,13 @@
 //! FedAdagrad (Reddi et al. 2021, algorithm 2, without momentum): each parameter's steps get
 //! smaller as its squares add up. `v += g²`, `w -= η g / (√v + τ)`.
 
-use super::{ForeignState, Key, State, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-adagrad",
     title: "FedAdagrad",
     keys: &[(Key::Epsilon, 1e-3)],
+    control_variates: false,
     make: |keys, parameters| {
         Box::new(FedAdagrad {
             tau: keys.get(Key::Epsilon),
@@ -21,7 +22,8 @@ struct FedAdagrad {
 }
 
 impl Strategy for FedAdagrad {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
+        let learning_rate = of.learning_rate;
         self.state.steps += 1;
         let Some([square]) = self.state.moments_mut() else {
             return;

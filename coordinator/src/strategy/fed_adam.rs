@@ -1,12 +1,13 @@
 //! FedAdam as Reddi et al. (2021, algorithm 2) have it, with the correction that Flower adds:
 //! `w -= η √(1 - β₂ᵗ⁺¹) / (1 - β₁ᵗ⁺¹) · m / (√v + τ)`, t from 1.
 
-use super::{ForeignState, Key, State, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-adam",
     title: "FedAdam",
     keys: &[(Key::Beta1, 0.9), (Key::Beta2, 0.99), (Key::Epsilon, 1e-3)],
+    control_variates: false,
     make: |keys, parameters| {
         Box::new(FedAdam {
             beta1: keys.get(Key::Beta1),
@@ -25,7 +26,8 @@ struct FedAdam {
 }
 
 impl Strategy for FedAdam {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
+        let learning_rate = of.learning_rate;
         self.state.steps += 1;
         let next = i32::try_from(self.state.steps + 1).unwrap_or(i32::MAX);
         let Some([mean, square]) = self.state.moments_mut() else {

@@ -1,18 +1,20 @@
 //! FedSGD and FedAvg (McMahan et al. 2017): plain steps down the mean.
 
-use super::{ForeignState, State, Strategy, StrategyKind};
+use super::{ForeignState, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "sgd",
     title: "SGD",
     keys: &[],
+    control_variates: false,
     make: |_, parameters| Box::new(FedAvg(State::zeros(0, parameters))),
 };
 
 struct FedAvg(State);
 
 impl Strategy for FedAvg {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
+        let learning_rate = of.learning_rate;
         self.0.steps += 1;
         for (w, g) in parameters.iter_mut().zip(gradient) {
             *w = (f64::from(*w) - learning_rate * g) as f32;

@@ -1,11 +1,12 @@
 //! FedAvgM (Hsu et al. 2019): steps with heavy-ball momentum, `m = μ m + g; w -= η m`.
 
-use super::{ForeignState, Key, State, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "momentum",
     title: "SGD with momentum",
     keys: &[(Key::Momentum, 0.9)],
+    control_variates: false,
     make: |keys, parameters| {
         Box::new(FedAvgM {
             momentum: keys.get(Key::Momentum),
@@ -20,7 +21,8 @@ struct FedAvgM {
 }
 
 impl Strategy for FedAvgM {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
+        let learning_rate = of.learning_rate;
         self.state.steps += 1;
         let Some([mean]) = self.state.moments_mut() else {
             return;

@@ -2,12 +2,13 @@
 //! the new ones alone, so that they fall slowly. `v -= (1 - β₂) g² sign(v - g²)`,
 //! `w -= η m / (√v + τ)`.
 
-use super::{ForeignState, Key, State, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-yogi",
     title: "FedYogi",
     keys: &[(Key::Beta1, 0.9), (Key::Beta2, 0.99), (Key::Epsilon, 1e-3)],
+    control_variates: false,
     make: |keys, parameters| {
         Box::new(FedYogi {
             beta1: keys.get(Key::Beta1),
@@ -26,7 +27,8 @@ struct FedYogi {
 }
 
 impl Strategy for FedYogi {
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64) {
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
+        let learning_rate = of.learning_rate;
         self.state.steps += 1;
         let Some([mean, square]) = self.state.moments_mut() else {
             return;

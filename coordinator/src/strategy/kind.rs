@@ -15,6 +15,8 @@ pub struct StrategyKind {
     pub title: &'static str,
     /// The keys of `[server]` that it heeds, with their defaults.
     pub keys: &'static [(Key, f64)],
+    /// Whether clients correct their local steps by what it tells them with the parameters.
+    pub control_variates: bool,
     /// Makes one for so many parameters.
     pub(super) make: fn(Keys, usize) -> Box<dyn Strategy>,
 }

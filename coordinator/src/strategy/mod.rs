@@ -12,6 +12,7 @@ mod fed_avg;
 mod fed_avg_m;
 mod fed_yogi;
 mod kind;
+mod scaffold;
 pub(crate) mod schedule;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub const ALL: &[&StrategyKind] = &[
     &fed_adam::KIND,
     &fed_yogi::KIND,
     &fed_adagrad::KIND,
+    &scaffold::KIND,
 ];
 
 /// The server's rule, with what it remembers of earlier rounds.
@@ -35,7 +37,13 @@ pub trait Strategy: Send {
     /// Moves the parameters down `gradient`, a round's mean: of gradients, or of what clients'
     /// parameters are to lose. Both have the length that the strategy was made for. Under privacy
     /// they are noised.
-    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], learning_rate: f64);
+    fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step);
+
+    /// What clients are told with the parameters, as long as these: the server's control variate,
+    /// for a strategy that has one.
+    fn variate(&self) -> Option<&[f64]> {
+        None
+    }
 
     /// What it remembers, so that a run can be taken up again with the same bits.
     fn state(&self) -> State;
@@ -45,6 +53,19 @@ pub trait Strategy: Send {
     /// # Errors
     /// [`ForeignState`] for another strategy's state, or one for other parameters.
     fn restore(&mut self, state: State) -> Result<(), ForeignState>;
+}
+
+/// What a step goes by, beside its direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The server's learning rate in this round.
+    pub learning_rate: f64,
+    /// The share of the run's clients whose updates are in the mean. `None` under privacy, where
+    /// nobody's part may move anything but the noised mean itself.
+    pub share: Option<f64>,
+    /// How far the clients' own steps go down a gradient of length one
+    /// ([`umbel_proto::control_variates::reach`]); `None` where they take none.
+    pub reach: Option<f64>,
 }
 
 /// What a strategy remembers.
@@ -119,3 +140,7 @@ pub fn named(name: &str) -> Result<&'static StrategyKind, UnknownStrategy> {
 #[cfg(test)]
 #[path = "strategy_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "scaffold_tests.rs"]
+mod scaffold_tests;

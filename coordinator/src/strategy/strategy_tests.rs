@@ -14,6 +14,15 @@ fn gradient(round: u32) -> Vec<f64> {
     (0..PARAMETERS).map(|i| (number(i) * 1.7).sin()).collect()
 }
 
+/// A step of everybody's, of this rate.
+fn of(learning_rate: f64) -> Step {
+    Step {
+        learning_rate,
+        share: Some(1.0),
+        reach: Some(0.5),
+    }
+}
+
 fn fresh(kind: &'static StrategyKind) -> Box<dyn Strategy> {
     kind.make(Given::default(), PARAMETERS)
 }
@@ -41,7 +50,7 @@ fn each_has_a_name_of_its_own_and_defaults_that_it_takes() {
 fn a_mean_of_zeros_moves_nothing_at_first() {
     for kind in ALL {
         let mut parameters = START;
-        fresh(kind).step(&mut parameters, &[0.0; PARAMETERS], 0.1);
+        fresh(kind).step(&mut parameters, &[0.0; PARAMETERS], of(0.1));
         assert_eq!(parameters, START, "{}", kind.name);
     }
 }
@@ -50,7 +59,7 @@ fn a_mean_of_zeros_moves_nothing_at_first() {
 fn a_first_step_goes_down() {
     for kind in ALL {
         let mut parameters = START;
-        fresh(kind).step(&mut parameters, &[1.0, -1.0, 2.0, -2.0], 0.1);
+        fresh(kind).step(&mut parameters, &[1.0, -1.0, 2.0, -2.0], of(0.1));
         let down = [true, false, true, false];
         for ((after, before), down) in parameters.iter().zip(START).zip(down) {
             assert_eq!(*after < before, down, "{}", kind.name);
@@ -63,16 +72,16 @@ fn what_was_remembered_goes_on_with_the_same_bits() {
     for kind in ALL {
         let (mut whole, mut parameters) = (fresh(kind), START);
         for round in 1..=10 {
-            whole.step(&mut parameters, &gradient(round), 0.05);
+            whole.step(&mut parameters, &gradient(round), of(0.05));
         }
         let (mut first, mut halves) = (fresh(kind), START);
         for round in 1..=5 {
-            first.step(&mut halves, &gradient(round), 0.05);
+            first.step(&mut halves, &gradient(round), of(0.05));
         }
         let mut second = fresh(kind);
         second.restore(first.state()).expect("its own state");
         for round in 6..=10 {
-            second.step(&mut halves, &gradient(round), 0.05);
+            second.step(&mut halves, &gradient(round), of(0.05));
         }
         let bits = |w: [f32; PARAMETERS]| w.map(f32::to_bits);
         assert_eq!(bits(halves), bits(parameters), "{}", kind.name);
@@ -168,7 +177,7 @@ fn twenty_rounds_come_to_flowers_parameters() {
         let mut strategy = kind.make(given, flower.start.len());
         let mut parameters: Vec<f32> = flower.start.iter().map(|w| *w as f32).collect();
         for (gradient, after) in flower.gradients.iter().zip(&run.after) {
-            strategy.step(&mut parameters, gradient, run.learning_rate);
+            strategy.step(&mut parameters, gradient, of(run.learning_rate));
             for (found, expected) in parameters.iter().zip(after) {
                 let difference = (f64::from(*found) - expected).abs();
                 assert!(difference <= 1e-6, "{name}: {found} for {expected}");

@@ -26,7 +26,7 @@ use umbel_privacy::unit::NoisePlacement;
 use umbel_proto::departure::Departure;
 use umbel_proto::federation::Federation;
 use umbel_proto::message::{
-    ClientId, Ending, Hello, Instance, PROTOCOL_VERSION, Receipt, Task, Update,
+    BlobDigest, ClientId, Ending, Hello, Instance, PROTOCOL_VERSION, Receipt, Task, Update,
 };
 use umbel_proto::plan::{AgreedPlan, Plan, WrittenPlan};
 use umbel_proto::spending::Spending;
@@ -159,6 +159,21 @@ impl Clients<'_> {
     pub fn asked(&self, name: &str, round: u32) {
         match self.task(name) {
             Task::Train { round: asked, .. } => assert_eq!(asked, round),
+            Task::Finished(ending) => panic!("round {round} isn't begun: {ending:?}"),
+        }
+    }
+
+    /// Is asked to train in this round, and told that its last update in the model has these
+    /// coordinates, if one is.
+    pub fn goes_on_from(&self, name: &str, round: u32, last: Option<[i64; PARAMETERS]>) {
+        let encoded = |last: [i64; PARAMETERS]| LatticeVector::from_values(last.into()).encode();
+        let expected = last.map(|last| BlobDigest::of(&encoded(last)));
+        match self.task(name) {
+            Task::Train {
+                round: asked,
+                counted,
+                ..
+            } => assert_eq!((asked, counted), (round, expected)),
             Task::Finished(ending) => panic!("round {round} isn't begun: {ending:?}"),
         }
     }

@@ -231,7 +231,10 @@ impl Sites {
     /// A site does what it is asked for, if it is asked.
     fn answer(&mut self, lobby: &Lobby, site: &ClientId) {
         let task = lobby.next_task(site, THIS, Duration::ZERO);
-        let Ok(Some(Task::Train { round, parameters })) = task else {
+        let Ok(Some(Task::Train {
+            round, parameters, ..
+        })) = task
+        else {
             return;
         };
         self.published.entry(round).or_default().insert(parameters);

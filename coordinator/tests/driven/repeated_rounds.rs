@@ -46,6 +46,27 @@ fn a_round_that_is_repeated_counts_twice_for_the_site_that_spent_most() {
 }
 
 #[test]
+fn a_task_names_the_clients_last_update_that_is_in_the_model_and_none_that_came_to_nothing() {
+    let (outcome, _) = run("counted", plan(50.0, 3), 2, |clients| {
+        clients.goes_on_from("a", 1, None);
+        // It counts, but in an attempt that is given up.
+        clients.miss(1);
+        clients.goes_on_from("a", 1, None);
+        clients.submits("a", 1, [1; PARAMETERS]);
+        clients.submits("b", 1, [2; PARAMETERS]);
+        clients.goes_on_from("a", 2, Some([1; PARAMETERS]));
+        clients.goes_on_from("b", 2, Some([2; PARAMETERS]));
+        clients.submits("a", 2, [3; PARAMETERS]);
+        clients.be_late();
+        clients.goes_on_from("a", 2, Some([1; PARAMETERS]));
+        clients.take_part(2);
+        clients.goes_on_from("a", 3, Some([0; PARAMETERS]));
+        clients.take_part(3);
+    });
+    assert_eq!(outcome.ending, Ending::Complete);
+}
+
+#[test]
 fn asking_for_the_same_task_again_is_no_spending() {
     let (outcome, draws) = run("polls", plan(8.0, 2), 2, |clients| {
         for _ in 0..1_000 {

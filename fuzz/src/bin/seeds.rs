@@ -115,6 +115,7 @@ fn messages() {
     let train = Task::Train {
         round: 3,
         parameters: digest,
+        counted: None,
     };
     let refused = Receipt::Refused {
         reason: "it is late".into(),

@@ -45,8 +45,12 @@ pub(super) fn pack(values: &[i64], to: &mut Vec<u8>) {
         }
     }
     to.push(bits as u8);
-    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
-    to.extend(bytes.take(packed_bytes(values.len(), bits)));
+    let packed = packed_bytes(values.len(), bits);
+    let mut bytes = [0; 8 * BLOCK];
+    for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
+    to.extend_from_slice(bytes.get(..packed).unwrap_or(&bytes));
 }
 
 /// Reads a block of as many coordinates as `values` has. `packed` are the bytes behind the first,

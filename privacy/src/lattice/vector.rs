@@ -36,22 +36,22 @@ impl LatticeVector {
         step: LatticeStep,
     ) -> Result<Self, LatticeError> {
         let per_step = step.reciprocal();
-        let quantized = values.iter().enumerate().map(|(index, &value)| {
+        // All at once: a list that is collected out of results grows as it goes.
+        let mut quantized = Vec::with_capacity(values.len());
+        for (index, &value) in values.iter().enumerate() {
             let value: f64 = value.into();
             // A power of two scales exactly, unless the result is so small that it is
             // rounded to zero either way, or so large that it is refused below.
             let scaled = value * per_step;
             if !value.is_finite() {
-                Err(LatticeError::NotFinite { index, value })
-            } else if scaled.abs() >= RANGE {
-                Err(LatticeError::OutOfRange { index, value, step })
-            } else {
-                Ok(scaled as i64)
+                return Err(LatticeError::NotFinite { index, value });
             }
-        });
-        Ok(Self {
-            values: quantized.collect::<Result<_, _>>()?,
-        })
+            if scaled.abs() >= RANGE {
+                return Err(LatticeError::OutOfRange { index, value, step });
+            }
+            quantized.push(scaled as i64);
+        }
+        Ok(Self { values: quantized })
     }
 
     /// Adds `other` to this vector, coordinate by coordinate; on an error this vector

@@ -110,32 +110,46 @@ pub(super) fn submitted_step(plan: &WrittenPlan) -> LatticeStep {
     }
 }
 
+/// What a round begins with, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundStart<'a> {
+    /// The trained parameters.
+    pub parameters: &'a [f32],
+    /// The clipping threshold, where clipping adapts.
+    pub threshold: Option<f64>,
+    /// The server's control variate, as long as the parameters, where sites have some.
+    pub variate: Option<&'a [f32]>,
+}
+
 impl Plan {
-    /// What a round begins with, taken apart: the parameters, and the clipping threshold where
-    /// clipping adapts.
+    /// Takes apart what a round begins with.
     ///
     /// # Errors
     /// [`StartError`] for another length, and for what is no threshold.
-    pub fn start_of_round<'a>(
-        &self,
-        start: &'a [f32],
-    ) -> Result<(&'a [f32], Option<f64>), StartError> {
-        if start.len() != self.coordinates() {
-            return Err(StartError::Length {
-                found: start.len(),
-                expected: self.coordinates(),
-            });
+    pub fn start_of_round<'a>(&self, start: &'a [f32]) -> Result<RoundStart<'a>, StartError> {
+        let length = StartError::Length {
+            found: start.len(),
+            expected: self.start_numbers(),
+        };
+        if start.len() != self.start_numbers() {
+            return Err(length);
         }
-        match start.split_last() {
-            Some((threshold, parameters)) if self.adaptive_clipping().is_some() => {
-                if threshold.is_finite() && *threshold > 0.0 {
-                    Ok((parameters, Some(f64::from(*threshold))))
-                } else {
-                    Err(StartError::Threshold(*threshold))
+        let parameters = self.classifier.parameters;
+        let (parameters, rest) = start.split_at_checked(parameters).ok_or(length)?;
+        let (threshold, variate) = match rest {
+            [threshold, ..] if self.adaptive_clipping().is_some() => {
+                if !threshold.is_finite() || *threshold <= 0.0 {
+                    return Err(StartError::Threshold(*threshold));
                 }
+                (Some(f64::from(*threshold)), None)
             }
-            _ => Ok((start, None)),
-        }
+            variate => (None, self.control_variates.then_some(variate)),
+        };
+        Ok(RoundStart {
+            parameters,
+            threshold,
+            variate,
+        })
     }
 
     /// The largest absolute value of a submitted coordinate: what follows from the clipping

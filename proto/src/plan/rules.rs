@@ -25,6 +25,9 @@ pub(super) fn check(plan: &WrittenPlan) -> Result<(), PlanError> {
         check_protection(protection, &plan.method)?;
         check_noise(protection)?;
     }
+    if plan.control_variates {
+        check_control_variates(plan.is_private(), &plan.method)?;
+    }
     let c = &plan.classifier;
     if let Some((key, reason)) = c.options.mistake() {
         return Err(PlanError::Rule { key, reason });
@@ -48,6 +51,41 @@ pub fn check_method(method: &Method) -> Result<(), PlanError> {
         !idle,
         "training.local.momentum",
         "only goes with optimiser = \"sgd\"; remove it",
+    )
+}
+
+/// Checks whether sites can correct their steps by control variates.
+///
+/// # Errors
+/// [`PlanError`] naming the key.
+pub fn check_control_variates(is_private: bool, method: &Method) -> Result<(), PlanError> {
+    // A client's variate is its own mean gradient, unclipped, and stays in its later steps. What it
+    // adds to the server's is as private as its update, and no noise is accounted for that.
+    require(
+        !is_private,
+        "server.optimiser",
+        "`scaffold` only goes with the unit `none`: a client's control variate is made of its own \
+         rows, isn't clipped, and would move every later round; use `sgd`, and \
+         training.local.proximal (FedProx) where sites' data differ",
+    )?;
+    let Some(local) = method.local() else {
+        return Err(PlanError::Rule {
+            key: "server.optimiser",
+            reason: "`scaffold` corrects local steps, and `gradients` has none; set \
+                     training.method = \"deltas\", or use `sgd`",
+        });
+    };
+    require(
+        local.optimiser == LocalOptimiser::Sgd && local.momentum.get() == 0.0,
+        "training.local.optimiser",
+        "must be `sgd` without momentum with server.optimiser = \"scaffold\": a control variate is \
+         read off how far plain steps went",
+    )?;
+    require(
+        local.proximal.is_none(),
+        "training.local.proximal",
+        "doesn't go with server.optimiser = \"scaffold\", which corrects the same drift; remove one \
+         of them",
     )
 }
 

@@ -62,6 +62,10 @@ pub struct WrittenPlan {
     pub classifier: ClassifierPlan,
     /// How a site goes through its rows.
     pub local: LocalPlan,
+    /// Whether sites correct their local steps by control variates
+    /// ([`crate::control_variates`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub control_variates: bool,
     /// A seed makes the whole run predictable, for tests and simulations: it protects nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -213,11 +217,21 @@ impl WrittenPlan {
         }
     }
 
-    /// Numbers of an update, and of what a round begins with: the trained parameters and, with
-    /// adaptive clipping, one more. That is the clipping threshold in what a round begins
-    /// with, and the sum of the units' bits in an update.
+    /// Numbers of an update: the trained parameters and, with adaptive clipping, the sum of the units'
+    /// bits.
     pub fn coordinates(&self) -> usize {
         self.classifier.parameters + usize::from(self.adapts())
+    }
+
+    /// Numbers that a round begins with: the trained parameters and, with adaptive clipping, the
+    /// threshold; or as many again, with control variates, which are the server's.
+    pub fn start_numbers(&self) -> usize {
+        match self.control_variates {
+            true => self
+                .coordinates()
+                .saturating_add(self.classifier.parameters),
+            false => self.coordinates(),
+        }
     }
 
     /// Whether the threshold of clipping follows the norms.

@@ -11,9 +11,14 @@ impl From<Option<Task>> for wire::TaskReply {
         use wire::task_reply::Task as Wire;
         let task = match task {
             None => Wire::None(wire::NoTask {}),
-            Some(Task::Train { round, parameters }) => Wire::Train(wire::Train {
+            Some(Task::Train {
+                round,
+                parameters,
+                counted,
+            }) => Wire::Train(wire::Train {
                 round,
                 parameters: parameters.as_bytes().to_vec(),
+                counted: counted.map(|update| update.as_bytes().to_vec()),
             }),
             Some(Task::Finished(ending)) => Wire::Finished(ending.into()),
         };
@@ -34,6 +39,10 @@ impl TryFrom<wire::TaskReply> for Option<Task> {
             Some(Wire::Train(train)) => Ok(Some(Task::Train {
                 round: round(train.round, "Train.round")?,
                 parameters: digest(&train.parameters, "Train.parameters")?,
+                counted: match &train.counted {
+                    Some(update) => Some(digest(update, "Train.counted")?),
+                    None => None,
+                },
             })),
             Some(Wire::Finished(finished)) => Ok(Some(Task::Finished(finished.try_into()?))),
         }
