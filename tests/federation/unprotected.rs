@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use umbel::coordinator::certificate::verify::{Known, verify};
+use umbel::privacy::MechanismEvent;
 use umbel::privacy::certificate::Outcome;
 use umbel::privacy::ledger::{book, chain};
-use umbel::privacy::MechanismEvent;
 
 use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, SITES, Workbench};
 
