@@ -9,7 +9,7 @@ use umbel_privacy::clip::{ClipError, RawUpdate};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
-use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::control_variates;
 use umbel_proto::method::LocalOptimisation;
 use umbel_proto::plan::mechanism::{Mechanism, RoundStart};
@@ -28,10 +28,8 @@ pub(super) fn update(
     let (round, start) = (open.round(), begin.parameters);
     match site.plan.mechanism().cloned() {
         Some(m) => match m.protection.unit {
-            ProtectedUnit::Record | ProtectedUnit::Group => {
-                private_steps(site, open, start, local, &m)
-            }
-            ProtectedUnit::Client => whole_client(site, open, start, local, (&m, adaptive)),
+            PrivacyUnit::Record | PrivacyUnit::Group => private_steps(site, open, start, local, &m),
+            PrivacyUnit::Client => whole_client(site, open, start, local, (&m, adaptive)),
         },
         None => match begin.variate {
             Some(server) => corrected(site, round, (start, server), local),
