@@ -2,6 +2,8 @@
 //! `cargo bench --workspace --bench large`, or with a size and numbers of clients of your own:
 //! `cargo bench --workspace --bench large -- 23000000 8 64`.
 //!
+//! Of a whole round it also says how long each stage took: encoding at a site, and noise, step and store at the coordinator.
+//!
 //! `-- pace` tells instead how many rounds a second there are where nobody trains, of a small model.
 //!
 //! Each line is a process of its own, so that its peak of memory is its own. Updates come as a
@@ -113,7 +115,17 @@ fn peak() -> u64 {
     kilobytes.unwrap_or(0) * 1024 / 1_000_000
 }
 
+fn seconds(since: Instant) -> String {
+    format!("{:.3} s", since.elapsed().as_secs_f64())
+}
+
 fn live(part: &str, folder: &Path, parameters: usize, count: usize) {
+    // The driver tells how long noise, step and store took.
+    tracing_subscriber::fmt()
+        .with_env_filter("umbel_coordinator::run::release=debug")
+        .without_time()
+        .with_writer(std::io::stdout)
+        .init();
     let clients = clients(count);
     let began = Instant::now();
     let (lobby, driving) = coordinator(folder, (parameters, 1), &clients);
@@ -136,10 +148,12 @@ fn live(part: &str, folder: &Path, parameters: usize, count: usize) {
         );
         return;
     }
-    let update = Update {
-        round: 1,
-        values: values(parameters).encode(),
-    };
+    let vector = values(parameters);
+    let began = Instant::now();
+    let values = vector.encode();
+    println!("  a site encodes its update in {}", seconds(began));
+    drop(vector);
+    let update = Update { round: 1, values };
     let sent = match part {
         "cut" => &clients[..clients.len() - 1],
         _ => &clients[..],

@@ -130,11 +130,9 @@ impl RoundedGaussian {
         let cells = NormalCells::shared();
         for (index, value) in values.iter_mut().enumerate() {
             let noise = self.sample_from(cells, rng);
-            *value = value
-                .checked_add(noise)
-                .ok_or(LatticeError::SumOverflow {
-                    index: first + index,
-                })?;
+            *value = value.checked_add(noise).ok_or(LatticeError::SumOverflow {
+                index: first + index,
+            })?;
         }
         Ok(())
     }

@@ -23,16 +23,26 @@ impl Driver<'_> {
         participation: Participation,
         background: &mut Background<'_>,
     ) -> Result<(), RunError> {
+        let began = self.clock.elapsed();
         let noised = self.noised_sum(round)?;
+        let noised_after = self.clock.elapsed();
         let absences = self.lobby.note_missing(round, &participation.missing);
         let why = |client: &ClientId| absences.get(client).copied().unwrap_or(Absence::Late);
         let took_part = self.published(participation, why);
         let noised = noised.post_process(|sum| self.step(round, sum, took_part));
+        let stepped_after = self.clock.elapsed();
         let released = noised.store(|(_, checkpoint)| {
             let stored = self.store.commit(Change::Released(checkpoint));
             stored.map_err(RunError::from)
         })?;
         let (summary, _) = released.into_value();
+        tracing::debug!(
+            round,
+            noise = ?noised_after.saturating_sub(began),
+            step = ?stepped_after.saturating_sub(noised_after),
+            store = ?self.clock.elapsed().saturating_sub(stepped_after),
+            "the times that a sum's last stages took"
+        );
         self.lobby.show(Shown {
             epsilon: summary.epsilon,
             closes_at: None,

@@ -1,7 +1,9 @@
 //! The model at the coordinator: its parameters, and the step that a noised sum moves them by.
 
+use std::iter::repeat_n;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use umbel_privacy::adaptive_clipping::AdaptiveClipping;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::lattice::{LatticeStep, LatticeVector};
@@ -131,14 +133,20 @@ impl ServerModel {
 
     /// What a round begins with, as clients get it.
     pub(super) fn encoded(&self) -> Arc<[u8]> {
-        let threshold = self.threshold();
         let variate = self.strategy.variate().unwrap_or_default();
-        let parameters = self.parameters.iter().copied();
-        parameters
-            .chain(threshold)
-            .chain(variate.iter().map(|c| *c as f32))
-            .flat_map(f32::to_le_bytes)
-            .collect()
+        let told = self.threshold().into_iter();
+        let told = told.chain(variate.iter().map(|c| *c as f32));
+        let numbers = self.parameters.len() + told.clone().count();
+        // Written where it stays, by all threads: a large model isn't copied once more.
+        let mut bytes: Arc<[u8]> = repeat_n(0, numbers * size_of::<f32>()).collect();
+        let places = Arc::make_mut(&mut bytes).as_chunks_mut().0;
+        let (of_parameters, of_told) = places.split_at_mut(self.parameters.len());
+        let all = of_parameters.par_iter_mut().zip(&self.parameters);
+        all.for_each(|(to, w)| *to = w.to_le_bytes());
+        for (to, number) in of_told.iter_mut().zip(told) {
+            *to = number.to_le_bytes();
+        }
+        bytes
     }
 
     /// Takes the strategy's step on the mean of a noised sum, in which so many clients took part.
@@ -150,7 +158,8 @@ impl ServerModel {
             Summed::Gradients => 1.0,
             Summed::Deltas => -1.0,
         };
-        total.iter_mut().for_each(|x| *x *= sign / self.divisor);
+        let scale = sign / self.divisor;
+        total.par_iter_mut().for_each(|x| *x *= scale);
         let learning_rate = learning_rate(&self.schedule, round, self.rounds);
         let of = Step {
             learning_rate,
@@ -181,7 +190,7 @@ impl ServerModel {
         let now = f64::from(*threshold);
         let bits = total.pop().unwrap_or_default();
         let scale = rule.scale(now);
-        total.iter_mut().for_each(|x| *x /= scale);
+        total.par_iter_mut().for_each(|x| *x /= scale);
         let unclipped = rule.share_found(bits);
         *threshold = rule.next_threshold(now, unclipped) as f32;
         Some(Adapted {

@@ -5,6 +5,7 @@
 //! Everything in it is computed from noised sums. Numbers in the header are written by their
 //! bits, so that none of them is rounded.
 
+use std::convert::Infallible;
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
@@ -56,21 +57,20 @@ fn wrong(reason: impl ToString) -> io::Error {
 impl Checkpoint {
     /// The record that says that this is stored.
     pub fn record(&self) -> RoundReleased {
+        let (parameters, optimiser) =
+            rayon::join(|| self.parameters_digest(), || self.optimiser_digest());
         RoundReleased {
             round: self.round,
             entry: self.entry,
-            parameters: self.parameters_digest(),
-            optimiser: self.optimiser_digest(),
+            parameters,
+            optimiser,
             threshold: self.threshold.map(f32::to_bits),
         }
     }
 
     fn parameters_digest(&self) -> BlobDigest {
         let mut hash = Sha256::new();
-        for chunk in self.parameters.chunks(1 << 14) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|w| w.to_le_bytes()).collect();
-            hash.update(&bytes);
-        }
+        add_numbers(&mut hash, &self.parameters, f32::to_le_bytes);
         BlobDigest::from(<[u8; 32]>::from(hash.finalize()))
     }
 
@@ -79,10 +79,7 @@ impl Checkpoint {
         hash.update(self.optimiser.steps.to_le_bytes());
         for moment in &self.optimiser.moments {
             hash.update((moment.len() as u64).to_le_bytes());
-            for chunk in moment.chunks(1 << 13) {
-                let bytes: Vec<u8> = chunk.iter().flat_map(|w| w.to_le_bytes()).collect();
-                hash.update(&bytes);
-            }
+            add_numbers(&mut hash, moment, f64::to_le_bytes);
         }
         BlobDigest::from(<[u8; 32]>::from(hash.finalize()))
     }
@@ -103,16 +100,9 @@ impl Checkpoint {
         let mut out = BufWriter::with_capacity(1 << 20, out);
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        for parameter in self.parameters.iter() {
-            out.write_all(&parameter.to_le_bytes())?;
-        }
-        for number in self
-            .optimiser
-            .moments
-            .iter()
-            .flat_map(|moment| moment.iter())
-        {
-            out.write_all(&number.to_le_bytes())?;
+        in_pieces(&self.parameters, f32::to_le_bytes, |b| out.write_all(b))?;
+        for moment in &self.optimiser.moments {
+            in_pieces(moment, f64::to_le_bytes, |b| out.write_all(b))?;
         }
         out.flush()
     }
@@ -215,6 +205,36 @@ impl Checkpoint {
             Err(wrong("its numbers aren't those that were written"))
         }
     }
+}
+
+/// Numbers whose bytes are handed on at a time.
+const PIECE: usize = 1 << 14;
+
+/// Hands on the bytes of all numbers, in order.
+fn in_pieces<T: Copy, const N: usize, E>(
+    numbers: &[T],
+    bytes_of: impl Fn(T) -> [u8; N],
+    mut hand_on: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut bytes = vec![[0; N]; PIECE.min(numbers.len())];
+    for piece in numbers.chunks(PIECE) {
+        for (to, number) in bytes.iter_mut().zip(piece) {
+            *to = bytes_of(*number);
+        }
+        hand_on(bytes[..piece.len()].as_flattened())?;
+    }
+    Ok(())
+}
+
+fn add_numbers<T: Copy, const N: usize>(
+    hash: &mut Sha256,
+    numbers: &[T],
+    bytes_of: impl Fn(T) -> [u8; N],
+) {
+    let Ok(()) = in_pieces(numbers, bytes_of, |bytes| {
+        hash.update(bytes);
+        Ok::<(), Infallible>(())
+    });
 }
 
 fn bits(number: f64) -> String {

@@ -1,6 +1,8 @@
 //! Adam (Kingma and Ba 2015) on the server, with its usual correction for the first steps:
 //! `w -= η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)`.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -41,14 +43,16 @@ impl Strategy for Adam {
         };
         let mean_correction = 1.0 - self.beta1.powi(steps);
         let square_correction = 1.0 - self.beta2.powi(steps);
-        let moments = mean.iter_mut().zip(square);
-        for ((w, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-            *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-            let root = (*v / square_correction).sqrt() + self.epsilon;
+        let (beta1, beta2, epsilon) = (self.beta1, self.beta2, self.epsilon);
+        let moments = mean.par_iter_mut().zip(square);
+        let all = parameters.par_iter_mut().zip(gradient).zip(moments);
+        all.for_each(|((w, g), (m, v))| {
+            *m = beta1 * *m + (1.0 - beta1) * g;
+            *v = beta2 * *v + (1.0 - beta2) * g * g;
+            let root = (*v / square_correction).sqrt() + epsilon;
             let step = (*m / mean_correction) / root;
             *w = (f64::from(*w) - learning_rate * step) as f32;
-        }
+        });
     }
 
     fn state(&self) -> State {

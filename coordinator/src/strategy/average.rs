@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::{ForeignState, State};
 
 /// The average of one run, beside its strategy.
@@ -30,10 +32,9 @@ impl Average {
     pub(crate) fn add(&mut self, steps: u64, parameters: &[f32]) {
         let steps = steps as f64;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
-        let numbers = Arc::make_mut(&mut self.numbers).iter_mut();
-        for (a, w) in numbers.zip(parameters) {
-            *a = kept * *a + (1.0 - kept) * f64::from(*w);
-        }
+        let numbers = Arc::make_mut(&mut self.numbers).par_iter_mut();
+        let all = numbers.zip(parameters);
+        all.for_each(|(a, w)| *a = kept * *a + (1.0 - kept) * f64::from(*w));
     }
 
     /// The averaged parameters.

@@ -1,6 +1,8 @@
 //! FedAdagrad (Reddi et al. 2021, algorithm 2, without momentum): each parameter's steps get
 //! smaller as its squares add up. `v += g²`, `w -= η g / (√v + τ)`.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -28,10 +30,12 @@ impl Strategy for FedAdagrad {
         let Some([square]) = self.state.moments_mut() else {
             return;
         };
-        for ((w, g), v) in parameters.iter_mut().zip(gradient).zip(square) {
+        let tau = self.tau;
+        let all = parameters.par_iter_mut().zip(gradient).zip(square);
+        all.for_each(|((w, g), v)| {
             *v += g * g;
-            *w = (f64::from(*w) - learning_rate * g / (v.sqrt() + self.tau)) as f32;
-        }
+            *w = (f64::from(*w) - learning_rate * g / (v.sqrt() + tau)) as f32;
+        });
     }
 
     fn state(&self) -> State {

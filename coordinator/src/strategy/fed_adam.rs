@@ -1,6 +1,8 @@
 //! FedAdam as Reddi et al. (2021, algorithm 2) have it, with the correction that Flower adds:
 //! `w -= η √(1 - β₂ᵗ⁺¹) / (1 - β₁ᵗ⁺¹) · m / (√v + τ)`, t from 1.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -35,12 +37,14 @@ impl Strategy for FedAdam {
         };
         let correction = (1.0 - self.beta2.powi(next)).sqrt() / (1.0 - self.beta1.powi(next));
         let rate = learning_rate * correction;
-        let moments = mean.iter_mut().zip(square);
-        for ((w, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-            *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-            *w = (f64::from(*w) - rate * *m / (v.sqrt() + self.tau)) as f32;
-        }
+        let (beta1, beta2, tau) = (self.beta1, self.beta2, self.tau);
+        let moments = mean.par_iter_mut().zip(square);
+        let all = parameters.par_iter_mut().zip(gradient).zip(moments);
+        all.for_each(|((w, g), (m, v))| {
+            *m = beta1 * *m + (1.0 - beta1) * g;
+            *v = beta2 * *v + (1.0 - beta2) * g * g;
+            *w = (f64::from(*w) - rate * *m / (v.sqrt() + tau)) as f32;
+        });
     }
 
     fn state(&self) -> State {

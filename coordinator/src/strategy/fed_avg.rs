@@ -1,5 +1,7 @@
 //! FedSGD and FedAvg (McMahan et al. 2017): plain steps down the mean.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -16,9 +18,10 @@ impl Strategy for FedAvg {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
         let learning_rate = of.learning_rate;
         self.0.steps += 1;
-        for (w, g) in parameters.iter_mut().zip(gradient) {
+        let all = parameters.par_iter_mut().zip(gradient);
+        all.for_each(|(w, g)| {
             *w = (f64::from(*w) - learning_rate * g) as f32;
-        }
+        });
     }
 
     fn state(&self) -> State {

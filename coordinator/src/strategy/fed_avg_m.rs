@@ -1,5 +1,7 @@
 //! FedAvgM (Hsu et al. 2019): steps with heavy-ball momentum, `m = μ m + g; w -= η m`.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -27,10 +29,12 @@ impl Strategy for FedAvgM {
         let Some([mean]) = self.state.moments_mut() else {
             return;
         };
-        for ((w, g), m) in parameters.iter_mut().zip(gradient).zip(mean) {
-            *m = self.momentum * *m + g;
+        let momentum = self.momentum;
+        let all = parameters.par_iter_mut().zip(gradient).zip(mean);
+        all.for_each(|((w, g), m)| {
+            *m = momentum * *m + g;
             *w = (f64::from(*w) - learning_rate * *m) as f32;
-        }
+        });
     }
 
     fn state(&self) -> State {

@@ -2,6 +2,8 @@
 //! the new ones alone, so that they fall slowly. `v -= (1 - β₂) g² sign(v - g²)`,
 //! `w -= η m / (√v + τ)`.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -33,12 +35,14 @@ impl Strategy for FedYogi {
         let Some([mean, square]) = self.state.moments_mut() else {
             return;
         };
-        let moments = mean.iter_mut().zip(square);
-        for ((w, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-            *v -= (1.0 - self.beta2) * g * g * sign(*v - g * g);
-            *w = (f64::from(*w) - learning_rate * *m / (v.sqrt() + self.tau)) as f32;
-        }
+        let (beta1, beta2, tau) = (self.beta1, self.beta2, self.tau);
+        let moments = mean.par_iter_mut().zip(square);
+        let all = parameters.par_iter_mut().zip(gradient).zip(moments);
+        all.for_each(|((w, g), (m, v))| {
+            *m = beta1 * *m + (1.0 - beta1) * g;
+            *v -= (1.0 - beta2) * g * g * sign(*v - g * g);
+            *w = (f64::from(*w) - learning_rate * *m / (v.sqrt() + tau)) as f32;
+        });
     }
 
     fn state(&self) -> State {

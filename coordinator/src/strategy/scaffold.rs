@@ -11,6 +11,8 @@
 //! The mean that a strategy gets is g = −1/N Σ Δyᵢ. With s = |S|/N that is `w -= η g / s` and
 //! `c += g / (K ηₗ) - s c`.
 
+use rayon::prelude::*;
+
 use super::{ForeignState, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
@@ -38,11 +40,12 @@ impl Strategy for Scaffold {
         if share <= 0.0 {
             return;
         }
-        for ((w, g), c) in parameters.iter_mut().zip(gradient).zip(variate) {
+        let all = parameters.par_iter_mut().zip(gradient).zip(variate);
+        all.for_each(|((w, g), c)| {
             *w = (f64::from(*w) - of.learning_rate * g / share) as f32;
             // Rounded as clients get it: they go on from these very numbers.
             *c = f64::from((*c + g / reach - share * *c) as f32);
-        }
+        });
     }
 
     fn variate(&self) -> Option<&[f64]> {
