@@ -73,15 +73,15 @@ impl<'a> SimulatedTables<'a> {
     fn units(&self, config: &RunConfig) -> usize {
         let clients = self.0.rows();
         match config.privacy.unit {
-            PrivacyUnit::Client => self.0.len(),
-            PrivacyUnit::Group => clients
+            Some(PrivacyUnit::Client) => self.0.len(),
+            Some(PrivacyUnit::Group) => clients
                 .map(|(_, rows)| {
                     let groups: HashSet<&str> =
                         rows.filter_map(|row| row.group.as_deref()).collect();
                     groups.len()
                 })
                 .sum(),
-            PrivacyUnit::Record | PrivacyUnit::None => clients.map(|(_, rows)| rows.count()).sum(),
+            Some(PrivacyUnit::Record) | None => clients.map(|(_, rows)| rows.count()).sum(),
         }
     }
 
@@ -150,7 +150,7 @@ impl<'a> SimulatedTables<'a> {
 /// A delta that allows that whole units leak.
 fn large_delta(config: &RunConfig, units: usize) -> Option<String> {
     let delta = config.privacy.delta?.get();
-    let large = config.privacy.unit != PrivacyUnit::None && delta * units as f64 > 1.0;
+    let large = config.privacy.unit.is_some() && delta * units as f64 > 1.0;
     large.then(|| {
         format!(
             "privacy.delta is {delta}, more than 1/{units}, one over the units of all tables: so \
@@ -165,7 +165,7 @@ const FAR: f64 = 2.0;
 /// An expected batch by which steps become far too short or too long.
 fn far_off_batch(config: &RunConfig, units: usize) -> Option<String> {
     let batch = config.training.expected_batch?.get();
-    if config.training.method != Summed::Gradients || config.privacy.unit == PrivacyUnit::Client {
+    if config.training.method != Summed::Gradients || config.privacy.hides_clients() {
         return None;
     }
     let rate = config.privacy.sampling_rate.get();

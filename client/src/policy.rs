@@ -96,7 +96,7 @@ impl SitePolicy {
                 refuse("it protects nobody (policy.allow_unprotected is false)".into())
             };
         };
-        if strength(protection.unit.into()) < strength(self.least_unit) {
+        if protection.unit < self.least_unit {
             return refuse(format!(
                 "it protects one {}, and policy.least_unit is {}",
                 protection.unit, self.least_unit
@@ -141,15 +141,5 @@ impl SitePolicy {
             }),
             _ => Ok(()),
         }
-    }
-}
-
-/// How much a unit protects, to compare units by.
-fn strength(unit: PrivacyUnit) -> u8 {
-    match unit {
-        PrivacyUnit::None => 0,
-        PrivacyUnit::Record => 1,
-        PrivacyUnit::Group => 2,
-        PrivacyUnit::Client => 3,
     }
 }

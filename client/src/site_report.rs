@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use umbel_model::data::{LabelSet, LabelledTexts};
 use umbel_model::{Target, TextLengths};
-use umbel_privacy::unit::ProtectedUnit;
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::plan::Plan;
 
 /// A site's table as the site uses it.
@@ -53,7 +53,7 @@ impl SiteReport {
 
     /// What the site's owner should look at before the run goes on.
     pub(crate) fn warnings(&self, plan: &Plan) -> Vec<String> {
-        let own = |unit| matches!(unit, ProtectedUnit::Record | ProtectedUnit::Group);
+        let own = |unit| matches!(unit, PrivacyUnit::Record | PrivacyUnit::Group);
         let (delta, units) = match &plan.protection {
             Some(promise) if own(promise.unit) => (promise.budget.delta().get(), self.units.max(1)),
             _ => return Vec::new(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use umbel_model::data::{LabelSet, LabelledTexts, Table, clean, read_table};
 use umbel_model::tokenise;
-use umbel_privacy::unit::ProtectedUnit;
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::ClientId;
 use umbel_proto::plan::{AgreedPlan, Plan};
 
@@ -67,7 +67,7 @@ impl SiteTexts {
         let texts = LabelledTexts::for_task(&table, options.task.kind(), labels)?;
         texts.check(options.task, options.labels.len())?;
         let units = match &plan.protection {
-            Some(protection) if protection.unit == ProtectedUnit::Group => {
+            Some(protection) if protection.unit == PrivacyUnit::Group => {
                 texts.rows_by_group(protection.rows_per_group.map(NonZeroUsize::get))?
             }
             _ => texts.rows_by_record(),

@@ -15,7 +15,7 @@ use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::ProtectedUnit;
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::federation::{Federation, RefusalKind};
 use umbel_proto::message::{ClientId, Hello, Instance, PROTOCOL_VERSION, Receipt, Update};
 use umbel_proto::method::Method;
@@ -36,7 +36,7 @@ fn plan() -> AgreedPlan {
         plan.sampling_rate = SamplingRate::ALL;
         plan.classifier.parameters = PARAMETERS;
         let promise = plan.protection.as_mut().expect("the example promises");
-        promise.unit = ProtectedUnit::Client;
+        promise.unit = PrivacyUnit::Client;
         promise.clipping_norm = 1.0.try_into().expect("a norm");
     });
     changed.expect("a plan").into()

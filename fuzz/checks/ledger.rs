@@ -64,9 +64,13 @@ fn is_added_up(ledger: &Ledger<MemoryLedgerStorage>, chain: &VerifiedChain, data
         .collect();
     let uses = unprotected_uses(&chain.entries, data_set);
     assert_eq!(ledger.unprotected_use(data_set).is_none(), uses.is_empty());
-    let (unit, adjacency) = (entries[0].unit, entries[0].adjacency);
-    let delta = entries.iter().find_map(|entry| entry.delta);
-    let delta = delta.unwrap_or(Delta::try_from(1e-5).expect("it is a delta"));
+    let adjacency = entries[0].adjacency;
+    // To any unit, a use without protection has no finite epsilon.
+    let unit = entries.iter().find_map(|entry| entry.unit());
+    let unit = unit.unwrap_or(PrivacyUnit::Record);
+    let delta = entries.iter().find_map(|entry| entry.protection);
+    let usual = Delta::try_from(1e-5).expect("it is a delta");
+    let delta = delta.map_or(usual, |protection| protection.delta);
     let _ = ledger.rehearsal_accountant_for(data_set, unit, adjacency);
     let accountant = match ledger.accountant_for(data_set, unit, adjacency) {
         Ok(accountant) => accountant,
@@ -93,13 +97,8 @@ fn is_added_up(ledger: &Ledger<MemoryLedgerStorage>, chain: &VerifiedChain, data
 /// One more entry like the last is refused with a reason, or is in the ledger ever after.
 fn goes_on(mut ledger: Ledger<MemoryLedgerStorage>, last: &LedgerEntry) {
     let before = ledger.entries().len();
-    let (Some(unit), Some(clipping_norm), Some(lattice_step), Some(delta)) = (
-        last.unit.protected(),
-        last.clipping_norm,
-        last.lattice_step,
-        last.delta,
-    ) else {
-        return assert_eq!(last.unit, PrivacyUnit::None);
+    let Some(noise) = last.protection else {
+        return;
     };
     let draft = EntryDraft {
         data_set: last.data_set.clone(),
@@ -109,13 +108,13 @@ fn goes_on(mut ledger: Ledger<MemoryLedgerStorage>, last: &LedgerEntry) {
         attempt: last.attempt,
         filter_order: last.filter_order,
         plan: last.plan,
-        unit,
+        unit: noise.unit,
         adjacency: last.adjacency,
         placement: last.placement,
         event: last.event.clone(),
-        clipping_norm,
-        lattice_step,
-        delta,
+        clipping_norm: noise.clipping_norm,
+        lattice_step: noise.lattice_step,
+        delta: noise.delta,
         unix_time: last.unix_time,
         seeded: last.seeded,
     };

@@ -11,7 +11,7 @@ use umbel_privacy::certificate::{
     SiteStatement, lineage,
 };
 use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerPoint, MemoryLedgerStorage, chain};
-use umbel_privacy::{Adjacency, MechanismEvent, NoisePlacement, ProtectedUnit, Sha256Digest};
+use umbel_privacy::{Adjacency, MechanismEvent, NoisePlacement, PrivacyUnit, Sha256Digest};
 use umbel_proto::classifier::TrainableSet;
 use umbel_proto::method::{ClippingRule, Method};
 use umbel_proto::plan::{AdaptiveClippingTerms, AgreedPlan, Plan, Protection, WrittenPlan};
@@ -50,7 +50,7 @@ pub fn plans() -> Vec<(&'static str, Plan)> {
             "group-adaptive-lora",
             changed(&|plan| {
                 let promise = plan.protection.as_mut().expect("the example promises");
-                promise.unit = ProtectedUnit::Group;
+                promise.unit = PrivacyUnit::Group;
                 promise.rows_per_group = NonZeroUsize::new(8);
                 promise.adaptive_clipping = Some(AdaptiveClippingTerms::default());
                 plan.classifier.options.train =
@@ -75,7 +75,7 @@ pub fn plans() -> Vec<(&'static str, Plan)> {
         (
             "client-central",
             promise(&|promise, method| {
-                promise.unit = ProtectedUnit::Client;
+                promise.unit = PrivacyUnit::Client;
                 promise.adjacency = Adjacency::ReplaceOne;
                 *method = deltas;
             }),
@@ -83,7 +83,7 @@ pub fn plans() -> Vec<(&'static str, Plan)> {
         (
             "client-local-weak",
             promise(&|promise, method| {
-                promise.unit = ProtectedUnit::Client;
+                promise.unit = PrivacyUnit::Client;
                 promise.placement = NoisePlacement::Local;
                 promise.noise_multiplier = 0.2.try_into().expect("it is a multiplier");
                 promise.allow_weak_noise = true;

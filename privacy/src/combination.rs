@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{NoisePlacement, ProtectedUnit};
+use crate::unit::{NoisePlacement, PrivacyUnit};
 use crate::words;
 
 /// What the clients' updates are.
@@ -38,7 +38,7 @@ pub enum InvalidCombination {
     )]
     UnitHiddenInDelta {
         /// The unit that was asked for: record or group.
-        unit: ProtectedUnit,
+        unit: PrivacyUnit,
     },
     /// Gradients are clipped unit by unit, so a client's sum isn't bounded.
     #[error(
@@ -54,22 +54,18 @@ pub enum InvalidCombination {
 /// # Errors
 /// [`InvalidCombination`], with the reason and what to use instead.
 pub fn check_combination(
-    unit: ProtectedUnit,
+    unit: PrivacyUnit,
     summed: Summed,
     placement: NoisePlacement,
 ) -> Result<(), InvalidCombination> {
     match (unit, summed, placement) {
-        (ProtectedUnit::Record | ProtectedUnit::Group, Summed::Gradients, _) => Ok(()),
-        (ProtectedUnit::Record | ProtectedUnit::Group, Summed::Deltas, NoisePlacement::Local) => {
-            Ok(())
-        }
-        (ProtectedUnit::Record | ProtectedUnit::Group, Summed::Deltas, NoisePlacement::Central) => {
+        (PrivacyUnit::Record | PrivacyUnit::Group, Summed::Gradients, _) => Ok(()),
+        (PrivacyUnit::Record | PrivacyUnit::Group, Summed::Deltas, NoisePlacement::Local) => Ok(()),
+        (PrivacyUnit::Record | PrivacyUnit::Group, Summed::Deltas, NoisePlacement::Central) => {
             Err(InvalidCombination::UnitHiddenInDelta { unit })
         }
-        (ProtectedUnit::Client, Summed::Deltas, _) => Ok(()),
-        (ProtectedUnit::Client, Summed::Gradients, _) => {
-            Err(InvalidCombination::ClientSumUnbounded)
-        }
+        (PrivacyUnit::Client, Summed::Deltas, _) => Ok(()),
+        (PrivacyUnit::Client, Summed::Gradients, _) => Err(InvalidCombination::ClientSumUnbounded),
     }
 }
 
@@ -77,7 +73,7 @@ pub fn check_combination(
 mod tests {
     use super::*;
     use NoisePlacement::{Central, Local};
-    use ProtectedUnit::{Client, Group, Record};
+    use PrivacyUnit::{Client, Group, Record};
     use Summed::{Deltas, Gradients};
 
     #[test]

@@ -45,6 +45,7 @@ pub mod private_rng;
 pub mod release;
 pub mod rounded_gaussian;
 pub mod unit;
+pub mod unit_word;
 pub mod word;
 
 pub use accountant::event::{MechanismEvent, NoiseMultiplier};
@@ -61,4 +62,5 @@ pub use poisson::{SamplingRate, poisson_sample};
 pub use private_rng::NoiseSource;
 pub use release::{add_noise, release};
 pub use rounded_gaussian::RoundedGaussian;
-pub use unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
+pub use unit::{Adjacency, NoisePlacement, PrivacyUnit};
+pub use unit_word::UnitWord;

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::words;
 
-/// What one neighbouring data set may add or remove.
+/// What one neighbouring data set may add or remove. Where nobody may be protected, that is an
+/// `Option` of it, written as [`crate::unit_word`] says. The units are in the order of how much
+/// they protect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrivacyUnit {
@@ -18,48 +20,6 @@ pub enum PrivacyUnit {
     Group,
     /// Everything that one client holds.
     Client,
-    /// Nobody is protected.
-    None,
-}
-
-/// What is protected where anything is: a [`PrivacyUnit`] but for `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProtectedUnit {
-    /// One row.
-    Record,
-    /// Everything that shares one value of a named column at one site.
-    Group,
-    /// Everything that one client holds.
-    Client,
-}
-
-impl PrivacyUnit {
-    /// The unit, if there is protection.
-    pub fn protected(self) -> Option<ProtectedUnit> {
-        match self {
-            Self::Record => Some(ProtectedUnit::Record),
-            Self::Group => Some(ProtectedUnit::Group),
-            Self::Client => Some(ProtectedUnit::Client),
-            Self::None => None,
-        }
-    }
-}
-
-impl From<ProtectedUnit> for PrivacyUnit {
-    fn from(unit: ProtectedUnit) -> Self {
-        match unit {
-            ProtectedUnit::Record => Self::Record,
-            ProtectedUnit::Group => Self::Group,
-            ProtectedUnit::Client => Self::Client,
-        }
-    }
-}
-
-impl From<Option<ProtectedUnit>> for PrivacyUnit {
-    fn from(unit: Option<ProtectedUnit>) -> Self {
-        unit.map_or(Self::None, Self::from)
-    }
 }
 
 /// Where the noise is added, hence who is trusted with what.
@@ -84,12 +44,9 @@ pub enum Adjacency {
     ZeroOut,
 }
 
-words!(PrivacyUnit, "a privacy unit", "record, group, client, none",
+words!(PrivacyUnit, "a privacy unit", "record, group, client",
     PrivacyUnit::Record => "record", PrivacyUnit::Group => "group",
-    PrivacyUnit::Client => "client", PrivacyUnit::None => "none");
-words!(ProtectedUnit, "a protected unit", "record, group, client",
-    ProtectedUnit::Record => "record", ProtectedUnit::Group => "group",
-    ProtectedUnit::Client => "client");
+    PrivacyUnit::Client => "client");
 words!(NoisePlacement, "a noise placement", "central, local",
     NoisePlacement::Central => "central", NoisePlacement::Local => "local");
 words!(Adjacency, "an adjacency", "add-or-remove, replace-one, zero-out",
@@ -102,20 +59,9 @@ mod tests {
 
     #[test]
     fn every_word_reads_back_as_itself_and_equals_its_serialised_form() {
-        for unit in [
-            PrivacyUnit::Record,
-            PrivacyUnit::Group,
-            PrivacyUnit::Client,
-            PrivacyUnit::None,
-        ] {
-            assert_eq!(unit.to_string().parse::<PrivacyUnit>().unwrap(), unit);
-            let json = serde_json::to_string(&unit).unwrap();
-            assert_eq!(json, format!("\"{unit}\""));
-            // What is protected is written as the unit is, so that files don't tell them apart.
-            let protected = unit.protected();
-            assert_eq!(PrivacyUnit::from(protected), unit);
-            assert_eq!(serde_json::from_str(&json).ok(), protected);
-            assert!(protected.is_none_or(|p| p.to_string() == unit.to_string()));
+        for unit in [PrivacyUnit::Record, PrivacyUnit::Group, PrivacyUnit::Client] {
+            assert_eq!(unit.to_string().parse(), Ok(unit));
+            assert_eq!(serde_json::to_string(&unit).unwrap(), format!("\"{unit}\""));
         }
         for placement in [NoisePlacement::Central, NoisePlacement::Local] {
             assert_eq!(placement.to_string().parse(), Ok(placement));

@@ -8,7 +8,7 @@ use umbel_privacy::accountant::Delta;
 use umbel_privacy::ledger::{MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{
     Adjacency, ClippingNorm, EntryDraft, LatticeStep, Ledger, MechanismEvent, NoiseMultiplier,
-    NoisePlacement, ProtectedUnit, SamplingRate, Sha256Digest,
+    NoisePlacement, PrivacyUnit, SamplingRate, Sha256Digest,
 };
 
 fn schema(name: &str) -> Value {
@@ -135,7 +135,7 @@ fn lines() -> Vec<Value> {
                 attempt,
                 filter_order: None,
                 plan,
-                unit: ProtectedUnit::Group,
+                unit: PrivacyUnit::Group,
                 adjacency: Adjacency::AddOrRemove,
                 placement: NoisePlacement::Local,
                 event,

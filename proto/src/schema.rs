@@ -3,9 +3,15 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use umbel_privacy::combination::Summed;
 use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit_word;
 
 fn one_of(words: &[&str]) -> Schema {
     json_schema!({ "type": "string", "enum": words })
+}
+
+/// A privacy unit, or `none`.
+pub fn unit_or_none(_: &mut SchemaGenerator) -> Schema {
+    one_of(unit_word::WORDS)
 }
 
 /// A privacy unit.

@@ -62,7 +62,7 @@ impl<S: LedgerStorage> Spending<S> {
         plan: &AgreedPlan,
     ) -> Result<Self, SpendingError> {
         let mechanism = plan.mechanism().ok_or(SpendingError::NoPrivacy)?.clone();
-        let (unit, adjacency) = (plan.unit(), mechanism.protection.adjacency);
+        let (unit, adjacency) = (mechanism.protection.unit, mechanism.protection.adjacency);
         let accountant = if plan.seed.is_some() {
             ledger.rehearsal_accountant_for(&data_set, unit, adjacency)?
         } else if let Some(found) = ledger.unprotected_use(&data_set) {

@@ -11,6 +11,7 @@ use umbel_privacy::certificate::accounting::merged;
 use umbel_privacy::certificate::examine::unprotected_uses;
 use umbel_privacy::ledger::LedgerEntry;
 use umbel_privacy::ledger::chain::{self, VerifiedChain};
+use umbel_privacy::unit_word::UnitWord;
 use umbel_proto::exit_code::ExitKind;
 
 use super::{print, print_json};
@@ -62,11 +63,11 @@ pub fn run(question: &EventsQuestion) -> Result<(), Failure> {
         lines.push(format!(
             "data set {data_set}: {} entries, unit {}, adjacency {}, noise {}{}",
             entries().count(),
-            last.unit,
+            UnitWord(last.unit()),
             last.adjacency,
             last.placement,
-            last.delta
-                .map_or(String::new(), |delta| format!(", delta {delta}"))
+            last.protection
+                .map_or(String::new(), |kept| format!(", delta {}", kept.delta))
         ));
     }
     for event in &events {

@@ -17,7 +17,8 @@ use umbel_privacy::audit::{
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::poisson::SamplingRate;
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::{NoisePlacement, PrivacyUnit, ProtectedUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
+use umbel_privacy::unit_word::UnitWord;
 use umbel_proto::console;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::BlobDigest;
@@ -73,7 +74,7 @@ pub struct Audit {
     clipping_norm: f64,
     /// Whom it protects, which decides how updates are clipped: record, group or client.
     #[arg(long, default_value = "record", conflicts_with = "config")]
-    unit: PrivacyUnit,
+    unit: UnitWord,
     /// Who adds the noise: central or local.
     #[arg(long, default_value = "central", conflicts_with = "config")]
     noise: NoisePlacement,
@@ -122,7 +123,7 @@ pub fn run(command: &Audit) -> Result<ExitKind, Failure> {
     };
     let settings = &subject.settings;
     settings.check().map_err(wrong)?;
-    let is_client = settings.mechanism.unit == ProtectedUnit::Client;
+    let is_client = settings.mechanism.unit == PrivacyUnit::Client;
     let runs = if is_client { 2 } else { 1 };
     let progress = Progress::new(runs * settings.mechanism.rounds, command.json);
     let finding = bounded(&subject, command.seed, &progress)?;
@@ -194,10 +195,10 @@ fn divisor(config: &RunConfig, canaries: usize, rate: SamplingRate) -> f64 {
 
 /// A mechanism from the command line.
 fn given(command: &Audit, noise_multiplier: f64, delta: f64) -> Result<Subject, Failure> {
-    let unit = protected(command.unit)?;
+    let unit = protected(command.unit.0)?;
     let claimed_rate = match (unit, command.noise) {
         // The coordinator, which draws the clients, is whom local noise protects from.
-        (ProtectedUnit::Client, NoisePlacement::Local) => 1.0,
+        (PrivacyUnit::Client, NoisePlacement::Local) => 1.0,
         _ => command.sampling_rate,
     };
     let mechanism = AuditedMechanism {
@@ -228,8 +229,8 @@ fn settings(
 }
 
 /// What is protected: without that there is nothing to audit.
-fn protected(unit: PrivacyUnit) -> Result<ProtectedUnit, Failure> {
-    unit.protected().ok_or_else(|| {
+fn protected(unit: Option<PrivacyUnit>) -> Result<PrivacyUnit, Failure> {
+    unit.ok_or_else(|| {
         wrong(
             "unit none protects nobody, so there is no epsilon to audit; audit unit record, group \
              or client",

@@ -7,7 +7,7 @@ use umbel_privacy::accountant::event::NoiseMultiplier;
 use umbel_privacy::audit::{AuditFinding, AuditSettings, ClientEstimate, Confidence, Verdict};
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::poisson::SamplingRate;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::exit_code::ExitKind;
 
 use super::account::rounded_up;
@@ -123,7 +123,7 @@ pub(super) struct Answer {
     sampling_rate: SamplingRate,
     rounds: u64,
     clipping_norm: ClippingNorm,
-    unit: ProtectedUnit,
+    unit: PrivacyUnit,
     noise: NoisePlacement,
     adjacency: Adjacency,
     accountant: &'static str,
@@ -182,7 +182,7 @@ mod tests {
                 sampling_rate: SamplingRate::ALL,
                 rounds: 1,
                 clipping_norm: ClippingNorm::try_from(1.0).unwrap(),
-                unit: ProtectedUnit::Record,
+                unit: PrivacyUnit::Record,
                 placement: NoisePlacement::Central,
                 adjacency: Adjacency::AddOrRemove,
             },

@@ -24,7 +24,7 @@ pub(super) struct Division {
 pub(super) fn divided(
     mut table: Table,
     section: &DividedTable,
-    unit: PrivacyUnit,
+    unit: Option<PrivacyUnit>,
 ) -> Result<(Table, Division), Failure> {
     if table.rows.is_empty() {
         return Err(DataError::NoRows {
@@ -44,7 +44,11 @@ pub(super) fn divided(
 }
 
 /// A client for each value of the column, in the order in which they first appear.
-fn by_column(table: &mut Table, column: &str, unit: PrivacyUnit) -> Result<Division, Failure> {
+fn by_column(
+    table: &mut Table,
+    column: &str,
+    unit: Option<PrivacyUnit>,
+) -> Result<Division, Failure> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut clients: Vec<(String, Vec<u32>)> = Vec::new();
     for (i, row) in (0..).zip(&mut table.rows) {
@@ -55,7 +59,7 @@ fn by_column(table: &mut Table, column: &str, unit: PrivacyUnit) -> Result<Divis
         });
         clients[place].1.push(i);
     }
-    if unit == PrivacyUnit::Group {
+    if unit == Some(PrivacyUnit::Group) {
         check_groups(table, &clients)?;
     }
     let mut notes = Vec::new();
@@ -103,14 +107,14 @@ fn by_split(
     table: &Table,
     section: &DividedTable,
     kind: Split,
-    unit: PrivacyUnit,
+    unit: Option<PrivacyUnit>,
 ) -> Result<Division, Failure> {
     let count = section.clients.map_or(1, |clients| clients.get() as usize);
     let parcels = parcels(table, unit)?;
     if parcels.len() < count {
         let what = match unit {
-            PrivacyUnit::Group => "groups",
-            _ => "rows",
+            Some(PrivacyUnit::Group) => "groups",
+            Some(PrivacyUnit::Record | PrivacyUnit::Client) | None => "rows",
         };
         return Err(refuse(
             "clients.clients",
@@ -143,8 +147,8 @@ fn by_split(
 }
 
 /// What is dealt as a whole: rows, or the rows of a group where that is the unit.
-fn parcels(table: &Table, unit: PrivacyUnit) -> Result<Vec<Vec<u32>>, Failure> {
-    if unit != PrivacyUnit::Group {
+fn parcels(table: &Table, unit: Option<PrivacyUnit>) -> Result<Vec<Vec<u32>>, Failure> {
+    if unit != Some(PrivacyUnit::Group) {
         return Ok((0..table.rows.len() as u32).map(|row| vec![row]).collect());
     }
     let mut places: HashMap<&str, usize> = HashMap::new();

@@ -28,9 +28,9 @@ fn section(keys: &str) -> DividedTable {
 fn divide(
     rows: &[(&str, Option<&str>)],
     keys: &str,
-    unit: PrivacyUnit,
+    unit: impl Into<Option<PrivacyUnit>>,
 ) -> Result<Division, String> {
-    let divided = divided(table(rows), &section(keys), unit);
+    let divided = divided(table(rows), &section(keys), unit.into());
     divided
         .map(|(_, division)| division)
         .map_err(|e| e.to_string())
@@ -118,9 +118,7 @@ fn the_same_seed_splits_alike_and_another_one_doesnt() {
 #[test]
 fn a_table_with_fewer_rows_than_clients_is_refused() {
     let keys = r#""split": "iid", "clients": 2"#;
-    let error = divide(&[("x", None)], keys, PrivacyUnit::None)
-        .err()
-        .expect("too few");
+    let error = divide(&[("x", None)], keys, None).err().expect("too few");
     assert!(
         error.contains("number of rows in visits.csv is 1"),
         "{error}"

@@ -22,7 +22,6 @@ use umbel_coordinator::config::RunConfig;
 use umbel_coordinator::lobby::{Asked, Lobby};
 use umbel_coordinator::observe::virtual_time::VirtualRound;
 use umbel_coordinator::run::absence::Patience;
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::ClientId;
 
@@ -102,7 +101,7 @@ impl VirtualTime {
         Some(Arc::new(Self {
             draws: Draws(settings.clone()),
             silence: Duration::from_secs(silence),
-            hides_clients: config.privacy.unit == PrivacyUnit::Client,
+            hides_clients: config.privacy.hides_clients(),
             everybody: config.clients.iter().map(|c| c.name.clone()).collect(),
             lobby: Arc::clone(lobby),
             state: Mutex::default(),

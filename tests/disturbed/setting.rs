@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use umbel_privacy::budget::Budget;
 use umbel_privacy::poisson::SamplingRate;
-use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::message::ClientId;
 use umbel_proto::method::Method;
 use umbel_proto::plan::{AgreedPlan, Plan};
@@ -77,7 +77,7 @@ impl Setting {
                 Kind::RecordsCentrally => {}
                 Kind::RecordsLocally => promise.placement = NoisePlacement::Local,
                 Kind::Clients | Kind::ClientsInFixedTime => {
-                    promise.unit = ProtectedUnit::Client;
+                    promise.unit = PrivacyUnit::Client;
                     let steps =
                         r#"{"steps": 1, "batch": 4, "optimiser": "sgd", "learning_rate": 0.1}"#;
                     plan.method = Method::Deltas(serde_json::from_str(steps).expect("steps"));

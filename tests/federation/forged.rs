@@ -26,6 +26,7 @@ fn run_with(bench: &Workbench, sigma: &str, rate: &str) -> PathBuf {
 fn entries_under(plan: &[u8], entries: &[LedgerEntry]) -> Vec<u8> {
     let mut ledger = Ledger::open(MemoryLedgerStorage::default()).expect("a ledger");
     for entry in entries {
+        let noise = entry.protection.expect("a round's entry");
         let draft = EntryDraft {
             data_set: entry.data_set.clone(),
             run_id: entry.run_id.clone(),
@@ -34,13 +35,13 @@ fn entries_under(plan: &[u8], entries: &[LedgerEntry]) -> Vec<u8> {
             filter_order: None,
             round: entry.round,
             plan: Some(Sha256Digest::of(plan)),
-            unit: entry.unit.protected().expect("a round's entry"),
+            unit: noise.unit,
             adjacency: entry.adjacency,
             placement: entry.placement,
             event: entry.event.clone(),
-            clipping_norm: entry.clipping_norm.expect("a norm"),
-            lattice_step: entry.lattice_step.expect("a step"),
-            delta: entry.delta.expect("a delta"),
+            clipping_norm: noise.clipping_norm,
+            lattice_step: noise.lattice_step,
+            delta: noise.delta,
             unix_time: entry.unix_time,
             seeded: entry.seeded,
         };

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use umbel::coordinator::certificate::verify::{Known, verify};
+use umbel::privacy::MechanismEvent;
 use umbel::privacy::certificate::Outcome;
 use umbel::privacy::ledger::{book, chain};
-use umbel::privacy::{MechanismEvent, PrivacyUnit};
 
 use crate::workbench::{PLAIN_GRADIENTS, PRIVATE_GRADIENTS, SITES, Workbench};
 
@@ -62,7 +62,7 @@ fn a_run_of_unit_none_is_marked_at_the_coordinator_and_at_every_site() {
         let [mark] = entries.as_slice() else {
             panic!("{entries:?}");
         };
-        assert_eq!(mark.unit, PrivacyUnit::None);
+        assert_eq!(mark.protection, None);
         assert_eq!(mark.event, MechanismEvent::NON_PRIVATE);
         assert_eq!(mark.run_id, "plain");
     }

@@ -159,6 +159,10 @@ fn epsilon(
     let Some(entry) = entries.find(|entry| entry.data_set == place.data_set) else {
         return Ok(0.0);
     };
-    let spent = ledger.accountant_for(&place.data_set, entry.unit, entry.adjacency)?;
+    let Some(unit) = entry.unit() else {
+        // Rows that were used without protection have no finite epsilon.
+        return Ok(f64::INFINITY);
+    };
+    let spent = ledger.accountant_for(&place.data_set, unit, entry.adjacency)?;
     Ok(spent.epsilon(delta).get())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use umbel_model::{Classifier, ModelError, PhysicalBatch, gradient_sum, tokenise};
 use umbel_privacy::private_rng::NoiseSource;
-use umbel_privacy::unit::ProtectedUnit;
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::findings::Finding;
 use umbel_proto::plan::Plan;
 
@@ -59,9 +59,9 @@ pub(super) fn measure(
 fn rows_per_round(site: &SiteTexts, plan: &Plan) -> f64 {
     let all: usize = site.units.iter().map(Vec::len).sum();
     let drawn = plan.sampling_rate.get() * all as f64;
-    match (plan.local_steps(), plan.protected()) {
+    match (plan.local_steps(), plan.unit()) {
         (None, _) => drawn,
-        (Some(local), Some(ProtectedUnit::Record | ProtectedUnit::Group)) => {
+        (Some(local), Some(PrivacyUnit::Record | PrivacyUnit::Group)) => {
             f64::from(local.steps.get()) * drawn
         }
         (Some(local), _) => {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use umbel_model::data::{LabelSet, LabelledTexts, read_table};
 use umbel_model::{Classifier, ModelError, Target, TaskKind};
+use umbel_privacy::unit::PrivacyUnit;
+use umbel_privacy::unit_word::UnitWord;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::{Finding, Findings};
 use umbel_proto::plan::Plan;
@@ -42,7 +44,7 @@ pub(super) fn by_itself(found: &mut Findings, config: &ClientConfig) {
         Ok((texts, labels, groups)) => {
             found.note(rows(&texts, &labels));
             if let Some(groups) = groups {
-                found.note(units("group", &groups));
+                found.note(units(UnitWord(Some(PrivacyUnit::Group)), &groups));
             }
         }
         Err(error) => found.fail("table", ExitKind::Data, error),
@@ -62,7 +64,7 @@ pub(super) fn for_plan(
     match read {
         Ok((site, labels)) => {
             found.note(rows(&site.texts, &labels));
-            found.note(units(&plan.unit().to_string(), &site.units));
+            found.note(units(UnitWord(plan.unit()), &site.units));
             Some(site)
         }
         Err(error) => {
@@ -109,7 +111,7 @@ fn rows(texts: &LabelledTexts, labels: &LabelSet) -> Finding {
     finding.with("rows", texts.len()).with("labels", by_label)
 }
 
-fn units(unit: &str, units: &[Vec<usize>]) -> Finding {
+fn units(unit: UnitWord, units: &[Vec<usize>]) -> Finding {
     let largest = units.iter().map(Vec::len).max().unwrap_or(0);
     let said = format!("{} of unit {unit}, of {largest} rows at most", units.len());
     Finding::good("units", said)

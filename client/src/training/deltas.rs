@@ -9,7 +9,7 @@ use umbel_privacy::clip::{ClipError, RawUpdate};
 use umbel_privacy::lattice::LatticeVector;
 use umbel_privacy::ledger::Spent;
 use umbel_privacy::release::release;
-use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 use umbel_proto::method::LocalOptimisation;
 use umbel_proto::plan::mechanism::Mechanism;
 
@@ -27,10 +27,8 @@ pub(super) fn update(
     let round = open.round();
     match site.plan.mechanism().cloned() {
         Some(m) => match m.protection.unit {
-            ProtectedUnit::Record | ProtectedUnit::Group => {
-                private_steps(site, open, start, local, &m)
-            }
-            ProtectedUnit::Client => whole_client(site, open, start, local, (&m, adaptive)),
+            PrivacyUnit::Record | PrivacyUnit::Group => private_steps(site, open, start, local, &m),
+            PrivacyUnit::Client => whole_client(site, open, start, local, (&m, adaptive)),
         },
         None => {
             let delta = plain_steps(site, round, start, local)?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::bounded;
 use umbel_proto::message::ClientId;
 
@@ -236,7 +235,7 @@ fn check_clients(config: &RunConfig) -> Result<(), ConfigError> {
         "is more than there are clients",
     )?;
     require(
-        config.federation.close_early || config.privacy.unit == PrivacyUnit::Client,
+        config.federation.close_early || config.privacy.hides_clients(),
         "federation.close_early",
         "means something for the unit \"client\" alone: with other units who takes part is no secret, \
          and a round ends when nobody is left to wait for; remove it",
@@ -253,7 +252,7 @@ fn check_quorum(config: &RunConfig, clients: usize) -> Result<(), ConfigError> {
         return Ok(());
     }
     require(
-        config.privacy.unit != PrivacyUnit::Client,
+        !config.privacy.hides_clients(),
         "federation.quorum_percent",
         "can't be used with privacy.unit \"client\": a quick client would displace a slow one, so \
          that one client moves the sum by two",

@@ -2,7 +2,6 @@
 
 use umbel_privacy::accountant::calibrate;
 use umbel_privacy::accountant::event::NoiseMultiplier;
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::{
@@ -79,9 +78,9 @@ pub fn plan(config: &RunConfig, facts: ModelFacts) -> Result<Plan, ConfigError> 
 /// The clients that a round is expected to have: a public number.
 fn expected_clients(config: &RunConfig) -> f64 {
     let clients = config.clients.len() as f64;
-    match config.privacy.unit {
-        PrivacyUnit::Client => clients * config.privacy.sampling_rate.get(),
-        _ => clients,
+    match config.privacy.hides_clients() {
+        true => clients * config.privacy.sampling_rate.get(),
+        false => clients,
     }
 }
 

@@ -23,8 +23,9 @@ use super::{ConfigError, refuse, require};
 pub struct PrivacySection {
     /// What is protected: `record` (one row), `group` (all rows of one person, say), `client` (all
     /// that one site holds) or `none`. Needed without `units`.
-    #[schemars(schema_with = "schema::unit")]
-    pub unit: PrivacyUnit,
+    #[serde(with = "umbel_privacy::unit_word")]
+    #[schemars(schema_with = "schema::unit_or_none")]
+    pub unit: Option<PrivacyUnit>,
     /// About how many units (rows, groups or clients, as `unit` says) all sites hold together. It
     /// is published, so estimate it and don't count private rows. With it, keys that are left out
     /// are set by rule where sites send gradients: `unit` (to `record`), `delta`, `clipping_norm`,
@@ -110,6 +111,11 @@ fn all() -> SamplingRate {
 }
 
 impl PrivacySection {
+    /// Whether one client is what is protected, so that nobody may learn who took part.
+    pub fn hides_clients(&self) -> bool {
+        self.unit == Some(PrivacyUnit::Client)
+    }
+
     /// What is promised, with this much noise; `None` for the unit `none`.
     ///
     /// # Errors
@@ -118,7 +124,7 @@ impl PrivacySection {
         &self,
         noise_multiplier: NoiseMultiplier,
     ) -> Result<Option<Protection>, ConfigError> {
-        let Some(unit) = self.unit.protected() else {
+        let Some(unit) = self.unit else {
             self.promises_nothing()?;
             return Ok(None);
         };

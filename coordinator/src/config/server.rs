@@ -95,8 +95,8 @@ impl ServerSection {
         }
     }
 
-    pub(super) fn check(&self, unit: PrivacyUnit) -> Result<(), ConfigError> {
-        if unit != PrivacyUnit::None && !self.aggregate.bounds_units {
+    pub(super) fn check(&self, unit: Option<PrivacyUnit>) -> Result<(), ConfigError> {
+        if unit.is_some() && !self.aggregate.bounds_units {
             let reason = format!(
                 "{:?} only goes with the unit `none`: one unit can move its result by more than its \
                  own clipped share, so that no noise here would be enough; use `sum`, or protect \
@@ -106,8 +106,9 @@ impl ServerSection {
             return Err(refuse("server.aggregate", reason));
         }
         if self.update_norm.is_some()
-            && let Some(why) = needs_no_update_norm(unit)
+            && let Some(unit) = unit
         {
+            let why = needs_no_update_norm(unit);
             return Err(refuse("server.update_norm", why));
         }
         self.check_aggregate()?;
@@ -189,18 +190,17 @@ impl ServerSection {
 }
 
 /// Why a limit on updates' norms is refused where this is the unit.
-fn needs_no_update_norm(unit: PrivacyUnit) -> Option<&'static str> {
+fn needs_no_update_norm(unit: PrivacyUnit) -> &'static str {
     match unit {
-        PrivacyUnit::None => None,
-        PrivacyUnit::Client => Some(
+        PrivacyUnit::Client => {
             "does nothing with privacy.unit \"client\": an update whose norm is above \
-             privacy.clipping_norm is refused already; lower that, and remove this",
-        ),
-        PrivacyUnit::Record | PrivacyUnit::Group => Some(
+             privacy.clipping_norm is refused already; lower that, and remove this"
+        }
+        PrivacyUnit::Record | PrivacyUnit::Group => {
             "only goes with the unit `none`: each unit is clipped already (privacy.clipping_norm), and \
              a sum of many that is scaled and rounded once more isn't known to keep what the noise \
-             counts on; lower privacy.clipping_norm or training.max_units instead, and remove this",
-        ),
+             counts on; lower privacy.clipping_norm or training.max_units instead, and remove this"
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::ops::Bound::{Excluded, Included};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::bounded;
 
 use super::{ConfigError, RunConfig, refuse, require};
@@ -109,7 +108,7 @@ impl SimulationSection {
         }
         let needs_all = federation.minimum == 0 || federation.minimum == clients;
         require(
-            !(self.loses_clients() && needs_all && config.privacy.unit != PrivacyUnit::Client),
+            !(self.loses_clients() && needs_all && !config.privacy.hides_clients()),
             "federation.minimum",
             "asks for everybody's update, and some clients never answer (simulation.drop_out, \
              simulation.available); set it to fewer than there are clients",

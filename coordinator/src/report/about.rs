@@ -1,5 +1,7 @@
 //! What a run is for, where its model comes from, and who signs for it.
 
+use umbel_privacy::unit_word::UnitWord;
+
 use super::html::Html;
 use super::layout::{parameters, section};
 use super::run_summary::RunSummary;
@@ -51,7 +53,9 @@ pub(super) fn lineage(run: &RunSummary) -> Html {
     for ancestor in &run.base.ancestors {
         let told = format!(
             "unit {}, data set {}; certificate {}",
-            ancestor.unit, ancestor.data_set, ancestor.certificate
+            UnitWord(ancestor.unit),
+            ancestor.data_set,
+            ancestor.certificate
         );
         rows.push((ancestor.run.as_str(), told));
     }

@@ -1,6 +1,6 @@
 //! What a run protects, from whom, and what it doesn't: in sentences for everybody.
 
-use umbel_privacy::unit::{Adjacency, NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 use umbel_proto::plan::mechanism::LEAST_NOISE_MULTIPLIER;
 
 use super::figures;
@@ -109,12 +109,12 @@ impl Unit {
     fn of(promise: &PromiseSummary) -> Self {
         let column = promise.group_column.as_deref().unwrap_or("group");
         let (one, presence, content) = match promise.unit {
-            ProtectedUnit::Record => (
+            PrivacyUnit::Record => (
                 "one row".to_owned(),
                 "whether any one row was in the training data, and so what it says".to_owned(),
                 "what any one row of the training data says".to_owned(),
             ),
-            ProtectedUnit::Group => (
+            PrivacyUnit::Group => (
                 format!("all rows of one {column} at one site"),
                 format!(
                     "whether the rows of any one {column} at a site were in the training data, and \
@@ -122,7 +122,7 @@ impl Unit {
                 ),
                 format!("what the rows of any one {column} at a site say"),
             ),
-            ProtectedUnit::Client => (
+            PrivacyUnit::Client => (
                 "one client with all its rows".to_owned(),
                 "whether any one client took part with its rows, and so what they say".to_owned(),
                 "what the rows of any one client say".to_owned(),
@@ -192,7 +192,7 @@ fn attack(strength: &Strength) -> String {
 
 fn guarantee(promise: &PromiseSummary) -> Vec<String> {
     let mut lines = vec![against_whom(promise), how_well(promise)];
-    if let (ProtectedUnit::Group, Some(rows)) = (promise.unit, promise.rows_per_group) {
+    if let (PrivacyUnit::Group, Some(rows)) = (promise.unit, promise.rows_per_group) {
         lines.push(format!(
             "Of each group at most {} took part.",
             rows_counted(rows)
@@ -209,14 +209,14 @@ fn against_whom(promise: &PromiseSummary) -> String {
     let known = "whatever else they know";
     let amplified = promise.accounted_sampling_rate < 1.0;
     match (promise.placement, promise.unit) {
-        (NoisePlacement::Central, ProtectedUnit::Client) if amplified => format!(
+        (NoisePlacement::Central, PrivacyUnit::Client) if amplified => format!(
             "Against whom: anyone who sees every model that this run released, {known}, but not \
              which clients were drawn in which round."
         ),
         (NoisePlacement::Central, _) => {
             format!("Against whom: anyone who sees every model that this run released, {known}.")
         }
-        (NoisePlacement::Local, ProtectedUnit::Client) => format!(
+        (NoisePlacement::Local, PrivacyUnit::Client) => format!(
             "Against whom: the coordinator, and anyone who sees every update and every model, \
              {known}. Each client added all the noise that its own guarantee needs."
         ),
@@ -308,7 +308,7 @@ fn beyond_the_guarantee(promise: &PromiseSummary) -> Vec<String> {
     let mut lines = Vec::new();
     if promise.placement == NoisePlacement::Central {
         lines.push(match promise.unit {
-            ProtectedUnit::Client => {
+            PrivacyUnit::Client => {
                 "Against the coordinator: it sees each client's update before the noise is added, \
                  and is trusted to neither use it nor pass it on."
                     .into()
@@ -319,12 +319,12 @@ fn beyond_the_guarantee(promise: &PromiseSummary) -> Vec<String> {
         });
     }
     lines.push(match promise.unit {
-        ProtectedUnit::Group => {
+        PrivacyUnit::Group => {
             "Somebody who appears at several sites, or under several names at one: each share is \
              protected by itself, and their epsilons add up."
                 .into()
         }
-        ProtectedUnit::Client => {
+        PrivacyUnit::Client => {
             "Somebody whose rows several clients hold: each client is protected by itself, and \
              their epsilons add up."
                 .into()

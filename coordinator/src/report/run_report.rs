@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use umbel_privacy::unit::{Adjacency, NoisePlacement};
+use umbel_privacy::unit_word::UnitWord;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::Ending;
 
@@ -95,7 +96,7 @@ impl RunReport {
             "settings": settings,
             "base_model": run.base,
             "about": run.about,
-            "unit": run.privacy.unit(),
+            "unit": UnitWord(run.privacy.unit()),
             // Of a run that promises nothing these two say nothing, and are written all the same.
             "adjacency": promise.map_or(Adjacency::AddOrRemove, |p| p.adjacency),
             "noise": promise.map_or(NoisePlacement::Central, |p| p.placement),

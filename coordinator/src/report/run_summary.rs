@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use umbel_privacy::combination::Summed;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use super::strength::Strength;
 use crate::observe::evaluation::Evaluation;
@@ -100,8 +100,9 @@ pub struct Base {
 pub struct Ancestor {
     /// The name of its folder.
     pub run: String,
-    /// Whom it protected.
-    pub unit: PrivacyUnit,
+    /// Whom it protected, if anybody.
+    #[serde(with = "umbel_privacy::unit_word")]
+    pub unit: Option<PrivacyUnit>,
     /// The data set that it spent on.
     pub data_set: String,
     /// SHA-256 of its certificate.
@@ -157,7 +158,7 @@ pub struct PrivacySummary {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PromiseSummary {
     /// What one neighbouring data set may add or remove.
-    pub unit: ProtectedUnit,
+    pub unit: PrivacyUnit,
     /// Which data sets are neighbours.
     pub adjacency: Adjacency,
     /// Who added the noise.
@@ -197,9 +198,9 @@ pub struct PromiseSummary {
 }
 
 impl PrivacySummary {
-    /// The unit in a word.
-    pub fn unit(&self) -> PrivacyUnit {
-        self.promise.as_ref().map(|promise| promise.unit).into()
+    /// Whom the run promised to protect, if anybody.
+    pub fn unit(&self) -> Option<PrivacyUnit> {
+        self.promise.as_ref().map(|promise| promise.unit)
     }
 
     /// The promise that holds: noise that can be predicted keeps none.

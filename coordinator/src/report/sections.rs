@@ -1,6 +1,7 @@
 //! The sections of a report below its first lines.
 
 use umbel_privacy::unit::PrivacyUnit;
+use umbel_privacy::unit_word::UnitWord;
 use umbel_proto::message;
 
 use super::figures::{self, NONE};
@@ -113,7 +114,7 @@ pub(super) fn clients(run: &RunSummary) -> Html {
     ];
     let rows = run.clients.iter().map(row).collect();
     let connections = run.connections.iter().map(|line| Html::element("p", line));
-    if run.privacy.unit() == PrivacyUnit::Client {
+    if run.privacy.unit() == Some(PrivacyUnit::Client) {
         let hidden = Html::element(
             "p",
             "Who took part, and how often, is what this run hides, so it isn't shown here.",
@@ -170,7 +171,7 @@ fn absences(run: &RunSummary) -> Html {
 /// The numbers behind the guarantee.
 pub(super) fn privacy_parameters(run: &RunSummary) -> Html {
     let privacy = &run.privacy;
-    let mut rows = vec![("unit", privacy.unit().to_string())];
+    let mut rows = vec![("unit", UnitWord(privacy.unit()).to_string())];
     rows.extend(privacy.promise.iter().flat_map(promised));
     rows.push((
         "sampling rate (Poisson)",

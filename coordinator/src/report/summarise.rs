@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use umbel_privacy::certificate::lineage;
-use umbel_privacy::unit::ProtectedUnit;
+use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::classifier::ClassifierOptions;
 use umbel_proto::message::{ClientId, Ending};
 use umbel_proto::plan::{Plan, Protection};
@@ -123,7 +123,7 @@ fn base(facts: &Facts<'_>) -> report::Base {
 }
 
 /// About how many units there are, by public numbers alone.
-fn units(config: &RunConfig, unit: ProtectedUnit) -> Option<u64> {
+fn units(config: &RunConfig, unit: PrivacyUnit) -> Option<u64> {
     let expected = || {
         let rate = config.privacy.sampling_rate.get();
         let units = config.training.expected_batch?.get() / rate;
@@ -132,8 +132,8 @@ fn units(config: &RunConfig, unit: ProtectedUnit) -> Option<u64> {
     };
     match (config.privacy.units, unit) {
         (Some(units), _) => Some(units.get()),
-        (None, ProtectedUnit::Client) => Some(config.clients.len() as u64),
-        (None, ProtectedUnit::Record | ProtectedUnit::Group) => expected(),
+        (None, PrivacyUnit::Client) => Some(config.clients.len() as u64),
+        (None, PrivacyUnit::Record | PrivacyUnit::Group) => expected(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whom one has to trust, what secures a run, and what it can't know of how data were collected.
 
-use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 
 use super::html::Html;
 use super::layout::section;
@@ -58,16 +58,16 @@ fn collection(run: &RunSummary) -> Vec<String> {
     let own = "Tables stayed where they were. How they were collected, on what legal ground, who may \
                read them there, and how long they are kept is for each site to answer; this software \
                doesn't know.";
-    let unit = |unit: ProtectedUnit| match unit {
-        ProtectedUnit::Record => {
+    let unit = |unit: PrivacyUnit| match unit {
+        PrivacyUnit::Record => {
             "One row is protected at a time. Whoever may have several rows is protected less than \
              epsilon says."
         }
-        ProtectedUnit::Group => {
+        PrivacyUnit::Group => {
             "All rows of one group at one site are protected together, as far as the column of \
              groups tells them apart."
         }
-        ProtectedUnit::Client => "All rows of one client are protected together.",
+        PrivacyUnit::Client => "All rows of one client are protected together.",
     };
     let promise = run.privacy.promise.as_ref();
     let mut lines = vec![own.to_owned()];

@@ -184,7 +184,7 @@ impl Books {
         let weights = base.weights;
         let entries = self.ledger.entries();
         let ancestors = lineage::lineage(certificate, weights, entries, &self.data_set)?;
-        if plan.is_private() {
+        if let Some(unit) = plan.unit() {
             let own = Rows {
                 data_set: &self.data_set,
                 named: self.data_set_named,
@@ -193,7 +193,7 @@ impl Books {
             if plan.seed.is_none() {
                 lineage::counted(&ancestors, own).try_for_each(Ancestor::check_protected)?;
             }
-            self.inherited = lineage::inherited(&ancestors, own, plan.unit())?
+            self.inherited = lineage::inherited(&ancestors, own, unit)?
                 .into_iter()
                 .filter(|event| !event.protects_nobody())
                 .cloned()

@@ -8,6 +8,7 @@ use umbel_model::DeviceChoice;
 use umbel_model::data::LabelSet;
 use umbel_privacy::certificate::key_file;
 use umbel_privacy::disk::AnyLedgerStorage;
+use umbel_privacy::unit_word::UnitWord;
 use umbel_proto::exit_code::ExitKind;
 use umbel_proto::findings::{Finding, Findings};
 use umbel_proto::plan::AgreedPlan;
@@ -214,7 +215,7 @@ fn model_and_plan(
                 "{} rounds, {} trained parameters, unit {}, {} of an update each; SHA-256 {}",
                 plan.rounds,
                 plan.classifier.parameters,
-                plan.unit(),
+                UnitWord(plan.unit()),
                 ByteSize(crate::aggregate::UpdateRules::of(plan).bytes()),
                 plan.digest()
             ),

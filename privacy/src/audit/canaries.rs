@@ -163,10 +163,10 @@ mod tests {
     use crate::clip::ClippingNorm;
     use crate::poisson::SamplingRate;
     use crate::private_rng::NoiseSource;
-    use crate::unit::{NoisePlacement, ProtectedUnit};
+    use crate::unit::{NoisePlacement, PrivacyUnit};
     use proptest::prelude::*;
 
-    fn mechanism(unit: ProtectedUnit, sigma: f64, rate: f64) -> AuditedMechanism {
+    fn mechanism(unit: PrivacyUnit, sigma: f64, rate: f64) -> AuditedMechanism {
         AuditedMechanism {
             noise_multiplier: NoiseMultiplier::try_from(sigma).unwrap(),
             sampling_rate: SamplingRate::try_from(rate).unwrap(),
@@ -180,11 +180,7 @@ mod tests {
 
     #[test]
     fn the_coordinates_that_are_left_out_of_a_canary_would_have_added_nothing() {
-        for unit in [
-            ProtectedUnit::Record,
-            ProtectedUnit::Group,
-            ProtectedUnit::Client,
-        ] {
+        for unit in [PrivacyUnit::Record, PrivacyUnit::Group, PrivacyUnit::Client] {
             let delta = Delta::try_from(1e-5).unwrap();
             let rng = NoiseSource::seeded(1, "");
             let path = PrivatePath::new(mechanism(unit, 1.0, 1.0), delta, 8, 1.0, rng).unwrap();
@@ -217,7 +213,7 @@ mod tests {
         fn a_score_is_a_number_and_rises_with_what_is_released(
             ln_sigma in -4f64..5.0, ln_rate in -16f64..0.0, x in -100f64..100.0, more in 0f64..10.0,
         ) {
-            let score = Score::new(&mechanism(ProtectedUnit::Record, ln_sigma.exp(), ln_rate.exp()));
+            let score = Score::new(&mechanism(PrivacyUnit::Record, ln_sigma.exp(), ln_rate.exp()));
             let (low, high) = (score.of(x), score.of(x + more));
             prop_assert!(low.is_finite() && high.is_finite());
             prop_assert!(high >= low - 1e-9 * low.abs());

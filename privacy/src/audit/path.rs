@@ -13,7 +13,7 @@ use crate::ledger::{EntryDraft, Ledger, LedgerError, MemoryLedgerStorage};
 use crate::poisson::{SamplingRate, poisson_sample};
 use crate::release::{ReleaseError, release};
 use crate::rounded_gaussian::{InvalidStandardDeviation, RoundedGaussian};
-use crate::unit::{Adjacency, NoisePlacement, ProtectedUnit};
+use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 /// A mechanism as it is claimed.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct AuditedMechanism {
     /// C.
     pub clipping_norm: ClippingNorm,
     /// Who is protected. It decides how a unit's update is clipped.
-    pub unit: ProtectedUnit,
+    pub unit: PrivacyUnit,
     /// Who adds the noise.
     pub placement: NoisePlacement,
     /// What neighbouring data sets are.
@@ -119,7 +119,7 @@ impl<R: CryptoRng> PrivatePath<R> {
         let norm = mechanism.clipping_norm;
         // The lattices that a plan derives for these units.
         let step = match mechanism.unit {
-            ProtectedUnit::Client => LatticeStep::for_clipping_norm(norm),
+            PrivacyUnit::Client => LatticeStep::for_clipping_norm(norm),
             _ => LatticeStep::for_sum(norm, dimension),
         };
         let noise = RoundedGaussian::for_mechanism(mechanism.noise_multiplier, norm, step)?;
@@ -164,7 +164,7 @@ impl<R: CryptoRng> PrivatePath<R> {
 impl<R: CryptoRng> PathUnderAudit for PrivatePath<R> {
     fn contribute(&self, update: Vec<f32>) -> Result<LatticeVector, PathError> {
         let norm = self.mechanism.clipping_norm;
-        if self.mechanism.unit == ProtectedUnit::Client {
+        if self.mechanism.unit == PrivacyUnit::Client {
             let vector = RawUpdate::new(update).clip(norm)?.quantize(self.step)?;
             vector.check_norm(norm, self.step)?;
             return Ok(vector);

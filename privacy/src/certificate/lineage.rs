@@ -44,8 +44,9 @@ pub struct Ancestor {
     pub public_key: PublicKey,
     /// The name of its folder.
     pub run: String,
-    /// Whom it protected.
-    pub unit: PrivacyUnit,
+    /// Whom it protected, if anybody.
+    #[serde(with = "crate::unit_word")]
+    pub unit: Option<PrivacyUnit>,
     /// The data set that it spent on.
     pub data_set: String,
     /// Whether a person named the data set, or the run's name stood in.
@@ -167,11 +168,14 @@ pub fn inherited<'a>(
 ) -> Result<Vec<&'a MechanismEvent>, InvalidLineage> {
     let mut ancestors: Vec<&Ancestor> = counted(lineage, own).collect();
     ancestors.reverse();
-    let other = |ancestor: &&&Ancestor| ![unit, PrivacyUnit::None].contains(&ancestor.unit);
-    match ancestors.iter().find(other) {
-        Some(ancestor) => Err(InvalidLineage::MixedUnits {
-            run: ancestor.run.clone(),
-            found: ancestor.unit,
+    let other = |ancestor: &&Ancestor| {
+        let found = ancestor.unit.filter(|found| *found != unit)?;
+        Some((ancestor.run.clone(), found))
+    };
+    match ancestors.iter().find_map(other) {
+        Some((run, found)) => Err(InvalidLineage::MixedUnits {
+            run,
+            found,
             asked: unit,
         }),
         None => Ok(ancestors
@@ -189,7 +193,7 @@ impl Ancestor {
             certificate: Sha256Digest::of(signed.bytes()),
             public_key: certificate.public_key,
             run: certificate.run.id.clone(),
-            unit: guarantee.map_or(PrivacyUnit::None, |guarantee| guarantee.unit),
+            unit: guarantee.map(|guarantee| guarantee.unit),
             data_set: certificate.ledger.data_set.clone(),
             data_set_named: certificate.ledger.data_set_named,
             ledger_head: certificate.ledger.head,

@@ -1,11 +1,4 @@
-//! One line of the ledger.
-//!
-//! A line is compact JSON with the fields of [`LedgerEntry`] in their order, the last of
-//! them `hash`: the SHA-256, in hexadecimal, of the line's own bytes without that field,
-//! i.e. with `,"hash":"…"}` replaced by `}`. So it can be checked with any JSON-free tool:
-//! no canonical form has to be recreated.
-
-use serde::{Deserialize, Serialize};
+//! An entry of the ledger, and what one is made of. `line.rs` has how it is written.
 
 use crate::accountant::Delta;
 use crate::accountant::event::MechanismEvent;
@@ -14,14 +7,12 @@ use crate::digest::Sha256Digest;
 use crate::filter::FilterOrder;
 use crate::lattice::LatticeStep;
 pub use crate::ledger::hash::{EntryHash, InvalidHash};
+use crate::ledger::line::seal;
 use crate::ledger::unprotected::UnprotectedDraft;
-use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
+use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 /// The version of the format that this crate writes.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// The longest data set key or run id, in bytes.
-const LONGEST_NAME: usize = 256;
 
 /// What is about to be spent; [`crate::Ledger::spend`] makes an entry of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +37,7 @@ pub struct EntryDraft {
     /// where there is no plan.
     pub plan: Option<Sha256Digest>,
     /// Whom the event protects.
-    pub unit: ProtectedUnit,
+    pub unit: PrivacyUnit,
     /// The neighbouring relation that the run reports.
     pub adjacency: Adjacency,
     /// Where the noise is added.
@@ -66,8 +57,7 @@ pub struct EntryDraft {
 }
 
 /// One entry, as it stands in the ledger.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LedgerEntry {
     /// [`FORMAT_VERSION`] at the time of writing.
     pub version: u32,
@@ -82,35 +72,21 @@ pub struct LedgerEntry {
     /// See [`EntryDraft::round`].
     pub round: u64,
     /// See [`EntryDraft::last_round`].
-    #[serde(default)]
     pub last_round: Option<u64>,
     /// See [`EntryDraft::attempt`].
-    #[serde(default)]
     pub attempt: u64,
     /// See [`EntryDraft::filter_order`].
-    #[serde(default)]
     pub filter_order: Option<FilterOrder>,
     /// See [`EntryDraft::plan`].
-    #[serde(default)]
     pub plan: Option<Sha256Digest>,
-    /// See [`EntryDraft::unit`].
-    pub unit: PrivacyUnit,
+    /// Whom it protects and how; `None` for a use without protection.
+    pub protection: Option<EntryProtection>,
     /// See [`EntryDraft::adjacency`].
     pub adjacency: Adjacency,
     /// See [`EntryDraft::placement`].
     pub placement: NoisePlacement,
     /// See [`EntryDraft::event`].
     pub event: MechanismEvent,
-    /// See [`EntryDraft::clipping_norm`]; `None` for a use without protection, as for the two
-    /// that follow.
-    #[serde(default)]
-    pub clipping_norm: Option<ClippingNorm>,
-    /// See [`EntryDraft::lattice_step`].
-    #[serde(default)]
-    pub lattice_step: Option<LatticeStep>,
-    /// See [`EntryDraft::delta`].
-    #[serde(default)]
-    pub delta: Option<Delta>,
     /// See [`EntryDraft::unix_time`].
     pub unix_time: u64,
     /// See [`EntryDraft::seeded`].
@@ -119,40 +95,17 @@ pub struct LedgerEntry {
     pub hash: EntryHash,
 }
 
-/// The hashed part of an entry, in the order in which it is written.
-#[derive(Serialize)]
-struct HashedPart<'a> {
-    version: u32,
-    index: u64,
-    previous_hash: EntryHash,
-    data_set: &'a str,
-    run_id: &'a str,
-    round: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_round: Option<u64>,
-    #[serde(skip_serializing_if = "is_first")]
-    attempt: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    filter_order: Option<FilterOrder>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<Sha256Digest>,
-    unit: PrivacyUnit,
-    adjacency: Adjacency,
-    placement: NoisePlacement,
-    event: &'a MechanismEvent,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clipping_norm: Option<ClippingNorm>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lattice_step: Option<LatticeStep>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta: Option<Delta>,
-    unix_time: u64,
-    seeded: bool,
-}
-
-/// A first attempt is written as it was before there were attempts: without the field.
-fn is_first(attempt: &u64) -> bool {
-    *attempt == 0
+/// What an entry says of its noise and of whom that protects.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EntryProtection {
+    /// See [`EntryDraft::unit`].
+    pub unit: PrivacyUnit,
+    /// See [`EntryDraft::clipping_norm`].
+    pub clipping_norm: ClippingNorm,
+    /// See [`EntryDraft::lattice_step`].
+    pub lattice_step: LatticeStep,
+    /// See [`EntryDraft::delta`].
+    pub delta: Delta,
 }
 
 /// A draft that can't become an entry.
@@ -224,13 +177,15 @@ impl EntryDraft {
             attempt: self.attempt,
             filter_order: self.filter_order,
             plan: self.plan,
-            unit: self.unit.into(),
+            protection: Some(EntryProtection {
+                unit: self.unit,
+                clipping_norm: self.clipping_norm,
+                lattice_step: self.lattice_step,
+                delta: self.delta,
+            }),
             adjacency: self.adjacency,
             placement: self.placement,
             event: self.event,
-            clipping_norm: Some(self.clipping_norm),
-            lattice_step: Some(self.lattice_step),
-            delta: Some(self.delta),
             unix_time: self.unix_time,
             seeded: self.seeded,
             hash: EntryHash::START,
@@ -257,13 +212,10 @@ impl UnprotectedDraft {
             attempt: 0,
             filter_order: None,
             plan: Some(self.plan),
-            unit: PrivacyUnit::None,
+            protection: None,
             adjacency: self.adjacency,
             placement: self.placement,
             event: MechanismEvent::NON_PRIVATE,
-            clipping_norm: None,
-            lattice_step: None,
-            delta: None,
             unix_time: self.unix_time,
             seeded: self.seeded,
             hash: EntryHash::START,
@@ -271,96 +223,9 @@ impl UnprotectedDraft {
     }
 }
 
-/// Writes an entry's line, and fills in the hash.
-fn seal(mut entry: LedgerEntry) -> Result<(LedgerEntry, String), InvalidDraft> {
-    check_name("data_set", &entry.data_set)?;
-    check_name("run_id", &entry.run_id)?;
-    let hashed_part = HashedPart {
-        version: entry.version,
-        index: entry.index,
-        previous_hash: entry.previous_hash,
-        data_set: &entry.data_set,
-        run_id: &entry.run_id,
-        round: entry.round,
-        last_round: entry.last_round,
-        attempt: entry.attempt,
-        filter_order: entry.filter_order,
-        plan: entry.plan,
-        unit: entry.unit,
-        adjacency: entry.adjacency,
-        placement: entry.placement,
-        event: &entry.event,
-        clipping_norm: entry.clipping_norm,
-        lattice_step: entry.lattice_step,
-        delta: entry.delta,
-        unix_time: entry.unix_time,
-        seeded: entry.seeded,
-    };
-    let content = serde_json::to_string(&hashed_part)
-        .map_err(|error| InvalidDraft::Unwritable(error.to_string()))?;
-    let hash = EntryHash::of(content.as_bytes());
-    let open = content.strip_suffix('}').unwrap_or(&content);
-    let line = format!("{open},\"hash\":\"{hash}\"}}");
-    entry.hash = hash;
-    Ok((entry, line))
-}
-
-fn check_name(field: &'static str, name: &str) -> Result<(), InvalidDraft> {
-    let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fits {
-        Ok(())
-    } else {
-        Err(InvalidDraft::Name {
-            field,
-            given: name.into(),
-        })
-    }
-}
-
 impl LedgerEntry {
-    /// Reads a line (without its line break) and checks its hash; its place in the chain
-    /// is [`super::chain::verify`]'s to check.
-    ///
-    /// # Errors
-    /// [`InvalidEntry`] for anything but a sound entry.
-    pub fn from_line(line: &[u8]) -> Result<Self, InvalidEntry> {
-        let text = str::from_utf8(line).map_err(|_| InvalidEntry::NotUtf8)?;
-        // Looked at first, as a later version may have fields unknown here.
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
-        let json_error = |error: serde_json::Error| InvalidEntry::Json(error.to_string());
-        let Version { version } = serde_json::from_str(text).map_err(json_error)?;
-        if version != FORMAT_VERSION {
-            return Err(InvalidEntry::Version(version));
-        }
-        let entry: Self = serde_json::from_str(text).map_err(json_error)?;
-        if !entry.is_consistent() {
-            return Err(InvalidEntry::Contradiction);
-        }
-        let content = text
-            .strip_suffix(&format!(",\"hash\":\"{}\"}}", entry.hash))
-            .ok_or(InvalidEntry::Hash)?;
-        if EntryHash::of(format!("{content}}}").as_bytes()) == entry.hash {
-            Ok(entry)
-        } else {
-            Err(InvalidEntry::Hash)
-        }
-    }
-
-    /// Whether unit, event and what belongs to noise go together.
-    fn is_consistent(&self) -> bool {
-        let noise = [
-            self.clipping_norm.is_some(),
-            self.lattice_step.is_some(),
-            self.delta.is_some(),
-        ];
-        match self.unit {
-            PrivacyUnit::None => {
-                self.event == MechanismEvent::NON_PRIVATE && noise.iter().all(|there| !there)
-            }
-            _ => !self.event.protects_nobody() && noise.iter().all(|there| *there),
-        }
+    /// Whom it protects, if anybody.
+    pub fn unit(&self) -> Option<PrivacyUnit> {
+        self.protection.map(|protection| protection.unit)
     }
 }

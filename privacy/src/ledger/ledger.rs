@@ -312,13 +312,16 @@ impl<S> Ledger<S> {
     /// the other: removing one row of a group can move a sum that was clipped by groups
     /// by up to 2 C, not C.
     fn check_unit(&self, data_set: &str, unit: PrivacyUnit) -> Result<(), LedgerError> {
-        let others = |entry: &&LedgerEntry| entry.unit != unit && entry.unit != PrivacyUnit::None;
-        match self.entries_of(data_set).find(others) {
+        let other = |entry: &LedgerEntry| {
+            let found = entry.unit().filter(|found| *found != unit)?;
+            Some((found, entry.index))
+        };
+        match self.entries_of(data_set).find_map(other) {
             None => Ok(()),
-            Some(entry) => Err(LedgerError::MixedUnits {
+            Some((found, index)) => Err(LedgerError::MixedUnits {
                 data_set: data_set.into(),
-                found: entry.unit,
-                index: entry.index,
+                found,
+                index,
                 asked: unit,
             }),
         }

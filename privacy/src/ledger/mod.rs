@@ -24,6 +24,7 @@ pub mod file;
 pub mod hash;
 #[expect(clippy::module_inception, reason = "the file is named for the type")]
 mod ledger;
+mod line;
 pub mod point;
 pub mod seen;
 mod spent;
@@ -32,7 +33,7 @@ pub mod take_up;
 pub mod unprotected;
 
 pub use book::LedgerBook;
-pub use entry::{EntryDraft, LedgerEntry};
+pub use entry::{EntryDraft, EntryProtection, LedgerEntry};
 pub use file::FileLedgerStorage;
 pub use hash::EntryHash;
 pub use ledger::{Ledger, LedgerError};

@@ -56,9 +56,12 @@ impl Spent {
     /// `None` where the event is not one single Gaussian.
     pub(crate) fn least_standard_deviation(&self) -> Option<f64> {
         let sigma = self.event.single_noise_multiplier()?;
-        let norm = self.entry.clipping_norm?;
-        let step = self.entry.lattice_step?;
-        Some(least_standard_deviation(sigma, norm, step))
+        let noise = self.entry.protection?;
+        Some(least_standard_deviation(
+            sigma,
+            noise.clipping_norm,
+            noise.lattice_step,
+        ))
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::accountant::event::MechanismEvent;
 use crate::digest::Sha256Digest;
 use crate::ledger::entry::LedgerEntry;
-use crate::unit::{Adjacency, NoisePlacement, PrivacyUnit};
+use crate::unit::{Adjacency, NoisePlacement};
 
 /// That a data set is about to be used without protection;
 /// [`crate::Ledger::mark_unprotected`] makes an entry of it.
@@ -82,7 +82,7 @@ impl LedgerEntry {
     }
 
     fn exposure(&self) -> Option<Exposure> {
-        if self.unit == PrivacyUnit::None || self.event.protects_nobody() {
+        if self.protection.is_none() || self.event.protects_nobody() {
             Some(Exposure::NoUnit)
         } else {
             self.seeded.then_some(Exposure::Seeded)

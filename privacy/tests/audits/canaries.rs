@@ -15,13 +15,13 @@ use umbel_privacy::audit::{
 };
 use umbel_privacy::{
     Adjacency, ClippingNorm, Delta, LatticeVector, NoiseMultiplier, NoisePlacement, NoiseSource,
-    ProtectedUnit, SamplingRate,
+    PrivacyUnit, SamplingRate,
 };
 
 const CANARIES: usize = 300_000;
 const NORM: f64 = 0.75;
 
-fn settings(unit: ProtectedUnit, sigma: f64, rate: f64, rounds: u64) -> AuditSettings {
+fn settings(unit: PrivacyUnit, sigma: f64, rate: f64, rounds: u64) -> AuditSettings {
     AuditSettings {
         mechanism: AuditedMechanism {
             noise_multiplier: NoiseMultiplier::try_from(sigma).unwrap(),
@@ -68,9 +68,9 @@ fn audited(settings: &AuditSettings, path: &mut impl PathUnderAudit, seed: u64) 
 #[test]
 fn a_right_build_loses_nearly_what_is_expected_and_no_more_than_is_claimed() {
     for (seed, unit, sigma, rate, rounds) in [
-        (1, ProtectedUnit::Record, 1.0, 1.0, 1),
-        (2, ProtectedUnit::Client, 4.0, 1.0, 16),
-        (3, ProtectedUnit::Group, 2.0, 0.2, 20),
+        (1, PrivacyUnit::Record, 1.0, 1.0, 1),
+        (2, PrivacyUnit::Client, 4.0, 1.0, 16),
+        (3, PrivacyUnit::Group, 2.0, 0.2, 20),
     ] {
         let settings = settings(unit, sigma, rate, rounds);
         let found = audited(&settings, &mut path(&settings, seed), seed);
@@ -88,7 +88,7 @@ fn a_right_build_loses_nearly_what_is_expected_and_no_more_than_is_claimed() {
 
 #[test]
 fn replacing_a_unit_is_audited_against_its_own_claim() {
-    let mut settings = settings(ProtectedUnit::Record, 2.0, 1.0, 1);
+    let mut settings = settings(PrivacyUnit::Record, 2.0, 1.0, 1);
     settings.mechanism.adjacency = Adjacency::ReplaceOne;
     let found = audited(&settings, &mut path(&settings, 4), 4);
     assert_eq!(found.verdict(), Verdict::NotContradicted);
@@ -101,8 +101,8 @@ fn replacing_a_unit_is_audited_against_its_own_claim() {
 #[test]
 fn halved_noise_is_caught() {
     for (seed, sigma, rate, rounds) in [(5, 1.0, 1.0, 1), (6, 4.0, 1.0, 16), (12, 3.0, 0.9, 8)] {
-        let claimed = settings(ProtectedUnit::Record, sigma, rate, rounds);
-        let built = settings(ProtectedUnit::Record, sigma / 2.0, rate, rounds);
+        let claimed = settings(PrivacyUnit::Record, sigma, rate, rounds);
+        let built = settings(PrivacyUnit::Record, sigma / 2.0, rate, rounds);
         let found = audited(&claimed, &mut path(&built, seed), seed);
         assert!(found.plan.notices_halved_noise, "{found:?}");
         assert_eq!(found.verdict(), Verdict::BoundAboveClaim, "{found:?}");
@@ -132,7 +132,7 @@ impl PathUnderAudit for Unclipped {
 
 #[test]
 fn skipped_clipping_is_caught_for_every_unit() {
-    for (seed, unit) in [(7, ProtectedUnit::Record), (8, ProtectedUnit::Client)] {
+    for (seed, unit) in [(7, PrivacyUnit::Record), (8, PrivacyUnit::Client)] {
         let settings = settings(unit, 1.0, 1.0, 1);
         let found = audited(&settings, &mut Unclipped(path(&settings, seed)), seed);
         assert_eq!(found.verdict(), Verdict::BoundAboveClaim, "{found:?}");
@@ -164,7 +164,7 @@ fn a_release_that_no_ledger_was_charged_for_is_caught() {
             self.0.charged()
         }
     }
-    let mut settings = settings(ProtectedUnit::Record, 1.0, 0.5, 4);
+    let mut settings = settings(PrivacyUnit::Record, 1.0, 0.5, 4);
     settings.canaries = 1_000;
     let found = audited(&settings, &mut Uncharged(path(&settings, 9), 0), 9);
     assert_eq!(found.verdict(), Verdict::Uncharged);
@@ -178,7 +178,7 @@ fn sizes_that_cannot_be_audited_are_refused_in_words() {
         (1000, 0, "0 rounds"),
         (1000, 1 << 40, "rounds can't be audited"),
     ] {
-        let mut settings = settings(ProtectedUnit::Record, 1.0, 1.0, rounds);
+        let mut settings = settings(PrivacyUnit::Record, 1.0, 1.0, rounds);
         let mut path = path(&settings, 1);
         settings.canaries = canaries;
         let refused = audit(&settings, &mut path, chance, &mut |_| {}).unwrap_err();
@@ -188,8 +188,8 @@ fn sizes_that_cannot_be_audited_are_refused_in_words() {
 
 /// The estimate of the unit client, for a path with this noise.
 fn estimated(claimed: f64, built: f64, seed: u64) -> f64 {
-    let claim = settings(ProtectedUnit::Client, claimed, 1.0, 4);
-    let mut built = settings(ProtectedUnit::Client, built, 1.0, 4);
+    let claim = settings(PrivacyUnit::Client, claimed, 1.0, 4);
+    let mut built = settings(PrivacyUnit::Client, built, 1.0, 4);
     built.canaries = client_estimate::PARAMETERS;
     let chance = &mut NoiseSource::seeded(seed, "clients");
     let path = &mut path(&built, seed);
@@ -202,7 +202,7 @@ fn estimated(claimed: f64, built: f64, seed: u64) -> f64 {
 
 #[test]
 fn the_estimate_for_clients_is_near_the_claim_and_rises_when_noise_is_halved() {
-    let claimed = settings(ProtectedUnit::Client, 2.0, 1.0, 4)
+    let claimed = settings(PrivacyUnit::Client, 2.0, 1.0, 4)
         .claimed()
         .unwrap()
         .get();

@@ -11,7 +11,7 @@ use umbel_privacy::audit::{
 };
 use umbel_privacy::{
     Adjacency, ClippingNorm, Delta, LatticeVector, NoiseMultiplier, NoisePlacement, NoiseSource,
-    ProtectedUnit, SamplingRate,
+    PrivacyUnit, SamplingRate,
 };
 
 const UNITS: usize = 200;
@@ -30,7 +30,7 @@ fn path(seed: u64) -> PrivatePath<NoiseSource> {
         sampling_rate: rate,
         rounds: ROUNDS as u64,
         clipping_norm: ClippingNorm::try_from(1.0).unwrap(),
-        unit: ProtectedUnit::Client,
+        unit: PrivacyUnit::Client,
         placement: NoisePlacement::Central,
         adjacency: Adjacency::AddOrRemove,
     };

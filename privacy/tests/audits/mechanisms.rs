@@ -16,7 +16,7 @@ use umbel_privacy::accountant::gaussian;
 use umbel_privacy::ledger::MemoryLedgerStorage;
 use umbel_privacy::{
     Accountant, Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, LatticeVector, Ledger,
-    MechanismEvent, NoiseMultiplier, NoisePlacement, PldAccountant, ProtectedUnit, RawUpdate,
+    MechanismEvent, NoiseMultiplier, NoisePlacement, PldAccountant, PrivacyUnit, RawUpdate,
     RoundedGaussian, SamplingRate, Spent, poisson_sample, release,
 };
 
@@ -66,7 +66,7 @@ fn tokens(event: &MechanismEvent) -> impl Iterator<Item = Spent> + use<> {
         attempt: 0,
         filter_order: None,
         plan: None,
-        unit: ProtectedUnit::Client,
+        unit: PrivacyUnit::Client,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Central,
         event: event.clone().times(2 * u64::from(TRIALS)),

@@ -20,7 +20,7 @@ use umbel_privacy::certificate::{
 use umbel_privacy::ledger::{MemoryLedgerStorage, chain};
 use umbel_privacy::{
     Adjacency, ClippingNorm, EntryDraft, LatticeStep, Ledger, MechanismEvent, NoiseMultiplier,
-    NoisePlacement, PrivacyUnit, ProtectedUnit, SamplingRate, Sha256Digest,
+    NoisePlacement, PrivacyUnit, SamplingRate, Sha256Digest,
 };
 
 const PLAN: &[u8] = b"{\"rounds\": 3}";
@@ -54,7 +54,7 @@ fn draft(run: &str, data_set: &str, round: u64) -> EntryDraft {
         attempt: 0,
         filter_order: None,
         plan: Some(Sha256Digest::of(PLAN)),
-        unit: ProtectedUnit::Record,
+        unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Central,
         event: mechanism(),

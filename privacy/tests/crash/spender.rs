@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use umbel_privacy::ledger::{FileLedgerStorage, LedgerStorage};
 use umbel_privacy::{
     Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, ProtectedUnit,
+    NoiseMultiplier, NoisePlacement, PrivacyUnit,
 };
 
 /// Rounds that a spender has before it.
@@ -25,7 +25,7 @@ pub fn draft(round: u64) -> EntryDraft {
         attempt: 0,
         filter_order: None,
         plan: None,
-        unit: ProtectedUnit::Record,
+        unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Central,
         event: MechanismEvent::gaussian(NoiseMultiplier::try_from(1.1).unwrap()),

@@ -12,7 +12,7 @@ use umbel_privacy::ledger::{
 };
 use umbel_privacy::{
     Accountant, Adjacency, Delta, EntryDraft, Ledger, MechanismEvent, NoiseMultiplier,
-    NoisePlacement, PldAccountant, PrivacyUnit, ProtectedUnit, Sha256Digest,
+    NoisePlacement, PldAccountant, PrivacyUnit, Sha256Digest,
 };
 
 use crate::entries::{draft, lines, memory, sampled, three_entries};
@@ -33,12 +33,13 @@ fn what_is_spent_is_read_back_with_every_field_and_bit() {
     );
     assert_eq!(entry.data_set, "visits");
     assert_eq!(entry.run_id, "run \"1\"");
-    assert_eq!((entry.round, entry.unit), (3, PrivacyUnit::Group));
+    assert_eq!((entry.round, entry.unit()), (3, Some(PrivacyUnit::Group)));
     assert_eq!(entry.plan, Some(Sha256Digest::of(b"a plan")));
     assert_eq!(entry.placement, NoisePlacement::Central);
     assert_eq!(entry.event, sampled());
-    assert_eq!(entry.clipping_norm.unwrap().get(), 0.3);
-    assert_eq!(entry.delta.unwrap().get(), 1e-5);
+    let protection = entry.protection.unwrap();
+    assert_eq!(protection.clipping_norm.get(), 0.3);
+    assert_eq!(protection.delta.get(), 1e-5);
     assert_eq!((entry.unix_time, entry.seeded), (1_700_000_000, false));
 }
 
@@ -79,7 +80,7 @@ fn units_that_do_not_add_up_are_refused() {
     let mut ledger = memory();
     ledger.spend(draft("visits", 0)).unwrap();
     let record = EntryDraft {
-        unit: ProtectedUnit::Record,
+        unit: PrivacyUnit::Record,
         ..draft("visits", 1)
     };
     assert!(matches!(

@@ -3,7 +3,7 @@
 use umbel_privacy::ledger::MemoryLedgerStorage;
 use umbel_privacy::{
     Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, Ledger, MechanismEvent,
-    NoiseMultiplier, NoisePlacement, ProtectedUnit, SamplingRate, Sha256Digest,
+    NoiseMultiplier, NoisePlacement, PrivacyUnit, SamplingRate, Sha256Digest,
 };
 
 /// A round of sampled rows.
@@ -25,7 +25,7 @@ pub fn draft(data_set: &str, round: u64) -> EntryDraft {
         attempt: 0,
         filter_order: None,
         plan: Some(Sha256Digest::of(b"a plan")),
-        unit: ProtectedUnit::Group,
+        unit: PrivacyUnit::Group,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Central,
         event: sampled(),

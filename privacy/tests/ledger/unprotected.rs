@@ -9,7 +9,7 @@ use umbel_privacy::ledger::{
 };
 use umbel_privacy::{
     Adjacency, EntryDraft, Ledger, MechanismEvent, NoiseMultiplier, NoisePlacement, PrivacyUnit,
-    ProtectedUnit, Sha256Digest,
+    Sha256Digest,
 };
 
 use crate::entries::draft;
@@ -25,7 +25,7 @@ fn gaussian() -> MechanismEvent {
 fn round(seeded: bool) -> EntryDraft {
     EntryDraft {
         event: gaussian(),
-        unit: ProtectedUnit::Record,
+        unit: PrivacyUnit::Record,
         delta: delta(),
         seeded,
         ..draft("visits", 1)
@@ -119,8 +119,7 @@ fn a_mark_is_read_back_and_pays_for_no_noise() {
     let [entry] = again.entries() else {
         panic!("{:?}", again.entries());
     };
-    assert_eq!(entry.unit, PrivacyUnit::None);
-    assert_eq!(entry.clipping_norm, None);
+    assert_eq!(entry.protection, None);
 
     let mut nothing = round(false);
     nothing.event = MechanismEvent::NON_PRIVATE.times(2);

@@ -6,7 +6,7 @@ use umbel_privacy::ledger::MemoryLedgerStorage;
 use umbel_privacy::release::ReleaseError;
 use umbel_privacy::{
     Adjacency, ClippingNorm, Delta, EntryDraft, LatticeStep, LatticeVector, Ledger, MechanismEvent,
-    NoPrivacy, NoiseMultiplier, NoisePlacement, Noised, ProtectedUnit, RoundedGaussian, Spent,
+    NoPrivacy, NoiseMultiplier, NoisePlacement, Noised, PrivacyUnit, RoundedGaussian, Spent,
     add_noise, release,
 };
 
@@ -32,7 +32,7 @@ fn spent(event: MechanismEvent) -> Spent {
         attempt: 0,
         filter_order: None,
         plan: None,
-        unit: ProtectedUnit::Record,
+        unit: PrivacyUnit::Record,
         adjacency: Adjacency::AddOrRemove,
         placement: NoisePlacement::Local,
         event,

@@ -8,7 +8,7 @@ use umbel_privacy::adaptive_clipping::{AdaptiveClipping, AdaptiveClippingSetting
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::lattice::{LatticeStep, longest_encoding};
 use umbel_privacy::rounded_gaussian::RoundedGaussian;
-use umbel_privacy::unit::ProtectedUnit;
+use umbel_privacy::unit::PrivacyUnit;
 
 use super::{Plan, PlanError, Protection, WrittenPlan};
 
@@ -79,7 +79,7 @@ pub(super) fn adaptive_clipping(plan: &WrittenPlan) -> Result<Option<AdaptiveCli
     let rule = AdaptiveClipping::new(AdaptiveClippingSettings {
         noise_multiplier: protection.noise_multiplier,
         bound: match protection.unit {
-            ProtectedUnit::Client => norm.get(),
+            PrivacyUnit::Client => norm.get(),
             _ => norm.with_slack(),
         },
         // What the sum is divided by is what a round is expected to have: of units, or of
@@ -97,7 +97,7 @@ pub(super) fn adaptive_clipping(plan: &WrittenPlan) -> Result<Option<AdaptiveCli
 /// rounded after clipping, so the coarser step of one vector will do.
 fn noised_step(plan: &WrittenPlan, protection: &Protection) -> LatticeStep {
     match protection.unit {
-        ProtectedUnit::Client => LatticeStep::for_clipping_norm(protection.clipping_norm),
+        PrivacyUnit::Client => LatticeStep::for_clipping_norm(protection.clipping_norm),
         _ => LatticeStep::for_sum(protection.clipping_norm, plan.coordinates()),
     }
 }
@@ -147,7 +147,7 @@ impl Plan {
             return UNBOUNDED;
         };
         let units = match protection.unit {
-            ProtectedUnit::Client => 1.0,
+            PrivacyUnit::Client => 1.0,
             _ => self.local.max_units.get() as f64,
         };
         let noise = if self.has_local_noise() {

@@ -2,7 +2,7 @@
 //! whoever receives its plan make the same [`super::Plan`] of it.
 
 use umbel_privacy::combination::check_combination;
-use umbel_privacy::unit::{NoisePlacement, ProtectedUnit};
+use umbel_privacy::unit::{NoisePlacement, PrivacyUnit};
 
 use super::{LEAST_NOISE_MULTIPLIER, PlanError, Protection, WrittenPlan};
 use crate::method::{ClippingRule, LocalOptimiser, Method};
@@ -58,7 +58,7 @@ pub fn check_method(method: &Method) -> Result<(), PlanError> {
 /// [`PlanError`] naming the key.
 pub fn check_protection(p: &Protection, method: &Method) -> Result<(), PlanError> {
     check_combination(p.unit, method.summed(), p.placement)?;
-    let by_unit = matches!(p.unit, ProtectedUnit::Record | ProtectedUnit::Group);
+    let by_unit = matches!(p.unit, PrivacyUnit::Record | PrivacyUnit::Group);
     require(
         p.clipping == ClippingRule::Flat || by_unit,
         "privacy.clipping",
@@ -79,7 +79,7 @@ pub fn check_protection(p: &Protection, method: &Method) -> Result<(), PlanError
          remove one of them",
     )?;
     require(
-        p.rows_per_group.is_none() || p.unit == ProtectedUnit::Group,
+        p.rows_per_group.is_none() || p.unit == PrivacyUnit::Group,
         "privacy.rows_per_group",
         "only goes with the unit `group`",
     )?;

@@ -13,7 +13,7 @@ impl Plan {
         let promise = self.mechanism().map(|mechanism| {
             let protection = &mechanism.protection;
             Promise {
-                unit: protection.unit.into(),
+                unit: protection.unit,
                 adjacency: protection.adjacency,
                 placement: protection.placement,
                 noise_multiplier: protection.noise_multiplier,

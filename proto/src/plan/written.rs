@@ -11,7 +11,7 @@ use umbel_privacy::budget::Budget;
 use umbel_privacy::clip::ClippingNorm;
 use umbel_privacy::combination::Summed;
 use umbel_privacy::poisson::SamplingRate;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use crate::bounded;
 use crate::classifier::ClassifierOptions;
@@ -84,7 +84,7 @@ pub struct Rehearsal {
 #[serde(deny_unknown_fields)]
 pub struct Protection {
     /// What one neighbouring data set may add or remove.
-    pub unit: ProtectedUnit,
+    pub unit: PrivacyUnit,
     /// Who adds the noise.
     pub placement: NoisePlacement,
     /// The neighbourhood.
@@ -165,13 +165,8 @@ pub struct LocalPlan {
 }
 
 impl WrittenPlan {
-    /// What is protected, `none` included, as configurations, ledgers and reports say it.
-    pub fn unit(&self) -> PrivacyUnit {
-        self.protected().into()
-    }
-
     /// What is protected; `None` where the plan promises nothing.
-    pub fn protected(&self) -> Option<ProtectedUnit> {
+    pub fn unit(&self) -> Option<PrivacyUnit> {
         self.protection.map(|p| p.unit)
     }
 
@@ -188,7 +183,7 @@ impl WrittenPlan {
 
     /// Whether one client is what is protected, so that nobody may learn who took part.
     pub fn hides_clients(&self) -> bool {
-        self.protected() == Some(ProtectedUnit::Client)
+        self.unit() == Some(PrivacyUnit::Client)
     }
 
     /// What the coordinator sums.
@@ -228,8 +223,8 @@ impl WrittenPlan {
 
     /// How often noise is drawn in one round: once, or at every local step of DP-SGD at a site.
     pub fn events_per_round(&self) -> u32 {
-        match (self.local_steps(), self.protected()) {
-            (Some(local), Some(ProtectedUnit::Record | ProtectedUnit::Group)) => local.steps.get(),
+        match (self.local_steps(), self.unit()) {
+            (Some(local), Some(PrivacyUnit::Record | PrivacyUnit::Group)) => local.steps.get(),
             _ => 1,
         }
     }
@@ -251,9 +246,9 @@ impl WrittenPlan {
     /// Not so without privacy, and not for `deltas` of a site that ran DP-SGD by itself: there
     /// the guarantee is the site's, and the submitted difference is post-processing.
     pub fn submits_bounded(&self) -> bool {
-        match (self.protected(), self.summed()) {
+        match (self.unit(), self.summed()) {
             (None, _) => false,
-            (Some(ProtectedUnit::Client), _) | (_, Summed::Gradients) => true,
+            (Some(PrivacyUnit::Client), _) | (_, Summed::Gradients) => true,
             (_, Summed::Deltas) => false,
         }
     }

@@ -4,7 +4,7 @@ mod page;
 mod promises;
 
 use umbel_privacy::combination::Summed;
-use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit, ProtectedUnit};
+use umbel_privacy::unit::{Adjacency, NoisePlacement, PrivacyUnit};
 
 use super::*;
 use crate::observe::scores::{LabelScores, Scores, SeveralLabelScores, ValueScores};
@@ -29,13 +29,13 @@ fn lossless() -> Scores {
     }
 }
 
-fn private(unit: ProtectedUnit, placement: NoisePlacement) -> PrivacySummary {
+fn private(unit: PrivacyUnit, placement: NoisePlacement) -> PrivacySummary {
     PrivacySummary {
         promise: Some(PromiseSummary {
             unit,
             adjacency: Adjacency::AddOrRemove,
             placement,
-            group_column: (unit == ProtectedUnit::Group).then(|| "patient_id".into()),
+            group_column: (unit == PrivacyUnit::Group).then(|| "patient_id".into()),
             rows_per_group: None,
             epsilon_spent: 7.981,
             spans_runs: false,
@@ -95,17 +95,17 @@ pub(super) fn run() -> RunSummary {
             organisation: Some("Four newspapers".into()),
             contact: Some("privacy@newspapers.example".into()),
         },
-        strength: Strength::of(&private(ProtectedUnit::Record, NoisePlacement::Central)),
+        strength: Strength::of(&private(PrivacyUnit::Record, NoisePlacement::Central)),
         base: Base {
             weights: Some("5b".repeat(32)),
             ancestors: vec![Ancestor {
                 run: "first-20260101-120000".into(),
-                unit: PrivacyUnit::Record,
+                unit: Some(PrivacyUnit::Record),
                 data_set: "letters".into(),
                 certificate: "7c".repeat(32),
             }],
         },
-        privacy: private(ProtectedUnit::Record, NoisePlacement::Central),
+        privacy: private(PrivacyUnit::Record, NoisePlacement::Central),
         training: TrainingSummary {
             summed: Summed::Gradients,
             rounds_done: 180,

@@ -19,7 +19,7 @@ fn names_from_configurations_are_escaped_everywhere() {
     let mut hostile = run();
     hostile.name = evil.into();
     hostile.software = evil.into();
-    hostile.privacy = private(ProtectedUnit::Group, NoisePlacement::Local);
+    hostile.privacy = private(PrivacyUnit::Group, NoisePlacement::Local);
     promise(&mut hostile).group_column = Some(evil.into());
     hostile.ending = Ending::Failed {
         reason: evil.into(),

@@ -30,7 +30,7 @@ fn a_run_without_privacy_or_with_a_seed_protects_nobody() {
         first(unprotected()),
         "No privacy protection: this run protects nobody."
     );
-    let mut seeded = private(ProtectedUnit::Client, NoisePlacement::Local);
+    let mut seeded = private(PrivacyUnit::Client, NoisePlacement::Local);
     seeded.seeded = true;
     assert_eq!(
         first(seeded.clone()),
@@ -79,12 +79,12 @@ fn a_run_with_next_to_no_noise_says_so_in_a_red_headline() {
 #[test]
 fn each_unit_and_placement_names_its_own_secret_and_adversary() {
     let lines = |unit, placement| Statement::of(&private(unit, placement)).lines().join("\n");
-    let group = lines(ProtectedUnit::Group, NoisePlacement::Central);
+    let group = lines(PrivacyUnit::Group, NoisePlacement::Central);
     assert!(
         group.contains("the rows of any one patient_id at a site"),
         "{group}"
     );
-    let client = lines(ProtectedUnit::Client, NoisePlacement::Central);
+    let client = lines(PrivacyUnit::Client, NoisePlacement::Central);
     assert!(
         client.contains("whether any one client took part"),
         "{client}"
@@ -93,7 +93,7 @@ fn each_unit_and_placement_names_its_own_secret_and_adversary() {
         client.contains("but not which clients were drawn"),
         "{client}"
     );
-    let local = lines(ProtectedUnit::Record, NoisePlacement::Local);
+    let local = lines(PrivacyUnit::Record, NoisePlacement::Local);
     assert!(
         local.contains("Against whom: the coordinator, the other sites"),
         "{local}"
@@ -103,11 +103,7 @@ fn each_unit_and_placement_names_its_own_secret_and_adversary() {
         !local.contains("Not protected: Against the coordinator"),
         "{local}"
     );
-    for unit in [
-        ProtectedUnit::Record,
-        ProtectedUnit::Group,
-        ProtectedUnit::Client,
-    ] {
+    for unit in [PrivacyUnit::Record, PrivacyUnit::Group, PrivacyUnit::Client] {
         for placement in [NoisePlacement::Central, NoisePlacement::Local] {
             let text = lines(unit, placement);
             assert!(text.contains("(add-or-remove)"), "{text}");
@@ -171,7 +167,7 @@ fn a_run_without_a_released_round_protects_nobody_whatever_it_promised() {
     failed.training.rounds_done = 0;
     failed.ending = Ending::BudgetExhausted;
     for placement in [NoisePlacement::Central, NoisePlacement::Local] {
-        failed.privacy = private(ProtectedUnit::Record, placement);
+        failed.privacy = private(PrivacyUnit::Record, placement);
         let page = render(&failed);
         assert!(page.contains("protection nobody") && !page.contains("protection moderate"));
         let text = words(&page);

@@ -7,7 +7,7 @@ use crate::accountant::event::MechanismEvent;
 use crate::certificate::content::{Certificate, LedgerStatement};
 use crate::certificate::terms::{Differences, Promise, Terms};
 use crate::ledger::LedgerEntry;
-use crate::unit::PrivacyUnit;
+use crate::unit_word::UnitWord;
 
 /// Whether the run's entries are what follows from the plan, and pay for what was released.
 /// The sentence says what they are.
@@ -77,7 +77,7 @@ fn marked(
     let mut fields = Differences::of(place(mark));
     identity(&mut fields, certificate, mark);
     fields.field("run_id", &mark.run_id, &terms.run);
-    fields.field("unit", &mark.unit, &PrivacyUnit::None);
+    fields.field("unit", &UnitWord(mark.unit()), &UnitWord(None));
     fields.field("seeded", &mark.seeded, &terms.seeded);
     fields.into_result()?;
     Ok("the run left its mark: the data set was used without protection".into())
@@ -107,20 +107,19 @@ fn same_terms(
 /// Every field of an entry that follows from the plan, but its round and its event.
 fn compare(fields: &mut Differences, entry: &LedgerEntry, terms: &Terms, promise: &Promise) {
     fields.field("run_id", &entry.run_id, &terms.run);
-    fields.field("unit", &entry.unit, &promise.unit);
+    let unit = UnitWord(Some(promise.unit));
+    fields.field("unit", &UnitWord(entry.unit()), &unit);
     fields.field("adjacency", &entry.adjacency, &promise.adjacency);
     fields.field("placement", &entry.placement, &promise.placement);
-    fields.field(
-        "clipping_norm",
-        &entry.clipping_norm,
-        &Some(promise.clipping_norm),
-    );
-    fields.field(
-        "lattice_step",
-        &entry.lattice_step,
-        &Some(promise.lattice_step),
-    );
-    fields.field("delta", &entry.delta, &Some(promise.delta));
+    if let Some(noise) = &entry.protection {
+        fields.field(
+            "clipping_norm",
+            &noise.clipping_norm,
+            &promise.clipping_norm,
+        );
+        fields.field("lattice_step", &noise.lattice_step, &promise.lattice_step);
+        fields.field("delta", &noise.delta, &promise.delta);
+    }
     fields.field("seeded", &entry.seeded, &terms.seeded);
 }
 
@@ -131,7 +130,7 @@ fn compare(fields: &mut Differences, entry: &LedgerEntry, terms: &Terms, promise
 pub fn site_entry(entry: &LedgerEntry, terms: &Terms) -> Result<(), String> {
     let mut fields = Differences::of(place(entry));
     let Some(promise) = &terms.promise else {
-        fields.field("unit", &entry.unit, &PrivacyUnit::None);
+        fields.field("unit", &UnitWord(entry.unit()), &UnitWord(None));
         return fields.into_result();
     };
     compare(&mut fields, entry, terms, promise);

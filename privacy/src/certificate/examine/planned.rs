@@ -5,6 +5,7 @@ use crate::certificate::content::{Certificate, Guarantee};
 use crate::certificate::terms::{Differences, Promise, Terms};
 use crate::digest::Sha256Digest;
 use crate::unit::PrivacyUnit;
+use crate::unit_word::UnitWord;
 
 const FILE: &str = "certificate.json";
 
@@ -60,14 +61,12 @@ fn compare(certificate: &Certificate, terms: &Terms) -> Result<(), String> {
     );
     let nobody = terms.promise.is_none() || terms.seeded;
     fields.field("protects_nobody", &certificate.protects_nobody, &nobody);
-    let unit =
-        |unit: Option<PrivacyUnit>| unit.map_or(PrivacyUnit::None.to_string(), |u| u.to_string());
     match (guarantee, &terms.promise) {
         (Some(guarantee), Some(promise)) => promised(&mut fields, guarantee, promise),
         (guarantee, promise) => fields.field(
             "guarantee.unit",
-            &unit(guarantee.map(|guarantee| guarantee.unit)),
-            &unit(promise.as_ref().map(|promise| promise.unit)),
+            &UnitWord(guarantee.map(|guarantee| guarantee.unit)),
+            &UnitWord(promise.as_ref().map(|promise| promise.unit)),
         ),
     }
     if let Some(guarantee) = guarantee {

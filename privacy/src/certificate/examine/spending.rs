@@ -9,7 +9,6 @@ use crate::certificate::terms::Terms;
 use crate::digest::Sha256Digest;
 use crate::ledger::LedgerEntry;
 use crate::ledger::chain::{self, Tail};
-use crate::unit::PrivacyUnit;
 
 /// Checks the ledger, the run's entries, and what they cost.
 pub(super) fn checks(
@@ -104,11 +103,13 @@ fn computed(
             .iter()
             .filter(|entry| entry.data_set == stated.data_set)
     };
-    let other = |entry: &&LedgerEntry| ![guarantee.unit, PrivacyUnit::None].contains(&entry.unit);
-    if let Some(entry) = on_data_set().find(other) {
+    let other = |entry: &LedgerEntry| {
+        let unit = entry.unit().filter(|unit| *unit != guarantee.unit)?;
+        Some((entry.index, unit))
+    };
+    if let Some((index, unit)) = on_data_set().find_map(other) {
         return Err(format!(
-            "entry {} protects another unit, {}: the two don't add up",
-            entry.index, entry.unit
+            "entry {index} protects another unit, {unit}: the two don't add up"
         ));
     }
     let inherited = lineage::inherited(&certificate.lineage, stated.rows(), guarantee.unit)
