@@ -1,10 +1,9 @@
 //! The SHA-256 of something that is named by it: a plan, a file, parameters, an update.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// A SHA-256, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,51 +38,7 @@ impl From<[u8; 32]> for Sha256Digest {
     }
 }
 
-impl fmt::Display for Sha256Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Sha256Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sha256Digest({self})")
-    }
-}
-
-impl FromStr for Sha256Digest {
-    type Err = InvalidDigest;
-
-    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        match lower_case_hex(text) {
-            Some(bytes) => Ok(Self(bytes)),
-            None => Err(InvalidDigest(text.into())),
-        }
-    }
-}
-
-impl TryFrom<String> for Sha256Digest {
-    type Error = InvalidDigest;
-
-    fn try_from(text: String) -> Result<Self, InvalidDigest> {
-        text.parse()
-    }
-}
-
-impl From<Sha256Digest> for String {
-    fn from(digest: Sha256Digest) -> String {
-        digest.to_string()
-    }
-}
-
-/// Exactly `N` bytes in lower-case hexadecimal digits: one text for each value, so that no
-/// digit of a signed or hashed document can be changed unnoticed.
-pub(crate) fn lower_case_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    hex::decode_to_slice(text, &mut bytes).ok()?;
-    let upper_case = text.bytes().any(|byte| byte.is_ascii_uppercase());
-    (!upper_case).then_some(bytes)
-}
+hexadecimal!(Sha256Digest, InvalidDigest, InvalidDigest);
 
 #[cfg(test)]
 mod tests {

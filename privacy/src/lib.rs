@@ -35,6 +35,7 @@ pub mod disk;
 mod dyadic;
 pub mod filter;
 mod fixed_point;
+mod hexadecimal;
 pub mod lattice;
 mod lazy_uniform;
 pub mod ledger;

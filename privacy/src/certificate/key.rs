@@ -1,13 +1,12 @@
 //! Ed25519 keys and signatures (RFC 8032), by ring.
 
 use std::fmt;
-use std::str::FromStr;
 
 use rand::CryptoRng;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::lower_case_hex;
+use crate::hexadecimal::{hexadecimal, lower_case_hex};
 
 /// What stands before the digits of a private key's text, so that it isn't taken for a
 /// public one.
@@ -120,77 +119,8 @@ impl PublicKey {
     }
 }
 
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({self})")
-    }
-}
-
-impl FromStr for PublicKey {
-    type Err = InvalidKey;
-
-    fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        lower_case_hex(text)
-            .map(Self)
-            .ok_or_else(|| InvalidKey::Public(text.into()))
-    }
-}
-
-impl TryFrom<String> for PublicKey {
-    type Error = InvalidKey;
-
-    fn try_from(text: String) -> Result<Self, InvalidKey> {
-        text.parse()
-    }
-}
-
-impl From<PublicKey> for String {
-    fn from(key: PublicKey) -> String {
-        key.to_string()
-    }
-}
-
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signature({self})")
-    }
-}
-
-impl FromStr for Signature {
-    type Err = InvalidKey;
-
-    fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        lower_case_hex(text)
-            .map(Self)
-            .ok_or_else(|| InvalidKey::Signature(text.into()))
-    }
-}
-
-impl TryFrom<String> for Signature {
-    type Error = InvalidKey;
-
-    fn try_from(text: String) -> Result<Self, InvalidKey> {
-        text.parse()
-    }
-}
-
-impl From<Signature> for String {
-    fn from(signature: Signature) -> String {
-        signature.to_string()
-    }
-}
+hexadecimal!(PublicKey, InvalidKey, InvalidKey::Public);
+hexadecimal!(Signature, InvalidKey, InvalidKey::Signature);
 
 #[cfg(test)]
 mod tests {
