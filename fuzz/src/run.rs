@@ -3,15 +3,14 @@
 use std::num::NonZeroUsize;
 
 use umbel_privacy::budget::Budget;
-use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::FORMAT_VERSION;
 use umbel_privacy::certificate::{
-    Accounted, Ancestor, Certificate, CoordinatorSeen, Countersignature, FileStatement, Guarantee,
-    LedgerStatement, Participant, Promise, RunStatement, SignedCertificate, SigningKey,
-    SiteStatement, lineage,
+    Certificate, CoordinatorSeen, CostSources, Countersignature, FileStatement, Guarantee,
+    LedgerStatement, Participant, RunStatement, SignedCertificate, SigningKey, SiteStatement,
+    lineage,
 };
-use umbel_privacy::ledger::{Ledger, LedgerEntry, LedgerPoint, MemoryLedgerStorage, chain};
-use umbel_privacy::{Adjacency, MechanismEvent, NoisePlacement, PrivacyUnit, Sha256Digest};
+use umbel_privacy::ledger::{Ledger, LedgerPoint, MemoryLedgerStorage, chain};
+use umbel_privacy::{Adjacency, NoisePlacement, PrivacyUnit, Sha256Digest};
 use umbel_proto::classifier::TrainableSet;
 use umbel_proto::method::{ClippingRule, Method};
 use umbel_proto::plan::{AdaptiveClippingTerms, AgreedPlan, Plan, Protection, WrittenPlan};
@@ -147,13 +146,14 @@ pub fn certificate(
     };
     let guarantee = match &terms.promise {
         None => None,
-        Some(promise) => Some(guarantee(
-            promise,
-            &entries,
-            &statement,
-            &ancestors,
-            terms.seeded,
-        )?),
+        Some(promise) => {
+            let sources = CostSources {
+                entries: &entries,
+                statement: &statement,
+                lineage: &ancestors,
+            };
+            Some(Guarantee::of(promise, terms.seeded, sources).ok()?)
+        }
     };
     let by_client = !read.hides_clients();
     Some(Certificate {
@@ -206,49 +206,6 @@ fn countersignature(plan: &[u8]) -> Countersignature {
 /// The run's name, as its plan has it.
 fn terms_of(plan: &[u8]) -> String {
     Plan::from_json(plan).map_or(String::new(), |plan| plan.run.to_string())
-}
-
-fn guarantee(
-    promise: &Promise,
-    entries: &[LedgerEntry],
-    statement: &LedgerStatement,
-    ancestors: &[Ancestor],
-    seeded: bool,
-) -> Option<Guarantee> {
-    let inherited = lineage::inherited(ancestors, statement.rows(), promise.unit).ok()?;
-    let on_data_set = || {
-        entries
-            .iter()
-            .filter(|entry| entry.data_set == statement.data_set)
-    };
-    let of_run = on_data_set().filter(|entry| entry.index >= statement.first_of_run);
-    let costs = on_data_set().map(LedgerEntry::cost);
-    let accounted = |events: Vec<MechanismEvent>| {
-        let accountant = AccountantName::current();
-        let epsilon = accountant
-            .epsilon(&events, promise.adjacency, promise.delta)
-            .ok()?;
-        let epsilon = epsilon.is_finite().then_some(epsilon);
-        Some(Accounted { epsilon, events })
-    };
-    Some(Guarantee {
-        unit: promise.unit,
-        adjacency: promise.adjacency,
-        placement: promise.placement,
-        noise_multiplier: promise.noise_multiplier,
-        sampling_rate: promise.sampling_rate,
-        draws_per_round: promise.draws_per_round,
-        mechanism: promise.mechanism.clone(),
-        clipping_norm: promise.clipping_norm,
-        lattice_step: promise.lattice_step,
-        seeded,
-        delta: promise.delta,
-        budget_epsilon: promise.budget_epsilon,
-        accountant: AccountantName::current(),
-        run: accounted(merged(of_run.map(LedgerEntry::cost)))?,
-        data_set: accounted(merged(costs.clone()))?,
-        total: accounted(merged(inherited.into_iter().chain(costs)))?,
-    })
 }
 
 /// A run's folder, with a certificate that holds.

@@ -7,12 +7,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use umbel_privacy::Sha256Digest;
-use umbel_privacy::accountant::event::MechanismEvent;
-use umbel_privacy::certificate::accounting::{AccountantName, merged};
 use umbel_privacy::certificate::content::{FORMAT_VERSION, RELEASED};
 use umbel_privacy::certificate::{
-    Accounted, Ancestor, Certificate, Countersignature, FileStatement, Guarantee, LedgerStatement,
-    Participant, Promise, RunStatement, SignedCertificate, SigningKey, lineage,
+    Ancestor, Certificate, CostSources, Countersignature, FileStatement, Guarantee,
+    LedgerStatement, Participant, RunStatement, SignedCertificate, SigningKey,
 };
 use umbel_privacy::ledger::{EntryHash, LedgerEntry, chain};
 use umbel_proto::message::{ClientId, Ending};
@@ -114,13 +112,12 @@ fn certificate(
     let statement = ledger_statement(ledger, &entries, ended.data_set_named);
     let guarantee = match &terms.promise {
         Some(promise) => {
-            let costs = Costs {
-                promise,
+            let sources = CostSources {
                 entries: &entries,
                 statement: &statement,
                 lineage: ended.lineage,
             };
-            Some(guarantee(&costs, terms.seeded)?)
+            Some(Guarantee::of(promise, terms.seeded, sources).map_err(content)?)
         }
         None => None,
     };
@@ -178,57 +175,6 @@ fn ledger_statement(
         of_run: count.saturating_sub(first_of_run),
         head: entries.last().map_or(EntryHash::START, |last| last.hash),
     }
-}
-
-/// What a guarantee's figures follow from.
-struct Costs<'a> {
-    promise: &'a Promise,
-    entries: &'a [LedgerEntry],
-    statement: &'a LedgerStatement,
-    lineage: &'a [Ancestor],
-}
-
-/// Computed from the ledger's entries and the lineage alone, just as whoever verifies does it.
-fn guarantee(costs: &Costs<'_>, seeded: bool) -> Result<Guarantee, CertifyError> {
-    let Costs {
-        promise, statement, ..
-    } = *costs;
-    let inherited = lineage::inherited(costs.lineage, statement.rows(), promise.unit);
-    let inherited = inherited.map_err(content)?;
-    let on_data_set = || {
-        let ours = |entry: &&LedgerEntry| entry.data_set == statement.data_set;
-        costs.entries.iter().filter(ours)
-    };
-    let of_run = on_data_set().filter(|entry| entry.index >= statement.first_of_run);
-    let data_set = on_data_set().map(LedgerEntry::cost);
-    Ok(Guarantee {
-        unit: promise.unit,
-        adjacency: promise.adjacency,
-        placement: promise.placement,
-        noise_multiplier: promise.noise_multiplier,
-        sampling_rate: promise.sampling_rate,
-        draws_per_round: promise.draws_per_round,
-        mechanism: promise.mechanism.clone(),
-        clipping_norm: promise.clipping_norm,
-        lattice_step: promise.lattice_step,
-        seeded,
-        delta: promise.delta,
-        budget_epsilon: promise.budget_epsilon,
-        accountant: AccountantName::current(),
-        run: accounted(promise, merged(of_run.map(LedgerEntry::cost)))?,
-        data_set: accounted(promise, merged(data_set.clone()))?,
-        total: accounted(promise, merged(inherited.into_iter().chain(data_set)))?,
-    })
-}
-
-fn accounted(promise: &Promise, events: Vec<MechanismEvent>) -> Result<Accounted, CertifyError> {
-    let epsilon = AccountantName::current()
-        .epsilon(&events, promise.adjacency, promise.delta)
-        .map_err(content)?;
-    Ok(Accounted {
-        epsilon: epsilon.is_finite().then_some(epsilon),
-        events,
-    })
 }
 
 /// Whose updates counted how often; nothing where that is what must be hidden.

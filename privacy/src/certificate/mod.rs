@@ -9,6 +9,7 @@
 //! | [`key_file`] | a key in a file of its owner's |
 //! | [`countersignature`] | what a site signs: the plan, its ledger's ends, the rounds it gave |
 //! | [`accounting`] | which accountant computed epsilon, and computing it again |
+//! | [`costs`] | what the run, its data set and the lineage cost, and the guarantee that follows |
 //! | [`lineage`](mod@lineage) | the runs that the base model descends from |
 //! | [`terms`] | what plan, ledger and certificate must all say the same of |
 //! | [`examine`](mod@examine) | comparing a certificate with ledger, plan and files |
@@ -18,6 +19,7 @@
 
 pub mod accounting;
 pub mod content;
+pub mod costs;
 pub mod countersignature;
 pub mod document;
 pub mod examine;
@@ -29,6 +31,7 @@ pub mod terms;
 pub use content::{
     Accounted, Certificate, FileStatement, Guarantee, LedgerStatement, Participant, RunStatement,
 };
+pub use costs::{CostSources, NoGuarantee};
 pub use countersignature::{
     CoordinatorSeen, Countersignature, InvalidCountersignature, SiteStatement,
 };

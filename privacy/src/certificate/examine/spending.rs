@@ -2,9 +2,9 @@
 
 use super::{Check, between_runs, counted, entries};
 use crate::accountant::event::MechanismEvent;
-use crate::certificate::accounting::{merged, same_epsilon};
+use crate::certificate::accounting::same_epsilon;
 use crate::certificate::content::{Accounted, Certificate, Guarantee, LedgerStatement};
-use crate::certificate::lineage;
+use crate::certificate::costs::CostSources;
 use crate::certificate::terms::Terms;
 use crate::digest::Sha256Digest;
 use crate::ledger::LedgerEntry;
@@ -97,44 +97,38 @@ fn computed(
     guarantee: &Guarantee,
     entries: &[LedgerEntry],
 ) -> Result<String, String> {
-    let stated = &certificate.ledger;
-    let on_data_set = || {
-        entries
-            .iter()
-            .filter(|entry| entry.data_set == stated.data_set)
+    let sources = CostSources {
+        entries,
+        statement: &certificate.ledger,
+        lineage: &certificate.lineage,
     };
     let other = |entry: &LedgerEntry| {
         let unit = entry.unit().filter(|unit| *unit != guarantee.unit)?;
         Some((entry.index, unit))
     };
-    if let Some((index, unit)) = on_data_set().find_map(other) {
+    if let Some((index, unit)) = sources.on_data_set().find_map(other) {
         return Err(format!(
             "entry {index} protects another unit, {unit}: the two don't add up"
         ));
     }
-    let inherited = lineage::inherited(&certificate.lineage, stated.rows(), guarantee.unit)
+    let costs = sources
+        .costs(guarantee.unit)
         .map_err(|why| why.to_string())?;
-    let of_run = on_data_set().filter(|entry| entry.index >= stated.first_of_run);
-    let costs = on_data_set().map(LedgerEntry::cost);
     for (what, claimed, events) in [
-        (
-            "the run",
-            &guarantee.run,
-            merged(of_run.map(LedgerEntry::cost)),
-        ),
-        ("the data set", &guarantee.data_set, merged(costs.clone())),
+        ("the run", &guarantee.run, &costs.run),
+        ("the data set", &guarantee.data_set, &costs.data_set),
         (
             "the data set and the base model",
             &guarantee.total,
-            merged(inherited.iter().copied().chain(costs)),
+            &costs.total,
         ),
     ] {
-        recompute(guarantee, claimed, &events).map_err(|why| format!("of {what}: {why}"))?;
+        recompute(guarantee, claimed, events).map_err(|why| format!("of {what}: {why}"))?;
     }
     let accountant = &guarantee.accountant;
-    let with_base = match inherited.is_empty() {
-        true => String::new(),
-        false => format!(", {} with the base model", figure(guarantee.total.epsilon)),
+    let with_base = match costs.inherits {
+        false => String::new(),
+        true => format!(", {} with the base model", figure(guarantee.total.epsilon)),
     };
     Ok(format!(
         "computed again from the ledger: {} for this run, {} for the data set{with_base}, at \
