@@ -2,7 +2,7 @@
 
 /// Gives a type that is a number of bytes the one text that it has: [`std::fmt::Display`],
 /// [`std::str::FromStr`], and the conversions from and to `String` by which it is serialised.
-/// The second argument makes the error of a text that isn't one.
+/// `$invalid` makes the error of a text that isn't one.
 macro_rules! hexadecimal {
     ($type:ident, $error:ty, $invalid:expr) => {
         impl ::std::fmt::Display for $type {

@@ -136,7 +136,7 @@ impl<S: LedgerStorage> Ledger<S> {
         if self.unknown_end {
             return Err(LedgerError::UnknownEnd);
         }
-        self.check_unit(&draft.data_set, draft.unit.into())?;
+        self.check_unit(&draft.data_set, draft.unit)?;
         self.check_order(&draft)?;
         PldAccountant::new(draft.adjacency).compose(&draft.event, 1)?;
         let (entry, line) = draft.into_entry(self.entries.len() as u64, self.head())?;
