@@ -37,6 +37,12 @@ def normal(label):
     return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
+def normal_text(label):
+    """The same of a label as it is written."""
+    label = label.strip()
+    return {"True": "true", "False": "false"}.get(label, label.removesuffix(".0"))
+
+
 class Case:
     """One table, and what its options are."""
 
@@ -88,7 +94,7 @@ def standard(path, sign, encoding="utf-8"):
         with open(path, newline="", encoding=encoding) as file:
             rows = [row for row in csv.reader(file, delimiter=sign, strict=True) if row]
         at = [rows[0].index(name) for name in ["text", "label", "patient"]]
-        return [[row[i] for i in at] for row in rows[1:]]
+        return [[row[at[0]], normal_text(row[at[1]]), row[at[2]]] for row in rows[1:]]
     except (csv.Error, ValueError, IndexError):
         return None
 
@@ -299,7 +305,9 @@ def by_excel(case):
     import openpyxl
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-    case.texts = [ILLEGAL_CHARACTERS_RE.sub("", text)[:32_767] for text in case.texts]
+    # Texts of nothing but blanks lose them, and _x000D_ is how workbooks write CR.
+    texts = [ILLEGAL_CHARACTERS_RE.sub("", text)[:32_767].replace("_x000D_", "") for text in case.texts]
+    case.texts = [text if text.strip() else "" for text in texts]
     book = openpyxl.Workbook(write_only=case.rng.random() < 0.5)
     sheet = book.active or book.create_sheet("visits")
     title = case.rng.random() < 0.3

@@ -75,6 +75,7 @@ fn damaged_parquet() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
+/// A file, a compressed stream, and a file compressed otherwise.
 fn arrow_tables() -> Vec<Vec<u8>> {
     let labels: DictionaryArray<Int8Type> = ["x", "y", "x"].into_iter().collect();
     let columns = [
@@ -88,19 +89,20 @@ fn arrow_tables() -> Vec<Vec<u8>> {
         Some(CompressionType::LZ4_FRAME),
         Some(CompressionType::ZSTD),
     ];
-    codecs
-        .into_iter()
-        .flat_map(|codec| contents(std::slice::from_ref(&batch), codec))
-        .collect()
+    let contents = codecs.map(|codec| contents(std::slice::from_ref(&batch), codec));
+    let [[file, _], [_, stream], [compressed, _]] = contents;
+    vec![file, stream, compressed]
 }
 
 #[test]
 fn an_arrow_table_with_any_one_byte_damaged_or_cut_anywhere_is_a_table_or_an_error()
 -> Result<(), TestCaseError> {
     for whole in arrow_tables() {
-        for at in 0..whole.len() {
+        for at in (0..whole.len()).step_by(7) {
             use_up("a.arrow", &whole[..at])?;
-            for value in [0, 1, 0x7f, 0xff] {
+        }
+        for at in 0..whole.len() {
+            for value in [0, 0xff] {
                 let mut damaged = whole.clone();
                 damaged[at] = value;
                 use_up("a.arrow", &damaged)?;

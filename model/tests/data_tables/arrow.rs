@@ -9,8 +9,8 @@ use arrow_array::{
     Float16Array, Float64Array, Int64Array, LargeStringArray, NullArray, PrimitiveArray,
     RecordBatch, StringArray, StringViewArray, StructArray,
 };
-use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use arrow_ipc::{CompressionType, MetadataVersion};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use umbel_model::data::{LabelsPerRow, TableSchema};
 
@@ -96,6 +96,48 @@ fn files_and_streams_of_every_codec_are_read_whatever_their_name() {
             }
         }
     }
+}
+
+#[test]
+fn messages_are_of_the_version_that_they_say_whatever_the_footer_says() {
+    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V4).expect("a version");
+    let batch = batch(&[("text", texts(&["a"])), ("label", texts(&["x"]))]);
+    let mut writer = FileWriter::try_new_with_options(Vec::new(), &batch.schema(), options);
+    let writer = writer.as_mut().expect("memory");
+    writer.write(&batch).expect("memory");
+    writer.finish().expect("memory");
+    let mut content = writer.get_ref().clone();
+    // The footer's version is a number of two bytes, 3 for version 4, as pyarrow has it 4.
+    let trailer = content.len() - 10;
+    let length = content[trailer..trailer + 4]
+        .try_into()
+        .map(u32::from_le_bytes);
+    let footer = trailer - length.expect("a length") as usize;
+    let parsed = arrow_ipc::root_as_footer(&content[footer..trailer]).expect("a footer");
+    assert_eq!(parsed.version(), MetadataVersion::V4);
+    let at = (footer..trailer).find(|at| {
+        let mut other = content.clone();
+        other[*at] = 4;
+        content[*at] == 3
+            && arrow_ipc::root_as_footer(&other[footer..trailer])
+                .is_ok_and(|footer| footer.version() == MetadataVersion::V5)
+    });
+    content[at.expect("the version")] = 4;
+    let table = TableFile::holding("a.arrow", content).read(&TableSchema::default());
+    assert_eq!(table.expect("a table").rows, [row(1, "a", "x", None)]);
+}
+
+#[test]
+fn streams_from_before_the_mark_of_a_message_are_read() {
+    let options = IpcWriteOptions::try_new(8, true, MetadataVersion::V4).expect("a version");
+    let batch = batch(&[("text", texts(&["a"])), ("label", texts(&["x"]))]);
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options);
+    let writer = writer.as_mut().expect("memory");
+    writer.write(&batch).expect("memory");
+    writer.finish().expect("memory");
+    assert_ne!(writer.get_ref()[..4], [0xff; 4]);
+    let table = TableFile::holding("a.arrow", writer.get_ref()).read(&TableSchema::default());
+    assert_eq!(table.expect("a table").rows, [row(1, "a", "x", None)]);
 }
 
 #[test]
@@ -208,7 +250,7 @@ fn lists_are_labels_where_a_row_may_have_any_number() {
     for content in contents(&[batch], None) {
         let table = TableFile::holding("a.arrow", content).read(&schema);
         let rows = table.expect("lists").rows;
-        assert_eq!(rows[0].label.names(), ["plot", "music"]);
+        assert_eq!(rows[0].label.names(), ["music", "plot"]);
         assert!(rows[1].label.names().is_empty());
     }
 }
@@ -297,9 +339,11 @@ fn what_announces_more_than_a_table_may_hold_is_refused_before_room_is_made_for_
     let labels: ArrayRef = Arc::new(StringArray::from(vec!["x"; 4]));
     let batch = batch(&[("text", texts), ("label", labels)]);
     for content in contents(&[batch], Some(CompressionType::ZSTD)) {
-        // The length before the compressed texts: 16,000 bytes.
-        let length = 16_000_i64.to_le_bytes();
-        let at = content.windows(8).position(|window| window == length);
+        // The length before the compressed texts, 16,000 bytes, and how Zstandard begins.
+        let frame = [&16_000_i64.to_le_bytes()[..], b"\x28\xb5\x2f\xfd"].concat();
+        let at = content
+            .windows(frame.len())
+            .position(|window| window == frame);
         let at = at.expect("a compressed buffer");
         for (announced, told) in [
             (i64::MAX, "unpacks to more than"),

@@ -6,7 +6,7 @@
 
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
-use arrow_ipc::{Block, Message, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
+use arrow_ipc::{Block, Message, MessageHeader, root_as_footer, root_as_message};
 use arrow_schema::Schema;
 
 /// How a file begins and ends.
@@ -20,7 +20,6 @@ const LENGTH: usize = 4;
 pub(super) struct Frames {
     bytes: Buffer,
     pub(super) schema: Schema,
-    pub(super) version: MetadataVersion,
     /// Dictionaries before the rows that use them.
     pub(super) frames: Vec<Frame>,
 }
@@ -69,7 +68,6 @@ impl Frames {
         let footer = root_as_footer(&bytes[begin..trailer]);
         let footer = footer.map_err(|e| format!("its footer is damaged ({e})"))?;
         let schema = schema(footer.schema())?;
-        let version = footer.version();
         let dictionaries = footer.dictionaries().into_iter().flatten();
         let batches = footer.recordBatches().into_iter().flatten();
         let frames = dictionaries
@@ -78,7 +76,6 @@ impl Frames {
         let frames = frames.collect::<Result<_, _>>()?;
         Ok(Self {
             schema,
-            version,
             frames,
             bytes: Buffer::from_vec(bytes),
         })
@@ -99,7 +96,7 @@ impl Frames {
             let next = next.ok_or("it is cut off")?;
             match (&begin, message.header_type()) {
                 (None, MessageHeader::Schema) => {
-                    begin = Some((schema(message.header_as_schema())?, message.version()));
+                    begin = Some(schema(message.header_as_schema())?);
                 }
                 (Some(_), MessageHeader::Schema) => {
                     return Err("it is several streams one after another".into());
@@ -113,10 +110,9 @@ impl Frames {
             }
             at = next;
         }
-        let (schema, version) = begin.ok_or("it is cut off")?;
+        let schema = begin.ok_or("it is cut off")?;
         Ok(Self {
             schema,
-            version,
             frames,
             bytes: Buffer::from_vec(bytes),
         })

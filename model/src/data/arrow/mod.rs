@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileDecoder;
-use arrow_ipc::{Block, MessageHeader};
+use arrow_ipc::{Block, MessageHeader, MetadataVersion};
 use arrow_schema::{DataType, Field, Schema};
 
 use self::framing::Frames;
@@ -84,7 +84,10 @@ fn read_rows(
     };
     let decoded = schema.project(&projection);
     let decoded = decoded.map_err(|e| damaged(path, e))?;
-    let mut decoder = FileDecoder::new(schema, frames.version).with_projection(projection);
+    // Each message says of which version it is, and pyarrow's footers say something else: by this
+    // version, the decoder believes the messages.
+    let believe_messages = MetadataVersion::V1;
+    let mut decoder = FileDecoder::new(schema, believe_messages).with_projection(projection);
     let mut rows = Rows::new(wanted, path, room);
     for frame in &frames.frames {
         let message = frames.message(frame).map_err(|e| damaged(path, e))?;
