@@ -105,7 +105,10 @@ def by_csv(case):
     quoting = rng.choice([name for name in dir(csv) if name.startswith("QUOTE_")])
     doubled = rng.random() < 0.8
     escape = "\\" if not doubled or quoting == "QUOTE_NONE" or rng.random() < 0.2 else None
-    quote = "'" if rng.random() < 0.15 else '"'
+    quote = "'" if not escape and rng.random() < 0.15 else '"'
+    if quote == "'":
+        # Double quotes are then left as they are, and whoever reads the file takes them for quotes.
+        case.without('"')
     ending = rng.choice(["\n", "\n", "\r\n", "\r"])
     encoding = rng.choice(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
     if encoding == "cp1252":
@@ -266,11 +269,14 @@ def by_polars(case):
     import polars
 
     rng = case.rng
+    style = rng.choice(["csv", "json", "ndjson", "parquet", "ipc", "stream", "avro"])
+    if style == "csv":
+        # A quote after a backslash, unquoted, is what others' escaped quotes look like.
+        case.without("\\")
     frame = polars.DataFrame(case.columns())
     if case.kind == "category":
         kind = rng.choice([polars.Categorical, polars.Enum(["x", "y"]), polars.String])
         frame = frame.with_columns(frame["label"].cast(kind))
-    style = rng.choice(["csv", "json", "ndjson", "parquet", "ipc", "stream", "avro"])
     refused = rows_too = None
     options = {}
     if style == "csv":

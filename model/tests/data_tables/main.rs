@@ -10,6 +10,7 @@ mod json;
 mod parquet;
 mod published_tables;
 mod python;
+mod saved_datasets;
 mod tasks;
 mod units;
 
