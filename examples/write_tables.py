@@ -120,7 +120,7 @@ def by_pandas():
     frame.astype({"label": "category"}).to_parquet(path("pandas-category.parquet"))
     note("pandas-category.parquet")
     frame.to_feather(path("pandas.feather"))
-    note("pandas.feather", refused="Arrow")
+    note("pandas.feather")
     frame.to_pickle(path("pandas.pickle"))
     note("pandas.pickle", refused="pickle")
     try:
@@ -154,9 +154,9 @@ def by_polars():
         frame.write_parquet(path(f"polars-{codec}.parquet"), compression=codec)
         note(f"polars-{codec}.parquet")
     frame.write_ipc(path("polars.arrow"))
-    note("polars.arrow", refused="Arrow")
+    note("polars.arrow")
     frame.write_ipc_stream(path("polars.arrows"))
-    note("polars.arrows", refused="Arrow")
+    note("polars.arrows")
     for kind, name in [(polars.Decimal(10, 2), "decimal"), (polars.Float32, "single"), (polars.UInt8, "byte")]:
         frame.with_columns(frame["label"].cast(kind)).write_parquet(path(f"polars-{name}.parquet"))
         note(f"polars-{name}.parquet")

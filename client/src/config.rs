@@ -98,7 +98,7 @@ pub struct TlsSection {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
-    /// This site's table: CSV, JSON, Parquet, an Excel workbook, or a folder of such files. It
+    /// This site's table: CSV, JSON, Parquet, Arrow, an Excel workbook, or a folder of such files. It
     /// never leaves the site.
     pub path: PathBuf,
     /// Column with the text.
@@ -122,7 +122,7 @@ pub struct DataSection {
     /// This site's label set. If it is given, the run's must be the same.
     #[serde(default, deserialize_with = "read_labels")]
     pub labels: Vec<String>,
-    /// The table's format: `csv`, `json`, `parquet` or `xlsx`. Left out, it is known by its
+    /// The table's format: `csv`, `json`, `parquet`, `arrow` or `xlsx`. Left out, it is known by its
     /// content.
     #[schemars(with = "Option<String>")]
     pub format: Option<TableFormat>,

@@ -22,7 +22,7 @@ use super::{print, print_json};
 
 /// Measure a model's accuracy on a labelled file
 ///
-/// Reads a model folder that a run left (Hugging Face layout) and a table (CSV, JSON, Parquet, an
+/// Reads a model folder that a run left (Hugging Face layout) and a table (CSV, JSON, Parquet, Arrow, an
 /// Excel workbook, or a folder of such files), and prints accuracy, macro-F1 and loss with
 /// their intervals, precision, recall and F1 of each label, what little effort would give, and
 /// whether probabilities are what they say. Of a model that gives any number of labels, it prints

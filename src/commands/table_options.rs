@@ -6,7 +6,7 @@ use umbel_model::data::{Delimiter, TableFormat, TableOptions, TextEncoding};
 /// How to read a table, where looking at it doesn't tell.
 #[derive(Args, Clone, Debug)]
 pub struct TableArguments {
-    /// The table's format: csv, json, parquet or xlsx [default: by its content].
+    /// The table's format: csv, json, parquet, arrow or xlsx [default: by its content].
     #[arg(long, value_name = "FORMAT")]
     format: Option<TableFormat>,
     /// What separates the columns of a CSV table: one character, or comma, semicolon, tab, pipe or

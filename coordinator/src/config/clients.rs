@@ -55,7 +55,7 @@ pub enum Split {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DividedTable {
-    /// The table: CSV, JSON, Parquet, an Excel workbook, or a folder of such files.
+    /// The table: CSV, JSON, Parquet, Arrow, an Excel workbook, or a folder of such files.
     pub from: PathBuf,
     /// The column by which rows are divided: one client for each value. With the unit `client`,
     /// all rows of one value are what is hidden together. Either this or `split`.

@@ -44,7 +44,7 @@ pub struct DataSection {
     /// letters. Over the network it is needed, since sites must not reveal theirs.
     #[serde(deserialize_with = "read_labels")]
     pub labels: Vec<String>,
-    /// The format of all tables: `csv`, `json`, `parquet` or `xlsx`. Left out, each is known by its
+    /// The format of all tables: `csv`, `json`, `parquet`, `arrow` or `xlsx`. Left out, each is known by its
     /// content.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -113,7 +113,7 @@ pub struct EvaluationSection {
 pub struct EvaluationFile {
     /// Name in tables.
     pub name: String,
-    /// A table: CSV, JSON, Parquet, an Excel workbook, or a folder of such files.
+    /// A table: CSV, JSON, Parquet, Arrow, an Excel workbook, or a folder of such files.
     pub path: PathBuf,
 }
 

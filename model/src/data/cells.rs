@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::asked::Setting;
-use super::columns::{Labels, group_value, is_exact};
+use super::class_names;
+use super::columns::{Columns, group_value, is_exact};
 use super::error::{DataError, Place};
 use super::label_form::tidy;
 use super::room::Room;
@@ -42,6 +43,17 @@ impl Cell {
         }
     }
 
+    /// A number of 32 bits.
+    pub(super) fn single(number: f32) -> Self {
+        let limit = (1_u32 << f32::MANTISSA_DIGITS) as f32;
+        // As it is written in its own precision: 0.1, not 0.10000000149.
+        let value = format!("{number:?}").parse().unwrap_or(f64::from(number));
+        Self::Float {
+            value,
+            exact: number.fract() == 0.0 && number.abs() < limit,
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -67,15 +79,7 @@ impl Cell {
 }
 
 /// One row's cells.
-pub(super) struct Cells {
-    pub(super) text: Cell,
-    /// `None` where rows aren't pairs.
-    pub(super) text_pair: Option<Cell>,
-    /// `None` where no labels are wanted.
-    pub(super) label: Option<Labels<Cell>>,
-    pub(super) group: Option<Cell>,
-    pub(super) client: Option<Cell>,
-}
+pub(super) type Cells = Columns<Cell>;
 
 /// Makes rows of cells, by the same rules for every format.
 pub(super) struct Rows<'a> {
@@ -144,6 +148,35 @@ impl<'a> Rows<'a> {
             client,
             row,
         });
+        Ok(())
+    }
+
+    /// Adds the rows of columns that are equally long, numbers of labels by their names.
+    ///
+    /// # Errors
+    /// [`DataError`] as [`Self::add`] has it, and for a number without a name.
+    pub(super) fn add_columns(
+        &mut self,
+        columns: Columns<Vec<Cell>>,
+        class_names: &[String],
+    ) -> Result<(), DataError> {
+        let count = columns.text.len();
+        let mut columns = columns.map(|_, cells| Ok::<_, DataError>(cells.into_iter()))?;
+        for _ in 0..count {
+            let row = self.rows.len() + 1;
+            let place = || Place {
+                file: self.file.to_owned(),
+                row,
+            };
+            let cells = columns.each_mut().map(|setting, cells| {
+                let cell = cells.next().unwrap_or(Cell::Missing);
+                match setting {
+                    Setting::Label => class_names::named(cell, class_names, &place),
+                    _ => Ok(cell),
+                }
+            })?;
+            self.add(cells, row)?;
+        }
         Ok(())
     }
 

@@ -20,14 +20,74 @@ pub(super) fn is_exact(number: f64) -> bool {
     number.fract() == 0.0 && number.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64
 }
 
-/// The position of each column that is wanted, among those that a file has.
+/// Something of each column that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ColumnPositions {
-    pub(super) text: usize,
-    pub(super) text_pair: Option<usize>,
-    pub(super) label: Option<Labels<usize>>,
-    pub(super) group: Option<usize>,
-    pub(super) client: Option<usize>,
+pub(super) struct Columns<T> {
+    pub(super) text: T,
+    /// `None` where rows aren't pairs.
+    pub(super) text_pair: Option<T>,
+    /// `None` where no labels are wanted.
+    pub(super) label: Option<Labels<T>>,
+    pub(super) group: Option<T>,
+    pub(super) client: Option<T>,
+}
+
+/// The position of each column that is wanted, among those that a file has.
+pub(super) type ColumnPositions = Columns<usize>;
+
+impl<T> Columns<T> {
+    /// Something else of each column, made of this.
+    pub(super) fn map<U, E>(
+        self,
+        mut make: impl FnMut(Setting, T) -> Result<U, E>,
+    ) -> Result<Columns<U>, E> {
+        let mut optional = |setting, of: Option<T>| of.map(|of| make(setting, of)).transpose();
+        let text_pair = optional(Setting::TextPair, self.text_pair)?;
+        let group = optional(Setting::Group, self.group)?;
+        let client = optional(Setting::Client, self.client)?;
+        let label = self.label.map(|labels| match labels {
+            Labels::Column(one) => Ok(Labels::Column(make(Setting::Label, one)?)),
+            Labels::Each(each) => {
+                let each = each.into_iter().map(|one| make(Setting::Label, one));
+                Ok(Labels::Each(each.collect::<Result<_, E>>()?))
+            }
+        });
+        Ok(Columns {
+            text: make(Setting::Text, self.text)?,
+            text_pair,
+            label: label.transpose()?,
+            group,
+            client,
+        })
+    }
+
+    /// A reference to each.
+    pub(super) fn each_mut(&mut self) -> Columns<&mut T> {
+        Columns {
+            text: &mut self.text,
+            text_pair: self.text_pair.as_mut(),
+            label: self.label.as_mut().map(|labels| match labels {
+                Labels::Column(one) => Labels::Column(one),
+                Labels::Each(each) => Labels::Each(each.iter_mut().collect()),
+            }),
+            group: self.group.as_mut(),
+            client: self.client.as_mut(),
+        }
+    }
+
+    /// A reference to each.
+    pub(super) fn each(&self) -> Columns<&T> {
+        Columns {
+            text: &self.text,
+            text_pair: self.text_pair.as_ref(),
+            label: self.label.as_ref().map(|labels| match labels {
+                Labels::Column(one) => Labels::Column(one),
+                Labels::Each(each) => Labels::Each(each.iter().collect()),
+            }),
+            group: self.group.as_ref(),
+            client: self.client.as_ref(),
+        }
+    }
 }
 
 /// Something of each column that has labels.
@@ -84,7 +144,7 @@ pub(super) fn find(column: &str, found: &[String]) -> Found {
     Found::Nowhere
 }
 
-impl ColumnPositions {
+impl Columns<usize> {
     /// Where all columns are; `hint` is asked for the remedy where one isn't there.
     pub(super) fn find(
         wanted: Wanted<'_>,

@@ -26,7 +26,7 @@ pub(super) fn unpacked(bytes: Vec<u8>, room: Room, file: &Path) -> Result<Vec<u8
         Content::Text => return Ok(inner),
         Content::Other(found) => found,
         _ => Unread {
-            what: "a compressed file with another compressed one, Parquet or a workbook in it",
+            what: "a compressed file with another compressed one, Parquet, Arrow or a workbook in it",
             remedy: "unpack it",
         },
     };

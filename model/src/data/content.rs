@@ -8,6 +8,8 @@ use super::options::TableFormat;
 pub(super) enum Content {
     /// Apache Parquet.
     Parquet,
+    /// Arrow's IPC format, as a file or a stream.
+    Arrow,
     /// An archive of type zip, as workbooks are.
     Zip,
     /// Compressed by gzip.
@@ -33,7 +35,7 @@ const UNPACK: &str = "unpack it, or compress the table with gzip or zstd";
 const EXPORT: &str = "export the table from it as CSV, JSON Lines or Parquet";
 
 /// First bytes, what they mean, and what to do. Longer ones come before those that they begin with.
-const UNREAD: [(&[u8], &str, &str); 25] = [
+const UNREAD: [(&[u8], &str, &str); 23] = [
     (b"BZh", "compressed by bzip2", UNPACK),
     (b"\xfd7zXZ\0", "compressed by xz", UNPACK),
     (b"\x04\x22\x4d\x18", "compressed by lz4", UNPACK),
@@ -51,19 +53,10 @@ const UNREAD: [(&[u8], &str, &str); 25] = [
         "write it without encryption",
     ),
     (
-        b"ARROW1",
-        "an Arrow file (Feather)",
-        "write the table as Parquet, e.g. with pandas' to_parquet",
-    ),
-    (
         b"FEA1",
         "a Feather file of version 1",
-        "write the table as Parquet, e.g. with pandas' to_parquet",
-    ),
-    (
-        b"\xff\xff\xff\xff",
-        "an Arrow stream, as Hugging Face Datasets keeps them",
-        "write the table as Parquet, e.g. with Dataset.to_parquet",
+        "write it again as version 2 (pyarrow.feather.write_feather, which does so by default), or as \
+         Parquet",
     ),
     (b"Obj\x01", "an Avro file", EXPORT),
     (b"ORC", "an ORC file", EXPORT),
@@ -90,11 +83,18 @@ impl Content {
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
             [b'P', b'A', b'R', b'1', ..] => return Self::Parquet,
+            [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] | [0xff, 0xff, 0xff, 0xff, ..] => {
+                return Self::Arrow;
+            }
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Self::Zip,
             [0x1f, 0x8b, ..] => return Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => return Self::Zstd,
             // Frames to skip before the first with content.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => return Self::Zstd,
+            // A stream from before Arrow 0.15: a length, and where in the metadata its table is.
+            [a, b, 0, 0, c, 0, 0, 0, ..] if (*a, *b) != (0, 0) && *c > 0 && *c % 4 == 0 => {
+                return Self::Arrow;
+            }
             _ => {}
         }
         if let Some((_, what, remedy)) = UNREAD.iter().find(|(magic, ..)| head.starts_with(magic)) {
@@ -119,6 +119,7 @@ impl Content {
     pub(super) fn format(self) -> Option<TableFormat> {
         match self {
             Self::Parquet => Some(TableFormat::Parquet),
+            Self::Arrow => Some(TableFormat::Arrow),
             Self::Zip => Some(TableFormat::Xlsx),
             _ => None,
         }
@@ -145,6 +146,9 @@ mod tests {
     #[test]
     fn a_file_is_known_by_its_first_bytes() {
         assert_eq!(Content::of(b"PAR1\x15"), Content::Parquet);
+        assert_eq!(Content::of(b"ARROW1\0\0\xff"), Content::Arrow);
+        assert_eq!(Content::of(b"\xff\xff\xff\xff\x10"), Content::Arrow);
+        assert_eq!(Content::of(b"\xd8\x01\0\0\x10\0\0\0"), Content::Arrow);
         assert_eq!(Content::of(b"PK\x03\x04\x14"), Content::Zip);
         assert_eq!(Content::of(b"\x1f\x8b\x08"), Content::Gzip);
         assert_eq!(Content::of(b"\x28\xb5\x2f\xfd"), Content::Zstd);
@@ -155,6 +159,7 @@ mod tests {
             "{\"text\":1}",
             "<3 this,pos",
             "PARTY,label",
+            "ARROW1,label",
         ] {
             assert_eq!(Content::of(text.as_bytes()), Content::Text, "{text}");
         }

@@ -207,7 +207,18 @@ pub enum DataError {
         /// What the decoder says.
         problem: String,
     },
-    /// A Parquet column of a type that isn't read.
+    /// An Arrow file or stream that can't be decoded.
+    #[error(
+        "{} can't be read as Arrow: {problem}; write it again, or convert it to Parquet or CSV",
+        file.display()
+    )]
+    Arrow {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A column of a typed format, of a type that isn't read.
     #[error(
         "column \"{column}\" of {} is {found}; {} must name a column of {expected}",
         file.display(),

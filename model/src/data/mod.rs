@@ -13,14 +13,18 @@
 //!
 //! ```text
 //! file ─ content ─┬─ parquet ──────────────────────────────────┐
+//!                 ├─ arrow ────────────────────────────────────┤
 //!                 ├─ xlsx ─────────────────────────────────────┤
 //!                 └─ compression ─ encoding ─┬─ csv ───────────┼─ cells ─▶ rows
 //!                                            └─ json ──────────┘
 //! ```
 
+mod arrow;
 mod asked;
 mod cells;
+mod class_names;
 mod clean;
+mod column_type;
 mod columns;
 mod compression;
 mod content;
@@ -44,6 +48,7 @@ mod place;
 mod read;
 mod room;
 mod row_label;
+mod saved_dataset;
 mod schema;
 mod several_labels;
 mod table;

@@ -35,16 +35,19 @@ pub enum TableFormat {
     Json,
     /// Apache Parquet.
     Parquet,
+    /// Arrow's IPC format: a file (Feather) or a stream.
+    Arrow,
     /// An Excel workbook.
     Xlsx,
 }
 
 impl TableFormat {
     /// Every format with its word.
-    pub const WORDS: [(&'static str, Self); 4] = [
+    pub const WORDS: [(&'static str, Self); 5] = [
         ("csv", Self::Csv),
         ("json", Self::Json),
         ("parquet", Self::Parquet),
+        ("arrow", Self::Arrow),
         ("xlsx", Self::Xlsx),
     ];
 }

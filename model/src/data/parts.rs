@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::content::Unread;
 use super::error::DataError;
+use super::saved_dataset;
 
 /// The part files of a folder, in the order of their names, numbers in them by value. What begins
 /// with `_` or `.` is no part: checksums, and marks that the writer was done.
@@ -21,7 +22,7 @@ pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         if name.starts_with(['_', '.']) || name.ends_with(".crc") {
             continue;
         }
-        if entry.path().is_dir() {
+        if entry.path().is_dir() && !folder.join("dataset_dict.json").exists() {
             return Err(DataError::Unread {
                 file: entry.path(),
                 found: match name.contains('=') {
@@ -37,19 +38,18 @@ pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
                 },
             });
         }
-        parts.push((name, entry.path()));
+        parts.push(name);
     }
-    // What Hugging Face Datasets keeps beside the parts.
-    let is_saved = parts.iter().any(|(name, _)| name == "dataset_info.json");
-    if is_saved {
-        parts.retain(|(name, _)| !name.ends_with(".json"));
-    }
-    parts.sort_by(|(a, _), (b, _)| super::label_form::natural(a, b).then_with(|| a.cmp(b)));
+    saved_dataset::keep_parts(folder, &mut parts).map_err(|found| DataError::Unread {
+        file: folder.to_owned(),
+        found,
+    })?;
+    parts.sort_by(|a, b| super::label_form::natural(a, b).then_with(|| a.cmp(b)));
     if parts.is_empty() {
         return Err(DataError::NoRows {
             file: folder.to_owned(),
             cleaned: false,
         });
     }
-    Ok(parts.into_iter().map(|(_, path)| path).collect())
+    Ok(parts.iter().map(|name| folder.join(name)).collect())
 }

@@ -13,13 +13,13 @@ use super::options::TableFormat;
 use super::room::Room;
 use super::schema::{TableSchema, Wanted};
 use super::table::{Row, Table};
-use super::{compression, csv, json, parquet, parts, xlsx};
+use super::{arrow, compression, csv, json, parquet, parts, xlsx};
 
 /// Bytes from which a file is known.
 const HEAD: u64 = 1024;
 
 /// Reads a table: CSV (RFC 4180) with a header and columns between commas, semicolons, tabs or
-/// pipes; JSON Lines or a list of objects; Parquet; a workbook of Excel; or a folder of such files.
+/// pipes; JSON Lines or a list of objects; Parquet; Arrow; a workbook of Excel; or a folder of such files.
 /// Text may be in UTF-8 or UTF-16, or in another encoding that `schema` names, and it may be
 /// compressed by gzip or Zstandard. The file's content decides; its name only where the content
 /// could be anything.
@@ -136,6 +136,14 @@ fn read_file(path: &Path, wanted: Wanted<'_>) -> Result<Part, DataError> {
     }
     file.read_to_end(&mut bytes).map_err(unreadable)?;
     let room = Room::of_file(bytes.len() as u64);
+    if format == Some(TableFormat::Arrow) {
+        let table = arrow::read(bytes, path, wanted, room)?;
+        return Ok(Part {
+            rows: table.rows,
+            class_names: table.class_names,
+            notes: Vec::new(),
+        });
+    }
     if format == Some(TableFormat::Xlsx) {
         let table = xlsx::read(bytes, path, wanted, room)?;
         return Ok(Part {

@@ -1,9 +1,15 @@
 //! No bytes whatever make a reader panic: they are a table, or an error that names the file.
 
+use std::sync::Arc;
+
+use arrow_array::types::Int8Type;
+use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
+use arrow_ipc::CompressionType;
 use parquet::basic::{Compression, ZstdLevel};
 use proptest::prelude::*;
 use umbel_model::data::{LabelSet, LabelledTexts, TableSchema, clean};
 
+use crate::arrow::{contents, texts};
 use crate::parquet::{file, strings};
 use crate::{TableFile, grouped};
 
@@ -67,6 +73,43 @@ fn damaged_parquet() -> impl Strategy<Value = Vec<u8>> {
             }
             bytes
         })
+}
+
+/// A file, a compressed stream, and a file compressed otherwise.
+fn arrow_tables() -> Vec<Vec<u8>> {
+    let labels: DictionaryArray<Int8Type> = ["x", "y", "x"].into_iter().collect();
+    let columns = [
+        ("text", texts(&["a", "b", "value"])),
+        ("label", Arc::new(labels) as ArrayRef),
+        ("patient", texts(&["p", "q", "r"])),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+    let codecs = [
+        None,
+        Some(CompressionType::LZ4_FRAME),
+        Some(CompressionType::ZSTD),
+    ];
+    let contents = codecs.map(|codec| contents(std::slice::from_ref(&batch), codec));
+    let [[file, _], [_, stream], [compressed, _]] = contents;
+    vec![file, stream, compressed]
+}
+
+#[test]
+fn an_arrow_table_with_any_one_byte_damaged_or_cut_anywhere_is_a_table_or_an_error()
+-> Result<(), TestCaseError> {
+    for whole in arrow_tables() {
+        for at in (0..whole.len()).step_by(7) {
+            use_up("a.arrow", &whole[..at])?;
+        }
+        for at in 0..whole.len() {
+            for value in [0, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                use_up("a.arrow", &damaged)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The decoder behind the Parquet reader panics at some of these.

@@ -97,7 +97,7 @@ fn what_is_no_table_is_named_with_a_remedy() {
         (b"SQLite format 3\0 etc", "SQLite"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel 97"),
         (b"<!DOCTYPE html><html>", "HTML"),
-        (b"ARROW1\0\0", "Parquet"),
+        (b"FEA1\0\0", "Feather file of version 1"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
             "git lfs pull",

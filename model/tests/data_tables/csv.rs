@@ -267,3 +267,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_header_with_a_stray_quote_is_told_rather_than_missing_columns() {
+    for (content, sign) in [
+        ("text|label|remark, \"x\"\na|b|c\n", "|"),
+        ("text;label;a \"b\"\na;b;c\n", ";"),
+    ] {
+        let message = TableFile::holding("a.csv", content).complaint(&TableSchema::default());
+        assert!(
+            message.starts_with("the header of a.csv: a quote inside an unquoted field"),
+            "{sign}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_header_that_backslashes_make_another_one_isnt_taken_for_an_empty_table() {
+    for content in [
+        "text,label,a\\, \"x\"\nhe said \\\"no\\\",b,c\n",
+        "text,a\\,label\nhe said \\\"no\\\",b,c\n",
+    ] {
+        let message = TableFile::holding("a.csv", content).complaint(&TableSchema::default());
+        assert!(
+            message.contains("a quote that is escaped by a backslash"),
+            "{message}"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! What becomes of a table file: every format, well-formed and not, up to privacy units.
 
 mod any_bytes;
+mod arrow;
 mod cleaning;
 mod containers;
 mod csv;
@@ -9,6 +10,7 @@ mod json;
 mod parquet;
 mod published_tables;
 mod python;
+mod saved_datasets;
 mod tasks;
 mod units;
 

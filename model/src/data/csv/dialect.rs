@@ -63,6 +63,15 @@ impl Header {
     }
 }
 
+/// Whether the first line names all columns that are wanted, quotes aside.
+fn names_all(bytes: &[u8], delimiter: Delimiter, wanted: Wanted<'_>) -> bool {
+    let line = bytes.split(|b| b"\r\n".contains(b)).next();
+    let fields = line.unwrap_or_default().split(|b| *b == delimiter.byte());
+    let name = |field: &[u8]| String::from_utf8_lossy(field).replace('"', "");
+    let names: Vec<String> = fields.map(name).collect();
+    wanted.are_in(&names)
+}
+
 enum HeaderError {
     Fault(Fault),
     InvalidUtf8 { column: usize },
@@ -89,6 +98,8 @@ impl Layout {
         };
         let mut headers = Vec::new();
         let mut broken = None;
+        // Whether the columns are there by the delimiter of the header that is broken.
+        let mut meant = false;
         for delimiter in candidates {
             match Header::read(body, delimiter) {
                 None => {
@@ -99,11 +110,19 @@ impl Layout {
                 }
                 Some(Ok(header)) => headers.push(header),
                 Some(Err(error)) => {
-                    broken.get_or_insert(error);
+                    if !meant && names_all(body, delimiter, wanted) {
+                        meant = true;
+                        broken = Some(error);
+                    } else {
+                        broken.get_or_insert(error);
+                    }
                 }
             }
         }
         let serving = headers.iter().position(|header| header.serves(wanted));
+        if serving.is_none() && meant {
+            return Err(header_error(broken, file, wanted));
+        }
         // Where no delimiter serves, the one that finds the most columns is most likely meant.
         let widest = || {
             let width = |i: &usize| (headers[*i].names.len(), usize::MAX - i);

@@ -13,7 +13,7 @@ mod rfc4180;
 use std::path::Path;
 
 use self::dialect::Layout;
-use self::rfc4180::{Dialect, Field, Record, Records};
+use self::rfc4180::{Dialect, Fault, Field, Record, Records};
 use super::cells::{Cell, Cells, Rows};
 use super::error::{DataError, Place};
 use super::options::Delimiter;
@@ -96,26 +96,13 @@ impl Reading<'_> {
         let body = bytes.get(self.layout.begin..).unwrap_or_default();
         let mut records = Records::new(body, dialect);
         let mut rows = Rows::new(self.wanted, self.file, room);
-        // The header, which was read before.
-        records.next();
+        // The header was read before, but maybe by another dialect, in which it is another one.
+        if let Some(header) = records.next() {
+            self.whole(header, 0)?;
+        }
         for (record, row) in records.zip(1..) {
-            let record = record.map_err(|fault| {
-                let fault = rfc4180::Fault {
-                    line: fault.line + self.layout.lines_before,
-                    ..fault
-                };
-                Refused {
-                    error: advice::fault(fault, self.place(row)),
-                    by_backslash: fault.after_backslash,
-                }
-            })?;
+            let record = self.whole(record, row)?;
             let width = self.layout.header.len();
-            if record.fields.len() != width {
-                return Err(Refused {
-                    by_backslash: record.fields.iter().any(|f| f.bytes.ends_with(b"\\")),
-                    error: advice::ragged(&record, width, self.layout, self.place(row)),
-                });
-            }
             let blank = |field: &Field| field.bytes.trim_ascii().is_empty();
             if width > 1 && record.fields.iter().all(blank) {
                 continue;
@@ -123,6 +110,28 @@ impl Reading<'_> {
             rows.add(self.cells(record, row)?, row)?;
         }
         Ok(rows.into_rows())
+    }
+
+    /// A record that keeps the rules and has as many fields as the header.
+    fn whole(&self, record: Result<Record, Fault>, row: usize) -> Result<Record, Refused> {
+        let record = record.map_err(|fault| {
+            let fault = Fault {
+                line: fault.line + self.layout.lines_before,
+                ..fault
+            };
+            Refused {
+                error: advice::fault(fault, self.place(row)),
+                by_backslash: fault.after_backslash,
+            }
+        })?;
+        let width = self.layout.header.len();
+        if record.fields.len() != width {
+            return Err(Refused {
+                by_backslash: record.fields.iter().any(|f| f.bytes.ends_with(b"\\")),
+                error: advice::ragged(&record, width, self.layout, self.place(row)),
+            });
+        }
+        Ok(record)
     }
 
     fn place(&self, row: usize) -> Place {

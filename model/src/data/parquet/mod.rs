@@ -1,11 +1,5 @@
 //! Tables in Parquet, by its column reader: flat columns.
-//!
-//! | module | what it is for |
-//! |---|---|
-//! | `column_type` | what a column's values mean |
-//! | `class_names` | names that Hugging Face Datasets gives to whole numbers |
 
-mod class_names;
 mod column_type;
 
 use std::fs::File;
@@ -15,14 +9,15 @@ use std::path::Path;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 
-use self::column_type::ColumnType;
-use super::asked::Setting;
-use super::cells::{Cell, Cells, Rows};
+use super::cells::{Cell, Rows};
+use super::class_names;
+use super::column_type::{ColumnType, WantedColumn};
 use super::columns::{ColumnPositions, Labels};
-use super::error::{DataError, Place};
+use super::error::DataError;
 use super::room::Room;
 use super::schema::Wanted;
 use super::table::Row;
@@ -88,11 +83,17 @@ fn read_rows(
         .collect();
     column_type::refuse_nested(&leaves, wanted, path)?;
     let positions = ColumnPositions::find(wanted, &names, path, || None)?;
-    let column = |setting, position: usize| {
+    let columns = positions.map(|setting, position| {
         let missing = || damaged(ParquetError::General("a column is missing".into()));
         let leaf = leaves.get(position).ok_or_else(missing)?.clone();
         let name = names.get(position).cloned().unwrap_or_default();
-        let kind = ColumnType::of(&leaf, setting, &name, path, wanted.asked)?;
+        let wanted = WantedColumn {
+            setting,
+            name: &name,
+            file: path,
+            asked: wanted.asked,
+        };
+        let kind = column_type::of(&leaf, wanted)?;
         let root = metadata.schema_descr().get_column_root(position);
         let is_list = leaf.max_rep_level() > 0;
         let empty = is_list.then(|| i16::from(root.is_optional()));
@@ -103,81 +104,27 @@ fn read_rows(
             name,
             empty,
         })
-    };
-    let text = column(Setting::Text, positions.text)?;
-    let second = positions.text_pair;
-    let second = second.map(|i| column(Setting::TextPair, i)).transpose()?;
-    let label = match &positions.label {
-        Some(labels) => Some(labels.map(|i| column(Setting::Label, *i))?),
-        None => None,
-    };
-    let group = positions
-        .group
-        .map(|i| column(Setting::Group, i))
-        .transpose()?;
-    let client = positions
-        .client
-        .map(|i| column(Setting::Client, i))
-        .transpose()?;
-    let class_names = match &label {
+    })?;
+    let class_names = match &columns.label {
         Some(Labels::Column(label)) if label.kind.is_whole() => {
-            class_names::of(metadata.key_value_metadata(), &label.name)
+            class_names::of(info(metadata.key_value_metadata()), &label.name)
         }
         _ => Vec::new(),
     };
     let mut rows = Rows::new(wanted, path, room);
     for i in 0..reader.num_row_groups() {
         let group_reader = reader.get_row_group(i).map_err(damaged)?;
-        let mut cells = |column: &Column| read_column(&*group_reader, column, path, &mut room);
-        let texts = cells(&text)?;
-        let seconds = second.as_ref().map(&mut cells).transpose()?;
-        let labels = match &label {
-            Some(label) => Some(label.map(&mut cells)?),
-            None => None,
-        };
-        let groups = group.as_ref().map(&mut cells).transpose()?;
-        let clients = client.as_ref().map(&mut cells).transpose()?;
-        let count = texts.len();
-        let others = labels
-            .iter()
-            .flat_map(Labels::iter)
-            .chain(&groups)
-            .chain(&clients)
-            .chain(&seconds);
-        if others.into_iter().any(|cells| cells.len() != count) {
-            return Err(damaged(ParquetError::General(
-                "its columns differ in length".into(),
-            )));
-        }
-        let mut labels = labels.map(|labels| match labels {
-            Labels::Column(cells) => Labels::Column(cells.into_iter()),
-            Labels::Each(each) => Labels::Each(each.into_iter().map(Vec::into_iter).collect()),
-        });
-        let mut groups = groups.map(Vec::into_iter);
-        let mut clients = clients.map(Vec::into_iter);
-        let mut seconds = seconds.map(Vec::into_iter);
-        for text in texts {
-            let row = rows.count() + 1;
-            let next = |cells: &mut std::vec::IntoIter<Cell>| {
-                let cell = cells.next().unwrap_or(Cell::Missing);
-                class_names::named(cell, &class_names, &|| place(path, row))
-            };
-            let cells = Cells {
-                text,
-                text_pair: seconds.as_mut().and_then(Iterator::next),
-                label: match &mut labels {
-                    Some(Labels::Column(cells)) => Some(Labels::Column(next(cells)?)),
-                    Some(Labels::Each(each)) => {
-                        let cells = each.iter_mut().map(next);
-                        Some(Labels::Each(cells.collect::<Result<_, DataError>>()?))
-                    }
-                    None => None,
-                },
-                group: groups.as_mut().and_then(Iterator::next),
-                client: clients.as_mut().and_then(Iterator::next),
-            };
-            rows.add(cells, row)?;
-        }
+        let mut count = None;
+        let cells = columns.each().map(|_, column| {
+            let cells = read_column(&*group_reader, column, path, &mut room)?;
+            match *count.get_or_insert(cells.len()) == cells.len() {
+                true => Ok(cells),
+                false => Err(damaged(ParquetError::General(
+                    "its columns differ in length".into(),
+                ))),
+            }
+        })?;
+        rows.add_columns(cells, &class_names)?;
     }
     Ok(ParquetTable {
         rows: rows.into_rows(),
@@ -185,11 +132,13 @@ fn read_rows(
     })
 }
 
-fn place(file: &Path, row: usize) -> Place {
-    Place {
-        file: file.to_owned(),
-        row,
-    }
+/// What Hugging Face Datasets notes of the columns.
+fn info(metadata: Option<&Vec<KeyValue>>) -> Option<&str> {
+    let mut entries = metadata.into_iter().flatten();
+    entries
+        .find(|entry| entry.key == class_names::KEY)?
+        .value
+        .as_deref()
 }
 
 fn read_column(
@@ -224,15 +173,9 @@ fn read_column(
             reading.cells(&mut r, |number| kind.of_int64(*number))
         }
         ColumnReader::BoolColumnReader(mut r) => reading.cells(&mut r, |truth| Cell::Truth(*truth)),
-        ColumnReader::FloatColumnReader(mut r) => reading.cells(&mut r, |number| {
-            let limit = (1_u32 << f32::MANTISSA_DIGITS) as f32;
-            // As it is written in its own precision: 0.1, not 0.10000000149.
-            let value = format!("{number:?}").parse().unwrap_or(f64::from(*number));
-            Cell::Float {
-                value,
-                exact: number.fract() == 0.0 && number.abs() < limit,
-            }
-        }),
+        ColumnReader::FloatColumnReader(mut r) => {
+            reading.cells(&mut r, |number| Cell::single(*number))
+        }
         ColumnReader::DoubleColumnReader(mut r) => {
             reading.cells(&mut r, |number| Cell::double(*number))
         }

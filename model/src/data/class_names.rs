@@ -1,21 +1,19 @@
 //! The names that Hugging Face Datasets gives to whole numbers: its feature `ClassLabel`, of
 //! which the file's metadata keep the names.
 
-use parquet::file::metadata::KeyValue;
 use serde_json::Value;
 
-use crate::data::cells::Cell;
-use crate::data::error::{DataError, Place};
+use super::cells::Cell;
+use super::error::{DataError, Place};
+
+/// The entry of a file's metadata that has them.
+pub(super) const KEY: &str = "huggingface";
 
 /// The names for a column's numbers, in the order of the numbers; empty where there are none.
-pub(super) fn of(metadata: Option<&Vec<KeyValue>>, column: &str) -> Vec<String> {
-    let written = metadata
-        .into_iter()
-        .flatten()
-        .find(|entry| entry.key == "huggingface")
-        .and_then(|entry| entry.value.as_deref());
+/// `info` is what the file's metadata have under [`KEY`].
+pub(super) fn of(info: Option<&str>, column: &str) -> Vec<String> {
     let names = || -> Option<Vec<String>> {
-        let info: Value = serde_json::from_str(written?).ok()?;
+        let info: Value = serde_json::from_str(info?).ok()?;
         let feature = info.get("info")?.get("features")?.get(column)?;
         // Of a list, the names are its elements'.
         let element = feature.get("feature").or_else(|| feature.get(0));
