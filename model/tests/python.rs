@@ -37,14 +37,21 @@ fn a_classifier_with_a_pooler_gives_the_same_logits_in_transformers() {
 }
 
 #[test]
+fn a_decoder_that_reads_the_last_token_gives_the_same_logits_in_transformers() {
+    compare_all(Pooling::Last);
+}
+
+#[test]
 fn a_merged_classifier_and_its_adapter_on_the_base_give_the_same_logits_in_python() {
     for (pooling, targets) in [
         (Pooling::Mean, &["query", "value"][..]),
         (Pooling::Pooler, &["all"]),
         (Pooling::Cls, &["attention-output", "output"]),
+        (Pooling::Last, &["all"]),
+        (Pooling::Last, &["query", "value"]),
     ] {
-        for family in FAMILIES {
-            compare_adapter(*family, pooling, targets);
+        for family in of_pooling(pooling) {
+            compare_adapter(family, pooling, targets);
         }
     }
 }
@@ -95,9 +102,15 @@ fn adapted(base: &Path, pooling: Pooling, targets: &[&str]) -> Classifier {
 }
 
 fn compare_all(pooling: Pooling) {
-    for family in FAMILIES {
-        compare(*family, pooling);
+    for family in of_pooling(pooling) {
+        compare(family, pooling);
     }
+}
+
+/// The families that can have a pooling.
+fn of_pooling(pooling: Pooling) -> impl Iterator<Item = &'static dyn Family> {
+    let families = FAMILIES.iter().copied();
+    families.filter(move |family| family.poolings().contains(&pooling))
 }
 
 fn tiny(family: &dyn Family, pooling: Pooling) -> Classifier {

@@ -18,7 +18,7 @@ def with_adapter(base, adapter):
 
     config = AutoConfig.from_pretrained(adapter)
     kind = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
-    if config.umbel_pooling != "pooler":
+    if config.umbel_pooling not in ("pooler", "last"):
         name = f"modeling_umbel.{config.architectures[0]}"
         kind = get_class_from_dynamic_module(name, adapter)
     model = kind.from_pretrained(base, config=config)
@@ -32,8 +32,11 @@ if len(folders) == 1:
     config = model.config
 else:
     model, config = with_adapter(*folders)
-batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+# Without a token for padding, transformers takes a decoder's texts one by one.
+batches = [texts] if tokenizer.pad_token else [[text] for text in texts]
 with torch.no_grad():
-    logits = model.eval()(**batch).logits
+    model.eval()
+    encode = lambda batch: tokenizer(batch, padding=len(batch) > 1, truncation=True, return_tensors="pt")
+    logits = torch.cat([model(**encode(batch)).logits for batch in batches])
 labels = [config.id2label[i] for i in range(config.num_labels)]
 print(json.dumps({"labels": labels, "logits": logits.tolist()}))

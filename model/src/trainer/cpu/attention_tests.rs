@@ -10,6 +10,8 @@ use crate::families::relative::BUCKETS;
 const ATTENTION: Attention = Attention {
     hidden: 12,
     heads: 3,
+    key_value_heads: 3,
+    causal: false,
     reach: None,
     kinds: 1,
 };

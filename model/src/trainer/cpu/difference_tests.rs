@@ -62,6 +62,8 @@ const TOKENS: usize = 40;
 const ATTENTION: Attention = Attention {
     hidden: 12,
     heads: 3,
+    key_value_heads: 3,
+    causal: false,
     reach: None,
     kinds: 1,
 };
@@ -169,6 +171,7 @@ fn normalisation_and_its_pass_back_are_those_of_the_definition() {
         gamma: &gamma,
         beta: &beta,
         epsilon,
+        centred: true,
     };
     let of_sum = |sum: &[f64]| -> Vec<f64> {
         let normalised = sum.chunks(width).flat_map(|row| {
