@@ -21,6 +21,16 @@ impl Plain<'_> {
         hidden + self.linear(&format!("{name}.output.dense"), middle)
     }
 
+    /// The state of the last token that isn't padding.
+    pub(super) fn last(&self, hidden: Tensor<2>, tokens: &[u32]) -> Tensor<2> {
+        let [count, width] = hidden.dims();
+        let mut last = count - 1;
+        while last > 0 && Some(tokens[last]) == self.spec().padding {
+            last -= 1;
+        }
+        hidden.slice([last..last + 1, 0..width])
+    }
+
     fn causal_context(&self, index: usize, name: &str, inputs: Tensor<2>) -> Tensor<2> {
         let spec = self.spec();
         let [tokens, hidden] = inputs.dims();

@@ -141,13 +141,7 @@ impl<'a> Plain<'a> {
         let pooled = match self.model.options().pooling {
             Pooling::Mean => hidden.mean_dim(0),
             Pooling::Cls => first,
-            Pooling::Last => {
-                let mut last = count - 1;
-                while last > 0 && Some(example.tokens[last]) == self.spec().padding {
-                    last -= 1;
-                }
-                hidden.slice([last..last + 1, 0..width])
-            }
+            Pooling::Last => self.last(hidden, &example.tokens),
             Pooling::Pooler => {
                 let state = match self.model.spec().pooler.of_mean {
                     true => hidden.mean_dim(0),

@@ -2,6 +2,7 @@
 //! they were written.
 
 mod configurations;
+mod decoders;
 #[path = "../support/mod.rs"]
 mod support;
 

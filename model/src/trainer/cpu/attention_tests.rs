@@ -20,6 +20,12 @@ const NEAR: Attention = Attention {
     reach: Some(9),
     ..ATTENTION
 };
+/// A decoder's, of which three heads of queries read one of keys and values.
+const DECODER: Attention = Attention {
+    key_value_heads: 1,
+    causal: true,
+    ..ATTENTION
+};
 const ROWS: [Range<usize>; 3] = [0..150, 150..157, 157..230];
 const TOKENS: usize = 230;
 
@@ -44,7 +50,7 @@ fn passes(attention: Attention, kept: usize, spans: &[Span], bias: &RelativeBias
     // A buffer that was used before.
     workspace.give(vec![f32::NAN; 1 << 16]);
     let outputs: usize = spans.iter().map(|span| span.outputs.len()).sum();
-    let qkv = numbers(TOKENS * 3 * ATTENTION.hidden, 1);
+    let qkv = numbers(TOKENS * attention.stride(), 1);
     let g = numbers(outputs * ATTENTION.hidden, 2);
     let mut context = vec![f32::NAN; g.len()];
     let to = &mut context;
@@ -65,6 +71,8 @@ fn weights_that_are_computed_again_give_what_kept_ones_do() {
         (ATTENTION, true),
         (NEAR, false),
         (NEAR, true),
+        (DECODER, false),
+        (DECODER, true),
     ] {
         let spans = ROWS.into_iter().enumerate().map(|(index, tokens)| Span {
             outputs: match only_first {
