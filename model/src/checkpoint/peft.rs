@@ -18,7 +18,7 @@ use super::saved::labels;
 use super::tokenizer_files::tokenizer;
 use super::weight_files::{FileTensor, joined, of_safetensors, tensors};
 use crate::error::ModelError;
-use crate::families::{Family, GPT2, TransformerSpec};
+use crate::families::{Family, TransformerSpec};
 
 /// What is read of `adapter_config.json`, with PEFT's defaults.
 #[derive(Deserialize)]
@@ -64,9 +64,9 @@ pub(super) fn merged(folder: &Folder) -> Result<ModelFiles, ModelError> {
     let mut files = ModelFiles::of(&base)?;
     let keys = merged_config(folder, &files)?;
     let spec = TransformerSpec::from_json(&files.config)?;
-    check_orientation(folder, &config, &spec)?;
     let damaged = |e: safetensors::SafeTensorError| ModelError::Weights(e.to_string());
     let base_tensors = of_safetensors(&files.weights).map_err(damaged)?;
+    check_orientation(folder, &config, spec.family, &base_tensors)?;
     let mut whole = Merging {
         folder,
         family: spec.family,
@@ -122,13 +122,15 @@ fn check(folder: &Folder, config: &AdapterConfig) -> Result<(), ModelError> {
 }
 
 /// Refuses an adapter for weights that lie the other way round, of a model that has none such. Where
-/// they do, PEFT itself says so whatever the file says.
+/// they do, PEFT itself turns them whatever the file says.
 fn check_orientation(
     folder: &Folder,
     config: &AdapterConfig,
-    spec: &TransformerSpec,
+    family: &dyn Family,
+    base: &[FileTensor],
 ) -> Result<(), ModelError> {
-    if !config.fan_in_fan_out || spec.family.model_type() == GPT2.model_type() {
+    let lie_so = || base.iter().any(|tensor| family.inputs_first(&tensor.name));
+    if !config.fan_in_fan_out || lie_so() {
         return Ok(());
     }
     Err(folder.refuse(

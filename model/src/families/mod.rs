@@ -28,7 +28,6 @@ mod states_read;
 pub use activation::{Activation, PoolerActivation, PoolerShape};
 pub use bert::BERT;
 pub use disentangled::Disentangled;
-pub(crate) use gpt2::GPT2;
 pub use keys::ConfigKeys;
 pub use layer_shape::LayerShape;
 pub use rotation::Rotation;
