@@ -179,6 +179,62 @@ def deberta_v2():
     return tokenizer, transformers.DebertaV2ForSequenceClassification(config), texts
 
 
+def bytes_without_ends():
+    """As GPT-2's: any bytes, merged pair by pair, with nothing before or behind a text."""
+    special = "<|endoftext|>"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=290, special_tokens=[special], initial_alphabet=alphabet
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=special, eos_token=special, unk_token=special
+    )
+
+
+def gpt2():
+    tokenizer = bytes_without_ends()
+    # No padding token, as published.
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        n_inner=24,
+        n_positions=40,
+        bos_token_id=0,
+        eos_token_id=0,
+        **LABELS,
+    )
+    # Nothing is read of an empty text; the end of a text may be in it.
+    texts = [text for text in TEXTS if text] + ["a bad film<|endoftext|>"]
+    return tokenizer, transformers.GPT2ForSequenceClassification(config), texts
+
+
+def llama():
+    tokenizer = bytes_in_pairs()
+    # Two heads of queries read one of keys and values. Padding is what ends a text, too.
+    sizes = {**SIZES, "num_attention_heads": 4}
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=40,
+        num_key_value_heads=2,
+        bos_token_id=0,
+        eos_token_id=2,
+        pad_token_id=2,
+        **sizes,
+    )
+    tokenizer.pad_token = "</s>"
+    tokenizer._tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 0)]
+    )
+    # The last token is the one before padding, whoever wrote that.
+    texts = [*TEXTS, "a bad film</s>"]
+    return tokenizer, transformers.LlamaForSequenceClassification(config), texts
+
+
 FAMILIES = {
     "bert": bert,
     "roberta": roberta,
@@ -188,6 +244,8 @@ FAMILIES = {
     "albert": albert,
     "modernbert": modernbert,
     "deberta-v2": deberta_v2,
+    "gpt2": gpt2,
+    "llama": llama,
 }
 
 
@@ -196,13 +254,80 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
-            scales = ("LayerNorm.weight", "norm.weight")
+            scales = ("LayerNorm.weight", "norm.weight", "ln_1.weight", "ln_2.weight", "ln_f.weight")
+            scales += ("layernorm.weight",)
             centre = 1.0 if name.endswith(scales) else 0.0
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(centre + 0.2 * noise)
 
 
-def expected(tokenizer, model, texts):
+# Where the adapters of the set `lora` are: at queries and values, or at what has both.
+ADAPTED = {"gpt2": ["attn.c_attn"], "llama": ["self_attn.q_proj", "self_attn.v_proj"]}
+
+RANK = 3
+
+
+def waves(start, rows, columns):
+    """Numbers that anybody can compute: 0.2 sin(start + i)."""
+    numbers = torch.arange(rows * columns, dtype=torch.float64) + start
+    return (0.2 * numbers.sin()).float().reshape(rows, columns).requires_grad_()
+
+
+class Adapters:
+    """Adds 2 (x A) B to what adapted layers give, as long as it is entered."""
+
+    def __init__(self, model, ends):
+        self.matrices, self.layers = [], []
+        for name, layer in model.named_modules():
+            if any(name.endswith(end) for end in ends):
+                inputs, outputs = layer.weight.shape
+                if isinstance(layer, torch.nn.Linear):
+                    inputs, outputs = outputs, inputs
+                a, b = waves(1, inputs, RANK), waves(2, RANK, outputs)
+                self.matrices += [a, b]
+                self.layers.append((layer, a, b))
+
+    def __enter__(self):
+        def hook(a, b):
+            return lambda _, inputs, output: output + 2 * (inputs[0] @ a) @ b
+
+        self.hooks = [layer.register_forward_hook(hook(a, b)) for layer, a, b in self.layers]
+        return self
+
+    def __exit__(self, *_):
+        for each in self.hooks:
+            each.remove()
+
+
+def norm_of(parameters):
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return sum(g.double().square().sum() for g in gradients).sqrt().item()
+
+
+def norms_by_set(name, model, batch, label):
+    """Norms of one text's gradient over the parameters of each trainable set."""
+    head = list(model.score.parameters())
+    tables = {id(p) for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+    biases = [p for key, p in model.named_parameters() if key.endswith(".bias")]
+    sets = {
+        "full": list(model.parameters()),
+        "encoder": [p for p in model.parameters() if id(p) not in tables],
+        "bias": biases + head,
+        "head": head,
+    }
+    model.zero_grad()
+    model(**batch, labels=label).loss.backward()
+    norms = {key: norm_of(parameters) for key, parameters in sets.items()}
+    # PyTorch leaves the embedding of padding out of the gradient, wherever it occurs.
+    if model.config.pad_token_id in batch["input_ids"][0].tolist():
+        del norms["full"]
+    model.zero_grad()
+    with Adapters(model, ADAPTED[name]) as adapters:
+        model(**batch, labels=label).loss.backward()
+    return {**norms, "lora": norm_of(adapters.matrices + head)}
+
+
+def expected(name, tokenizer, model, texts):
     longest = tokenizer.model_max_length
     rows = []
     for label, text in enumerate(texts):
@@ -222,6 +347,8 @@ def expected(tokenizer, model, texts):
         # PyTorch leaves the embedding of padding out of the gradient, wherever it occurs.
         if model.config.pad_token_id not in row["ids"]:
             row["gradient_norm"] = sum(squares).sqrt().item()
+        if name in ADAPTED:
+            row["norms"] = norms_by_set(name, model, batch, torch.tensor([row["label"]]))
         rows.append(row)
     return rows
 
@@ -235,7 +362,7 @@ def make(name):
     longest = 40
     tokenizer.model_max_length = longest
     tokenizer.save_pretrained(folder)
-    rows = expected(tokenizer, model, texts)
+    rows = expected(name, tokenizer, model, texts)
     answer = {"transformers": transformers.__version__, "max_tokens": longest, "texts": rows}
     (folder / "expected.json").write_text(json.dumps(answer, indent=1) + "\n")
     print(f"{folder}: {len(rows)} texts")

@@ -125,6 +125,18 @@ def folders():
     yield "byte pairs", {"model_type": "roberta"}, pairs
     yield "byte pairs that begin with a space", {"model_type": "roberta"}, pairs | settings(add_prefix_space=True)
     yield "byte pairs with added tokens", {"model_type": "roberta"}, pairs | {"added_tokens.json": json.dumps({"sepsis": 999})}
+    gpt2 = {"model_type": "gpt2"}
+    whole, merges = byte_pairs()
+    # One token at both ends, and none for padding.
+    words = ["<|endoftext|>", *list(whole)[5:]]
+    pairs = {"vocab.json": json.dumps({w: i for i, w in enumerate(words)}), "merges.txt": merges}
+    yield "GPT-2's byte pairs", gpt2, pairs
+    named = lambda **keys: pairs | settings(tokenizer_class="GPT2Tokenizer", **keys)
+    yield "GPT-2's class", gpt2, named()
+    yield "GPT-2's byte pairs that begin with a space", gpt2, named(add_prefix_space=True)
+    yield "GPT-2's byte pairs behind a token", gpt2, named(add_bos_token=True)
+    yield "GPT-2's byte pairs between tokens", gpt2, named(add_bos_token=True, add_eos_token=True)
+    yield "GPT-2's byte pairs before a token for padding", gpt2, named(pad_token="<|endoftext|>")
 
 
 def tokenizers():

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use umbel_privacy::word::UnknownWord;
 
+use umbel_proto::classifier::Pooling;
 use umbel_proto::task::TaskKind;
 
 /// Why a model can't be read, built, run or saved.
@@ -98,6 +99,31 @@ pub enum ModelError {
         task: TaskKind,
         /// What can't be done with it.
         purpose: &'static str,
+    },
+    /// A pooling that a family can't have.
+    #[error(
+        "pooling `{pooling}` isn't for a model of the type {model_type}: {reason}; use {others}"
+    )]
+    Pooling {
+        /// The pooling.
+        pooling: Pooling,
+        /// Whose family it is.
+        model_type: &'static str,
+        /// Why it can't be.
+        reason: &'static str,
+        /// Those that it can have.
+        others: String,
+    },
+    /// A regression whose values don't begin at zero, with a last layer that can't add to them.
+    #[error(
+        "values begin at {offset}, but the last layer of a {model_type} has no bias to add it with \
+         pooling `last`; use an offset of 0, or pooling `mean`"
+    )]
+    NoBias {
+        /// Whose family it is.
+        model_type: &'static str,
+        /// Where values have their zero.
+        offset: f64,
     },
     /// A weight is NaN or infinite.
     #[error(

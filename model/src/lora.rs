@@ -7,21 +7,26 @@ use umbel_proto::lora::{LoraConfig, LoraTarget};
 use crate::families::LayerShape;
 
 /// The layer of queries, keys and values, where that is one.
-pub(crate) const JOINT_PROJECTIONS: &str = "attention.self.qkv";
+const JOINT_PROJECTIONS: &str = "attention.self.qkv";
 
-/// The name within its encoder layer of a layer that can be adapted: the end of its name in BERT's
-/// files. Queries, keys and values are one target where they are one layer.
-pub(crate) fn adapted_layer(target: LoraTarget, shape: LayerShape) -> &'static str {
+/// What a gate multiplies, where that is a layer of its own.
+pub(crate) const GATED: &str = "intermediate.gated";
+
+/// The names within their encoder layer of the layers that a target means: the ends of their names in
+/// BERT's files. Queries, keys and values are one target where they are one layer, and a gate goes with
+/// what it multiplies.
+pub(crate) fn adapted_layers(target: LoraTarget, shape: LayerShape) -> &'static [&'static str] {
     match target {
-        LoraTarget::Query | LoraTarget::Key | LoraTarget::Value if shape.joint_projections => {
-            JOINT_PROJECTIONS
+        LoraTarget::Query | LoraTarget::Key | LoraTarget::Value if shape.joint => {
+            &[JOINT_PROJECTIONS]
         }
-        LoraTarget::Query => "attention.self.query",
-        LoraTarget::Key => "attention.self.key",
-        LoraTarget::Value => "attention.self.value",
-        LoraTarget::AttentionOutput => "attention.output.dense",
-        LoraTarget::Intermediate => "intermediate.dense",
-        LoraTarget::Output => "output.dense",
+        LoraTarget::Query => &["attention.self.query"],
+        LoraTarget::Key => &["attention.self.key"],
+        LoraTarget::Value => &["attention.self.value"],
+        LoraTarget::AttentionOutput => &["attention.output.dense"],
+        LoraTarget::Intermediate if shape.gated && !shape.joint => &["intermediate.dense", GATED],
+        LoraTarget::Intermediate => &["intermediate.dense"],
+        LoraTarget::Output => &["output.dense"],
     }
 }
 

@@ -96,7 +96,9 @@ impl Tokenizer {
         let ids = encoding.get_ids().to_vec();
         if ids.is_empty() {
             return Err(ModelError::Tokenizer(
-                "a text gave no tokens at all; the file lacks its special tokens".into(),
+                "a text gave no tokens at all: it is empty, and this tokeniser puts none of its own \
+                 before or behind a text; leave such rows out"
+                    .into(),
             ));
         }
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab_size) {

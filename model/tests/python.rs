@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
@@ -21,6 +21,13 @@ struct Answer {
     logits: Vec<Vec<f32>>,
 }
 
+/// A classifier, and the folders of which Python is to make the same.
+struct Case {
+    what: String,
+    classifier: Classifier,
+    folders: Vec<String>,
+}
+
 #[test]
 fn a_classifier_pooled_by_mean_gives_the_same_logits_in_transformers() {
     compare_all(Pooling::Mean);
@@ -37,47 +44,70 @@ fn a_classifier_with_a_pooler_gives_the_same_logits_in_transformers() {
 }
 
 #[test]
+fn a_decoder_that_reads_the_last_token_gives_the_same_logits_in_transformers() {
+    compare_all(Pooling::Last);
+}
+
+#[test]
 fn a_merged_classifier_and_its_adapter_on_the_base_give_the_same_logits_in_python() {
     for (pooling, targets) in [
         (Pooling::Mean, &["query", "value"][..]),
         (Pooling::Pooler, &["all"]),
         (Pooling::Cls, &["attention-output", "output"]),
+        (Pooling::Last, &["all"]),
+        (Pooling::Last, &["query", "value"]),
     ] {
-        for family in FAMILIES {
-            compare_adapter(*family, pooling, targets);
+        let home = tempfile::tempdir().expect("a folder");
+        if lacks(home.path(), "torch, transformers, peft") {
+            return;
         }
+        let cases = of_pooling(pooling).flat_map(|family| {
+            let home = home.path().join(family.model_type());
+            std::fs::create_dir(&home).expect("a folder");
+            with_adapter(family, pooling, targets, &home)
+        });
+        compare(home.path(), &cases.collect::<Vec<_>>());
     }
 }
 
-/// Merged, and as an adapter that `peft` puts onto the base model.
-fn compare_adapter(family: &dyn Family, pooling: Pooling, targets: &[&str]) {
-    let home = tempfile::tempdir().expect("a folder");
-    if let Err(reason) = python(home.path(), &["-c", "import torch, transformers, peft"]) {
-        let last = reason.lines().last().unwrap_or_default();
-        return println!("skipped: Python has no torch, transformers and peft: {last}");
-    }
-    let [base, merged, adapter] = ["base", "merged", "adapter"].map(|name| home.path().join(name));
+/// What was trained in a family, merged, and as an adapter that `peft` puts onto the base model.
+fn with_adapter(family: &dyn Family, pooling: Pooling, targets: &[&str], home: &Path) -> [Case; 2] {
+    let [base, merged, adapter] = ["base", "merged", "adapter"].map(|name| named(home, name));
     let pretrained = tiny(family, pooling);
     pretrained.save(&base, Precision::F32).expect("saved");
     let classifier = adapted(&base, pooling, targets);
     classifier.save(&merged, Precision::F32).expect("saved");
-    let base = base.to_str().expect("a path in UTF-8");
-    classifier.save_adapter(&adapter, base).expect("saved");
-
-    let merged = merged.to_str().expect("a path in UTF-8");
-    let adapter = adapter.to_str().expect("a path in UTF-8");
-    let ours = compare_logits(home.path(), &classifier, &[merged], "merged");
-    compare_logits(
-        home.path(),
-        &classifier,
-        &[base, adapter],
-        "base and adapter",
-    );
-    let before = logits(&pretrained, &rows(&pretrained), 8).expect("logits");
+    let [base, merged] = [base, merged].map(text);
+    classifier.save_adapter(&adapter, &base).expect("saved");
+    let [before, after] =
+        [&pretrained, &classifier].map(|model| logits(model, &rows(model), 8).expect("logits"));
     assert_ne!(
-        ours, before,
+        before, after,
         "an adapter that changes nothing shows nothing"
     );
+    let what = |kind: &str| format!("{family:?} {pooling} {targets:?}, {kind}");
+    [
+        Case {
+            what: what("merged"),
+            classifier: classifier.clone(),
+            folders: vec![merged],
+        },
+        Case {
+            what: what("base and adapter"),
+            classifier,
+            folders: vec![base, text(adapter)],
+        },
+    ]
+}
+
+/// A folder whose own name no other has: Python keeps the code of folders by their names.
+fn named(home: &Path, name: &str) -> PathBuf {
+    let family = home.file_name().expect("a name").to_str().expect("UTF-8");
+    home.join(format!("{name}-{}", family.replace('-', "_")))
+}
+
+fn text(path: PathBuf) -> String {
+    path.to_str().expect("a path in UTF-8").to_owned()
 }
 
 /// The model in a folder with adapters and a head of other numbers than it began with.
@@ -95,9 +125,31 @@ fn adapted(base: &Path, pooling: Pooling, targets: &[&str]) -> Classifier {
 }
 
 fn compare_all(pooling: Pooling) {
-    for family in FAMILIES {
-        compare(*family, pooling);
+    let home = tempfile::tempdir().expect("a folder");
+    if lacks(home.path(), "torch, transformers") {
+        return;
     }
+    let case = |family: &'static dyn Family| {
+        let classifier = tiny(family, pooling);
+        let name = family.model_type().replace('-', "_");
+        let folder = home.path().join(format!("classifier-{name}"));
+        classifier.save(&folder, Precision::F32).expect("saved");
+        Case {
+            what: format!("{family:?} {pooling}"),
+            classifier,
+            folders: vec![text(folder)],
+        }
+    };
+    compare(
+        home.path(),
+        &of_pooling(pooling).map(case).collect::<Vec<_>>(),
+    );
+}
+
+/// The families that can have a pooling.
+fn of_pooling(pooling: Pooling) -> impl Iterator<Item = &'static dyn Family> {
+    let families = FAMILIES.iter().copied();
+    families.filter(move |family| family.poolings().contains(&pooling))
 }
 
 fn tiny(family: &dyn Family, pooling: Pooling) -> Classifier {
@@ -105,39 +157,29 @@ fn tiny(family: &dyn Family, pooling: Pooling) -> Classifier {
     support::tiny_of(family, &DeviceChoice::Cpu, options).expect("the CPU")
 }
 
-fn compare(family: &dyn Family, pooling: Pooling) {
-    let home = tempfile::tempdir().expect("a folder");
-    if let Err(reason) = python(home.path(), &["-c", "import torch, transformers"]) {
-        let last = reason.lines().last().unwrap_or_default();
-        return println!("skipped: Python has no torch and transformers: {last}");
-    }
-    let classifier = tiny(family, pooling);
-    let folder = home.path().join("classifier");
-    classifier.save(&folder, Precision::F32).expect("saved");
-    let folder = folder.to_str().expect("a path in UTF-8");
-    let what = format!("{family:?} {pooling}");
-    compare_logits(home.path(), &classifier, &[folder], &what);
-}
-
 fn rows(classifier: &Classifier) -> Vec<Vec<u32>> {
     let encode = |text: &&str| classifier.encode(text).expect("token ids");
     TEXTS.iter().map(encode).collect()
 }
 
-/// Compares a classifier with what Python makes of folders, and returns its logits.
-fn compare_logits(
-    home: &Path,
-    classifier: &Classifier,
-    folders: &[&str],
-    what: &str,
-) -> Vec<Vec<f32>> {
-    let ours = logits(classifier, &rows(classifier), 8).expect("logits");
+/// Compares classifiers with what Python makes of folders, all of them in one process: it takes
+/// longer to start than to compute.
+fn compare(home: &Path, cases: &[Case]) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transformers_check.py");
     let texts = serde_json::to_string(&TEXTS).expect("JSON");
-    let arguments = [&[script, texts.as_str()], folders].concat();
-    let printed = python(home, &arguments).expect("the script runs");
-    let theirs: Answer = serde_json::from_str(printed.trim()).expect("the script's JSON");
+    let folders: Vec<_> = cases.iter().map(|case| &case.folders).collect();
+    let folders = serde_json::to_string(&folders).expect("JSON");
+    let printed = python(home, &[script, &texts, &folders]).expect("the script runs");
+    let theirs: Vec<Answer> = serde_json::from_str(printed.trim()).expect("the script's JSON");
+    assert_eq!(theirs.len(), cases.len());
+    for (case, theirs) in cases.iter().zip(&theirs) {
+        compare_logits(case, theirs);
+    }
+}
 
+fn compare_logits(case: &Case, theirs: &Answer) {
+    let (classifier, what) = (&case.classifier, &case.what);
+    let ours = logits(classifier, &rows(classifier), 8).expect("logits");
     assert_eq!(theirs.labels, classifier.labels());
     assert_eq!(theirs.logits.len(), ours.len());
     let mut worst = 0.0_f32;
@@ -149,7 +191,16 @@ fn compare_logits(
         }
     }
     println!("{what}: logits differ by {worst:e} at most");
-    ours
+}
+
+/// Whether Python lacks any of these modules, which is said.
+fn lacks(home: &Path, modules: &str) -> bool {
+    let Err(reason) = python(home, &["-c", &format!("import {modules}")]) else {
+        return false;
+    };
+    let last = reason.lines().last().unwrap_or_default();
+    println!("skipped: Python lacks one of {modules}: {last}");
+    true
 }
 
 /// Standard output, or what was wrong.

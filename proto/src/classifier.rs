@@ -63,16 +63,19 @@ pub enum Pooling {
     Mean,
     /// BERT's own: a dense layer and tanh on the first token's state.
     Pooler,
+    /// Decoders' own: the state of the last token that isn't padding.
+    Last,
 }
 
-words!(Pooling, "a pooling", "cls, mean, pooler",
-    Pooling::Cls => "cls", Pooling::Mean => "mean", Pooling::Pooler => "pooler");
+words!(Pooling, "a pooling", "cls, mean, pooler, last",
+    Pooling::Cls => "cls", Pooling::Mean => "mean", Pooling::Pooler => "pooler",
+    Pooling::Last => "last");
 
 impl Pooling {
     /// Whether it reads the first token's last state and no other, so that none else is needed.
     pub fn reads_first_alone(self) -> bool {
         match self {
-            Self::Mean => false,
+            Self::Mean | Self::Last => false,
             Self::Cls | Self::Pooler => true,
         }
     }

@@ -11,6 +11,7 @@ mod compare;
 mod divided_table;
 mod endings;
 mod equality;
+mod families;
 mod forged;
 mod lineage;
 mod long_updates;

@@ -30,9 +30,10 @@ pub struct ModelSection {
     /// The adapters of the set `lora`. Left out, they have the defaults of their keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraConfig>,
-    /// How a text becomes one vector: `cls`, `mean` or `pooler`. Left out, a model that Umbel
-    /// trained goes on with its own, a classifier with the run's labels with `pooler`, which is
-    /// that of its class in transformers, and anything else has `mean`.
+    /// How a text becomes one vector: `cls`, `mean`, `pooler`, or for decoders `last`. Left out, a
+    /// model that Umbel trained goes on with its own, a classifier with the run's labels with
+    /// `pooler`, which is that of its class in transformers, a decoder with `last`, and anything
+    /// else has `mean`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
     /// Tokens of each text that are read, special tokens included.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::write::{NamedFile, NamedWeight, Precision, Saving, pretty, weights};
 use crate::error::ModelError;
 use crate::families::TransformerSpec;
-use crate::lora::adapted_layer;
+use crate::lora::adapted_layers;
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::{LoraConfig, LoraTarget};
 
@@ -25,7 +25,7 @@ impl Saving<'_> {
     ) -> Result<Vec<NamedFile>, ModelError> {
         // PEFT wraps the model twice.
         let rename = |name: &str| format!("base_model.model.{}", self.file_name(name));
-        let weights = weights(tensors, Precision::F32, rename)?;
+        let weights = weights(tensors, Precision::F32, self.spec.family, rename)?;
         let config = adapter_config(lora, base, self.spec, self.model.pooling);
         let mut files = self.surroundings(Precision::F32);
         files.push(("adapter_config.json", pretty(&config)));
@@ -51,12 +51,29 @@ fn adapter_config(
         "target_modules": target_modules(lora, spec),
         "modules_to_save": spec.family.head(pooling),
         "bias": "none",
-        "fan_in_fan_out": false,
+        "fan_in_fan_out": fan_in_fan_out(lora, spec),
         "init_lora_weights": true,
         "use_rslora": false,
         "use_dora": false,
         "inference_mode": true,
     })
+}
+
+/// The adapted layers of encoder layer 0 as the family's files call them.
+fn adapted(lora: &LoraConfig, spec: &TransformerSpec) -> impl Iterator<Item = String> {
+    let layers = lora
+        .targets
+        .iter()
+        .flat_map(move |target| adapted_layers(target, spec.layer));
+    layers.map(move |layer| {
+        let name = format!("encoder.layer.0.{layer}");
+        spec.family.file_name(&name, Pooling::Mean)
+    })
+}
+
+/// Whether adapted layers' weights lie `[in, out]`, as those of `Conv1D` do.
+fn fan_in_fan_out(lora: &LoraConfig, spec: &TransformerSpec) -> bool {
+    adapted(lora, spec).any(|layer| spec.family.inputs_first(&format!("{layer}.weight")))
 }
 
 /// PEFT takes a list as ends of names, and a string as a regular expression for whole names.
@@ -66,11 +83,8 @@ fn target_modules(lora: &LoraConfig, spec: &TransformerSpec) -> Value {
     let projection =
         |t: &LoraTarget| matches!(t, LoraTarget::Query | LoraTarget::Key | LoraTarget::Value);
     // As the family's files call the layers of encoder layer 0: what is before and after the 0.
-    let mut names: Vec<(String, String)> = targets
-        .iter()
-        .filter_map(|target| {
-            let name = format!("encoder.layer.0.{}", adapted_layer(*target, spec.layer));
-            let full = spec.family.file_name(&name, Pooling::Mean);
+    let mut names: Vec<(String, String)> = adapted(lora, spec)
+        .filter_map(|full| {
             let (before, after) = full.split_once(".0.")?;
             Some((before.to_owned(), after.to_owned()))
         })

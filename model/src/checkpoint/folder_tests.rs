@@ -53,6 +53,11 @@ fn every_layout_of_a_tokeniser_gives_the_ids_that_transformers_gives() {
             !ids.iter().any(lacks)
         };
         for (text, ids) in expected.texts.iter().zip(ids) {
+            // A model can't read nothing, here or there.
+            if ids.is_empty() {
+                assert!(made.encode(text).is_err(), "{name}: {text:?}");
+                continue;
+            }
             let found = made.encode(text).expect("ids");
             assert!(has_all(&found), "{name}: {text:?}");
             if has_all(&ids) {

@@ -5,7 +5,7 @@ use umbel_proto::classifier::{ClassifierOptions, Pooling};
 use umbel_proto::task::TaskKind;
 
 use super::files::ModelFiles;
-use super::saved::{class, default_label, labels, other_class, task, umbel_pooling};
+use super::saved::{class, default_label, labels, other_class, own_pooling, task, umbel_pooling};
 use crate::error::ModelError;
 
 /// What a run makes of a file's classifier.
@@ -50,7 +50,7 @@ impl HeadUse {
             Ok(read) => read,
             Err(error) => return Self::Anew(Anew::Damaged(error.to_string())),
         };
-        let pooling = pooling.unwrap_or(Pooling::Pooler);
+        let pooling = pooling.unwrap_or(own_pooling(config));
         if task.kind() != options.task.kind() {
             Self::Anew(Anew::Task(task.kind()))
         } else if pooling != options.pooling {
@@ -94,7 +94,8 @@ fn rows(file: &[String], run: &[String]) -> Option<Vec<usize>> {
 
 impl ModelFiles {
     /// The pooling that a run of these labels goes on with unless it names one: that with which
-    /// this program trained the model, or that of a classifier with the same labels.
+    /// this program trained the model, or that of a classifier with the same labels,
+    /// or a decoder's.
     ///
     /// # Errors
     /// [`ModelError::Config`] for a `config.json` that can't be read.
@@ -106,7 +107,10 @@ impl ModelFiles {
         }
         let classifies = class(&config).is_some_and(|c| c.ends_with("ForSequenceClassification"));
         let same = || labels(&config).is_ok_and(|labels| rows(&labels, run).is_some());
-        Ok((classifies && same()).then_some(Pooling::Pooler))
+        let own = own_pooling(&config);
+        // A decoder's first token sees no other, and its last all: without a trained head, too.
+        let is_only_choice = own == Pooling::Last;
+        Ok((is_only_choice || (classifies && same())).then_some(own))
     }
 }
 

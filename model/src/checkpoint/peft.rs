@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 
 use super::files::{CONFIG, ModelFiles, TOKENIZER};
 use super::folder::{ADAPTER_CONFIG, Folder};
-use super::read::numbers;
+use super::read::{numbers, transposed};
 use super::saved::labels;
 use super::tokenizer_files::tokenizer;
 use super::weight_files::{FileTensor, joined, of_safetensors, tensors};
 use crate::error::ModelError;
-use crate::families::TransformerSpec;
+use crate::families::{Family, TransformerSpec};
 
 /// What is read of `adapter_config.json`, with PEFT's defaults.
 #[derive(Deserialize)]
@@ -66,9 +66,10 @@ pub(super) fn merged(folder: &Folder) -> Result<ModelFiles, ModelError> {
     let spec = TransformerSpec::from_json(&files.config)?;
     let damaged = |e: safetensors::SafeTensorError| ModelError::Weights(e.to_string());
     let base_tensors = of_safetensors(&files.weights).map_err(damaged)?;
+    check_orientation(folder, &config, spec.family, &base_tensors)?;
     let mut whole = Merging {
         folder,
-        prefix: spec.family.prefix(),
+        family: spec.family,
         alpha: config.lora_alpha.unwrap_or(ALPHA),
         rank_stabilised: config.use_rslora,
         tensors: base_tensors
@@ -114,13 +115,28 @@ fn check(folder: &Folder, config: &AdapterConfig) -> Result<(), ModelError> {
     if config.use_dora {
         return refuse("with use_dora");
     }
-    if config.fan_in_fan_out {
-        return refuse("with fan_in_fan_out");
-    }
     if has(&config.rank_pattern) || has(&config.alpha_pattern) {
         return refuse("with a rank or alpha for each layer");
     }
     Ok(())
+}
+
+/// Refuses an adapter for weights that lie the other way round, of a model that has none such. Where
+/// they do, PEFT itself turns them whatever the file says.
+fn check_orientation(
+    folder: &Folder,
+    config: &AdapterConfig,
+    family: &dyn Family,
+    base: &[FileTensor],
+) -> Result<(), ModelError> {
+    let lie_so = || base.iter().any(|tensor| family.inputs_first(&tensor.name));
+    if !config.fan_in_fan_out || lie_so() {
+        return Ok(());
+    }
+    Err(folder.refuse(
+        "this is a PEFT adapter with fan_in_fan_out, and its base model's weights don't lie so; is \
+         its base model another one?",
+    ))
 }
 
 /// The folder of the base model.
@@ -176,7 +192,11 @@ fn merged_config(folder: &Folder, base: &ModelFiles) -> Result<Map<String, Value
 
 /// A configuration with as many labels as the head has outputs.
 fn labelled(mut keys: Map<String, Value>, whole: &Merging<'_>) -> Value {
-    let heads = ["classifier.weight", "classifier.out_proj.weight"];
+    let heads = [
+        "classifier.weight",
+        "classifier.out_proj.weight",
+        "score.weight",
+    ];
     let outputs = heads
         .iter()
         .find_map(|name| whole.tensors.get(*name)?.shape.first().copied());
@@ -192,7 +212,7 @@ fn labelled(mut keys: Map<String, Value>, whole: &Merging<'_>) -> Value {
 /// A base model's tensors, to which an adapter's are added.
 struct Merging<'a> {
     folder: &'a Folder,
-    prefix: &'static str,
+    family: &'static dyn Family,
     alpha: f64,
     rank_stabilised: bool,
     tensors: BTreeMap<String, FileTensor>,
@@ -238,9 +258,9 @@ impl Merging<'_> {
     /// What a tensor is called in the base model's file: with the encoder's prefix or without.
     fn place(&self, name: &str) -> Option<String> {
         let bare = name
-            .strip_prefix(self.prefix)
+            .strip_prefix(self.family.prefix())
             .and_then(|rest| rest.strip_prefix('.'));
-        let full = format!("{}.{name}", self.prefix);
+        let full = format!("{}.{name}", self.family.prefix());
         let mut names = [Some(name), bare, Some(full.as_str())]
             .into_iter()
             .flatten();
@@ -259,7 +279,12 @@ impl Merging<'_> {
         let (&[rank, inputs], &[outputs, other]) = (a.shape.as_slice(), b.shape.as_slice()) else {
             return Err(self.refuse(&format!("its matrices of `{layer}` aren't matrices")));
         };
-        if rank == 0 || rank != other || base.shape != [outputs, inputs] {
+        let inputs_first = self.family.inputs_first(&name);
+        let expected = match inputs_first {
+            true => [inputs, outputs],
+            false => [outputs, inputs],
+        };
+        if rank == 0 || rank != other || base.shape != expected {
             let reason = format!(
                 "its matrices of `{layer}`, {:?} and {:?}, don't fit the base model's {:?}",
                 a.shape, b.shape, base.shape
@@ -274,15 +299,21 @@ impl Merging<'_> {
             true => self.alpha / rank_root,
             false => self.alpha / rank as f64,
         } as f32;
+        if inputs_first {
+            weight = transposed(&weight, inputs, outputs);
+        }
         for (row, b) in weight.chunks_mut(inputs).zip(b.chunks(rank)) {
             for (b, a) in b.iter().zip(a.chunks(inputs)) {
                 row.iter_mut().zip(a).for_each(|(w, a)| *w += scale * b * a);
             }
         }
+        if inputs_first {
+            weight = transposed(&weight, outputs, inputs);
+        }
         let merged = FileTensor {
             name: place.clone(),
             dtype: Dtype::F32,
-            shape: vec![outputs, inputs],
+            shape: expected.to_vec(),
             data: weight.iter().flat_map(|w| w.to_le_bytes()).collect(),
         };
         self.tensors.insert(place, merged);

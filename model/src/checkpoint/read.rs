@@ -67,7 +67,8 @@ pub(crate) fn load_weights(
             lacking.push((name.to_owned(), None));
             return Ok(());
         }
-        let expected = file_shape(&weight);
+        let inputs_first = spec.family.inputs_first(&full);
+        let expected = file_shape(&weight, inputs_first);
         if view.shape() != expected {
             let found = view.shape().to_vec();
             if is_classifier {
@@ -81,7 +82,7 @@ pub(crate) fn load_weights(
             HeadUse::ByName(rows) if is_classifier => reordered(&values, rows),
             _ => values,
         };
-        assign(weight, values, device);
+        assign(weight, values, inputs_first, device);
         taken.insert(full);
         Ok(())
     })?;
@@ -178,10 +179,20 @@ fn bare<'n>(spec: &TransformerSpec, name: &'n str) -> &'n str {
     rest.and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
 }
 
-/// What the tensors that weren't taken belong to. Tables of positions 0, 1, 2 are nobody's.
+/// What older files have of a model that isn't a weight: positions 0, 1, 2 and so on, which tokens are
+/// before others, and how fast coordinates turn.
+const CONSTANTS: [&str; 4] = [
+    "position_ids",
+    ".attn.bias",
+    ".attn.masked_bias",
+    ".rotary_emb.inv_freq",
+];
+
+/// What the tensors that weren't taken belong to.
 fn unused(file: &SafeTensors<'_>, taken: &BTreeSet<String>) -> Vec<String> {
     let names = file.names().into_iter();
-    let others = names.filter(|name| !taken.contains(*name) && !name.ends_with("position_ids"));
+    let constant = |name: &str| CONSTANTS.iter().any(|end| name.ends_with(end));
+    let others = names.filter(|name| !taken.contains(*name) && !constant(name));
     let owner = |name: &str| {
         let parts: Vec<&str> = name.split('.').collect();
         let owners = parts.len().saturating_sub(1).clamp(1, 2);
@@ -191,10 +202,11 @@ fn unused(file: &SafeTensors<'_>, taken: &BTreeSet<String>) -> Vec<String> {
     owners.into_iter().collect()
 }
 
-/// A weight's shape in the file: Hugging Face keeps a linear layer's `[out, in]`.
-fn file_shape(weight: &Weight<'_>) -> Vec<usize> {
+/// A weight's shape in the file: Hugging Face keeps a linear layer's `[out, in]`, unless its
+/// `inputs_first`.
+fn file_shape(weight: &Weight<'_>, inputs_first: bool) -> Vec<usize> {
     let mut shape = weight.shape();
-    if matches!(weight, Weight::Matrix(_)) {
+    if matches!(weight, Weight::Matrix(_)) && !inputs_first {
         shape.reverse();
     }
     shape
@@ -251,9 +263,11 @@ fn reordered(values: &[f32], rows: &[usize]) -> Vec<f32> {
 }
 
 /// Puts numbers in the file's order into a weight.
-fn assign(weight: Weight<'_>, values: Vec<f32>, device: &Device) {
+fn assign(weight: Weight<'_>, values: Vec<f32>, inputs_first: bool, device: &Device) {
     let values = match (&weight, weight.shape().as_slice()) {
-        (Weight::Matrix(_), &[input, output]) => transposed(&values, output, input),
+        (Weight::Matrix(_), &[input, output]) if !inputs_first => {
+            transposed(&values, output, input)
+        }
         _ => values,
     };
     weight.put(values, device);

@@ -8,6 +8,7 @@ use umbel_proto::classifier::Pooling;
 use umbel_proto::task::{Task, TaskKind, Threshold, ValueScale};
 
 use crate::error::ModelError;
+use crate::families;
 use crate::metrics::Temperature;
 use crate::task::named;
 
@@ -43,7 +44,7 @@ impl SavedModel {
             thresholds: thresholds(&config, labels.len())?,
             labels,
             pairs: config.get("umbel_pairs") == Some(&Value::Bool(true)),
-            pooling: umbel_pooling(&config)?.unwrap_or(Pooling::Pooler),
+            pooling: umbel_pooling(&config)?.unwrap_or(own_pooling(&config)),
             max_tokens: config
                 .get("umbel_max_tokens")
                 .and_then(Value::as_u64)
@@ -86,6 +87,14 @@ pub(super) fn umbel_pooling(config: &Map<String, Value>) -> Result<Option<Poolin
     let word = config.get("umbel_pooling").and_then(Value::as_str);
     let pooling = word.map(str::parse).transpose();
     pooling.map_err(|e| ModelError::Config(format!("umbel_pooling: {e}")))
+}
+
+/// The pooling of a family's classifiers in transformers.
+pub(super) fn own_pooling(config: &Map<String, Value>) -> Pooling {
+    let named = config.get("model_type").and_then(Value::as_str);
+    let family = named.and_then(|model_type| families::named(model_type).ok());
+    let poolings = family.map_or(&[][..], |family| family.poolings());
+    poolings.first().copied().unwrap_or(Pooling::Pooler)
 }
 
 /// The class in transformers, by its name.

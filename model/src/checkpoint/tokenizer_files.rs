@@ -54,7 +54,13 @@ pub(super) fn tokenizer(
         let settings = settings.with_class(class);
         (of_words(folder, &words, &settings)?, WORDS.to_owned())
     } else if PAIRS.iter().all(|name| folder.has(name)) {
-        let settings = settings.with_class(Class::Roberta);
+        let is_gpt2 = config.get("model_type").and_then(Value::as_str) == Some("gpt2");
+        let class = match settings.class() {
+            Class::Gpt2 => Class::Gpt2,
+            Class::AsWritten if is_gpt2 => Class::Gpt2,
+            _ => Class::Roberta,
+        };
+        let settings = settings.with_class(class);
         (of_pairs(folder, &settings)?, PAIRS.join(" and "))
     } else {
         return Err(none(folder));
@@ -100,7 +106,7 @@ fn as_settings_say(
         serde_json::from_slice(&bytes).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
     let changed = match settings.class() {
         Class::Bert | Class::Mpnet => set_normalizer(&mut file, settings, notes),
-        Class::Roberta => set_prefix_space(&mut file, settings, notes),
+        Class::Roberta | Class::Gpt2 => set_prefix_space(&mut file, settings, notes),
         Class::AsWritten => false,
     };
     let lacking = lacking_tokens(&file, settings);
@@ -291,12 +297,47 @@ fn finished(file: &Value, settings: &TokenizerSettings) -> Result<Vec<u8>, Model
         .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
     file["post_processor"] = match settings.class() {
         Class::Bert => json!({ "type": "BertProcessing", "sep": last, "cls": first }),
+        Class::Gpt2 => ends(settings, &inner),
         Class::Mpnet | Class::Roberta | Class::AsWritten => json!({
             "type": "RobertaProcessing", "sep": last, "cls": first,
             "trim_offsets": true, "add_prefix_space": settings.flag("add_prefix_space", false),
         }),
     };
     Ok(file.to_string().into_bytes())
+}
+
+/// What goes before and behind each text where the settings ask for it, as `GPT2Tokenizer` has it.
+fn ends(settings: &TokenizerSettings, inner: &Inner) -> Value {
+    let asked = |flag: &str, role: &str| {
+        let token = settings.flag(flag, false).then(|| settings.token(role));
+        let content = token.flatten()?.content;
+        let id = inner.token_to_id(&content)?;
+        Some((content, id))
+    };
+    let first = asked("add_bos_token", "bos_token");
+    let last = asked("add_eos_token", "eos_token");
+    if first.is_none() && last.is_none() {
+        return Value::Null;
+    }
+    let special = |token: &(String, u32), kind: u32| json!({ "SpecialToken": { "id": token.0, "type_id": kind } });
+    let text = |name: &str, kind: u32| {
+        let before = first.iter().map(|token| special(token, kind));
+        let own = json!({ "Sequence": { "id": name, "type_id": kind } });
+        let behind = last.iter().map(|token| special(token, kind));
+        before.chain([own]).chain(behind).collect::<Vec<Value>>()
+    };
+    let tokens = first.iter().chain(&last);
+    let tokens = tokens.map(|(content, id)| {
+        let token = json!({ "id": content, "ids": [id], "tokens": [content] });
+        (content.clone(), token)
+    });
+    let pair = [text("A", 0), text("B", 1)].concat();
+    json!({
+        "type": "TemplateProcessing",
+        "single": text("A", 0),
+        "pair": pair,
+        "special_tokens": tokens.collect::<Map<String, Value>>(),
+    })
 }
 
 fn read(json: &[u8]) -> Result<Inner, ModelError> {

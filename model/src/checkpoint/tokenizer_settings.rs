@@ -22,6 +22,8 @@ pub(super) enum Class {
     Mpnet,
     /// `RobertaTokenizer`: pairs of bytes.
     Roberta,
+    /// `GPT2Tokenizer`: pairs of bytes, with nothing before or behind a text unless it is asked for.
+    Gpt2,
     /// One whose `tokenizer.json` says everything.
     AsWritten,
 }
@@ -53,6 +55,7 @@ impl Class {
                 Some("bert" | "distilbert" | "electra") | None => Self::Bert,
                 Some("mpnet") => Self::Mpnet,
                 Some("roberta") => Self::Roberta,
+                Some("gpt2") => Self::Gpt2,
                 Some(_) => Self::AsWritten,
             };
         };
@@ -60,6 +63,7 @@ impl Class {
             "BertTokenizer" | "DistilBertTokenizer" | "ElectraTokenizer" => Self::Bert,
             "MPNetTokenizer" => Self::Mpnet,
             "RobertaTokenizer" => Self::Roberta,
+            "GPT2Tokenizer" => Self::Gpt2,
             _ => Self::AsWritten,
         }
     }
@@ -80,6 +84,10 @@ impl Class {
             Self::Bert => bert,
             Self::Mpnet if role == "unk_token" => Some("[UNK]"),
             Self::Mpnet | Self::Roberta => Some(roberta),
+            Self::Gpt2 => match role {
+                "unk_token" | "bos_token" | "eos_token" => Some("<|endoftext|>"),
+                _ => None,
+            },
             Self::AsWritten => None,
         }
     }

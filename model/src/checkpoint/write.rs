@@ -1,6 +1,6 @@
 //! A trained classifier as a Hugging Face folder.
 //!
-//! With pooling `pooler` the folder is an ordinary one of the family's classes for sequence
+//! With pooling `pooler`, or `last` of a decoder, the folder is an ordinary one of the family's classes for sequence
 //! classification, such as `BertForSequenceClassification`. For
 //! `mean` and `cls`, which transformers has no class for, a short `modeling_umbel.py` goes
 //! with it, so that `AutoModelForSequenceClassification.from_pretrained(folder,
@@ -65,6 +65,11 @@ const SPECIAL_TOKENS: [(&str, [&str; 2]); 5] = [
 
 const MODELING: &str = include_str!("modeling_umbel.py");
 
+/// Whether transformers has a class for a family's classifiers with this pooling.
+fn has_class(family: &dyn Family, pooling: Pooling) -> bool {
+    family.poolings().first() == Some(&pooling)
+}
+
 impl SavedModel {
     /// The original configuration's keys, with what makes it this classifier's.
     fn config(
@@ -89,12 +94,12 @@ impl SavedModel {
             Precision::F32 => "float32",
             Precision::F16 => "float16",
         };
-        let architecture = match self.pooling {
-            Pooling::Pooler => {
+        let architecture = match has_class(family, self.pooling) {
+            true => {
                 config.remove("auto_map");
                 format!("{}ForSequenceClassification", family.class())
             }
-            Pooling::Cls | Pooling::Mean => {
+            false => {
                 let class = "UmbelForSequenceClassification";
                 let map = format!("modeling_umbel.{class}");
                 config.insert(
@@ -145,7 +150,9 @@ impl Saving<'_> {
         precision: Precision,
     ) -> Result<Vec<NamedFile>, ModelError> {
         let mut files = self.surroundings(precision);
-        let weights = weights(tensors, precision, |name| self.file_name(name))?;
+        let weights = weights(tensors, precision, self.spec.family, |name| {
+            self.file_name(name)
+        })?;
         files.push(("model.safetensors", weights));
         Ok(files)
     }
@@ -155,9 +162,29 @@ impl Saving<'_> {
         self.spec.family.file_name(name, self.model.pooling)
     }
 
+    /// Names a decoder's tokens for padding, beginning and end as `config.json` numbers them, whatever
+    /// they are called, and pads behind a text: positions count from its first token.
+    fn name_ends(&self, tokenizer_config: &mut Map<String, Value>) {
+        for role in ["pad", "bos", "eos"] {
+            let id = self.original.get(&format!("{role}_token_id"));
+            let token = id.and_then(|id| added_token(self.tokenizer, id));
+            let key = format!("{role}_token");
+            match token {
+                Some(token) => tokenizer_config.insert(key, json!(token)),
+                // Another token than the model passes over would be read as the last.
+                None if role == "pad" => tokenizer_config.remove(&key),
+                None => None,
+            };
+        }
+        tokenizer_config.insert("padding_side".into(), json!("right"));
+    }
+
     /// Everything but the weights.
     pub(super) fn surroundings(&self, precision: Precision) -> Vec<NamedFile> {
         let mut tokenizer_config = tokenizer_config(self.tokenizer, self.model.max_tokens);
+        if self.spec.causal {
+            self.name_ends(&mut tokenizer_config);
+        }
         // Without them, Python leaves out which text of a pair a token is of, or, in older versions,
         // gives it to models that don't know of it.
         let inputs: &[&str] = match self.spec.token_types.is_some_and(|kinds| kinds > 1) {
@@ -174,7 +201,7 @@ impl Saving<'_> {
             ("tokenizer.json", self.tokenizer.to_vec()),
             ("tokenizer_config.json", pretty(&tokenizer_config)),
         ];
-        if self.model.pooling != Pooling::Pooler {
+        if !has_class(self.spec.family, self.model.pooling) {
             files.push(("modeling_umbel.py", modeling(self.spec.family)));
         }
         files
@@ -223,6 +250,14 @@ fn tokenizer_config(tokenizer: &[u8], max_tokens: Option<usize>) -> Map<String, 
     config
 }
 
+/// The token of a number among those that a tokeniser lists by themselves.
+fn added_token(tokenizer: &[u8], id: &Value) -> Option<String> {
+    let file: Value = serde_json::from_slice(tokenizer).ok()?;
+    let mut added = file.get("added_tokens")?.as_array()?.iter();
+    let token = added.find(|token| token.get("id") == Some(id))?;
+    Some(token.get("content")?.as_str()?.to_owned())
+}
+
 /// Writes the folder beside its place, then moves it there.
 pub(crate) fn write_folder(folder: &Path, files: &[NamedFile]) -> Result<(), ModelError> {
     // Hidden, so that no other model's name is taken.
@@ -247,6 +282,7 @@ pub(crate) fn write_folder(folder: &Path, files: &[NamedFile]) -> Result<(), Mod
 pub(super) fn weights(
     tensors: Vec<NamedWeight>,
     precision: Precision,
+    family: &dyn Family,
     rename: impl Fn(&str) -> String,
 ) -> Result<Vec<u8>, ModelError> {
     let wrong = |e: safetensors::SafeTensorError| ModelError::Weights(e.to_string());
@@ -259,11 +295,13 @@ pub(super) fn weights(
                 mut values,
                 ..
             } = tensor;
-            if let (true, &[rows, columns]) = (tensor.transposed, shape.as_slice()) {
+            let name = rename(&name);
+            let transpose = tensor.transposed && !family.inputs_first(&name);
+            if let (true, &[rows, columns]) = (transpose, shape.as_slice()) {
                 values = transposed(&values, rows, columns);
                 shape.reverse();
             }
-            (rename(&name), shape, bytes(&values, precision))
+            (name, shape, bytes(&values, precision))
         })
         .collect();
     let dtype = match precision {

@@ -100,7 +100,7 @@ impl Family for Albert {
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
         match pooling {
             Pooling::Pooler => &["classifier", "pooler"],
-            Pooling::Cls | Pooling::Mean => &["classifier"],
+            Pooling::Cls | Pooling::Mean | Pooling::Last => &["classifier"],
         }
     }
 }

@@ -29,7 +29,7 @@ impl Family for Bert {
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
         match pooling {
             Pooling::Pooler => &["classifier", "pooler"],
-            Pooling::Cls | Pooling::Mean => &["classifier"],
+            Pooling::Cls | Pooling::Mean | Pooling::Last => &["classifier"],
         }
     }
 }

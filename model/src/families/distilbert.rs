@@ -43,6 +43,7 @@ impl Family for DistilBert {
 
     fn spec(&'static self, config: &ConfigKeys) -> Result<TransformerSpec, ModelError> {
         let activation = config.word("activation")?.unwrap_or("gelu");
+        let heads = config.size("n_heads")?;
         let hidden_size = config.size("dim")?;
         Ok(TransformerSpec {
             family: self,
@@ -53,12 +54,16 @@ impl Family for DistilBert {
             layers: config.size("n_layers")?,
             shared_layers: false,
             layer: LayerShape::BERT,
-            heads: config.size("n_heads")?,
+            heads,
+            key_value_heads: heads,
+            causal: false,
             intermediate_size: config.size("hidden_dim")?,
             position_rows: config
                 .optional_size("max_position_embeddings")?
                 .unwrap_or(512),
             positions: Positions::FromZero,
+            norms_embeddings: true,
+            padding: None,
             rotations: Vec::new(),
             token_types: None,
             relative_bias: false,
@@ -104,7 +109,7 @@ impl Family for DistilBert {
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
         match pooling {
             Pooling::Pooler => &["pre_classifier", "classifier"],
-            Pooling::Cls | Pooling::Mean => &["classifier"],
+            Pooling::Cls | Pooling::Mean | Pooling::Last => &["classifier"],
         }
     }
 

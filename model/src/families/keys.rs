@@ -79,17 +79,24 @@ impl ConfigKeys {
         self.read(key, "a list of texts", words)
     }
 
+    /// The keys of an object, if it is there.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where it is something else.
+    pub fn object(&self, key: &str) -> Result<Option<Self>, ModelError> {
+        let object = |value: &Value| value.as_object().cloned();
+        Ok(self.read(key, "an object", object)?.map(Self))
+    }
+
     /// The keys of an object within another, if they are there.
     ///
     /// # Errors
     /// [`ModelError::Config`] where one of the two is no object.
     pub fn within(&self, outer: &str, inner: &str) -> Result<Option<Self>, ModelError> {
-        let object = |value: &Value| value.as_object().cloned();
-        let Some(outer) = self.read(outer, "an object", object)? else {
-            return Ok(None);
-        };
-        let inner = Self(outer).read(inner, "an object", object)?;
-        Ok(inner.map(Self))
+        match self.object(outer)? {
+            Some(outer) => outer.object(inner),
+            None => Ok(None),
+        }
     }
 
     /// Whether a key is there and true.
@@ -137,6 +144,7 @@ impl ConfigKeys {
             ));
         }
         let activation = self.word("hidden_act")?.unwrap_or("gelu");
+        let heads = self.size("num_attention_heads")?;
         let hidden_size = self.size("hidden_size")?;
         Ok(TransformerSpec {
             family,
@@ -147,12 +155,16 @@ impl ConfigKeys {
             layers: self.size("num_hidden_layers")?,
             shared_layers: false,
             layer: LayerShape::BERT,
-            heads: self.size("num_attention_heads")?,
+            heads,
+            key_value_heads: heads,
+            causal: false,
             intermediate_size: self.size("intermediate_size")?,
             position_rows: self
                 .optional_size("max_position_embeddings")?
                 .unwrap_or(512),
             positions,
+            norms_embeddings: true,
+            padding: None,
             rotations: Vec::new(),
             token_types: Some(self.optional_size("type_vocab_size")?.unwrap_or(2)),
             relative_bias: false,

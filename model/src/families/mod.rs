@@ -5,25 +5,34 @@
 //! engines and the checkpoint's reader and writer see only the [`TransformerSpec`] that it reads
 //! and the names that it gives; `model/tests/families` has the tests that every family passes.
 
+mod activation;
 mod albert;
 mod bert;
 mod deberta;
+mod decoder;
 mod disentangled;
 mod distilbert;
 mod electra;
+mod gpt2;
 mod keys;
+mod layer_shape;
+mod llama;
 mod modernbert;
 mod mpnet;
 pub(crate) mod relative;
 mod roberta;
 mod rotation;
 mod spec;
+mod states_read;
 
+pub use activation::{Activation, PoolerActivation, PoolerShape};
 pub use bert::BERT;
 pub use disentangled::Disentangled;
 pub use keys::ConfigKeys;
+pub use layer_shape::LayerShape;
 pub use rotation::Rotation;
-pub use spec::{Activation, LayerShape, PoolerActivation, PoolerShape, Positions, TransformerSpec};
+pub use spec::{Positions, TransformerSpec};
+pub(crate) use states_read::StatesRead;
 
 use std::fmt;
 
@@ -46,6 +55,8 @@ pub const FAMILIES: &[&dyn Family] = &[
     albert::ALBERT,
     modernbert::MODERNBERT,
     deberta::DEBERTA_V2,
+    gpt2::GPT2,
+    llama::LLAMA,
 ];
 
 /// Encoders that share a `config.json`, tensor names and classes in transformers.
@@ -82,6 +93,17 @@ pub trait Family: Sync {
 
     /// The layers beside the encoder, as its classifiers with this pooling call them.
     fn head(&self, pooling: Pooling) -> &'static [&'static str];
+
+    /// The poolings that it can have, of which the first is that of its classifiers in transformers.
+    fn poolings(&self) -> &'static [Pooling] {
+        &[Pooling::Pooler, Pooling::Mean, Pooling::Cls]
+    }
+
+    /// Whether a linear layer's weight lies `[in, out]` in files, by its name in them; Hugging Face
+    /// has most the other way round.
+    fn inputs_first(&self, _file_name: &str) -> bool {
+        false
+    }
 
     /// How its encoder's class in transformers is built and called.
     fn encoder_class(&self) -> EncoderClass {
@@ -147,10 +169,16 @@ fn why_not(model_type: &str) -> &'static str {
         "t5" | "mt5" | "bart" | "mbart" | "pegasus" | "marian" | "umt5" | "longt5" => {
             " (an encoder with a decoder)"
         }
-        "gpt2" | "gpt_neo" | "gpt_neox" | "llama" | "mistral" | "qwen2" | "qwen3" | "gemma"
-        | "gemma2" | "gemma3_text" | "phi" | "phi3" | "opt" | "bloom" | "falcon" => {
-            " (a decoder, whose tokens see only those before them)"
+        "mistral" | "mixtral" | "gemma3_text" | "gpt_oss" => {
+            " (a decoder whose attention has a sliding window)"
         }
+        "qwen2" => " (a decoder with biases at queries, keys and values)",
+        "qwen3" => " (a decoder that normalises queries and keys)",
+        "gemma" | "gemma2" => {
+            " (a decoder whose normalisations and embeddings are scaled otherwise)"
+        }
+        "gpt_neo" | "gpt_neox" | "phi" | "phi3" | "opt" | "bloom" | "falcon" | "llama4_text"
+        | "smollm3" | "olmo2" => " (a decoder whose layers are put together otherwise)",
         "vit" | "deit" | "beit" | "swin" | "convnext" | "resnet" | "clip" | "dinov2" => {
             " (it reads images)"
         }

@@ -57,6 +57,7 @@ impl Family for ModernBert {
             }
         }
         let activation = |key| config.word(key).map(|word| word.unwrap_or("gelu"));
+        let heads = config.size("num_attention_heads")?;
         let hidden_size = config.size("hidden_size")?;
         let layers = config.size("num_hidden_layers")?;
         let of_mean = match config.word("classifier_pooling")?.unwrap_or("cls") {
@@ -78,12 +79,16 @@ impl Family for ModernBert {
             layers,
             shared_layers: false,
             layer: LayerShape::MODERN,
-            heads: config.size("num_attention_heads")?,
+            heads,
+            key_value_heads: heads,
+            causal: false,
             intermediate_size: config.size("intermediate_size")?,
             position_rows: config
                 .optional_size("max_position_embeddings")?
                 .unwrap_or(8192),
             positions: Positions::Nowhere,
+            norms_embeddings: true,
+            padding: None,
             rotations: rotations(config, layers)?,
             token_types: None,
             relative_bias: false,
@@ -167,7 +172,7 @@ impl Family for ModernBert {
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
         match pooling {
             Pooling::Pooler => &["classifier", "head"],
-            Pooling::Cls | Pooling::Mean => &["classifier"],
+            Pooling::Cls | Pooling::Mean | Pooling::Last => &["classifier"],
         }
     }
 

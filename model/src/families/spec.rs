@@ -1,130 +1,14 @@
 //! What an encoder is built from, whatever its family.
 
-use std::str::FromStr;
-
 use super::Family;
+use super::activation::{Activation, PoolerShape};
 use super::disentangled::Disentangled;
+use super::layer_shape::LayerShape;
 use super::relative::BUCKETS;
 use super::rotation::Rotation;
+use super::states_read::StatesRead;
 use crate::error::ModelError;
 use umbel_proto::classifier::Pooling;
-
-/// The non-linearity between the two feed-forward layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// GELU by the error function (`gelu`).
-    Gelu,
-    /// GELU by its tanh approximation (`gelu_new`, `gelu_pytorch_tanh`).
-    GeluTanh,
-    /// `relu`.
-    Relu,
-}
-
-impl FromStr for Activation {
-    type Err = ModelError;
-
-    fn from_str(word: &str) -> Result<Self, ModelError> {
-        match word {
-            "gelu" => Ok(Self::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Ok(Self::GeluTanh),
-            "relu" => Ok(Self::Relu),
-            other => Err(ModelError::Config(format!(
-                "hidden_act is `{other}`; gelu, gelu_new, gelu_pytorch_tanh and relu are supported"
-            ))),
-        }
-    }
-}
-
-impl Activation {
-    /// Its word in `config.json`.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Gelu => "gelu",
-            Self::GeluTanh => "gelu_new",
-            Self::Relu => "relu",
-        }
-    }
-}
-
-/// The non-linearity behind the head's dense layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolerActivation {
-    /// Tanh, as in BERT.
-    Tanh,
-    /// One that feed-forward layers have, too.
-    Like(Activation),
-}
-
-/// What lies between a text's states and its classifier with pooling `pooler`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolerShape {
-    /// Behind the dense layer.
-    pub activation: PoolerActivation,
-    /// Whether a normalisation follows.
-    pub has_norm: bool,
-    /// Whether it reads the mean of all states; else it reads the first.
-    pub of_mean: bool,
-}
-
-impl PoolerShape {
-    /// A dense layer and an activation on the first state.
-    pub const fn of(activation: PoolerActivation) -> Self {
-        Self {
-            activation,
-            has_norm: false,
-            of_mean: false,
-        }
-    }
-}
-
-/// How an encoder's layers are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LayerShape {
-    /// Whether states are normalised before attention and before the feed-forward layers, and once
-    /// more behind the last layer; else behind each of the two.
-    pub norm_first: bool,
-    /// Whether linear layers and normalisations have biases, the classifier aside.
-    pub biases: bool,
-    /// Whether queries, keys and values are one linear layer.
-    pub joint_projections: bool,
-    /// Whether the first feed-forward layer is twice as wide, and its second half multiplies what
-    /// the activation makes of the first (Shazeer 2020).
-    pub gated: bool,
-}
-
-impl LayerShape {
-    /// BERT's.
-    pub const BERT: Self = Self {
-        norm_first: false,
-        biases: true,
-        joint_projections: false,
-        gated: false,
-    };
-
-    /// ModernBERT's.
-    pub const MODERN: Self = Self {
-        norm_first: true,
-        biases: false,
-        joint_projections: true,
-        gated: true,
-    };
-
-    /// The name within its layer of the normalisation at attention.
-    pub(crate) fn attention_norm(self) -> &'static str {
-        match self.norm_first {
-            true => "attention.LayerNorm",
-            false => "attention.output.LayerNorm",
-        }
-    }
-
-    /// The same at the feed-forward layers.
-    pub(crate) fn output_norm(self) -> &'static str {
-        match self.norm_first {
-            true => "intermediate.LayerNorm",
-            false => "output.LayerNorm",
-        }
-    }
-}
 
 /// Which row of the position table a token gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,12 +67,21 @@ pub struct TransformerSpec {
     pub layer: LayerShape,
     /// Attention heads; they divide `hidden_size`.
     pub heads: usize,
+    /// Heads of keys and values, each read by as many heads of queries as by any other (Ainslie et
+    /// al. 2023); they divide `heads`.
+    pub key_value_heads: usize,
+    /// Whether a token sees only itself and those before it, as in a decoder.
+    pub causal: bool,
     /// Width between the two feed-forward layers, of what the second reads.
     pub intermediate_size: usize,
     /// Position embeddings (rows), or as many positions as there are without any.
     pub position_rows: usize,
     /// Which of them a token gets.
     pub positions: Positions,
+    /// Whether the embeddings are normalised before the first layer.
+    pub norms_embeddings: bool,
+    /// What pooling `last` passes over at a text's end.
+    pub padding: Option<u32>,
     /// How each layer turns queries and keys; of none in families that don't.
     pub rotations: Vec<Rotation>,
     /// Segment embeddings (rows), of which texts have the first; `None` for a family without.
@@ -216,9 +109,9 @@ impl TransformerSpec {
         self.position_rows.saturating_sub(self.positions.first())
     }
 
-    /// Outputs of the first feed-forward layer.
+    /// Outputs of the first feed-forward layer, with a gate's if the two are one.
     pub(crate) fn inner_outputs(&self) -> usize {
-        match self.layer.gated {
+        match self.layer.gated && self.layer.joint {
             true => 2 * self.intermediate_size,
             false => self.intermediate_size,
         }
@@ -235,12 +128,54 @@ impl TransformerSpec {
     /// Whether a layer has a normalisation at attention: the first has none where the embeddings
     /// were just normalised.
     pub(crate) fn has_attention_norm(&self, layer: usize) -> bool {
-        !self.layer.norm_first || layer > 0
+        !(self.layer.norm_first && self.norms_embeddings && layer == 0)
     }
 
-    /// Whether the head reads the first state alone.
-    pub(crate) fn reads_first_alone(&self, pooling: Pooling) -> bool {
-        pooling.reads_first_alone() && !(pooling == Pooling::Pooler && self.pooler.of_mean)
+    /// Which states the head reads.
+    pub(crate) fn read(&self, pooling: Pooling) -> StatesRead {
+        match pooling {
+            Pooling::Cls => StatesRead::First,
+            Pooling::Pooler if !self.pooler.of_mean => StatesRead::First,
+            Pooling::Pooler | Pooling::Mean => StatesRead::Mean,
+            Pooling::Last => StatesRead::Last {
+                padding: self.padding,
+            },
+        }
+    }
+
+    /// Refuses a pooling that this family can't have.
+    ///
+    /// # Errors
+    /// [`ModelError::Pooling`] with those that it can.
+    pub(crate) fn check_pooling(&self, pooling: Pooling) -> Result<(), ModelError> {
+        let poolings = self.family.poolings();
+        if poolings.contains(&pooling) {
+            return Ok(());
+        }
+        let reason = match pooling {
+            Pooling::Cls => "the first token sees no other, so that its state is that of any text",
+            Pooling::Pooler => {
+                "its classifiers have no dense layer between the states and the last"
+            }
+            Pooling::Last | Pooling::Mean => "it reads the last token as decoders do",
+        };
+        let poolings: Vec<String> = poolings.iter().map(ToString::to_string).collect();
+        Err(ModelError::Pooling {
+            pooling,
+            model_type: self.family.model_type(),
+            reason,
+            others: poolings.join(" or "),
+        })
+    }
+
+    /// Whether the last layer has a bias: transformers' classes of decoders have none.
+    pub(crate) fn classifier_bias(pooling: Pooling) -> bool {
+        pooling != Pooling::Last
+    }
+
+    /// Width of keys, and of values.
+    pub(crate) fn key_value_width(&self) -> usize {
+        self.hidden_size / self.heads.max(1) * self.key_value_heads
     }
 
     /// Encoder layers with weights of their own.
@@ -267,6 +202,8 @@ impl TransformerSpec {
         } = self.layer;
         let bias = u128::from(biases);
         let vectors = 1 + bias;
+        let embedding_norm = u128::from(self.norms_embeddings) * vectors;
+        let keys = self.key_value_width() as u128;
         let wide = match gated {
             true => 2 * middle,
             false => middle,
@@ -275,7 +212,7 @@ impl TransformerSpec {
             true => (embedding + 1) * hidden,
             false => 0,
         };
-        let attention = 4 * (hidden * hidden + bias * hidden);
+        let attention = 2 * (hidden + keys) * hidden + bias * 2 * (hidden + keys);
         let feed_forward = hidden * (wide + middle) + bias * (wide + hidden);
         // One at attention and one behind it, of which the first layer may lack one that the last
         // has besides.
@@ -289,7 +226,7 @@ impl TransformerSpec {
             0 => 0,
             rows => (rows as u128 + vectors) * hidden,
         };
-        (rows + vectors) * embedding
+        (rows + embedding_norm) * embedding
             + projection
             + relative
             + states
@@ -310,6 +247,7 @@ impl TransformerSpec {
             ("embedding_size", self.embedding_size),
             ("num_hidden_layers", self.layers),
             ("num_attention_heads", self.heads),
+            ("num_key_value_heads", self.key_value_heads),
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.position_rows),
             ("type_vocab_size", self.token_types.unwrap_or(1)),
@@ -323,6 +261,12 @@ impl TransformerSpec {
             return refuse(format!(
                 "num_attention_heads ({}) doesn't divide hidden_size ({})",
                 self.heads, self.hidden_size
+            ));
+        }
+        if !self.heads.is_multiple_of(self.key_value_heads) {
+            return refuse(format!(
+                "num_key_value_heads ({}) doesn't divide num_attention_heads ({})",
+                self.key_value_heads, self.heads
             ));
         }
         if let Some(shape) = self.disentangled {

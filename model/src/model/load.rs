@@ -128,6 +128,7 @@ impl Model {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let spec = &spec.clone().checked()?;
+        check_head(spec, &options)?;
         let tokenizer =
             Tokenizer::from_json(tokenizer_json, options.max_tokens.get(), spec.vocab_size)?;
         let mut network = Network::zeros(spec, options.pooling, options.labels.len(), device);
@@ -160,6 +161,7 @@ impl Model {
         head: HeadUse,
         device: &Device,
     ) -> Result<(Self, Found), ModelError> {
+        check_head(spec, &options)?;
         // Before memory is asked for: a size with a digit too many would end the program.
         if spec.encoder_parameters() > files.weights.len() as u128 {
             return Err(ModelError::Config(format!(
@@ -226,6 +228,22 @@ impl Model {
             tokenizer_json: Vec::new(),
             reading: Reading::default(),
         }
+    }
+}
+
+/// Refuses a head that a family can't have.
+fn check_head(spec: &TransformerSpec, options: &ClassifierOptions) -> Result<(), ModelError> {
+    spec.check_pooling(options.pooling)?;
+    match options.task {
+        Task::Regression(values)
+            if values.offset.get() != 0.0 && !TransformerSpec::classifier_bias(options.pooling) =>
+        {
+            Err(ModelError::NoBias {
+                model_type: spec.family.model_type(),
+                offset: values.offset.get(),
+            })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -248,8 +248,15 @@ impl Model {
                 return Err(ModelError::Row { row, reason });
             }
         }
-        let positions = self.spec().positions;
-        Ok(Batch::new(rows, tokens.max(1), positions, &self.device))
+        let (spec, device) = (self.spec(), &self.device);
+        let read = spec.read(self.options.pooling);
+        Ok(Batch::new(
+            rows,
+            tokens.max(1),
+            spec.positions,
+            read,
+            device,
+        ))
     }
 
     /// Checks that a row fits the model; `row` is its place in what the caller was given.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::families::Positions;
+use crate::families::{Positions, StatesRead};
 use crate::tokens::TokenRow;
 
 /// Added to the attention scores of padding: `exp` of it is 0 in f32, and it is far from
@@ -30,8 +30,9 @@ pub(crate) struct Batch {
     width: usize,
     /// `[rows, 1, 1, tokens]`
     attention_bias: Tensor<4>,
-    /// `[rows, tokens, 1]`: 1/length at a row's tokens, 0 at its padding.
-    mean_weights: Tensor<3>,
+    /// `[rows, tokens, 1]`: how much of each state the head reads. 1/length at a row's tokens for
+    /// their mean, and 0 at its padding.
+    state_weights: Tensor<3>,
 }
 
 impl Batch {
@@ -40,6 +41,7 @@ impl Batch {
         rows: &[TokenRow<'_>],
         width: usize,
         positions: Positions,
+        read: StatesRead,
         device: &Device,
     ) -> Self {
         let lengths: Vec<usize> = rows.iter().map(|row| row.ids().len()).collect();
@@ -62,7 +64,9 @@ impl Batch {
                 *to = kind;
             }
             bias[start..end].fill(0.0);
-            weights[start..end].fill(1.0 / tokens.len().max(1) as f32);
+            let places = read.places(tokens);
+            let share = 1.0 / places.len().max(1) as f32;
+            weights[start..end][places].fill(share);
         }
         let integers = |numbers: &[u32]| {
             let numbers: Vec<i32> = numbers.iter().map(|id| id.cast_signed()).collect();
@@ -82,7 +86,7 @@ impl Batch {
             lengths,
             width,
             attention_bias: Tensor::from_data(TensorData::new(bias, [count, 1, 1, width]), device),
-            mean_weights: Tensor::from_data(TensorData::new(weights, [count, width, 1]), device),
+            state_weights: Tensor::from_data(TensorData::new(weights, [count, width, 1]), device),
         }
     }
 
@@ -110,8 +114,9 @@ impl Batch {
         self.attention_bias.clone()
     }
 
-    pub(crate) fn mean_weights(&self) -> Tensor<3> {
-        self.mean_weights.clone()
+    /// How much of each state the head reads, `[rows, tokens, 1]`.
+    pub(crate) fn state_weights(&self) -> Tensor<3> {
+        self.state_weights.clone()
     }
 
     /// The token ids of all rows, `[rows, tokens]`, padded.

@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation, module};
 use super::sight::Sight;
 use super::{Batch, EncoderLayer, LayerNorm, Network, Projections, RELATIVE_BIAS, Tape, gelu};
 use crate::families::relative::bucket;
-use crate::families::{Activation, PoolerActivation};
+use crate::families::{Activation, PoolerActivation, StatesRead};
 
 /// Which tokens' states a layer hands on. Where the head reads the first token alone, the last
 /// layer takes no others further than their keys and values.
@@ -87,9 +87,9 @@ impl Network {
 
     /// One score a label, `[batch, labels]`.
     pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
-        let outputs = match self.spec.reads_first_alone(self.pooling) {
-            false => Outputs::All,
-            true => Outputs::First,
+        let outputs = match self.spec.read(self.pooling) {
+            StatesRead::First => Outputs::First,
+            StatesRead::Mean | StatesRead::Last { .. } => Outputs::All,
         };
         let outputs = self.encode(batch, outputs, tape);
         let pooled = self.pool(outputs, batch, tape);
@@ -121,7 +121,7 @@ impl Network {
             (None, None) => words,
         };
         let sum = tape.embedding(sum);
-        let normed = tape.norm(&embeddings.norm, sum);
+        let normed = normed(embeddings.norm.as_ref(), sum, tape);
         let normed = tape.dropout(normed);
         match &embeddings.projection {
             Some(projection) => tape.linear(projection, normed),
@@ -164,15 +164,16 @@ impl Network {
     }
 
     fn feed_forward(&self, layer: &EncoderLayer, x: Tensor<3>, tape: &mut Tape<'_>) -> Tensor<3> {
-        let middle = tape.linear(&layer.intermediate, x);
-        let middle = match self.spec.layer.gated {
-            true => {
+        let middle = tape.linear(&layer.intermediate, x.clone());
+        let middle = match (self.spec.layer.gated, &layer.gated) {
+            (true, Some(gated)) => activate(self.spec.activation, middle) * tape.linear(gated, x),
+            (true, None) => {
                 let [rows, tokens, wide] = middle.dims();
                 let half = |from, to| middle.clone().slice([0..rows, 0..tokens, from..to]);
                 let width = wide / 2;
                 activate(self.spec.activation, half(0, width)) * half(width, wide)
             }
-            false => activate(self.spec.activation, middle),
+            (false, _) => activate(self.spec.activation, middle),
         };
         let output = tape.linear(&layer.output, middle);
         tape.dropout(output)
@@ -188,9 +189,10 @@ impl Network {
         tape: &mut Tape<'_>,
     ) -> Tensor<3> {
         let heads = self.spec.heads;
+        let width = self.spec.hidden_size / heads;
         let split = |x: Tensor<3>| {
-            let [rows, tokens, width] = x.dims();
-            x.reshape([rows, tokens, heads, width / heads])
+            let [rows, tokens, all] = x.dims();
+            x.reshape([rows, tokens, all / width, width])
                 .swap_dims(1, 2)
         };
         let [query, key, value] = match &layer.projections {
@@ -205,20 +207,20 @@ impl Network {
             Projections::Joint(joint) => {
                 let all = tape.linear(joint, hidden);
                 let [rows, tokens, wide] = all.dims();
-                let width = wide / 3;
+                let third = wide / 3;
                 let [query, key, value] = [0, 1, 2].map(|which| {
-                    let columns = which * width..(which + 1) * width;
+                    let columns = which * third..(which + 1) * third;
                     all.clone().slice([0..rows, 0..tokens, columns])
                 });
                 [outputs.of(query), key, value]
             }
         };
-        let [rows, asked, width] = query.dims();
+        let [rows, asked, hidden] = query.dims();
         let [query, key] = [query, key].map(|x| sight.turned(split(x)));
-        let value = split(value);
+        let [key, value] = [key, split(value)].map(|x| for_all_heads(x, heads));
         // Scores by content, and by content against places both ways, count alike.
         let kinds = if sight.places.is_some() { 3 } else { 1 };
-        let scale = ((kinds * width / heads) as f64).sqrt().recip();
+        let scale = ((kinds * width) as f64).sqrt().recip();
         // One row for all queries, or one for each, of which the first may be the only one.
         let [batch, biased, queries, tokens] = sight.bias.dims();
         let queries = queries.min(asked);
@@ -238,14 +240,16 @@ impl Network {
         weights
             .matmul(value)
             .swap_dims(1, 2)
-            .reshape([rows, asked, width])
+            .reshape([rows, asked, hidden])
     }
 
     /// From what the last layer hands out, to `[batch, 1, hidden]`.
     fn pool(&self, outputs: Tensor<3>, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
-        let state = match self.spec.reads_first_alone(self.pooling) {
-            true => outputs,
-            false => (outputs * batch.mean_weights()).sum_dim(1),
+        let state = match self.spec.read(self.pooling) {
+            StatesRead::First => outputs,
+            StatesRead::Mean | StatesRead::Last { .. } => {
+                (outputs * batch.state_weights()).sum_dim(1)
+            }
         };
         let Some(pooler) = &self.pooler else {
             return state;
@@ -266,10 +270,23 @@ fn normed(norm: Option<&LayerNorm>, x: Tensor<3>, tape: &mut Tape<'_>) -> Tensor
     }
 }
 
+/// Keys or values of each of `heads` heads, from those of as many or of fewer: `[batch, heads, tokens,
+/// width]`.
+fn for_all_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
+    let [rows, own, tokens, width] = x.dims();
+    if own == heads {
+        return x;
+    }
+    x.reshape([rows, own, 1, tokens, width])
+        .repeat_dim(2, heads / own)
+        .reshape([rows, heads, tokens, width])
+}
+
 fn activate(kind: Activation, x: Tensor<3>) -> Tensor<3> {
     match kind {
         Activation::Gelu => gelu::gelu(x),
         Activation::GeluTanh => activation::gelu_approximate(x),
         Activation::Relu => activation::relu(x),
+        Activation::Silu => x.clone() * activation::sigmoid(x),
     }
 }

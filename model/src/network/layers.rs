@@ -1,6 +1,6 @@
 //! Layers as plain tensors with their names.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, module};
 
 use super::weight::Weight;
 use crate::lora::initial_a;
@@ -112,6 +112,8 @@ pub(crate) struct LayerNorm {
     /// `[hidden]`, where it has one.
     pub(crate) beta: Option<Tensor<1>>,
     pub(crate) epsilon: f64,
+    /// Whether the mean is taken away first.
+    pub(crate) centred: bool,
 }
 
 impl LayerNorm {
@@ -128,6 +130,7 @@ impl LayerNorm {
             gamma: Tensor::zeros([width], device),
             beta: Some(Tensor::zeros([width], device)),
             epsilon,
+            centred: true,
         }
     }
 
@@ -135,6 +138,39 @@ impl LayerNorm {
     pub(super) fn biased(mut self, has_bias: bool) -> Self {
         self.beta = self.beta.filter(|_| has_bias);
         self
+    }
+
+    /// The same, taking the mean away first or not.
+    pub(super) fn centred(mut self, centred: bool) -> Self {
+        self.centred = centred;
+        self
+    }
+
+    /// γ x̂ + β for `[rows, tokens, width]`. Without β and centring it is RMSNorm (Zhang and Sennrich
+    /// 2019): x̂ = x / √(mean(x²) + ε).
+    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        if self.centred {
+            let (gamma, beta) = (self.gamma.clone(), self.beta.clone());
+            return module::layer_norm(x, gamma, beta, self.epsilon);
+        }
+        let scaled = self.divided(x) * self.gamma.clone().unsqueeze();
+        match &self.beta {
+            Some(beta) => scaled + beta.clone().unsqueeze(),
+            None => scaled,
+        }
+    }
+
+    /// x̂ alone.
+    pub(super) fn normalised(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.centred {
+            true => module::layer_norm(x, self.gamma.ones_like(), None, self.epsilon),
+            false => self.divided(x),
+        }
+    }
+
+    fn divided(&self, x: Tensor<3>) -> Tensor<3> {
+        let mean = x.clone().powi_scalar(2).mean_dim(2);
+        x / mean.add_scalar(self.epsilon).sqrt()
     }
 
     pub(super) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {

@@ -22,7 +22,7 @@ use layers::See;
 
 use crate::families::relative::BUCKETS;
 use crate::families::{Positions, TransformerSpec};
-use crate::lora::adapted_layer;
+use crate::lora::{GATED, adapted_layers};
 use crate::parameters::{Part, Role};
 use umbel_proto::classifier::Pooling;
 use umbel_proto::lora::{LoraConfig, LoraTarget};
@@ -36,7 +36,8 @@ struct Embeddings {
     position: Option<Tensor<2>>,
     /// `[types, width]`, where the family has segments.
     token_type: Option<Tensor<2>>,
-    norm: LayerNorm,
+    /// In families that normalise them.
+    norm: Option<LayerNorm>,
     /// To the hidden states' width, where the embeddings have another.
     projection: Option<Linear>,
 }
@@ -49,6 +50,8 @@ struct EncoderLayer {
     /// The first layer has none where the embeddings were just normalised.
     attention_norm: Option<LayerNorm>,
     intermediate: Linear,
+    /// What the gate multiplies, where that is a layer of its own.
+    gated: Option<Linear>,
     output: Linear,
     output_norm: LayerNorm,
 }
@@ -80,15 +83,17 @@ impl Projections {
 }
 
 impl EncoderLayer {
-    fn target(&mut self, target: LoraTarget) -> &mut Linear {
-        match target {
-            LoraTarget::Query => self.projections.at(0),
-            LoraTarget::Key => self.projections.at(1),
-            LoraTarget::Value => self.projections.at(2),
-            LoraTarget::AttentionOutput => &mut self.attention_output,
-            LoraTarget::Intermediate => &mut self.intermediate,
-            LoraTarget::Output => &mut self.output,
-        }
+    /// The layers that a target means: one, or a gate with what it multiplies.
+    fn target(&mut self, target: LoraTarget) -> impl Iterator<Item = &mut Linear> {
+        let (layer, beside) = match target {
+            LoraTarget::Query => (self.projections.at(0), None),
+            LoraTarget::Key => (self.projections.at(1), None),
+            LoraTarget::Value => (self.projections.at(2), None),
+            LoraTarget::AttentionOutput => (&mut self.attention_output, None),
+            LoraTarget::Intermediate => (&mut self.intermediate, self.gated.as_mut()),
+            LoraTarget::Output => (&mut self.output, None),
+        };
+        std::iter::once(layer).chain(beside)
     }
 }
 
@@ -148,34 +153,42 @@ impl Network {
         };
         let norm_of = |name: String, part, width| {
             let epsilon = spec.layer_norm_epsilon;
-            LayerNorm::zeros(name, part, width, epsilon, device).biased(shape.biases)
+            LayerNorm::zeros(name, part, width, epsilon, device)
+                .biased(shape.biases)
+                .centred(shape.centred)
         };
         let norm = |name: String, part| norm_of(name, part, hidden);
         let project = || linear("embeddings_project".into(), Part::Embeddings, width, hidden);
         let layer = |index: usize| {
             let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
+            let within =
+                |rest: &str, input, output| linear(name(rest), Part::Encoder, input, output);
             let named = |target: LoraTarget, input, output| {
-                linear(
-                    name(adapted_layer(target, shape)),
-                    Part::Encoder,
-                    input,
-                    output,
-                )
+                within(adapted_layers(target, shape)[0], input, output)
             };
-            let square = |target| named(target, hidden, hidden);
             let middle = spec.intermediate_size;
-            let three = [LoraTarget::Query, LoraTarget::Key, LoraTarget::Value];
+            let keys = spec.key_value_width();
+            let three = [
+                (LoraTarget::Query, hidden),
+                (LoraTarget::Key, keys),
+                (LoraTarget::Value, keys),
+            ];
             let attention_norm = || norm(name(shape.attention_norm()), Part::Encoder);
             EncoderLayer {
-                projections: match shape.joint_projections {
+                projections: match shape.joint {
                     true => {
-                        Projections::Joint(Box::new(named(LoraTarget::Query, hidden, 3 * hidden)))
+                        let outputs = hidden + 2 * keys;
+                        Projections::Joint(Box::new(named(LoraTarget::Query, hidden, outputs)))
                     }
-                    false => Projections::Apart(Box::new(three.map(square))),
+                    false => {
+                        let layer = |(target, outputs)| named(target, hidden, outputs);
+                        Projections::Apart(Box::new(three.map(layer)))
+                    }
                 },
-                attention_output: square(LoraTarget::AttentionOutput),
+                attention_output: named(LoraTarget::AttentionOutput, hidden, hidden),
                 attention_norm: spec.has_attention_norm(index).then(attention_norm),
                 intermediate: named(LoraTarget::Intermediate, hidden, spec.inner_outputs()),
+                gated: (shape.gated && !shape.joint).then(|| within(GATED, hidden, middle)),
                 output: named(LoraTarget::Output, middle, hidden),
                 output_norm: norm(name(shape.output_norm()), Part::Encoder),
             }
@@ -186,7 +199,9 @@ impl Network {
                 word: table(spec.vocab_size),
                 position: (spec.positions != Positions::Nowhere).then(|| table(spec.position_rows)),
                 token_type: spec.token_types.map(table),
-                norm: norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width),
+                norm: spec
+                    .norms_embeddings
+                    .then(|| norm_of("embeddings.LayerNorm".into(), Part::Embeddings, width)),
                 projection: spec.projects_embeddings.then(project),
             },
             relative_bias: spec
@@ -204,7 +219,8 @@ impl Network {
             pooler: pools.then(|| linear("pooler.dense".into(), Part::Head, hidden, hidden)),
             pooler_norm: (pools && spec.pooler.has_norm)
                 .then(|| norm("pooler.LayerNorm".into(), Part::Head)),
-            classifier: Linear::zeros("classifier".into(), Part::Head, hidden, labels, device),
+            classifier: Linear::zeros("classifier".into(), Part::Head, hidden, labels, device)
+                .biased(TransformerSpec::classifier_bias(pooling)),
             spec: spec.clone(),
         }
     }
@@ -232,7 +248,9 @@ impl Network {
             let name = format!("embeddings.{kind}_embeddings.weight");
             see(&name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
         }
-        embeddings.norm.visit(see)?;
+        if let Some(norm) = &mut embeddings.norm {
+            norm.visit(see)?;
+        }
         if let Some(projection) = &mut embeddings.projection {
             projection.visit(see)?;
         }
@@ -255,6 +273,9 @@ impl Network {
                 norm.visit(see)?;
             }
             layer.intermediate.visit(see)?;
+            if let Some(gated) = &mut layer.gated {
+                gated.visit(see)?;
+            }
             layer.output.visit(see)?;
             layer.output_norm.visit(see)?;
         }
@@ -274,7 +295,7 @@ impl Network {
     pub(crate) fn adapt(&mut self, lora: &LoraConfig) {
         for layer in &mut self.layers {
             for target in lora.targets.iter() {
-                layer.target(target).adapt(lora);
+                layer.target(target).for_each(|linear| linear.adapt(lora));
             }
         }
     }
@@ -283,7 +304,7 @@ impl Network {
     pub(crate) fn merge(&mut self) {
         for layer in &mut self.layers {
             for target in LoraTarget::ALL {
-                layer.target(target).merge();
+                layer.target(target).for_each(Linear::merge);
             }
         }
     }

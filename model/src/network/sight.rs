@@ -59,7 +59,7 @@ impl Sight {
         let angles =
             [cosines, sines].map(|x| Tensor::from_data(TensorData::new(x, shape), &device));
         let bias = match rotation.reach {
-            Some(_) => bias.clone() + out_of_reach(rotation, tokens, &device),
+            Some(_) => bias.clone() + unseen(tokens, &device, |q, k| rotation.sees(q, k)),
             None => bias.clone(),
         };
         Self {
@@ -99,6 +99,10 @@ impl Network {
     ) -> Vec<Sight> {
         let [_, tokens] = batch.shape();
         let width = self.spec.hidden_size / self.spec.heads;
+        let bias = &match self.spec.causal {
+            true => bias.clone() + unseen(tokens, &bias.device(), |query, key| key <= query),
+            false => bias.clone(),
+        };
         if self.spec.rotations.is_empty() {
             return vec![Sight {
                 bias: bias.clone(),
@@ -142,10 +146,10 @@ impl Network {
     }
 }
 
-/// What leaves no weight to tokens out of reach, `[1, 1, tokens, tokens]`.
-fn out_of_reach(rotation: Rotation, tokens: usize, device: &Device) -> Tensor<4> {
+/// What leaves no weight to tokens that a query doesn't see, `[1, 1, tokens, tokens]`.
+fn unseen(tokens: usize, device: &Device, sees: impl Fn(usize, usize) -> bool) -> Tensor<4> {
     let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key)));
-    let masks = pairs.map(|(query, key)| match rotation.sees(query, key) {
+    let masks = pairs.map(|(query, key)| match sees(query, key) {
         true => 0.0,
         false => MASKED,
     });

@@ -134,13 +134,9 @@ impl<'a> Tape<'a> {
     }
 
     pub(crate) fn norm(&mut self, layer: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
-        let (gamma, beta) = (layer.gamma.clone(), layer.beta.clone());
-        let y = module::layer_norm(x.clone(), gamma, beta, layer.epsilon);
+        let y = layer.forward(x.clone());
         let kept = match [Role::Scale, Role::Bias].map(|role| self.trains(layer.part, role)) {
-            [true, _] => {
-                let ones = layer.gamma.ones_like();
-                Kept::Norm(module::layer_norm(x.inner(), ones, None, layer.epsilon))
-            }
+            [true, _] => Kept::Norm(layer.normalised(x.inner())),
             [false, true] if layer.beta.is_some() => Kept::Bias,
             [false, _] => return y,
         };

@@ -177,10 +177,9 @@ pub(super) fn compare_sums(
 
 #[test]
 fn clipped_sums_are_those_of_a_loop_of_single_rows_on_the_cpu() {
-    let poolings = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
     for family in kinds() {
-        let cpu = DeviceChoice::Cpu;
-        compare_all(family, &cpu, (&poolings, &sets()), &[1, 2, 3, 64]);
+        let (cpu, poolings) = (DeviceChoice::Cpu, family.poolings());
+        compare_all(family, &cpu, (poolings, &sets()), &[1, 2, 3, 64]);
     }
 }
 
@@ -193,9 +192,9 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
     let few = [TrainableSet::Full, lora(&["all"], false)];
     for family in kinds() {
         compare_all(family, &gpu, (&[Pooling::Mean], &few), &[2, 64]);
-        // Each kind of activation behind the pooler.
+        // Each kind of activation behind the pooler, or the last token.
         let head = [TrainableSet::Head];
-        compare_all(family, &gpu, (&[Pooling::Pooler], &head), &[64]);
+        compare_all(family, &gpu, (&family.poolings()[..1], &head), &[64]);
     }
 }
 
@@ -205,8 +204,8 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
 fn clipped_sums_by_the_operations_of_any_device_are_those_of_a_loop_of_single_rows() {
     let (rows, units) = (rows(), &unit_lists()[1]);
     let of_sets = |pooling: Pooling| sets().map(|train| (pooling, train));
-    let all = [Pooling::Mean, Pooling::Pooler].map(of_sets);
     for family in kinds() {
+        let all = [Pooling::Mean, family.poolings()[0]].map(of_sets);
         for (pooling, train) in all.as_flattened() {
             let options = options(*pooling, *train);
             let model = tiny_of(family, &DeviceChoice::Cpu, options).expect("a model on the CPU");
@@ -234,8 +233,9 @@ fn clipped_sums_by_the_operations_of_any_device_are_those_of_a_loop_of_single_ro
 fn scores_on_the_cpu_are_those_of_the_operations_of_any_device() {
     let rows = rows();
     let tokens: Vec<TokenRow<'_>> = rows.iter().map(|row| (&row.tokens).into()).collect();
-    let poolings = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
-    let all = FAMILIES.iter().flat_map(|f| poolings.map(|p| (*f, p)));
+    let all = FAMILIES
+        .iter()
+        .flat_map(|f| f.poolings().iter().map(|p| (*f, *p)));
     for (family, pooling) in all {
         let options = options(pooling, TrainableSet::Head);
         let model = tiny_of(family, &DeviceChoice::Cpu, options).expect("a model on the CPU");

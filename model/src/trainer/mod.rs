@@ -18,6 +18,8 @@ mod work;
 #[cfg(test)]
 mod autodiff_tests;
 #[cfg(test)]
+mod plain_decoder;
+#[cfg(test)]
 mod plain_network;
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]

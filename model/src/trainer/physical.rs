@@ -225,10 +225,30 @@ fn kept(spec: &TransformerSpec, longest: usize, (dropout, on_cpu): (bool, bool))
 mod tests {
     use super::super::support;
     use super::*;
+    use crate::DeviceChoice;
+    use crate::families::FAMILIES;
+    use crate::parameters::Part;
     use umbel_proto::classifier::{Pooling, TrainableSet};
 
     fn model() -> crate::Classifier {
         support::tiny(support::options(Pooling::Mean, TrainableSet::Full))
+    }
+
+    #[test]
+    fn the_weights_that_are_counted_are_those_that_a_network_of_any_family_has() {
+        for family in FAMILIES {
+            let options = support::options(family.poolings()[0], TrainableSet::Full);
+            let model = support::tiny_of(*family, &DeviceChoice::Cpu, options).expect("a model");
+            let mut counted = 0_u64;
+            let mut network = model.network().clone();
+            let Ok(()) = network.visit(&mut |_, (part, _), weight| {
+                if part != Part::Head {
+                    counted += weight.shape().iter().product::<usize>() as u64;
+                }
+                Ok::<(), std::convert::Infallible>(())
+            });
+            assert_eq!(weights(model.spec()), counted, "{family:?}");
+        }
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::task_tests::plain_loss;
 use super::{Clipping, Example};
 use crate::families::relative::bucket;
-use crate::families::{Activation, PoolerActivation, Positions};
+use crate::families::{Activation, PoolerActivation, Positions, TransformerSpec};
 use crate::network::Weight;
 use crate::tokens::TokenRow;
 use crate::{Classifier, Pooling};
@@ -51,7 +51,15 @@ impl<'a> Plain<'a> {
         self.vectors[name].clone().unsqueeze()
     }
 
-    fn linear(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+    pub(super) fn spec(&self) -> &TransformerSpec {
+        self.model.spec()
+    }
+
+    pub(super) fn device(&self) -> &Device {
+        self.model.device()
+    }
+
+    pub(super) fn linear(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
         let y = x.clone().matmul(self.matrix(&format!("{name}.weight")));
         let y = self.plus_bias(name, y);
         match self.matrices.get(&format!("{name}.lora_A.weight")) {
@@ -72,8 +80,11 @@ impl<'a> Plain<'a> {
         }
     }
 
-    fn norm(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
-        let centred = x.clone() - x.mean_dim(1);
+    pub(super) fn norm(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+        let centred = match self.spec().layer.centred {
+            true => x.clone() - x.mean_dim(1),
+            false => x,
+        };
         let variance = centred.clone().powi_scalar(2).mean_dim(1);
         let epsilon = self.model.spec().layer_norm_epsilon;
         let scaled =
@@ -102,7 +113,10 @@ impl<'a> Plain<'a> {
             let kinds = Tensor::<1, Int>::from_data(kinds, self.model.device());
             sum = sum + types.select(0, kinds);
         }
-        let mut hidden = self.norm("embeddings.LayerNorm", sum);
+        let mut hidden = match self.spec().norms_embeddings {
+            true => self.norm("embeddings.LayerNorm", sum),
+            false => sum,
+        };
         if self.model.spec().projects_embeddings {
             hidden = self.linear("embeddings_project", hidden);
         }
@@ -113,9 +127,10 @@ impl<'a> Plain<'a> {
                 layer
             };
             let name = format!("encoder.layer.{layer}");
-            hidden = match self.model.spec().layer.norm_first {
-                true => self.norm_first(layer, &name, hidden),
-                false => self.layer(&name, hidden),
+            hidden = match (self.spec().causal, self.spec().layer.norm_first) {
+                (true, _) => self.decoder_layer(layer, hidden),
+                (false, true) => self.norm_first(layer, &name, hidden),
+                (false, false) => self.layer(&name, hidden),
             };
         }
         if self.model.spec().layer.norm_first {
@@ -126,6 +141,7 @@ impl<'a> Plain<'a> {
         let pooled = match self.model.options().pooling {
             Pooling::Mean => hidden.mean_dim(0),
             Pooling::Cls => first,
+            Pooling::Last => self.last(hidden, &example.tokens),
             Pooling::Pooler => {
                 let state = match self.model.spec().pooler.of_mean {
                     true => hidden.mean_dim(0),
@@ -262,7 +278,7 @@ impl<'a> Plain<'a> {
 
     /// `[heads, tokens, width]`, each pair of coordinates turned by its angle at each place: as a
     /// product with that place's own matrix.
-    fn turned(&self, x: Tensor<3>, theta: f32) -> Tensor<3> {
+    pub(super) fn turned(&self, x: Tensor<3>, theta: f32) -> Tensor<3> {
         let [heads, tokens, width] = x.dims();
         let half = width / 2;
         let places = (0..tokens).map(|place| {
@@ -284,11 +300,12 @@ impl<'a> Plain<'a> {
         Tensor::cat(places.collect(), 1)
     }
 
-    fn activate(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(super) fn activate(&self, x: Tensor<2>) -> Tensor<2> {
         match self.model.spec().activation {
             Activation::Gelu => gelu(x),
             Activation::GeluTanh => activation::gelu_approximate(x),
             Activation::Relu => activation::relu(x),
+            Activation::Silu => activation::silu(x),
         }
     }
 

@@ -318,6 +318,7 @@ fn an_adapter_that_can_not_be_merged_says_what_it_is_and_what_it_needs() {
         ("use_dora", json!(true), "use_dora"),
         ("task_type", json!("TOKEN_CLS"), "TOKEN_CLS"),
         ("rank_pattern", json!({"query": 2}), "rank"),
+        ("fan_in_fan_out", json!(true), "fan_in_fan_out"),
     ] {
         let (_saved, _, folder) = adapted(|saved| saved.folder().display().to_string());
         set(&folder, key, value);

@@ -2,9 +2,11 @@
 //! they were written.
 
 mod configurations;
+mod decoders;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
@@ -12,15 +14,13 @@ use rand_chacha::ChaCha12Rng;
 use safetensors::tensor::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::{options, tiny_of};
+use support::{lora, options, tiny_of};
 use umbel_model::families::{FAMILIES, Family, TransformerSpec};
 use umbel_model::metrics::Temperature;
 use umbel_model::{
-    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, ModelFiles, PhysicalBatch,
-    Pooling, Precision, Target, TrainableSet, gradient_sum, logits,
+    Classifier, ClassifierOptions, Clipping, DeviceChoice, Example, GradientSum, ModelFiles,
+    PhysicalBatch, Pooling, Precision, Target, TrainableSet, gradient_sum, logits,
 };
-
-const POOLINGS: [Pooling; 3] = [Pooling::Mean, Pooling::Pooler, Pooling::Cls];
 
 /// What PyTorch computed of a checkpoint: see `examples/make_family_fixtures.py`.
 #[derive(Deserialize)]
@@ -37,6 +37,9 @@ struct ExpectedText {
     logits: Vec<f32>,
     loss: f64,
     gradient_norm: Option<f64>,
+    /// By trainable set.
+    #[serde(default)]
+    norms: BTreeMap<String, f64>,
 }
 
 /// The families with a checkpoint that Python made, and what it computed of them.
@@ -56,6 +59,16 @@ fn on_cpu(family: &dyn Family, options: ClassifierOptions) -> Classifier {
 
 /// The classifier in a folder, all of it trained.
 fn trainable(folder: &Path, max_tokens: usize, device: &DeviceChoice) -> Option<Classifier> {
+    training(folder, max_tokens, device, TrainableSet::Full)
+}
+
+/// The same, of which a set is trained.
+fn training(
+    folder: &Path,
+    max_tokens: usize,
+    device: &DeviceChoice,
+    set: TrainableSet,
+) -> Option<Classifier> {
     let (device, _) = match device.resolve() {
         Ok(found) => found,
         Err(reason) => {
@@ -63,11 +76,12 @@ fn trainable(folder: &Path, max_tokens: usize, device: &DeviceChoice) -> Option<
             return None;
         }
     };
+    let files = ModelFiles::read(folder).expect("the files");
+    let spec = TransformerSpec::from_json(&files.config).expect("a configuration");
     let options = ClassifierOptions {
         max_tokens: max_tokens.try_into().expect("a length"),
-        ..options(Pooling::Pooler, TrainableSet::Full)
+        ..options(spec.family.poolings()[0], set)
     };
-    let files = ModelFiles::read(folder).expect("the files");
     Some(Classifier::load_without_head(&files, options, &device).expect("a classifier"))
 }
 
@@ -80,12 +94,7 @@ fn compare_with_pytorch(device: &DeviceChoice) {
         let examples: Vec<Example> = expected.texts.iter().map(example).collect();
         let tokens: Vec<Vec<u32>> = examples.iter().map(|row| row.tokens.to_vec()).collect();
         let scores = logits(&model, &tokens, 4).expect("logits");
-        let units: Vec<Vec<usize>> = (0..examples.len()).map(|row| vec![row]).collect();
-        let mut rng = ChaCha12Rng::seed_from_u64(0);
-        let batch = PhysicalBatch::of_rows(8);
-        let measured = Clipping::Flat(f64::MAX);
-        let sum = gradient_sum(&model, &examples, &units, measured, batch, &mut rng);
-        let sum = sum.expect("gradients");
+        let sum = unclipped(&model, &examples);
         let [mut worst_logit, mut worst_norm] = [0.0_f64; 2];
         for ((row, scores), norm) in expected.texts.iter().zip(&scores).zip(&sum.norms) {
             assert_eq!(
@@ -111,6 +120,81 @@ fn compare_with_pytorch(device: &DeviceChoice) {
             model.spec().family
         );
     }
+}
+
+/// Gradients of single rows, measured but not clipped.
+fn unclipped(model: &Classifier, examples: &[Example]) -> GradientSum {
+    let units: Vec<Vec<usize>> = (0..examples.len()).map(|row| vec![row]).collect();
+    let mut rng = ChaCha12Rng::seed_from_u64(0);
+    let (measured, batch) = (Clipping::Flat(f64::MAX), PhysicalBatch::of_rows(8));
+    let sum = gradient_sum(model, examples, &units, measured, batch, &mut rng);
+    sum.expect("gradients")
+}
+
+/// Puts the numbers into adapters that Python's script has in its own, 0.2 sin(start + i).
+fn adapted(model: &mut Classifier) {
+    let mut parameters = model.parameters();
+    for entry in model.layout().entries() {
+        let start = match entry.name.rsplit_once(".lora_") {
+            Some((_, "A.weight")) => 1.0,
+            Some((_, "B.weight")) => 2.0,
+            _ => continue,
+        };
+        let count: usize = entry.shape.iter().product();
+        for (i, x) in parameters[entry.offset..][..count].iter_mut().enumerate() {
+            *x = (0.2 * (start + i as f64).sin()) as f32;
+        }
+    }
+    model.set_parameters(&parameters).expect("as many numbers");
+}
+
+/// Compares norms of gradients over the parameters of each trainable set.
+fn compare_sets_with_pytorch(device: &DeviceChoice) {
+    let sets = [
+        ("full", TrainableSet::Full),
+        ("encoder", TrainableSet::Encoder),
+        ("bias", TrainableSet::Bias),
+        ("head", TrainableSet::Head),
+        ("lora", lora(&["query", "value"], false)),
+    ];
+    let mut compared = 0;
+    for (folder, expected) in checkpoints() {
+        let examples: Vec<Example> = expected.texts.iter().map(example).collect();
+        if expected.texts.iter().all(|row| row.norms.is_empty()) {
+            continue;
+        }
+        for (name, set) in sets {
+            let Some(mut model) = training(&folder, expected.max_tokens, device, set) else {
+                return;
+            };
+            adapted(&mut model);
+            let sum = unclipped(&model, &examples);
+            let mut worst = 0.0_f64;
+            for (row, norm) in expected.texts.iter().zip(&sum.norms) {
+                let Some(expected) = row.norms.get(name) else {
+                    continue;
+                };
+                let error = (norm / expected - 1.0).abs();
+                let family = model.spec().family;
+                assert!(error <= 1e-4, "{family:?} {name}: {norm}, {expected}");
+                worst = worst.max(error);
+                compared += 1;
+            }
+            let family = model.spec().family;
+            println!("{family:?} on {device}, {name}: norms differ by {worst:e} at most");
+        }
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn norms_of_every_trainable_set_of_a_decoder_are_those_of_pytorch_on_the_cpu() {
+    compare_sets_with_pytorch(&DeviceChoice::Cpu);
+}
+
+#[test]
+fn norms_of_every_trainable_set_of_a_decoder_are_those_of_pytorch_on_a_gpu() {
+    compare_sets_with_pytorch(&DeviceChoice::Gpu(None));
 }
 
 fn example(row: &ExpectedText) -> Example {
@@ -160,7 +244,7 @@ fn saved(model: &Classifier) -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn what_is_saved_opens_again_with_the_same_logits() {
     for family in FAMILIES {
-        for pooling in POOLINGS {
+        for pooling in family.poolings().iter().copied() {
             let model = on_cpu(*family, options(pooling, TrainableSet::Full));
             let (_home, folder) = saved(&model);
             let opened = Classifier::open(&folder, model.device()).expect("opened");
@@ -175,7 +259,7 @@ fn what_is_saved_opens_again_with_the_same_logits() {
 #[test]
 fn a_folder_names_the_classes_and_tensors_of_its_family() {
     for family in FAMILIES {
-        for pooling in POOLINGS {
+        for pooling in family.poolings().iter().copied() {
             let model = on_cpu(*family, options(pooling, TrainableSet::Full));
             let (_home, folder) = saved(&model);
             let config = std::fs::read(folder.join("config.json")).expect("a file");
@@ -184,7 +268,7 @@ fn a_folder_names_the_classes_and_tensors_of_its_family() {
             let (class, prefix) = (family.class(), family.prefix());
             let code = std::fs::read_to_string(folder.join("modeling_umbel.py"));
             match pooling {
-                Pooling::Pooler => {
+                Pooling::Pooler | Pooling::Last => {
                     let expected = json!([format!("{class}ForSequenceClassification")]);
                     assert_eq!(config["architectures"], expected);
                     assert!(code.is_err(), "transformers has the class");
@@ -278,7 +362,7 @@ fn a_roberta_head_is_read_with_the_pooling_that_it_was_trained_with() {
 fn a_temperature_divides_every_familys_scores_by_itself() {
     let temperature = Temperature::new(4.0).expect("within its range");
     for family in FAMILIES {
-        for pooling in POOLINGS {
+        for pooling in family.poolings().iter().copied() {
             let model = on_cpu(*family, options(pooling, TrainableSet::Full));
             let mut divided = model.clone();
             divided.divide_scores(temperature);

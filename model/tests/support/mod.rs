@@ -19,7 +19,8 @@ pub fn config() -> TransformerSpec {
 
 /// A small encoder of any family, which reads texts of up to [`POSITIONS`] tokens.
 pub fn small(family: &dyn Family) -> TransformerSpec {
-    let config = json!({
+    let is = |model_type: &str| family.model_type() == model_type;
+    let mut config = json!({
         "model_type": family.model_type(),
         "vocab_size": VOCABULARY,
         "hidden_size": 16,
@@ -28,7 +29,7 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
         "intermediate_size": 24,
         "max_position_embeddings": POSITIONS,
         // ELECTRA's, and DistilBERT's words for some of the same.
-        "embedding_size": if family.model_type() == "deberta-v2" { 16 } else { 8 },
+        "embedding_size": if is("deberta-v2") { 16 } else { 8 },
         "dim": 16,
         "n_layers": 2,
         "n_heads": 2,
@@ -42,8 +43,27 @@ pub fn small(family: &dyn Family) -> TransformerSpec {
         "pos_att_type": ["p2c", "c2p"],
         "share_att_key": true,
         "norm_rel_ebd": "layer_norm",
-        "position_biased_input": family.model_type() != "deberta-v2",
+        "position_biased_input": !is("deberta-v2"),
+        // GPT-2's words for the same.
+        "n_embd": 16,
+        "n_layer": 2,
+        "n_head": 2,
+        "n_inner": 24,
+        "n_positions": POSITIONS,
     });
+    if is("gpt2") {
+        config["pad_token_id"] = json!(0);
+    }
+    // Two heads of queries read one of keys and values; rows end with their padding.
+    if is("llama") {
+        for (key, value) in [
+            ("num_attention_heads", 4),
+            ("num_key_value_heads", 2),
+            ("pad_token_id", 3),
+        ] {
+            config[key] = json!(value);
+        }
+    }
     let spec = TransformerSpec::from_json(config.to_string().as_bytes()).expect("a configuration");
     TransformerSpec {
         position_rows: 2 * POSITIONS - spec.max_tokens(),

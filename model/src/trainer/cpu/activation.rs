@@ -10,6 +10,7 @@ pub(super) fn activate(kind: Activation, x: &mut [f32], bias: &[f32], slope: &mu
         Activation::Gelu => apply(x, bias, slope, gelu),
         Activation::GeluTanh => apply(x, bias, slope, gelu_tanh),
         Activation::Relu => apply(x, bias, slope, relu),
+        Activation::Silu => apply(x, bias, slope, silu),
     }
 }
 
@@ -19,6 +20,7 @@ pub(super) fn activate_only(kind: Activation, x: &mut [f32], bias: &[f32]) {
         Activation::Gelu => apply_only(x, bias, gelu),
         Activation::GeluTanh => apply_only(x, bias, gelu_tanh),
         Activation::Relu => apply_only(x, bias, relu),
+        Activation::Silu => apply_only(x, bias, silu),
     }
 }
 
@@ -71,6 +73,7 @@ pub(super) fn activate_gated(
         Activation::Gelu => apply_gated(x, bias, out, slope, gelu),
         Activation::GeluTanh => apply_gated(x, bias, out, slope, gelu_tanh),
         Activation::Relu => apply_gated(x, bias, out, slope, relu),
+        Activation::Silu => apply_gated(x, bias, out, slope, silu),
     }
 }
 
@@ -167,6 +170,17 @@ fn relu(x: f32) -> (f32, f32) {
     if x > 0.0 { (x, 1.0) } else { (x * 0.0, 0.0) }
 }
 
+/// x σ(x) with the logistic function σ (Elfwing et al. 2018), and its derivative σ + x σ (1 - σ).
+#[inline(always)]
+fn silu(x: f32) -> (f32, f32) {
+    // Of -|x|, so that no exponential overflows.
+    let e = exp_of_negative(x.abs());
+    let share = 1.0 / (1.0 + e);
+    let sigmoid = if x < 0.0 { e * share } else { share };
+    // σ (1 - σ) without the cancellation.
+    (x * sigmoid, sigmoid + x * (e * share * share))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +232,12 @@ mod tests {
     #[test]
     fn values_are_the_same_bits_with_their_slopes_and_without() {
         let x: Vec<f32> = (-50..50).map(|i| i as f32 / 7.0).collect();
-        for kind in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+        for kind in [
+            Activation::Gelu,
+            Activation::GeluTanh,
+            Activation::Relu,
+            Activation::Silu,
+        ] {
             let (mut with, mut without) = (x.clone(), x.clone());
             activate(kind, &mut with, &[0.25, -1.0], &mut vec![0.0; x.len()]);
             activate_only(kind, &mut without, &[0.25, -1.0]);

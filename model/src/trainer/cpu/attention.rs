@@ -13,16 +13,21 @@ pub(super) use super::block::Span;
 use super::disentangled::{ReadPlaces, Sides};
 use super::product::{Matrix, MatrixMut, multiply};
 use super::relative_bias::RelativeBias;
-use super::softmax::{mask_far, softmax};
+use super::softmax::{mask_far, mask_later, softmax};
 use super::workspace::Workspace;
 
 /// The sizes of attention.
 #[derive(Clone, Copy)]
 pub(super) struct Attention {
-    /// Width of the hidden states; queries, keys and values lie side by side, 3 · `hidden`.
+    /// Width of the hidden states, and of queries.
     pub(super) hidden: usize,
     /// They divide `hidden`.
     pub(super) heads: usize,
+    /// Heads of keys and values, which divide `heads`: each is read by as many heads of queries, one
+    /// after the other. Queries, keys and values lie side by side, [`Self::stride`] numbers a token.
+    pub(super) key_value_heads: usize,
+    /// Whether a token attends only to itself and those before.
+    pub(super) causal: bool,
     /// The most places between a token and those that it attends to; `None` for all.
     pub(super) reach: Option<usize>,
     /// How many kinds of scores are added up, which count alike.
@@ -59,8 +64,18 @@ pub(super) struct Attended {
 }
 
 impl Attention {
-    fn width(self) -> usize {
+    pub(super) fn width(self) -> usize {
         self.hidden / self.heads
+    }
+
+    /// Heads of queries that read one head of keys and values.
+    fn group(self) -> usize {
+        (self.heads / self.key_value_heads.max(1)).max(1)
+    }
+
+    /// Width of queries, keys and values side by side.
+    pub(super) fn stride(self) -> usize {
+        self.hidden + 2 * self.key_value_heads * self.width()
     }
 
     /// 1/√(width of a head), for each kind of scores.
@@ -96,7 +111,7 @@ impl Attention {
         })
     }
 
-    /// The part of `[N, 3 · hidden]` that belongs to these tokens' queries (0), keys (1) or
+    /// The part of `[N, stride]` that belongs to these tokens' queries (0), keys (1) or
     /// values (2) in a head.
     fn part<'a>(
         self,
@@ -106,7 +121,7 @@ impl Attention {
         head: usize,
     ) -> Matrix<'a> {
         let start = self.part_start(tokens, which, head);
-        Matrix::strided(&qkv[start..], tokens.len(), self.width(), 3 * self.hidden)
+        Matrix::strided(&qkv[start..], tokens.len(), self.width(), self.stride())
     }
 
     /// A head's queries and keys in a row.
@@ -129,16 +144,17 @@ impl Attention {
         head: usize,
     ) -> MatrixMut<'a> {
         let start = self.part_start(tokens, which, head);
-        MatrixMut::strided(
-            &mut qkv[start..],
-            tokens.len(),
-            self.width(),
-            3 * self.hidden,
-        )
+        MatrixMut::strided(&mut qkv[start..], tokens.len(), self.width(), self.stride())
     }
 
     fn part_start(self, tokens: &Range<usize>, which: usize, head: usize) -> usize {
-        (tokens.start * 3 + which) * self.hidden + head * self.width()
+        let (token, own) = (tokens.start * self.stride(), head / self.group());
+        let column = match which {
+            0 => head * self.width(),
+            1 => self.hidden + own * self.width(),
+            _ => self.hidden + (self.key_value_heads + own) * self.width(),
+        };
+        token + column
     }
 
     /// Where the context of a block's queries begins in `[M, hidden]`.
@@ -147,7 +163,7 @@ impl Attention {
         output * self.hidden + block.head * self.width()
     }
 
-    /// From queries, keys and values `[N, 3 · hidden]` to the context of all outputs, `[M, hidden]`.
+    /// From queries, keys and values `[N, stride]` to the context of all outputs, `[M, hidden]`.
     /// `beside` is added to the scores. `mask` is dropout's, a number for each weight.
     pub(super) fn forward(
         self,
@@ -268,6 +284,9 @@ impl Attention {
         }
         if let Some(reach) = self.reach {
             mask_far(scores, block.queries.start, tokens.len(), reach);
+        }
+        if self.causal {
+            mask_later(scores, block.queries.start, tokens.len());
         }
         softmax(scores, tokens.len());
     }

@@ -10,12 +10,20 @@ use crate::families::relative::BUCKETS;
 const ATTENTION: Attention = Attention {
     hidden: 12,
     heads: 3,
+    key_value_heads: 3,
+    causal: false,
     reach: None,
     kinds: 1,
 };
 /// The same, where tokens see near ones alone.
 const NEAR: Attention = Attention {
     reach: Some(9),
+    ..ATTENTION
+};
+/// A decoder's, of which three heads of queries read one of keys and values.
+const DECODER: Attention = Attention {
+    key_value_heads: 1,
+    causal: true,
     ..ATTENTION
 };
 const ROWS: [Range<usize>; 3] = [0..150, 150..157, 157..230];
@@ -42,7 +50,7 @@ fn passes(attention: Attention, kept: usize, spans: &[Span], bias: &RelativeBias
     // A buffer that was used before.
     workspace.give(vec![f32::NAN; 1 << 16]);
     let outputs: usize = spans.iter().map(|span| span.outputs.len()).sum();
-    let qkv = numbers(TOKENS * 3 * ATTENTION.hidden, 1);
+    let qkv = numbers(TOKENS * attention.stride(), 1);
     let g = numbers(outputs * ATTENTION.hidden, 2);
     let mut context = vec![f32::NAN; g.len()];
     let to = &mut context;
@@ -63,6 +71,8 @@ fn weights_that_are_computed_again_give_what_kept_ones_do() {
         (ATTENTION, true),
         (NEAR, false),
         (NEAR, true),
+        (DECODER, false),
+        (DECODER, true),
     ] {
         let spans = ROWS.into_iter().enumerate().map(|(index, tokens)| Span {
             outputs: match only_first {

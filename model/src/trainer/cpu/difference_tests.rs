@@ -62,8 +62,17 @@ const TOKENS: usize = 40;
 const ATTENTION: Attention = Attention {
     hidden: 12,
     heads: 3,
+    key_value_heads: 3,
+    causal: false,
     reach: None,
     kinds: 1,
+};
+
+/// A decoder's: tokens attend to those before, and three heads of queries read one of keys and values.
+const DECODER: Attention = Attention {
+    key_value_heads: 1,
+    causal: true,
+    ..ATTENTION
 };
 
 /// The rows, of which all tokens attend to all, or the first alone does.
@@ -80,23 +89,40 @@ fn spans(only_first: bool) -> Vec<Span> {
 }
 
 /// Attention by its definition, of queries, keys and values side by side.
-fn attention(qkv: &[f64], spans: &[Span], mask: Option<&[f32]>) -> Vec<f64> {
-    let (hidden, width) = (ATTENTION.hidden, ATTENTION.hidden / ATTENTION.heads);
+fn attention(kind: Attention, qkv: &[f64], spans: &[Span], mask: Option<&[f32]>) -> Vec<f64> {
+    let (hidden, width) = (kind.hidden, kind.hidden / kind.heads);
+    let keys = kind.key_value_heads * width;
+    // Of a column of queries, and the same of the keys and values that its head reads.
     let at = |token: usize, which: usize, column: usize| {
-        qkv[token * 3 * hidden + which * hidden + column]
+        let own = column / width * kind.key_value_heads / kind.heads * width + column % width;
+        let start = token * (hidden + 2 * keys);
+        match which {
+            0 => qkv[start + column],
+            1 => qkv[start + hidden + own],
+            _ => qkv[start + hidden + keys + own],
+        }
     };
     let outputs: usize = spans.iter().map(|span| span.outputs.len()).sum();
     let mut context = vec![0.0; outputs * hidden];
     let mut place = 0;
     for Span { tokens, outputs } in spans {
-        for head in 0..ATTENTION.heads {
+        for head in 0..kind.heads {
             let columns = head * width..(head + 1) * width;
             for (i, output) in tokens.clone().zip(outputs.clone()) {
                 let score = |j: usize| -> f64 {
                     let products = columns.clone().map(|c| at(i, 0, c) * at(j, 1, c));
                     products.sum::<f64>() / (width as f64).sqrt()
                 };
-                let weights: Vec<f64> = tokens.clone().map(|j| score(j).exp()).collect();
+                let weights: Vec<f64> = tokens
+                    .clone()
+                    .map(|j| {
+                        if kind.causal && j > i {
+                            0.0
+                        } else {
+                            score(j).exp()
+                        }
+                    })
+                    .collect();
                 let total: f64 = weights.iter().sum();
                 for (j, weight) in tokens.clone().zip(weights) {
                     let kept = mask.map_or(1.0, |mask| f64::from(mask[place]));
@@ -113,11 +139,16 @@ fn attention(qkv: &[f64], spans: &[Span], mask: Option<&[f32]>) -> Vec<f64> {
 
 #[test]
 fn attention_and_its_pass_back_are_those_of_the_definition() {
-    let qkv: Vec<f32> = numbers(TOKENS * 3 * ATTENTION.hidden, 1)
-        .iter()
-        .map(|x| 2.0 * x)
-        .collect();
-    for only_first in [false, true] {
+    for (kind, only_first) in [
+        (ATTENTION, false),
+        (ATTENTION, true),
+        (DECODER, false),
+        (DECODER, true),
+    ] {
+        let qkv: Vec<f32> = numbers(TOKENS * kind.stride(), 1)
+            .iter()
+            .map(|x| 2.0 * x)
+            .collect();
         let spans = spans(only_first);
         let outputs: usize = spans.iter().map(|span| span.outputs.len()).sum();
         let g = numbers(outputs * ATTENTION.hidden, 2);
@@ -128,7 +159,7 @@ fn attention_and_its_pass_back_are_those_of_the_definition() {
         for mask in [None, Some(dropout)] {
             let workspace = &mut Workspace::default();
             let mut context = vec![f32::NAN; g.len()];
-            let attended = ATTENTION.forward(
+            let attended = kind.forward(
                 &qkv,
                 &spans,
                 Beside::Nothing,
@@ -136,10 +167,10 @@ fn attention_and_its_pass_back_are_those_of_the_definition() {
                 &mut context,
                 workspace,
             );
-            let define = |qkv: &[f64]| attention(qkv, &spans, mask.as_deref());
+            let define = |qkv: &[f64]| attention(kind, qkv, &spans, mask.as_deref());
             assert_close(&context, &define(&widened(&qkv)), "context");
             let mut g_qkv = vec![f32::NAN; qkv.len()];
-            ATTENTION.backward(
+            kind.backward(
                 &qkv,
                 &spans,
                 &attended,
@@ -165,24 +196,33 @@ fn normalisation_and_its_pass_back_are_those_of_the_definition() {
         .iter()
         .map(|x| if *x < -0.5 { 0.0 } else { 4.0 / 3.0 })
         .collect();
-    let norm = Norm {
-        gamma: &gamma,
-        beta: &beta,
-        epsilon,
-    };
-    let of_sum = |sum: &[f64]| -> Vec<f64> {
-        let normalised = sum.chunks(width).flat_map(|row| {
-            let mean = row.iter().sum::<f64>() / width as f64;
-            let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
-            let scale = (variance + f64::from(epsilon)).sqrt();
-            let affine = gamma.iter().zip(&beta).zip(row);
-            affine
-                .map(|((gamma, beta), x)| (x - mean) / scale * f64::from(*gamma) + f64::from(*beta))
-                .collect::<Vec<_>>()
-        });
-        normalised.collect()
-    };
-    for mask in [None, Some(dropout.as_slice())] {
+    for (mask, centred) in [None, Some(dropout.as_slice())]
+        .into_iter()
+        .flat_map(|mask| [(mask, true), (mask, false)])
+    {
+        let norm = Norm {
+            gamma: &gamma,
+            beta: &beta,
+            epsilon,
+            centred,
+        };
+        let of_sum = |sum: &[f64]| -> Vec<f64> {
+            let normalised = sum.chunks(width).flat_map(|row| {
+                let mean = match centred {
+                    true => row.iter().sum::<f64>() / width as f64,
+                    false => 0.0,
+                };
+                let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
+                let scale = (variance + f64::from(epsilon)).sqrt();
+                let affine = gamma.iter().zip(&beta).zip(row);
+                affine
+                    .map(|((gamma, beta), x)| {
+                        (x - mean) / scale * f64::from(*gamma) + f64::from(*beta)
+                    })
+                    .collect::<Vec<_>>()
+            });
+            normalised.collect()
+        };
         let summands = Summands {
             bias: &bias,
             mask,
@@ -212,15 +252,17 @@ fn activations_have_the_values_and_slopes_of_their_definitions() {
         0.5 * x * (1.0 + inner.tanh())
     };
     let relu = |x: f64| x.max(0.0);
+    let silu = |x: f64| x / (1.0 + (-x).exp());
     let define = |kind: Activation, x: f64| match kind {
         Activation::GeluTanh => gelu_tanh(x),
+        Activation::Silu => silu(x),
         // GELU by its error function is held against an integral beside its code.
         _ => relu(x),
     };
     // None at 0, where ReLU has no slope.
     let x: Vec<f32> = (-120..120).map(|i| (i as f32 + 0.37) / 15.0).collect();
     let bias = [0.25, -0.5, 0.125];
-    for kind in [Activation::GeluTanh, Activation::Relu] {
+    for kind in [Activation::GeluTanh, Activation::Relu, Activation::Silu] {
         let mut value = x.clone();
         let mut slope = vec![f32::NAN; x.len()];
         activate(kind, &mut value, &bias, &mut slope);
@@ -238,7 +280,12 @@ fn activations_have_the_values_and_slopes_of_their_definitions() {
 
 #[test]
 fn numbers_that_are_none_stay_so() {
-    for kind in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+    for kind in [
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Relu,
+        Activation::Silu,
+    ] {
         let mut value = [f32::NAN, 1.0];
         activate(kind, &mut value, &[0.0], &mut [0.0; 2]);
         assert!(value[0].is_nan() && value[1].is_finite(), "{kind:?}");

@@ -1,5 +1,7 @@
 //! From hidden states to the loss, and back.
 
+use std::ops::Range;
+
 use super::activation::activate;
 use super::layer::NormRecord;
 use super::linear::{InputGradient, LinearRecord};
@@ -9,7 +11,7 @@ use super::sums::VectorTaps;
 use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
-use crate::families::PoolerActivation;
+use crate::families::{PoolerActivation, StatesRead};
 use crate::loss::Loss;
 use crate::target::Target;
 
@@ -29,8 +31,8 @@ pub(super) struct HeadRecord {
 }
 
 impl HostWeights {
-    /// One score a label from the last layer's outputs: all hidden states, `[N, hidden]`, where
-    /// their mean is taken, else the first of each row, `[R, hidden]`. `mask` is dropout's.
+    /// One score a label from the last layer's outputs: the first state of each row, `[R, hidden]`,
+    /// where that alone is read, else all hidden states, `[N, hidden]`. `mask` is dropout's.
     pub(super) fn score(
         &self,
         hidden: &[f32],
@@ -72,20 +74,21 @@ impl HostWeights {
         }
     }
 
-    /// `[R, hidden]`: the mean of a row's states, or the first of them.
+    /// `[R, hidden]`: the mean of those of a row's states that are read.
     fn pool(&self, outputs: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
         let width = self.hidden;
         let mut pooled = workspace.zeros(packed.rows.len() * width);
-        if self.reads_first {
+        if self.read == StatesRead::First {
             pooled.copy_from_slice(outputs);
             return pooled;
         }
         for (to, row) in pooled.chunks_mut(width.max(1)).zip(&packed.rows) {
-            let states = &outputs[row.start * width..row.end * width];
+            let read = self.read_of(packed, row);
+            let states = &outputs[read.start * width..read.end * width];
             for state in states.chunks(width.max(1)) {
                 add(to, state);
             }
-            let share = 1.0 / row.len().max(1) as f32;
+            let share = 1.0 / read.len().max(1) as f32;
             to.iter_mut().for_each(|x| *x *= share);
         }
         pooled
@@ -131,7 +134,7 @@ impl HostWeights {
             layer.backward(g, rows, into, record, workspace);
             g = g_first;
         }
-        if needed && self.reads_first {
+        if needed && self.read == StatesRead::First {
             return Some(g);
         }
         let g_hidden = needed.then(|| self.unpool(&g, packed, workspace));
@@ -139,13 +142,21 @@ impl HostWeights {
         g_hidden
     }
 
+    /// The tokens of a row whose states are read.
+    fn read_of(&self, packed: &Packed, row: &Range<usize>) -> Range<usize> {
+        let places = self.read.places(&packed.ids[row.clone()]);
+        row.start + places.start..row.start + places.end
+    }
+
     /// From ∂L/∂(mean) `[R, hidden]` to ∂L/∂(hidden states) `[N, hidden]`.
     fn unpool(&self, g: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
         let width = self.hidden;
         let mut g_hidden = workspace.take(packed.count(Places::Tokens) * width);
         for (g, row) in g.chunks(width.max(1)).zip(&packed.rows) {
-            let states = &mut g_hidden[row.start * width..row.end * width];
-            let share = 1.0 / row.len().max(1) as f32;
+            let read = self.read_of(packed, row);
+            g_hidden[row.start * width..row.end * width].fill(0.0);
+            let states = &mut g_hidden[read.start * width..read.end * width];
+            let share = 1.0 / read.len().max(1) as f32;
             for state in states.chunks_mut(width.max(1)) {
                 for (state, g) in state.iter_mut().zip(g) {
                     *state = g * share;

@@ -142,6 +142,8 @@ fn attention(tokens: usize) -> Vec<Kernel> {
     let sizes = Attention {
         hidden: HIDDEN,
         heads: HEADS,
+        key_value_heads: HEADS,
+        causal: false,
         reach: None,
         kinds: 1,
     };
@@ -218,6 +220,7 @@ fn passes() -> Vec<Kernel> {
             gamma: &gamma,
             beta: &beta,
             epsilon: 1e-12,
+            centred: true,
         };
         let summands = Summands {
             bias: &small,
@@ -232,6 +235,7 @@ fn passes() -> Vec<Kernel> {
             gamma: &its,
             beta: &[],
             epsilon: 1e-12,
+            centred: true,
         };
         norm.backward(&mut g, &normalised, &beside);
     };

@@ -1,5 +1,6 @@
 //! Layer normalisation (Ba et al. 2016) of a sum: what comes out of a linear layer, its bias,
-//! and what went around it, added and normalised in one pass.
+//! and what went around it, added and normalised in one pass. RMSNorm (Zhang and Sennrich 2019) is the
+//! same without taking the mean away.
 
 use super::vector::{add, dot, sum, widely};
 
@@ -11,6 +12,8 @@ pub(super) struct Norm<'a> {
     pub(super) beta: &'a [f32],
     /// Added to the variance.
     pub(super) epsilon: f32,
+    /// Whether the mean is taken away first.
+    pub(super) centred: bool,
 }
 
 /// What is added to a linear layer's product before it is normalised.
@@ -66,9 +69,11 @@ impl Norm<'_> {
     fn normalise(&self, x: &mut [f32]) -> f32 {
         let width = x.len() as f32;
         // In two passes: in one, Σx² - (Σx)² would cancel where the mean is far from zero.
-        let mean = sum(x) / width;
-        for x in x.iter_mut() {
-            *x -= mean;
+        if self.centred {
+            let mean = sum(x) / width;
+            for x in x.iter_mut() {
+                *x -= mean;
+            }
         }
         let inverse = 1.0 / (dot(x, x) / width + self.epsilon).sqrt();
         for x in x.iter_mut() {
@@ -78,7 +83,8 @@ impl Norm<'_> {
     }
 
     /// Turns ∂L/∂(output) `g`, `[N, width]`, into ∂L/∂(sum):
-    /// (γg - mean(γg) - x̂ mean(γg x̂)) / √(variance + ε).
+    /// (γg - mean(γg) - x̂ mean(γg x̂)) / √(variance + ε), in which mean(γg) is left out where the mean
+    /// wasn't taken away.
     pub(super) fn backward(&self, g: &mut [f32], normalised: &[f32], inverse: &[f32]) {
         let width = self.gamma.len().max(1);
         let rows = g.chunks_mut(width).zip(normalised.chunks(width));
@@ -89,7 +95,10 @@ impl Norm<'_> {
                     for (g, gamma) in g.iter_mut().zip(self.gamma) {
                         *g *= gamma;
                     }
-                    let mean = sum(g) / width as f32;
+                    let mean = match self.centred {
+                        true => sum(g) / width as f32,
+                        false => 0.0,
+                    };
                     let along = dot(g, x) / width as f32;
                     for (g, x) in g.iter_mut().zip(x) {
                         *g = (*g - mean - x * along) * inverse;

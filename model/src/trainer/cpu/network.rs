@@ -15,6 +15,7 @@ use super::uses::Uses;
 use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
+use crate::families::StatesRead;
 use crate::trainer::work::Example;
 
 impl HostWeights {
@@ -107,10 +108,9 @@ impl HostWeights {
         let rotation = self.rotations.get(index);
         LayerPass {
             attention: Attention {
-                hidden: self.hidden,
-                heads: self.heads,
                 reach: rotation.and_then(|rotation| rotation.reach),
                 kinds: if near.is_some() { 3 } else { 1 },
+                ..self.attention()
             },
             activation: self.activation,
             gated: self.gated,
@@ -128,13 +128,25 @@ impl HostWeights {
         }
     }
 
+    /// Attention as all layers have it.
+    fn attention(&self) -> Attention {
+        Attention {
+            hidden: self.hidden,
+            heads: self.heads,
+            key_value_heads: self.key_value_heads,
+            causal: self.causal,
+            reach: None,
+            kinds: 1,
+        }
+    }
+
     /// The layers' rotations, each once, for a tile's rows.
     fn rotaries(&self, packed: &Packed) -> Vec<Rotary> {
         let longest = packed.longest();
         let mut rotaries: Vec<Rotary> = Vec::new();
         for rotation in &self.rotations {
             if rotaries.iter().all(|known| known.rotation != *rotation) {
-                rotaries.push(Rotary::new(*rotation, self.hidden, self.heads, longest));
+                rotaries.push(Rotary::new(*rotation, self.attention(), longest));
             }
         }
         rotaries
@@ -142,9 +154,9 @@ impl HostWeights {
 
     /// Which states the last layer hands on.
     fn last_outputs(&self) -> Places {
-        match self.reads_first {
-            false => Places::Tokens,
-            true => Places::Rows,
+        match self.read {
+            StatesRead::First => Places::Rows,
+            StatesRead::Mean | StatesRead::Last { .. } => Places::Tokens,
         }
     }
 
@@ -165,8 +177,8 @@ impl HostWeights {
         packed: &Packed,
         masks: &mut Masks,
         workspace: &mut Workspace,
-    ) -> (Vec<f32>, NormRecord, Option<Vec<f32>>) {
-        let (width, n) = (self.embeddings.width(), packed.count(Places::Tokens));
+    ) -> (Vec<f32>, Option<NormRecord>, Option<Vec<f32>>) {
+        let (width, n) = (self.embeddings.width, packed.count(Places::Tokens));
         let (embeddings, tables) = (&self.embeddings, &self.embeddings.tables);
         let mut sum = workspace.take(n * width);
         let place = |row: usize| row * width..(row + 1) * width;
@@ -183,18 +195,15 @@ impl HostWeights {
                 }
             }
         }
-        let mut hidden = workspace.take(n * width);
-        let mut inverse = workspace.take(n);
-        let norm = embeddings.norm.view();
-        norm.forward(&mut sum, None, &mut inverse, &mut hidden);
+        let (mut hidden, mut record) = (sum, None);
+        if let Some(norm) = &embeddings.norm {
+            let (normed, own) = normalised(norm, hidden, n, workspace);
+            (hidden, record) = (normed, Some(own));
+        }
         let mask = masks.draw(hidden.len(), workspace);
         if let Some(mask) = &mask {
             multiply_each(&mut hidden, mask);
         }
-        let record = NormRecord {
-            normalised: sum,
-            inverse,
-        };
         (hidden, record, mask)
     }
 
@@ -257,7 +266,7 @@ impl HostWeights {
             {
                 vectors.add_biases(layer, &g, units);
                 let n = packed.count(Places::Tokens);
-                let mut g_embeddings = workspace.take(n * self.embeddings.width());
+                let mut g_embeddings = workspace.take(n * self.embeddings.width);
                 let into = InputGradient::Written(&mut g_embeddings);
                 layer.backward(g, n, into, record, workspace);
                 record.give_unneeded(layer, workspace);
@@ -266,10 +275,9 @@ impl HostWeights {
             if let Some(mask) = &passed.embedding_mask {
                 multiply_each(&mut g, mask);
             }
-            let record = &passed.embedding_norm;
-            vectors.add_norm(&self.embeddings.norm, &g, &record.normalised, units);
-            let norm = self.embeddings.norm.view();
-            norm.backward(&mut g, &record.normalised, &record.inverse);
+            if let (Some(norm), Some(own)) = (&self.embeddings.norm, &passed.embedding_norm) {
+                norm_back(norm, own, &mut g, units, &mut vectors);
+            }
             if self.embeddings.trained {
                 passed.embedding = Some(g);
             } else {

@@ -26,6 +26,8 @@ pub(super) struct HostNorm {
     pub(super) gamma: Vec<f32>,
     pub(super) beta: Vec<f32>,
     pub(super) epsilon: f32,
+    /// Whether the mean is taken away first.
+    pub(super) centred: bool,
     pub(super) gamma_offset: Option<usize>,
     pub(super) beta_offset: Option<usize>,
 }
@@ -37,6 +39,7 @@ impl HostNorm {
             gamma: &self.gamma,
             beta: &self.beta,
             epsilon: self.epsilon,
+            centred: self.centred,
         }
     }
 

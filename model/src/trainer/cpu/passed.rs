@@ -13,7 +13,8 @@ use super::workspace::Workspace;
 
 /// A tile after its pass forward, and what its pass back adds.
 pub(super) struct Passed {
-    pub(super) embedding_norm: NormRecord,
+    /// Of the normalisation of the embeddings, where there is one.
+    pub(super) embedding_norm: Option<NormRecord>,
     pub(super) embedding_mask: Option<Vec<f32>>,
     /// The embeddings as they went into their projection, `[N, width]`.
     pub(super) projection: Option<(Vec<f32>, LinearRecord)>,
@@ -99,7 +100,9 @@ impl Passed {
 
     /// Gives its buffers back.
     pub(super) fn give(self, workspace: &mut Workspace) {
-        self.embedding_norm.give(workspace);
+        if let Some(norm) = self.embedding_norm {
+            norm.give(workspace);
+        }
         if let Some(mask) = self.embedding_mask {
             workspace.give(mask);
         }

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
+use super::attention::Attention;
 use super::vector::widely;
 use crate::families::Rotation;
 
 /// A layer's rotations, made ready for every place.
 pub(super) struct Rotary {
-    /// Width of the hidden states; queries, keys and values lie side by side, 3 · `hidden`.
-    hidden: usize,
+    /// Width of queries and keys side by side, which are turned.
+    turned: usize,
+    /// Width of queries, keys and values.
+    stride: usize,
     /// Half of a head's width.
     half: usize,
     /// `[places, half]`
@@ -27,11 +30,12 @@ pub(super) enum Turn {
 
 impl Rotary {
     /// For rows of up to so many places.
-    pub(super) fn new(rotation: Rotation, hidden: usize, heads: usize, places: usize) -> Self {
-        let width = hidden / heads.max(1);
+    pub(super) fn new(rotation: Rotation, attention: Attention, places: usize) -> Self {
+        let width = attention.width();
         let (cosines, sines) = rotation.angles(places, width);
         Self {
-            hidden,
+            turned: attention.hidden + attention.key_value_heads * width,
+            stride: attention.stride(),
             half: width / 2,
             cosines,
             sines,
@@ -39,7 +43,7 @@ impl Rotary {
         }
     }
 
-    /// Turns the queries and keys of each row's tokens in `qkv`, `[N, 3 · hidden]`. A rotation's
+    /// Turns the queries and keys of each row's tokens in `qkv`, `[N, stride]`. A rotation's
     /// transpose is its inverse, so that gradients go back by the same angles.
     pub(super) fn turn(&self, qkv: &mut [f32], rows: &[Range<usize>], turn: Turn) {
         if self.half == 0 {
@@ -56,9 +60,9 @@ impl Rotary {
                     for (place, token) in row.clone().enumerate() {
                         let angles = place * self.half..(place + 1) * self.half;
                         let (cosines, sines) = (&self.cosines[angles.clone()], &self.sines[angles]);
-                        let start = token * 3 * self.hidden;
+                        let start = token * self.stride;
                         // Queries, then keys: a head after the other.
-                        let both = &mut qkv[start..start + 2 * self.hidden];
+                        let both = &mut qkv[start..start + self.turned];
                         for head in both.chunks_exact_mut(2 * self.half) {
                             let (first, second) = head.split_at_mut(self.half);
                             let pairs = first.iter_mut().zip(second);

@@ -13,6 +13,15 @@ pub(super) fn mask_far(scores: &mut [f32], first: usize, length: usize, reach: u
     }
 }
 
+/// Leaves no weight to tokens behind a query's own, of scores `[M, length]` of M tokens from the `first`
+/// on for all.
+pub(super) fn mask_later(scores: &mut [f32], first: usize, length: usize) {
+    for (query, scores) in scores.chunks_mut(length.max(1)).enumerate() {
+        let seen = (first + query + 1).min(length);
+        scores[seen..].fill(f32::NEG_INFINITY);
+    }
+}
+
 /// Softmax of each row of `[L, length]`.
 pub(super) fn softmax(scores: &mut [f32], length: usize) {
     widely(

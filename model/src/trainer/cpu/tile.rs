@@ -81,7 +81,7 @@ impl Tile<'_> {
                     .map(|_| packed.types.clone()),
             };
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
-            EmbeddingGradient::new(g, weights.embeddings.width(), tables, rows, units)
+            EmbeddingGradient::new(g, weights.embeddings.width, tables, rows, units)
         });
         let clipped = self.clip(weights, &mut passed, &packed, embedding.as_ref(), workspace);
         passed.give(workspace);

@@ -9,9 +9,9 @@ use super::linear::{HostAdapter, HostLinear, LinearPart};
 use super::norms::{HostNorm, HostNorms, NormsFirst, NormsLast};
 use super::relative_bias::RelativeBias;
 use crate::families::{
-    Activation, Disentangled, PoolerActivation, Positions, Rotation, TransformerSpec,
+    Activation, Disentangled, PoolerActivation, Positions, Rotation, StatesRead, TransformerSpec,
 };
-use crate::lora::adapted_layer;
+use crate::lora::adapted_layers;
 use crate::model::Model;
 use crate::network::{RELATIVE_BIAS, RELATIVE_NORM, RELATIVE_STATES};
 use crate::parameters::{ParameterLayout, Role};
@@ -22,14 +22,17 @@ use umbel_proto::lora::LoraTarget;
 pub(crate) struct HostWeights {
     pub(super) hidden: usize,
     pub(super) heads: usize,
+    pub(super) key_value_heads: usize,
+    /// Whether tokens see only themselves and those before.
+    pub(super) causal: bool,
     pub(super) activation: Activation,
     pub(super) positions: Positions,
     /// Whether the first feed-forward layer has a gate.
     pub(super) gated: bool,
     /// Each layer's, in families that turn queries and keys.
     pub(super) rotations: Vec<Rotation>,
-    /// Whether the head reads each row's first state alone; else it reads the mean.
-    pub(super) reads_first: bool,
+    /// Which of each row's states the head reads.
+    pub(super) read: StatesRead,
     pub(super) pooler_activation: PoolerActivation,
     pub(super) embeddings: HostEmbeddings,
     pub(super) relative_bias: Option<RelativeBias>,
@@ -57,21 +60,20 @@ pub(super) struct HostEmbeddings {
     pub(super) tables: HostTables,
     /// Whether the tables are trained.
     pub(super) trained: bool,
-    pub(super) norm: HostNorm,
+    pub(super) width: usize,
+    /// In families that normalise them.
+    pub(super) norm: Option<HostNorm>,
     /// To the hidden states' width, where the embeddings have another.
     pub(super) projection: Option<HostLinear>,
 }
 
 impl HostEmbeddings {
-    /// Their width.
-    pub(super) fn width(&self) -> usize {
-        self.norm.gamma.len()
-    }
-
     /// Whether anything of them is trained.
     pub(super) fn is_trained(&self) -> bool {
-        let projection = self.projection.as_ref();
-        self.trained || self.norm.is_trained() || projection.is_some_and(HostLinear::is_trained)
+        let (norm, projection) = (self.norm.as_ref(), self.projection.as_ref());
+        self.trained
+            || norm.is_some_and(HostNorm::is_trained)
+            || projection.is_some_and(HostLinear::is_trained)
     }
 }
 
@@ -148,6 +150,7 @@ impl HostWeights {
             layout: model.layout(),
             adapter_scale: model.options().train.lora().map(|lora| lora.scale() as f32),
             epsilon: spec.layer_norm_epsilon as f32,
+            centred: spec.layer.centred,
         };
         let pooling = model.options().pooling;
         let pools = pooling == Pooling::Pooler;
@@ -160,11 +163,13 @@ impl HostWeights {
         Self {
             hidden: spec.hidden_size,
             heads: spec.heads,
+            key_value_heads: spec.key_value_heads,
+            causal: spec.causal,
             activation: spec.activation,
             positions: spec.positions,
             gated: spec.layer.gated,
             rotations: spec.rotations.clone(),
-            reads_first: spec.reads_first_alone(pooling),
+            read: spec.read(pooling),
             pooler_activation: spec.pooler.activation,
             embeddings,
             relative_bias,
@@ -204,6 +209,7 @@ struct Reader<'a> {
     layout: &'a ParameterLayout,
     adapter_scale: Option<f32>,
     epsilon: f32,
+    centred: bool,
 }
 
 impl Reader<'_> {
@@ -226,7 +232,10 @@ impl Reader<'_> {
         HostEmbeddings {
             tables,
             trained: self.layout.offset_of(&table_name("word")).is_some(),
-            norm: self.norm("embeddings.LayerNorm"),
+            width: spec.embedding_size,
+            norm: spec
+                .norms_embeddings
+                .then(|| self.norm("embeddings.LayerNorm")),
             projection: spec
                 .projects_embeddings
                 .then(|| self.linear(&["embeddings_project".into()])),
@@ -251,19 +260,22 @@ impl Reader<'_> {
     fn layer(&mut self, index: usize, spec: &TransformerSpec) -> HostLayer {
         let shape = spec.layer;
         let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
-        let named = |target: LoraTarget| name(adapted_layer(target, shape));
+        let named = |target: LoraTarget| -> Vec<String> {
+            let layers = adapted_layers(target, shape).iter();
+            layers.map(|layer| name(layer)).collect()
+        };
         let mut projections = [LoraTarget::Query, LoraTarget::Key, LoraTarget::Value]
             .map(named)
-            .to_vec();
+            .concat();
         // One name where they are one layer.
         projections.dedup();
         let attention_norm = name(shape.attention_norm());
         let output_norm = name(shape.output_norm());
         HostLayer {
             qkv: self.linear(&projections),
-            attention_output: self.linear(&[named(LoraTarget::AttentionOutput)]),
-            intermediate: self.linear(&[named(LoraTarget::Intermediate)]),
-            output: self.linear(&[named(LoraTarget::Output)]),
+            attention_output: self.linear(&named(LoraTarget::AttentionOutput)),
+            intermediate: self.linear(&named(LoraTarget::Intermediate)),
+            output: self.linear(&named(LoraTarget::Output)),
             norms: match shape.norm_first {
                 true => HostNorms::First(NormsFirst {
                     attention: spec
@@ -288,6 +300,7 @@ impl Reader<'_> {
             gamma,
             beta,
             epsilon: self.epsilon,
+            centred: self.centred,
             gamma_offset,
             beta_offset,
         }

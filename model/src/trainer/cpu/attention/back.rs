@@ -7,7 +7,7 @@ use crate::trainer::cpu::softmax::softmax_backward;
 use crate::trainer::cpu::workspace::Workspace;
 
 impl Attention {
-    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, 3 · hidden]`. Each
+    /// From ∂L/∂(context) `[M, hidden]` to ∂L/∂(queries, keys, values) `[N, stride]`. Each
     /// row's gradient of a bias is added to `g_beside`, `[R, table]`, or that of the places that its
     /// unit reads, `[places, 3 · hidden]`.
     #[expect(
@@ -108,11 +108,11 @@ impl Attention {
         self.put(g_qkv, block, 1, g_scores.transposed(), queries);
     }
 
-    /// A block's product a b for all of its row's keys (1) or values (2): written by the first, so
-    /// that `g_qkv` needn't be cleared, and added by the others.
+    /// A block's product a b for all of its row's keys (1) or values (2): written by the first of
+    /// those that read them, so that `g_qkv` needn't be cleared, and added by the others.
     fn put(self, g_qkv: &mut [f32], block: &Block<'_>, which: usize, a: Matrix<'_>, b: Matrix<'_>) {
         let to = self.part_mut(g_qkv, &block.span.tokens, which, block.head);
-        if block.is_first() {
+        if block.is_first() && block.head.is_multiple_of(self.group()) {
             multiply(to, 1.0, a, b);
         } else {
             add_product(to, 1.0, a, b);
@@ -124,7 +124,7 @@ impl Attention {
     fn clear_unasked(self, spans: &[Span], g_qkv: &mut [f32]) {
         for span in spans {
             for token in span.tokens.start + span.outputs.len()..span.tokens.end {
-                let start = token * 3 * self.hidden;
+                let start = token * self.stride();
                 g_qkv[start..start + self.hidden].fill(0.0);
             }
         }
