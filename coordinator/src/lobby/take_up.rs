@@ -19,8 +19,10 @@ impl Lobby {
     /// [`StoreError`] where the store fails.
     pub fn take_up(&self, history: &History, store: &dyn RunStore) -> Result<(), StoreError> {
         let mut given = BTreeMap::new();
+        // Accepted before, and not here any more: their clients will send them again.
+        let mut lost = Vec::new();
         let sum = match &history.open {
-            Some(open) => Some(self.sum_again(open, store, &mut given)?),
+            Some(open) => Some(self.sum_again(open, store, (&mut given, &mut lost))?),
             None => None,
         };
         let open = history.open.as_ref().map(|open| OpenRound {
@@ -50,6 +52,11 @@ impl Lobby {
                 seat.clone_from(attendance);
             }
         }
+        for client in &lost {
+            if let Ok(seat) = state.known(client) {
+                seat.counted = seat.counted.saturating_sub(1);
+            }
+        }
         if let Some(open) = &history.open {
             // Whoever was in the cohort of an attempt that wasn't closed may have trained.
             let asked: BTreeSet<&ClientId> = match &open.closed {
@@ -65,12 +72,13 @@ impl Lobby {
         Ok(())
     }
 
-    /// The sum of the updates that are stored, which `given` names then.
+    /// The sum of the updates that are stored, which `given` names then; `lost` names the clients of
+    /// those that aren't.
     fn sum_again(
         &self,
         open: &OpenAttempt,
         store: &dyn RunStore,
-        given: &mut BTreeMap<ClientId, BlobDigest>,
+        (given, lost): (&mut BTreeMap<ClientId, BlobDigest>, &mut Vec<ClientId>),
     ) -> Result<RoundSum, StoreError> {
         let clients = open.opened.cohort.len();
         let sum = RoundSum::empty(&self.rules, clients);
@@ -84,6 +92,7 @@ impl Lobby {
         for (client, digest) in accepted {
             let Some(bytes) = store.update(&client, &digest)? else {
                 tracing::info!(%client, "its stored update isn't here; it is asked again");
+                lost.push(client);
                 continue;
             };
             let checked = self.rules.check(&self.rules.readable(&*bytes));
@@ -95,7 +104,10 @@ impl Lobby {
                 Ok(()) => {
                     given.insert(client, digest);
                 }
-                Err(why) => tracing::error!(%client, "its stored update can't be used: {why}"),
+                Err(why) => {
+                    tracing::error!(%client, "its stored update can't be used: {why}");
+                    lost.push(client);
+                }
             }
         }
         Ok(sum)

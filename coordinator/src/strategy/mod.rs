@@ -140,7 +140,3 @@ pub fn named(name: &str) -> Result<&'static StrategyKind, UnknownStrategy> {
 #[cfg(test)]
 #[path = "strategy_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "scaffold_tests.rs"]
-mod scaffold_tests;

@@ -1,11 +1,9 @@
 //! SCAFFOLD's server and clients together, beside the paper's rules in numpy.
 
 use serde::Deserialize;
+use umbel_coordinator::strategy::{Given, Step, named};
 use umbel_proto::control_variates::{correct, moved, reach};
 use umbel_proto::method::LocalOptimisation;
-
-use super::kind::Given;
-use super::*;
 
 /// What `examples/make_scaffold_fixture.py` writes.
 #[derive(Deserialize)]
@@ -52,7 +50,7 @@ impl Fixture {
 
 #[test]
 fn twenty_rounds_of_a_part_of_the_clients_come_to_the_papers_numbers() {
-    let text = include_str!("../../tests/strategies/scaffold.json");
+    let text = include_str!("scaffold.json");
     let fixture: Fixture = serde_json::from_str(text).expect("a sound fixture");
     let (numbers, clients) = (fixture.start.len(), fixture.a.len());
     let scaffold = named("scaffold").expect("there");
