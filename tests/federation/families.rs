@@ -64,6 +64,8 @@ fn a_private_run_learns_with_each_kind_of_network() {
             "--set",
             "model.max_tokens=24",
             "--set",
+            "model.train=full",
+            "--set",
             "run.rounds=30",
             "--set",
             "evaluation.files=[{name=\"public\", path=\"public.csv\"}]",

@@ -85,7 +85,7 @@ fn configurations_that_do_not_fit_are_refused() {
     let large = 1 << 20;
     for (key, value, expected) in [
         ("model_type", json!("t5"), "t5"),
-        ("hidden_act", json!("silu"), "silu"),
+        ("hidden_act", json!("mish"), "mish"),
         ("is_decoder", json!(true), "is_decoder"),
         ("num_attention_heads", json!(3), "num_attention_heads"),
         ("hidden_size", json!(0), "hidden_size"),
