@@ -76,6 +76,9 @@ struct Header {
     numbers: BlobDigest,
 }
 
+/// Variates, each with the update that it is after.
+type Variates = Vec<(BlobDigest, Vec<f32>)>;
+
 /// The longest first line, in bytes: names are limited, digests have a length.
 const LONGEST_LINE: u64 = 64 * 1024;
 
@@ -174,7 +177,7 @@ impl OwnVariate {
     }
 
     /// The variates of the file; `None` where there is none.
-    fn read(&self) -> io::Result<Option<Vec<(BlobDigest, Vec<f32>)>>> {
+    fn read(&self) -> io::Result<Option<Variates>> {
         let file = match self.disk.read(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,

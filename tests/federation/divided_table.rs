@@ -82,7 +82,9 @@ fn clients_of_a_table_go_on_to_the_same_model_wherever_their_simulation_is_kille
                 assert_eq!(report[key], undisturbed[key], "{name}: {key}");
             }
             let folder = report["run_dir"].as_str().unwrap();
-            assert!(bench.umbel(&["verify", folder]).status.success());
+            let verified = bench.umbel(&["verify", folder]);
+            let said = String::from_utf8_lossy(&verified.stdout);
+            assert!(verified.status.success(), "{name}: {folder}: {said}");
         }
     }
 }

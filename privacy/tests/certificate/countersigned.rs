@@ -122,6 +122,19 @@ fn a_coordinator_cant_tell_two_stories() {
 }
 
 #[test]
+fn a_site_that_records_nothing_may_know_of_fewer_rounds_than_it_gave() {
+    let mut statement = oslo();
+    statement.rounds = 2;
+    let word = signed(statement, &key(2));
+    let unprotected = |certificate: &mut Certificate| {
+        certificate.guarantee = None;
+        certificate.sites = Some(vec![word]);
+    };
+    let (outcome, says) = checked(unprotected, &[], &[("oslo", key(2).public_key())]);
+    assert_eq!(outcome, Outcome::Holds, "{says}");
+}
+
+#[test]
 fn a_coordinators_ledger_that_isnt_the_one_which_the_site_saw_fails() {
     let entries = chain::verify(&ledger()).unwrap().entries;
     for (seen, why) in [
