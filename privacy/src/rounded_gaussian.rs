@@ -93,7 +93,7 @@ impl RoundedGaussian {
 
     /// Adds an independent draw to every value.
     ///
-    /// A long vector's stretches of [`STRETCH`] values have generators of their own, each with 256 bits
+    /// A long vector's stretches of 2^20 values have generators of their own, each with 256 bits
     /// of `rng` as its seed, so that they can be drawn side by side. Where they begin depends on the vector's
     /// length alone: a seeded run has the same noise on any number of threads.
     ///

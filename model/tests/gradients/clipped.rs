@@ -195,10 +195,10 @@ fn a_units_norm_is_the_length_of_its_gradient_in_every_family_and_trainable_set(
         support::lora(&["all"], true),
     ];
     for family in FAMILIES {
-        for (pooling, train) in [Pooling::Mean, Pooling::Pooler]
-            .into_iter()
-            .flat_map(|pooling| sets.map(|train| (pooling, train)))
-        {
+        // The first token's state is a pooler's without the pooler.
+        let poolings = family.poolings().iter().copied();
+        let poolings = poolings.filter(|pooling| *pooling != Pooling::Cls);
+        for (pooling, train) in poolings.flat_map(|pooling| sets.map(|train| (pooling, train))) {
             let options = support::options(pooling, train);
             let model = support::tiny_of(*family, &DeviceChoice::Cpu, options).expect("the CPU");
             let measured = sum(&model, &examples, &units, Clipping::Flat(f64::MAX));
