@@ -16,7 +16,7 @@ use crate::config::{RunConfig, ServerSection};
 use crate::store::Checkpoint;
 use crate::strategy::average::Average;
 use crate::strategy::schedule::learning_rate;
-use crate::strategy::{State, Step, Strategy};
+use crate::strategy::{STRETCH, State, Step, Strategy};
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {
@@ -141,8 +141,13 @@ impl ServerModel {
         let mut bytes: Arc<[u8]> = repeat_n(0, numbers * size_of::<f32>()).collect();
         let places = Arc::make_mut(&mut bytes).as_chunks_mut().0;
         let (of_parameters, of_told) = places.split_at_mut(self.parameters.len());
-        let all = of_parameters.par_iter_mut().zip(&self.parameters);
-        all.for_each(|(to, w)| *to = w.to_le_bytes());
+        let stretches = of_parameters.par_chunks_mut(STRETCH);
+        let stretches = stretches.zip(self.parameters.par_chunks(STRETCH));
+        stretches.for_each(|(to, w)| {
+            for (to, w) in to.iter_mut().zip(w) {
+                *to = w.to_le_bytes();
+            }
+        });
         for (to, number) in of_told.iter_mut().zip(told) {
             *to = number.to_le_bytes();
         }
@@ -159,7 +164,8 @@ impl ServerModel {
             Summed::Deltas => -1.0,
         };
         let scale = sign / self.divisor;
-        total.par_iter_mut().for_each(|x| *x *= scale);
+        let stretches = total.par_chunks_mut(STRETCH);
+        stretches.for_each(|stretch| stretch.iter_mut().for_each(|x| *x *= scale));
         let learning_rate = learning_rate(&self.schedule, round, self.rounds);
         let of = Step {
             learning_rate,
@@ -190,7 +196,8 @@ impl ServerModel {
         let now = f64::from(*threshold);
         let bits = total.pop().unwrap_or_default();
         let scale = rule.scale(now);
-        total.par_iter_mut().for_each(|x| *x /= scale);
+        let stretches = total.par_chunks_mut(STRETCH);
+        stretches.for_each(|stretch| stretch.iter_mut().for_each(|x| *x /= scale));
         let unclipped = rule.share_found(bits);
         *threshold = rule.next_threshold(now, unclipped) as f32;
         Some(Adapted {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{ForeignState, State};
+use super::{ForeignState, STRETCH, State};
 
 /// The average of one run, beside its strategy.
 #[derive(Clone)]
@@ -32,9 +32,13 @@ impl Average {
     pub(crate) fn add(&mut self, steps: u64, parameters: &[f32]) {
         let steps = steps as f64;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
-        let numbers = Arc::make_mut(&mut self.numbers).par_iter_mut();
-        let all = numbers.zip(parameters);
-        all.for_each(|(a, w)| *a = kept * *a + (1.0 - kept) * f64::from(*w));
+        let numbers = Arc::make_mut(&mut self.numbers).par_chunks_mut(STRETCH);
+        let all = numbers.zip(parameters.par_chunks(STRETCH));
+        all.for_each(|(a, w)| {
+            for (a, w) in a.iter_mut().zip(w) {
+                *a = kept * *a + (1.0 - kept) * f64::from(*w);
+            }
+        });
     }
 
     /// The averaged parameters.

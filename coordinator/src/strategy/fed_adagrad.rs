@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-adagrad",
@@ -31,10 +31,15 @@ impl Strategy for FedAdagrad {
             return;
         };
         let tau = self.tau;
-        let all = parameters.par_iter_mut().zip(gradient).zip(square);
+        let all = parameters
+            .par_chunks_mut(STRETCH)
+            .zip(gradient.par_chunks(STRETCH))
+            .zip(square.par_chunks_mut(STRETCH));
         all.for_each(|((w, g), v)| {
-            *v += g * g;
-            *w = (f64::from(*w) - learning_rate * g / (v.sqrt() + tau)) as f32;
+            for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
+                *v += g * g;
+                *w = (f64::from(*w) - learning_rate * g / (v.sqrt() + tau)) as f32;
+            }
         });
     }
 

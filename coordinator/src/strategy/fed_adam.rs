@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-adam",
@@ -38,12 +38,19 @@ impl Strategy for FedAdam {
         let correction = (1.0 - self.beta2.powi(next)).sqrt() / (1.0 - self.beta1.powi(next));
         let rate = learning_rate * correction;
         let (beta1, beta2, tau) = (self.beta1, self.beta2, self.tau);
-        let moments = mean.par_iter_mut().zip(square);
-        let all = parameters.par_iter_mut().zip(gradient).zip(moments);
+        let moments = mean
+            .par_chunks_mut(STRETCH)
+            .zip(square.par_chunks_mut(STRETCH));
+        let all = parameters
+            .par_chunks_mut(STRETCH)
+            .zip(gradient.par_chunks(STRETCH))
+            .zip(moments);
         all.for_each(|((w, g), (m, v))| {
-            *m = beta1 * *m + (1.0 - beta1) * g;
-            *v = beta2 * *v + (1.0 - beta2) * g * g;
-            *w = (f64::from(*w) - rate * *m / (v.sqrt() + tau)) as f32;
+            for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
+                *m = beta1 * *m + (1.0 - beta1) * g;
+                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                *w = (f64::from(*w) - rate * *m / (v.sqrt() + tau)) as f32;
+            }
         });
     }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ForeignState, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, STRETCH, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "sgd",
@@ -18,9 +18,13 @@ impl Strategy for FedAvg {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
         let learning_rate = of.learning_rate;
         self.0.steps += 1;
-        let all = parameters.par_iter_mut().zip(gradient);
+        let all = parameters
+            .par_chunks_mut(STRETCH)
+            .zip(gradient.par_chunks(STRETCH));
         all.for_each(|(w, g)| {
-            *w = (f64::from(*w) - learning_rate * g) as f32;
+            for (w, g) in w.iter_mut().zip(g) {
+                *w = (f64::from(*w) - learning_rate * g) as f32;
+            }
         });
     }
 

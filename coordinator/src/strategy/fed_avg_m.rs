@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ForeignState, Key, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "momentum",
@@ -30,10 +30,15 @@ impl Strategy for FedAvgM {
             return;
         };
         let momentum = self.momentum;
-        let all = parameters.par_iter_mut().zip(gradient).zip(mean);
+        let all = parameters
+            .par_chunks_mut(STRETCH)
+            .zip(gradient.par_chunks(STRETCH))
+            .zip(mean.par_chunks_mut(STRETCH));
         all.for_each(|((w, g), m)| {
-            *m = momentum * *m + g;
-            *w = (f64::from(*w) - learning_rate * *m) as f32;
+            for ((w, g), m) in w.iter_mut().zip(g).zip(m) {
+                *m = momentum * *m + g;
+                *w = (f64::from(*w) - learning_rate * *m) as f32;
+            }
         });
     }
 

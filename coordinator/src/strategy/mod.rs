@@ -21,6 +21,10 @@ pub use kind::{
     Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize, schema,
 };
 
+/// Parameters that a thread moves at a time, in a loop of its own: called for one after the other, a rule would cost
+/// more than its arithmetic.
+pub(crate) const STRETCH: usize = 1 << 14;
+
 /// The strategies that there are, by the names that `server.optimiser` may have.
 pub const ALL: &[&StrategyKind] = &[
     &fed_avg::KIND,

@@ -13,7 +13,7 @@
 
 use rayon::prelude::*;
 
-use super::{ForeignState, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, STRETCH, State, Step, Strategy, StrategyKind};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "scaffold",
@@ -40,11 +40,16 @@ impl Strategy for Scaffold {
         if share <= 0.0 {
             return;
         }
-        let all = parameters.par_iter_mut().zip(gradient).zip(variate);
+        let all = parameters
+            .par_chunks_mut(STRETCH)
+            .zip(gradient.par_chunks(STRETCH))
+            .zip(variate.par_chunks_mut(STRETCH));
         all.for_each(|((w, g), c)| {
-            *w = (f64::from(*w) - of.learning_rate * g / share) as f32;
-            // Rounded as clients get it: they go on from these very numbers.
-            *c = f64::from((*c + g / reach - share * *c) as f32);
+            for ((w, g), c) in w.iter_mut().zip(g).zip(c) {
+                *w = (f64::from(*w) - of.learning_rate * g / share) as f32;
+                // Rounded as clients get it: they go on from these very numbers.
+                *c = f64::from((*c + g / reach - share * *c) as f32);
+            }
         });
     }
 
