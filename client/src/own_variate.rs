@@ -138,18 +138,15 @@ impl OwnVariate {
         self.write(&kept).map_err(|source| self.failed(source))
     }
 
-    /// The run is over.
+    /// The run is over. The folder stays, since other runs may have something there.
     ///
     /// # Errors
     /// [`VariateError`] where the file can't be removed.
     pub(crate) fn remove(&self) -> Result<(), VariateError> {
         match self.disk.remove(&self.path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.map_err(|source| self.failed(source))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| self.failed(source)),
         }
-        // It fails where other runs have something there, and may.
-        let _ = self.path.parent().map(std::fs::remove_dir);
-        Ok(())
     }
 
     fn failed(&self, source: io::Error) -> VariateError {
@@ -286,7 +283,7 @@ mod tests {
         let other = started(folder.path(), Some(update(9)));
         assert!(matches!(other.now(), Err(VariateError::Lost { .. })));
         variate.remove().expect("removed");
-        assert!(!folder.path().join("ledger.jsonl.variates").exists());
+        assert!(!variate.path.exists());
         let gone = started(folder.path(), Some(update(1)));
         assert!(matches!(gone.now(), Err(VariateError::Lost { .. })));
         let anew = started(folder.path(), None);

@@ -16,7 +16,7 @@ use crate::config::{RunConfig, ServerSection};
 use crate::store::Checkpoint;
 use crate::strategy::average::Average;
 use crate::strategy::schedule::learning_rate;
-use crate::strategy::{STRETCH, State, Step, Strategy};
+use crate::strategy::{STRETCH, State, Step, Strategy, in_stretches};
 
 /// Parameters between rounds.
 pub(super) struct ServerModel {
@@ -141,9 +141,7 @@ impl ServerModel {
         let mut bytes: Arc<[u8]> = repeat_n(0, numbers * size_of::<f32>()).collect();
         let places = Arc::make_mut(&mut bytes).as_chunks_mut().0;
         let (of_parameters, of_told) = places.split_at_mut(self.parameters.len());
-        let stretches = of_parameters.par_chunks_mut(STRETCH);
-        let stretches = stretches.zip(self.parameters.par_chunks(STRETCH));
-        stretches.for_each(|(to, w)| {
+        in_stretches(of_parameters, &self.parameters, [], |to, w, []| {
             for (to, w) in to.iter_mut().zip(w) {
                 *to = w.to_le_bytes();
             }
@@ -173,7 +171,7 @@ impl ServerModel {
             reach: self.reach,
         };
         self.strategy.step(&mut self.parameters, &total, of);
-        let parameters: Arc<[f32]> = self.parameters.clone().into();
+        let parameters: Arc<[f32]> = Arc::from(self.parameters.as_slice());
         let released = match &mut self.average {
             Some(average) => {
                 average.add(u64::from(round), &self.parameters);

@@ -1,9 +1,7 @@
 //! Adam (Kingma and Ba 2015) on the server, with its usual correction for the first steps:
 //! `w -= η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)`.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "adam",
@@ -44,14 +42,7 @@ impl Strategy for Adam {
         let mean_correction = 1.0 - self.beta1.powi(steps);
         let square_correction = 1.0 - self.beta2.powi(steps);
         let (beta1, beta2, epsilon) = (self.beta1, self.beta2, self.epsilon);
-        let moments = mean
-            .par_chunks_mut(STRETCH)
-            .zip(square.par_chunks_mut(STRETCH));
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH))
-            .zip(moments);
-        all.for_each(|((w, g), (m, v))| {
+        in_stretches(parameters, gradient, [mean, square], |w, g, [m, v]| {
             for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v = beta2 * *v + (1.0 - beta2) * g * g;

@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
-use super::{ForeignState, STRETCH, State};
+use super::{ForeignState, State, in_stretches};
 
 /// The average of one run, beside its strategy.
 #[derive(Clone)]
@@ -32,9 +30,8 @@ impl Average {
     pub(crate) fn add(&mut self, steps: u64, parameters: &[f32]) {
         let steps = steps as f64;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
-        let numbers = Arc::make_mut(&mut self.numbers).par_chunks_mut(STRETCH);
-        let all = numbers.zip(parameters.par_chunks(STRETCH));
-        all.for_each(|(a, w)| {
+        let numbers = Arc::make_mut(&mut self.numbers);
+        in_stretches(numbers, parameters, [], |a, w, []| {
             for (a, w) in a.iter_mut().zip(w) {
                 *a = kept * *a + (1.0 - kept) * f64::from(*w);
             }

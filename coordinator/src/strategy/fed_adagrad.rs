@@ -1,9 +1,7 @@
 //! FedAdagrad (Reddi et al. 2021, algorithm 2, without momentum): each parameter's steps get
 //! smaller as its squares add up. `v += g²`, `w -= η g / (√v + τ)`.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-adagrad",
@@ -31,11 +29,7 @@ impl Strategy for FedAdagrad {
             return;
         };
         let tau = self.tau;
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH))
-            .zip(square.par_chunks_mut(STRETCH));
-        all.for_each(|((w, g), v)| {
+        in_stretches(parameters, gradient, [square], |w, g, [v]| {
             for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
                 *v += g * g;
                 *w = (f64::from(*w) - learning_rate * g / (v.sqrt() + tau)) as f32;

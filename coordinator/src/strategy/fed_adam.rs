@@ -1,9 +1,7 @@
 //! FedAdam as Reddi et al. (2021, algorithm 2) have it, with the correction that Flower adds:
 //! `w -= η √(1 - β₂ᵗ⁺¹) / (1 - β₁ᵗ⁺¹) · m / (√v + τ)`, t from 1.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-adam",
@@ -38,14 +36,7 @@ impl Strategy for FedAdam {
         let correction = (1.0 - self.beta2.powi(next)).sqrt() / (1.0 - self.beta1.powi(next));
         let rate = learning_rate * correction;
         let (beta1, beta2, tau) = (self.beta1, self.beta2, self.tau);
-        let moments = mean
-            .par_chunks_mut(STRETCH)
-            .zip(square.par_chunks_mut(STRETCH));
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH))
-            .zip(moments);
-        all.for_each(|((w, g), (m, v))| {
+        in_stretches(parameters, gradient, [mean, square], |w, g, [m, v]| {
             for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v = beta2 * *v + (1.0 - beta2) * g * g;

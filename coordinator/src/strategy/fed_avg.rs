@@ -1,8 +1,6 @@
 //! FedSGD and FedAvg (McMahan et al. 2017): plain steps down the mean.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "sgd",
@@ -18,10 +16,7 @@ impl Strategy for FedAvg {
     fn step(&mut self, parameters: &mut [f32], gradient: &[f64], of: Step) {
         let learning_rate = of.learning_rate;
         self.0.steps += 1;
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH));
-        all.for_each(|(w, g)| {
+        in_stretches(parameters, gradient, [], |w, g, []| {
             for (w, g) in w.iter_mut().zip(g) {
                 *w = (f64::from(*w) - learning_rate * g) as f32;
             }

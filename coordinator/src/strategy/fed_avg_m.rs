@@ -1,8 +1,6 @@
 //! FedAvgM (Hsu et al. 2019): steps with heavy-ball momentum, `m = μ m + g; w -= η m`.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "momentum",
@@ -30,11 +28,7 @@ impl Strategy for FedAvgM {
             return;
         };
         let momentum = self.momentum;
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH))
-            .zip(mean.par_chunks_mut(STRETCH));
-        all.for_each(|((w, g), m)| {
+        in_stretches(parameters, gradient, [mean], |w, g, [m]| {
             for ((w, g), m) in w.iter_mut().zip(g).zip(m) {
                 *m = momentum * *m + g;
                 *w = (f64::from(*w) - learning_rate * *m) as f32;

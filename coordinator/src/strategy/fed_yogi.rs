@@ -2,9 +2,7 @@
 //! the new ones alone, so that they fall slowly. `v -= (1 - β₂) g² sign(v - g²)`,
 //! `w -= η m / (√v + τ)`.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, Key, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, Key, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "fed-yogi",
@@ -36,14 +34,7 @@ impl Strategy for FedYogi {
             return;
         };
         let (beta1, beta2, tau) = (self.beta1, self.beta2, self.tau);
-        let moments = mean
-            .par_chunks_mut(STRETCH)
-            .zip(square.par_chunks_mut(STRETCH));
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH))
-            .zip(moments);
-        all.for_each(|((w, g), (m, v))| {
+        in_stretches(parameters, gradient, [mean, square], |w, g, [m, v]| {
             for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v -= (1.0 - beta2) * g * g * sign(*v - g * g);

@@ -17,12 +17,13 @@ pub(crate) mod schedule;
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 pub use kind::{
     Given, InvalidKey, Key, Keys, Range, StrategyKind, UnknownStrategy, deserialize, schema,
 };
 
-/// Parameters that a thread moves at a time, in a loop of its own: called for one after the other, a rule would cost
-/// more than its arithmetic.
+/// Parameters that a thread moves at a time.
 pub(crate) const STRETCH: usize = 1 << 14;
 
 /// The strategies that there are, by the names that `server.optimiser` may have.
@@ -70,6 +71,28 @@ pub struct Step {
     /// How far the clients' own steps go down a gradient of length one
     /// ([`umbel_proto::control_variates::reach`]); `None` where they take none.
     pub reach: Option<f64>,
+}
+
+/// Moves numbers, one for each parameter, by what a round has for each and by moments: a rule for a
+/// stretch of them, on all threads. All have one length.
+///
+/// The rule has the loop. It isn't called for each parameter: such calls would cost more than the
+/// arithmetic.
+pub(crate) fn in_stretches<Moved: Send, By: Sync, const N: usize>(
+    moved: &mut [Moved],
+    by: &[By],
+    moments: [&mut [f64]; N],
+    rule: impl Fn(&mut [Moved], &[By], [&mut [f64]; N]) + Sync,
+) {
+    let mut moments = moments.map(|moment| moment.chunks_mut(STRETCH));
+    let both = moved.chunks_mut(STRETCH).zip(by.chunks(STRETCH));
+    let stretches = both.map(|(moved, by)| {
+        let there = moments.each_mut().map(|moment| moment.next());
+        (moved, by, there.map(Option::unwrap_or_default))
+    });
+    let stretches: Vec<_> = stretches.collect();
+    let all = stretches.into_par_iter();
+    all.for_each(|(moved, by, moments)| rule(moved, by, moments));
 }
 
 /// What a strategy remembers.

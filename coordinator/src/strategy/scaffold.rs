@@ -11,9 +11,7 @@
 //! The mean that a strategy gets is g = −1/N Σ Δyᵢ. With s = |S|/N that is `w -= η g / s` and
 //! `c += g / (K ηₗ) - s c`.
 
-use rayon::prelude::*;
-
-use super::{ForeignState, STRETCH, State, Step, Strategy, StrategyKind};
+use super::{ForeignState, State, Step, Strategy, StrategyKind, in_stretches};
 
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "scaffold",
@@ -40,11 +38,7 @@ impl Strategy for Scaffold {
         if share <= 0.0 {
             return;
         }
-        let all = parameters
-            .par_chunks_mut(STRETCH)
-            .zip(gradient.par_chunks(STRETCH))
-            .zip(variate.par_chunks_mut(STRETCH));
-        all.for_each(|((w, g), c)| {
+        in_stretches(parameters, gradient, [variate], |w, g, [c]| {
             for ((w, g), c) in w.iter_mut().zip(g).zip(c) {
                 *w = (f64::from(*w) - of.learning_rate * g / share) as f32;
                 // Rounded as clients get it: they go on from these very numbers.

@@ -89,6 +89,31 @@ fn what_was_remembered_goes_on_with_the_same_bits() {
     }
 }
 
+/// Numbers that go on as they begin, over more than two stretches.
+fn repeated<T: Copy>(numbers: &[T]) -> Vec<T> {
+    let long = 2 * STRETCH + 5;
+    numbers.iter().copied().cycle().take(long).collect()
+}
+
+#[test]
+fn a_parameter_moves_the_same_whichever_stretch_it_is_in() {
+    for kind in ALL {
+        let (mut short, mut few) = (fresh(kind), START);
+        let mut many = repeated(&START);
+        let mut long = kind.make(Given::default(), many.len());
+        for round in 1..=3 {
+            let mean = gradient(round);
+            short.step(&mut few, &mean, of(0.05));
+            long.step(&mut many, &repeated(&mean), of(0.05));
+        }
+        assert!(many == repeated(&few), "{}", kind.name);
+        let expected = short.state().moments;
+        for (found, expected) in long.state().moments.iter().zip(&expected) {
+            assert!(**found == repeated(expected), "{}", kind.name);
+        }
+    }
+}
+
 #[test]
 fn another_models_state_is_refused() {
     for kind in ALL
