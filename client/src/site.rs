@@ -251,9 +251,12 @@ impl Site {
         if let Some(real) = plan.rehearsed()? {
             rehearsal::check_budget(&settings, &real)?;
             // From here on the site's own rows are forgotten.
-            let examples = models.with(|model| rehearsal::rows(&plan, model))?;
-            let units = (0..examples.len()).map(|row| vec![row]).collect();
-            (rows, held) = (SiteRows { examples, units }, None);
+            let made = models.with(|model| {
+                let examples = rehearsal::rows(&plan, model)?;
+                let units = (0..examples.len()).map(|row| vec![row]).collect();
+                Ok::<_, ModelError>(SiteRows::new(examples, units, model))
+            })?;
+            (rows, held) = (made, None);
             let begun = Stage::beside(&settings.ledger)?;
             settings.ledger = begun.place();
             stage = Some(begun);
@@ -298,8 +301,7 @@ impl Site {
             let labels = LabelSet::new(self.plan.classifier.options.labels.clone())?;
             let texts = SiteTexts::of(held.table(), &self.name, &self.plan, &labels)?;
             let (examples, _) = tokenise(&texts.texts, model)?;
-            let units = texts.units;
-            self.rows = SiteRows { examples, units };
+            self.rows = SiteRows::new(examples, texts.units, model);
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use umbel_model::Example;
 use umbel_model::data::Table;
+use umbel_model::{Classifier, Example, KeptStates, TrainingRows};
+use umbel_proto::classifier::TrainableSet;
 
 /// A site's table.
 #[derive(Clone)]
@@ -33,14 +34,42 @@ pub struct SiteRows {
     pub(crate) examples: Vec<Example>,
     /// The rows of each unit.
     pub(crate) units: Vec<Vec<usize>>,
+    /// What is kept of them from one round to the next.
+    states: KeptStates,
+    /// Bytes that this may take.
+    state_bytes: usize,
 }
 
+/// Bytes of states that stay in memory at a site: those of 340,000 rows of 384 numbers.
+const STATE_BYTES: usize = 512 << 20;
+
 impl SiteRows {
-    /// Bytes that they take in memory, about.
+    /// Rows that this model is trained on.
+    pub(crate) fn new(examples: Vec<Example>, units: Vec<Vec<usize>>, model: &Classifier) -> Self {
+        let row = KeptStates::bytes_of_row(model.spec().hidden_size);
+        let (count, bytes) = match model.options().train {
+            TrainableSet::Head => (examples.len(), examples.len().saturating_mul(row)),
+            _ => (0, 0),
+        };
+        let state_bytes = bytes.min(STATE_BYTES);
+        Self {
+            states: KeptStates::new(count, state_bytes),
+            state_bytes,
+            examples,
+            units,
+        }
+    }
+
+    /// The rows, to sum gradients of.
+    pub(crate) fn training(&self) -> TrainingRows<'_> {
+        TrainingRows::keeping(&self.examples, &self.states)
+    }
+
+    /// Bytes that they take in memory, about, with what may be kept of them.
     pub fn bytes(&self) -> usize {
         let units = self.units.iter();
         let units = units.map(|rows| size_of::<Vec<usize>>() + size_of_val(rows.as_slice()));
         let examples = self.examples.iter().map(Example::bytes);
-        units.sum::<usize>() + examples.sum::<usize>()
+        units.sum::<usize>() + examples.sum::<usize>() + self.state_bytes
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use umbel_model::data::{LabelSet, LabelledTexts, Table, clean, read_table};
-use umbel_model::tokenise;
+use umbel_model::{ModelError, tokenise};
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::ClientId;
 use umbel_proto::plan::{AgreedPlan, Plan};
@@ -119,13 +119,17 @@ pub(crate) fn read_rows(
 ) -> Result<SiteRows, SiteError> {
     let labels = LabelSet::new(plan.classifier.options.labels.clone())?;
     let SiteTexts { texts, units } = SiteTexts::read(settings, plan, &labels)?;
-    let (examples, lengths) = models.with(|model| tokenise(&texts, model))?;
-    let report = SiteReport::new(file.to_owned(), &texts, &labels, units.len(), lengths);
+    let (rows, lengths) = models.with(|model| {
+        let (examples, lengths) = tokenise(&texts, model)?;
+        Ok::<_, ModelError>((SiteRows::new(examples, units, model), lengths))
+    })?;
+    let count = rows.units.len();
+    let report = SiteReport::new(file.to_owned(), &texts, &labels, count, lengths);
     tracing::info!(site = %settings.name, "{report}");
     for warning in report.warnings(plan) {
         tracing::warn!(site = %settings.name, "{warning}");
     }
-    Ok(SiteRows { examples, units })
+    Ok(rows)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub use target::Target;
 pub use text_lengths::TextLengths;
 pub use tokenizer::Tokenizer;
 pub use tokens::{TokenRow, Tokens};
-pub use trainer::{Clipping, Example, GradientSum, PhysicalBatch};
+pub use trainer::{Clipping, Example, GradientSum, KeptStates, PhysicalBatch, TrainingRows};
 pub use training::gradient_sum;
 pub use umbel_proto::classifier::{
     ClassifierOptions, Dropout, HeadScale, MaxTokens, Pooling, TrainableSet,

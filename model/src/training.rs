@@ -4,25 +4,27 @@ use rand::Rng;
 
 use crate::classifier::Classifier;
 use crate::error::ModelError;
-use crate::trainer::{Clipping, Example, GradientSum, PhysicalBatch, Work};
+use crate::trainer::{Clipping, GradientSum, PhysicalBatch, TrainingRows, Work};
 
-/// Sums the clipped gradients of `units`, each a list of rows of `examples` that are clipped
+/// Sums the clipped gradients of `units`, each a list of `rows` that are clipped
 /// together, whatever micro-batches they fall into. A unit's loss is the sum of its rows'
 /// cross-entropies. `batch` bounds what passes through the network at a time.
 ///
 /// # Errors
 /// [`ModelError::Row`] for a row that isn't there or doesn't fit the model.
-pub fn gradient_sum<R: Rng>(
+pub fn gradient_sum<'a, R: Rng>(
     model: &Classifier,
-    examples: &[Example],
+    rows: impl Into<TrainingRows<'a>>,
     units: &[Vec<usize>],
     clipping: Clipping,
     batch: PhysicalBatch,
     dropout_rng: &mut R,
 ) -> Result<GradientSum, ModelError> {
+    let TrainingRows { examples, kept } = rows.into();
     let work = Work {
         model,
         examples,
+        kept: kept.filter(|kept| kept.are_of(model.stamp())),
         units,
         clipping,
         batch,

@@ -308,7 +308,14 @@ impl<'a> Steps<'a> {
                 scope.spawn(|| {
                     let rng = &mut ChaCha12Rng::seed_from_u64(0);
                     let (units, clipping) = (&self.units, mode.clipping());
-                    gradient_sum(self.model, examples, units, clipping, self.batch, rng)
+                    gradient_sum(
+                        self.model,
+                        examples.as_slice(),
+                        units,
+                        clipping,
+                        self.batch,
+                        rng,
+                    )
                 })
             });
             let clients: Vec<_> = clients.collect();

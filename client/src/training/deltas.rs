@@ -153,7 +153,7 @@ fn plain_steps(
         let batch = plain_batch(site.rows.examples.len(), local.batch.get(), &mut sampling);
         let sum = gradient_sum(
             site.model,
-            &site.rows.examples,
+            site.rows.training(),
             &batch,
             Clipping::None,
             site.batch,

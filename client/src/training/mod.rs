@@ -73,7 +73,7 @@ fn sampled_gradient_sum(
             .collect();
     Ok(gradient_sum(
         site.model,
-        &site.rows.examples,
+        site.rows.training(),
         &drawn,
         clipping(mechanism, adaptive),
         site.batch,

@@ -13,7 +13,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// Of a model that was just made.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let made = next();
         Self {
             made,
@@ -22,7 +22,7 @@ impl Stamp {
     }
 
     /// Of the same model with other trained parameters.
-    pub(super) fn of_other_parameters(self) -> Self {
+    pub(crate) fn of_other_parameters(self) -> Self {
         Self {
             trained: next(),
             ..self

@@ -213,6 +213,7 @@ fn clipped_sums_by_the_operations_of_any_device_are_those_of_a_loop_of_single_ro
             let clipping = Clipping::Flat(0.7 * norm(&plain.gradient(&rows[0])));
             let work = Work {
                 model: &model,
+                kept: None,
                 examples: &rows,
                 units,
                 clipping,

@@ -4,12 +4,14 @@
 //! [`Trainer`] is the seam: [`cpu`] has tiles of rows computed by kernels written out by hand,
 //! [`gpu`] has micro-batches of few shapes computed by any device that burn knows. Both are asked
 //! for [`Work`], clip by [`Clipping`], take embeddings' gradients from [`embedding`], and rely on a
-//! norm only where [`square`] says that it is sound. Nothing here knows who holds a trainer.
+//! norm only where [`square`] says that it is sound. What stays the same over rounds is in
+//! [`kept_states`]. Nothing here knows who holds a trainer.
 
 mod clipping;
 mod cpu;
 mod embedding;
 mod gpu;
+mod kept_states;
 mod physical;
 mod recycled;
 mod square;
@@ -17,6 +19,8 @@ mod work;
 
 #[cfg(test)]
 mod autodiff_tests;
+#[cfg(test)]
+mod kept_states_tests;
 #[cfg(test)]
 mod plain_decoder;
 #[cfg(test)]
@@ -35,6 +39,7 @@ use crate::device::is_cpu;
 
 pub use clipping::Clipping;
 pub(crate) use cpu::kernels;
+pub use kept_states::{KeptStates, TrainingRows};
 pub use physical::PhysicalBatch;
 pub use work::{Example, GradientSum};
 pub(crate) use work::{Trainer, Work};

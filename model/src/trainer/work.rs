@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use rand::Rng;
 
 use super::clipping::Clipping;
+use super::kept_states::KeptStates;
 use super::physical::PhysicalBatch;
 use super::recycled;
 use crate::error::ModelError;
@@ -79,6 +80,8 @@ impl GradientSum {
 pub(crate) struct Work<'a> {
     pub(crate) model: &'a Model,
     pub(crate) examples: &'a [Example],
+    /// Where states of these rows may be kept. Whether that pays is the trainer's business.
+    pub(crate) kept: Option<&'a KeptStates>,
     /// Each a list of rows of `examples` that are clipped together.
     pub(crate) units: &'a [Vec<usize>],
     pub(crate) clipping: Clipping,

@@ -31,17 +31,14 @@ pub(super) struct HeadRecord {
 }
 
 impl HostWeights {
-    /// One score a label from the last layer's outputs: the first state of each row, `[R, hidden]`,
-    /// where that alone is read, else all hidden states, `[N, hidden]`. `mask` is dropout's.
+    /// One score a label from what [`Self::pool`] reads of each row. `mask` is dropout's.
     pub(super) fn score(
         &self,
-        hidden: &[f32],
-        packed: &Packed,
+        mut pooled: Vec<f32>,
         mask: Option<Vec<f32>>,
         workspace: &mut Workspace,
     ) -> HeadRecord {
-        let rows = packed.rows.len();
-        let mut pooled = self.pool(hidden, packed, workspace);
+        let rows = pooled.len() / self.hidden.max(1);
         let mut pooler = None;
         if let Some(layer) = &self.pooler {
             let (mut y, record) = layer.forward(&pooled, rows, workspace);
@@ -74,8 +71,15 @@ impl HostWeights {
         }
     }
 
-    /// `[R, hidden]`: the mean of those of a row's states that are read.
-    fn pool(&self, outputs: &[f32], packed: &Packed, workspace: &mut Workspace) -> Vec<f32> {
+    /// `[R, hidden]`: the mean of those of a row's states that are read. `outputs` are the last
+    /// layer's: the first state of each row, `[R, hidden]`, where that alone is read, else all hidden
+    /// states, `[N, hidden]`.
+    pub(super) fn pool(
+        &self,
+        outputs: &[f32],
+        packed: &Packed,
+        workspace: &mut Workspace,
+    ) -> Vec<f32> {
         let width = self.hidden;
         let mut pooled = workspace.zeros(packed.rows.len() * width);
         if self.read == StatesRead::First {
@@ -94,7 +98,7 @@ impl HostWeights {
         pooled
     }
 
-    /// From ∂L/∂(logits) `[R, labels]` to the gradient of what [`Self::score`] was given, if it is
+    /// From ∂L/∂(logits) `[R, labels]` to the gradient of the last layer's outputs, if it is
     /// `needed`.
     pub(super) fn score_backward(
         &self,
@@ -184,6 +188,14 @@ impl HeadRecord {
         });
         let losses = losses.collect();
         (losses, g)
+    }
+
+    /// Takes what was read of each row, `[R, hidden]`. Nobody goes back through what is left.
+    pub(super) fn take_states(&mut self) -> Vec<f32> {
+        std::mem::take(match &mut self.pooler {
+            Some((input, _, _)) => input,
+            None => &mut self.pooled,
+        })
     }
 
     /// Gives its buffers back.

@@ -7,7 +7,7 @@
 //! matrix product is done in one pass over its result ([`layer_norm`], [`activation`],
 //! [`attention`]), buffers are used again ([`workspace`]), and each thread has a tile of rows
 //! of its own ([`tile`]; [`tiles`] adds them up). [`network`] and [`layer`] have the passes forward
-//! and back, [`uses`] what a layer that all depths share leaves behind, [`squares`] the norms by unit (with [`gram`] for ghost norms), [`sums`] the clipped
+//! and back, [`head_alone`] those where only the head changes, [`uses`] what a layer that all depths share leaves behind, [`squares`] the norms by unit (with [`gram`] for ghost norms), [`sums`] the clipped
 //! sums, and [`multiplied_out`] both for long units; [`cost`] chooses. Loops run in AVX-512, in AVX2 or in what there is
 //! ([`instructions`]).
 //!
@@ -27,6 +27,7 @@ mod feed_forward;
 mod fold;
 mod gram;
 mod head;
+mod head_alone;
 mod instructions;
 pub(crate) mod kernels;
 mod layer;

@@ -178,6 +178,7 @@ mod tests {
             let model = support::tiny(support::options(pooling, set));
             let (weights, examples) = (HostWeights::of(&model, None), examples());
             let tile = Tile {
+                kept: None,
                 examples: &examples,
                 loss: &Loss::of(model.options()),
                 units: UNITS.to_vec(),

@@ -20,7 +20,7 @@ use crate::trainer::work::Example;
 
 impl HostWeights {
     /// The lowest layer that the pass back goes through; the number of layers for none.
-    fn lowest_trained(&self) -> usize {
+    pub(super) fn lowest_trained(&self) -> usize {
         let bias = self.relative_bias.as_ref();
         let states = self.relative_states.as_ref();
         if self.embeddings.is_trained()
@@ -79,8 +79,9 @@ impl HostWeights {
             (hidden, last_norm) = (normed, Some(record));
         }
         let mask = masks.draw(packed.rows.len() * self.hidden, workspace);
-        let head = self.score(&hidden, packed, mask, workspace);
+        let pooled = self.pool(&hidden, packed, workspace);
         workspace.give(hidden);
+        let head = self.score(pooled, mask, workspace);
         Passed {
             embedding_norm,
             embedding_mask,

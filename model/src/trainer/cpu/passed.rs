@@ -36,6 +36,23 @@ pub(super) struct Passed {
 }
 
 impl Passed {
+    /// Of a tile whose head alone was computed, above so many layers.
+    pub(super) fn of_head(layers: usize, head: HeadRecord) -> Self {
+        Self {
+            embedding_norm: None,
+            embedding_mask: None,
+            projection: None,
+            layers: (0..layers).map(|_| None).collect(),
+            uses: None,
+            last_norm: None,
+            near: None,
+            rotaries: Vec::new(),
+            head,
+            vectors: Vec::new(),
+            embedding: None,
+        }
+    }
+
     /// The linear layers that the pass back went through.
     pub(super) fn linears<'a>(
         &'a self,

@@ -12,12 +12,15 @@ use crate::target::Target;
 use crate::tokens::TokenRow;
 use crate::trainer::clipping::Clipping;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
+use crate::trainer::kept_states::KeptStates;
 use crate::trainer::square::Square;
 use crate::trainer::work::Example;
 
 /// Whole units, or a part of one, with what their rows need.
 pub(crate) struct Tile<'a> {
     pub(crate) examples: &'a [Example],
+    /// Where states of these rows may stay.
+    pub(crate) kept: Option<&'a KeptStates>,
     pub(crate) loss: &'a Loss,
     /// Each a list of rows of `examples`.
     pub(crate) units: Vec<&'a [usize]>,
@@ -61,7 +64,11 @@ impl Tile<'_> {
     pub(crate) fn run(&self, weights: &HostWeights, workspace: &mut Workspace) -> TileResult {
         let packed = weights.pack(self.examples, &self.units);
         let mut masks = Masks::new(self.dropout.0, self.dropout.1);
-        let mut passed = weights.forward(&packed, &mut masks, true, workspace);
+        let head_alone = weights.trains_the_head_alone() && self.dropout.0 == 0.0;
+        let mut passed = match head_alone {
+            true => weights.forward_head(self, &packed, workspace),
+            false => weights.forward(&packed, &mut masks, true, workspace),
+        };
         let (losses, g_logits) = passed.head.losses(self.loss, &packed.targets, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);
         let embedding = passed.embedding.take().map(|g| {

@@ -111,6 +111,7 @@ impl Summing<'_> {
             .iter()
             .map(|group| Tile {
                 examples: work.examples,
+                kept: work.kept,
                 loss: self.loss,
                 units: group
                     .iter()
@@ -177,6 +178,7 @@ impl Summing<'_> {
         for rows in work.pieces(unit) {
             let tile = Tile {
                 examples: work.examples,
+                kept: work.kept,
                 loss: self.loss,
                 units: vec![rows],
                 clipping: Clipping::None,

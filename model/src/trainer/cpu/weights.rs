@@ -123,16 +123,40 @@ impl HostLayer {
     }
 }
 
+/// What isn't trained of a model's weights: others of its models, however far trained, have the same.
+pub(super) struct Frozen {
+    tables: Option<HostTables>,
+    layers: Vec<Option<Arc<HostLayer>>>,
+}
+
+impl Frozen {
+    /// Whether a weight of this name is in it.
+    fn has(&self, name: &str, role: Role) -> bool {
+        let layer = name.strip_prefix(LAYER).and_then(|rest| {
+            let (index, _) = rest.split_once('.')?;
+            self.layer(index.parse().ok()?)
+        });
+        layer.is_some() || (role == Role::Table && self.tables.is_some())
+    }
+
+    fn layer(&self, index: usize) -> Option<&Arc<HostLayer>> {
+        self.layers.get(index)?.as_ref()
+    }
+}
+
+/// What names of a layer's weights begin with, before its number.
+const LAYER: &str = "encoder.layer.";
+
 impl HostWeights {
-    /// Copies a classifier's weights, but for tables that are `frozen`.
-    pub(crate) fn of(model: &Model, frozen: Option<&HostTables>) -> Self {
+    /// Copies a classifier's weights, but for those that are `frozen`.
+    pub(super) fn of(model: &Model, frozen: Option<&Frozen>) -> Self {
         let mut values = HashMap::new();
         // Clones share the tensors' memory.
         let Ok(()) = model
             .network()
             .clone()
             .visit(&mut |name, (_, role), weight| {
-                if frozen.is_none() || role != Role::Table {
+                if !frozen.is_some_and(|frozen| frozen.has(name, role)) {
                     let shape = weight.shape();
                     values.insert(name.to_owned(), (shape, weight.host_values()));
                 }
@@ -154,12 +178,15 @@ impl HostWeights {
         };
         let pooling = model.options().pooling;
         let pools = pooling == Pooling::Pooler;
-        let embeddings = reader.embeddings(frozen, spec);
+        let tables = frozen.and_then(|frozen| frozen.tables.as_ref());
+        let embeddings = reader.embeddings(tables, spec);
         let relative_bias = spec.relative_bias.then(|| reader.relative_bias());
         let relative_states = spec.disentangled.map(|shape| reader.relative_states(shape));
-        let own: Vec<Arc<HostLayer>> = (0..spec.own_layers())
-            .map(|index| Arc::new(reader.layer(index, spec)))
-            .collect();
+        let mut layer = |index| match frozen.and_then(|frozen| frozen.layer(index)) {
+            Some(frozen) => Arc::clone(frozen),
+            None => Arc::new(reader.layer(index, spec)),
+        };
+        let own: Vec<Arc<HostLayer>> = (0..spec.own_layers()).map(&mut layer).collect();
         Self {
             hidden: spec.hidden_size,
             heads: spec.heads,
@@ -189,10 +216,14 @@ impl HostWeights {
         }
     }
 
-    /// The tables, unless they are trained.
-    pub(crate) fn frozen_tables(&self) -> Option<HostTables> {
+    /// What isn't trained of them.
+    pub(super) fn frozen(&self) -> Frozen {
         let embeddings = &self.embeddings;
-        (!embeddings.trained).then(|| embeddings.tables.clone())
+        let layer = |layer: &Arc<HostLayer>| (!layer.is_trained()).then(|| Arc::clone(layer));
+        Frozen {
+            tables: (!embeddings.trained).then(|| embeddings.tables.clone()),
+            layers: self.layers.iter().map(layer).collect(),
+        }
     }
 
     /// Where the trained parameters begin that aren't in an embedding table, and how many
@@ -259,7 +290,7 @@ impl Reader<'_> {
 
     fn layer(&mut self, index: usize, spec: &TransformerSpec) -> HostLayer {
         let shape = spec.layer;
-        let name = |rest: &str| format!("encoder.layer.{index}.{rest}");
+        let name = |rest: &str| format!("{LAYER}{index}.{rest}");
         let named = |target: LoraTarget| -> Vec<String> {
             let layers = adapted_layers(target, shape).iter();
             layers.map(|layer| name(layer)).collect()

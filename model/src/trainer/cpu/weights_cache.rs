@@ -15,7 +15,7 @@ pub(super) struct WeightsCache {
 
 impl WeightsCache {
     /// The weights of `model`: those at hand if it hasn't changed, and else copied anew, but for
-    /// tables that aren't trained.
+    /// what isn't trained.
     pub(super) fn of(&self, model: &Model) -> Arc<HostWeights> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out, so that old weights are let go before there is memory for new ones.
@@ -25,7 +25,7 @@ impl WeightsCache {
                 return weights;
             }
             Some((stamp, weights)) if stamp.has_the_frozen_weights_of(model.stamp()) => {
-                weights.frozen_tables()
+                Some(weights.frozen())
             }
             _ => None,
         };
@@ -63,6 +63,15 @@ mod tests {
         assert!(Arc::ptr_eq(&word(&first), &word(&second)));
         let again = cache.of(&model);
         assert_eq!(again.classifier.weight, first.classifier.weight);
+        // Trained layers are copied, and frozen ones aren't.
+        assert!(!Arc::ptr_eq(&first.layers[0], &second.layers[0]));
+        let mut head = support::tiny(support::options(Pooling::Mean, TrainableSet::Head));
+        let before = cache.of(&head);
+        let parameters: Vec<f32> = head.parameters().iter().map(|x| x + 1.0).collect();
+        head.set_parameters(&parameters).expect("parameters");
+        let after = cache.of(&head);
+        assert_ne!(before.classifier.bias, after.classifier.bias);
+        assert!(Arc::ptr_eq(&before.layers[1], &after.layers[1]));
         // Another model of the same shape shares nothing.
         let other = support::tiny(support::options(Pooling::Mean, TrainableSet::Encoder));
         assert!(!Arc::ptr_eq(&word(&again), &word(&cache.of(&other))));

@@ -143,6 +143,7 @@ mod tests {
         let model = support::tiny(support::options(Pooling::Mean, TrainableSet::Head));
         let work = Work {
             model: &model,
+            kept: None,
             examples: &examples(lengths),
             units,
             clipping: Clipping::Flat(1.0),
