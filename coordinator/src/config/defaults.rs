@@ -5,14 +5,17 @@
 //!
 //! - delta is 1 / (100 N) of N units;
 //! - a round draws 4096 of them, or a 64th where that is more, or all where there are fewer: more
-//!   units a round lower the noise in the mean as long as the sampling rate is small;
+//!   units a round lower the noise in the mean as long as the sampling rate is small. Where the head
+//!   alone is trained, it draws all: their states are computed once for all rounds, and nothing gives
+//!   a mean less noise for an epsilon;
 //! - there are 80 rounds;
-//! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before;
+//! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before, unless there
+//!   is no other;
 //! - Adam's steps rise over a twentieth of the rounds and fall to 0 at the last. Nearly all that
 //!   Adam divides by is noise, so its steps are as long whatever sigma, batch and norm are, and
 //!   noise moves a parameter by about the learning rate times the root of the rounds. The learning
-//!   rate keeps that product: 0.054, or 0.13 for adapters, biases and heads, which are fewer and
-//!   begin at nothing;
+//!   rate keeps that product: 0.054, or 0.13 for adapters and biases, which are fewer and begin at
+//!   nothing, or 0.54 for a head alone, whose steps move nothing that others go by;
 //! - what is released is an average that keeps 0.9.
 
 use serde_json::Value as Json;
@@ -37,8 +40,10 @@ const HEAD_SCALE: f64 = 0.15;
 const AVERAGE: f64 = 0.9;
 /// The learning rate times the root of the rounds, where whole layers are trained.
 const WHOLE_LAYERS: f64 = 0.054;
-/// The same for adapters, biases and heads.
+/// The same for adapters and biases.
 const FEW_PARAMETERS: f64 = 0.13;
+/// The same for a head alone.
+const HEAD_ALONE: f64 = 0.54;
 
 /// Sets what isn't given, and tells whether it set anything. Without `privacy.units`, and where it
 /// has no rule (clients as units, sums of deltas), it leaves the table alone.
@@ -54,7 +59,11 @@ pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
     if is("privacy", "unit", "client") || is("training", "method", "deltas") {
         return Ok(false);
     }
-    let drawn = BATCH.max(units * LEAST_SHARE).min(units);
+    let head_alone = is("model", "train", "head");
+    let drawn = match head_alone {
+        true => units,
+        false => BATCH.max(units * LEAST_SHARE).min(units),
+    };
     let rate = match number(table, "training", "expected_batch") {
         Some(batch) => (batch / units).min(1.0),
         None => drawn / units,
@@ -66,7 +75,9 @@ pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
     let rate = number(table, "privacy", "sampling_rate").unwrap_or(rate);
     give(table, "training", "method", "gradients")?;
     give(table, "training", "expected_batch", rate * units)?;
-    give(table, "model", "head_scale", HEAD_SCALE)?;
+    if !head_alone {
+        give(table, "model", "head_scale", HEAD_SCALE)?;
+    }
     give(table, "run", "rounds", ROUNDS)?;
     if table
         .get("server")
@@ -107,6 +118,7 @@ fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
     let rounds = number(table, "run", "rounds").unwrap_or(ROUNDS as f64);
     let reach = match text(table, "model", "train") {
         None | Some("full" | "encoder") => WHOLE_LAYERS,
+        Some("head") => HEAD_ALONE,
         _ => FEW_PARAMETERS,
     };
     give(
@@ -198,6 +210,16 @@ name = 'oslo'
         };
         assert_eq!(drawn("300"), 1.0);
         assert_eq!(drawn("10000000"), 1.0 / 64.0);
+    }
+
+    #[test]
+    fn a_head_alone_is_trained_on_all_units_with_longer_steps() {
+        let text = LEAST.replace("base = 'bert'", "base = 'bert'\ntrain = 'head'");
+        let (head, encoder) = (config(&text), config(LEAST));
+        assert_eq!(head.privacy.sampling_rate.get(), 1.0);
+        assert_eq!(head.model.head_scale.get(), 1.0);
+        let ratio = head.server.learning_rate.get() / encoder.server.learning_rate.get();
+        assert!((ratio - 10.0).abs() < 1e-9);
     }
 
     #[test]

@@ -191,6 +191,7 @@ mod tests {
             "sentiment/adapters.toml",
             "sentiment/stragglers.toml",
             "airline/adapters.toml",
+            "banking/head.toml",
             "tasks/tags.toml",
             "tasks/polarity.toml",
             "tasks/pairs.toml",
