@@ -78,11 +78,24 @@ const UNREAD: [(&[u8], &str, &str); 23] = [
     ),
 ];
 
+/// Those that a header may begin with, as `PARENT,label` or `ORCID,text` does.
+const LETTERS: [&[u8]; 5] = [b"PARE", b"FEA1", b"ORC", b"RDX", b"BZh"];
+
+/// Whether bytes are such as a header's and the rows' behind it: files of machines have others among
+/// their first.
+fn is_text(head: &[u8]) -> bool {
+    const ENOUGH: usize = 256;
+    let head = &head[..head.len().min(ENOUGH)];
+    let is_control = |byte: &u8| *byte < b' ' && !b"\t\n\r".contains(byte);
+    let cut_off = str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    cut_off && !head.iter().any(is_control)
+}
+
 impl Content {
     /// What the first bytes of a file say; some hundred are enough.
     pub(super) fn of(head: &[u8]) -> Self {
         match head {
-            [b'P', b'A', b'R', b'1', ..] => return Self::Parquet,
+            [b'P', b'A', b'R', b'1', ..] if !is_text(head) => return Self::Parquet,
             [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] | [0xff, 0xff, 0xff, 0xff, ..] => {
                 return Self::Arrow;
             }
@@ -97,8 +110,12 @@ impl Content {
             }
             _ => {}
         }
-        if let Some((_, what, remedy)) = UNREAD.iter().find(|(magic, ..)| head.starts_with(magic)) {
-            return Self::Other(Unread { what, remedy });
+        let found = UNREAD.iter().find(|(magic, ..)| head.starts_with(magic));
+        if let Some((magic, what, remedy)) = found {
+            return match LETTERS.contains(magic) && is_text(head) {
+                true => Self::Text,
+                false => Self::Other(Unread { what, remedy }),
+            };
         }
         if is_tar(head) {
             return Self::Other(Unread {
@@ -159,6 +176,10 @@ mod tests {
             "{\"text\":1}",
             "<3 this,pos",
             "PARTY,label",
+            "PAR1,label\na,0\n",
+            "PARENT,text,label\n",
+            "ORCID,text\n0000-0001,né\n",
+            "RDX_CODE;text\n",
             "ARROW1,label",
         ] {
             assert_eq!(Content::of(text.as_bytes()), Content::Text, "{text}");
@@ -171,7 +192,9 @@ mod tests {
             Content::Other(unread) => unread.what,
             other => panic!("{other:?}"),
         };
-        assert_eq!(what(b"BZh91AY"), "compressed by bzip2");
+        assert_eq!(what(b"BZh91AY&SY\x9d\0"), "compressed by bzip2");
+        assert_eq!(what(b"ORC\x0a\x03\0"), "an ORC file");
+        assert_eq!(what(b"RDX3\nX\n\0\0\0\x03"), "an R workspace");
         assert_eq!(what(b"SQLite format 3\0...."), "an SQLite database");
         assert_eq!(
             what(b"\n <!DOCTYPE html>"),

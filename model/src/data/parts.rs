@@ -40,10 +40,7 @@ pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         }
         parts.push(name);
     }
-    saved_dataset::keep_parts(folder, &mut parts).map_err(|found| DataError::Unread {
-        file: folder.to_owned(),
-        found,
-    })?;
+    saved_dataset::keep_parts(folder, &mut parts)?;
     parts.sort_by(|a, b| super::label_form::natural(a, b).then_with(|| a.cmp(b)));
     if parts.is_empty() {
         return Err(DataError::NoRows {

@@ -89,7 +89,7 @@ fn read_folder(folder: &Path, wanted: Wanted<'_>) -> Result<Part, DataError> {
             None => whole = Some(part),
             Some(whole) => {
                 if whole.class_names != part.class_names {
-                    return Err(DataError::Parts {
+                    return Err(DataError::ClassNames {
                         file: folder.to_owned(),
                         part: path,
                     });

@@ -109,6 +109,15 @@ fn configurations_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn more_labels_than_the_weights_can_have_outputs_for_are_refused_before_memory_is_asked_for() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    saved.set("id2label", Value::Null);
+    saved.set("num_labels", json!(1 << 20));
+    let complaint = saved.complaint();
+    assert!(complaint.contains("it has 1048576 labels"), "{complaint}");
+}
+
+#[test]
 fn however_few_tokens_are_read_no_text_gives_more() {
     for max_tokens in 0..6 {
         let saved = Saved::new(Pooling::Mean, Precision::F32);
