@@ -9,7 +9,8 @@ use super::error::DataError;
 use super::saved_dataset;
 
 /// The part files of a folder, in the order of their names, numbers in them by value. What begins
-/// with `_` or `.` is no part: checksums, and marks that the writer was done.
+/// with `_` or `.` is no part: checksums, and marks that the writer was done; nor is a `README.md`,
+/// which every data set on the Hugging Face Hub has.
 pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source: io::Error| DataError::Unreadable {
         file: folder.to_owned(),
@@ -19,7 +20,7 @@ pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(['_', '.']) || name.ends_with(".crc") {
+        if name.starts_with(['_', '.']) || name.ends_with(".crc") || name == "README.md" {
             continue;
         }
         if entry.path().is_dir() && !folder.join("dataset_dict.json").exists() {

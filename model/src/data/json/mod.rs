@@ -133,11 +133,19 @@ impl Reading<'_> {
     }
 
     fn objects(&mut self, bytes: &[u8]) -> Result<(), DataError> {
-        let elements = serde_json::Deserializer::from_slice(bytes).into_iter::<Element>();
-        for (before, element) in elements.enumerate() {
-            let row = before + 1;
-            let element =
-                element.map_err(|e| advice::syntax(&e, self.place(row), advice::Counted::Lines))?;
+        let mut elements = serde_json::Deserializer::from_slice(bytes).into_iter::<Element>();
+        for row in 1.. {
+            let begin = elements.byte_offset();
+            let Some(element) = elements.next() else {
+                break;
+            };
+            let element = element.map_err(|e| {
+                let rest = bytes.get(begin..).unwrap_or_default().trim_ascii_start();
+                match rest.starts_with(b",") {
+                    true => advice::comma_between(self.place(row)),
+                    false => advice::syntax(&e, self.place(row), advice::Counted::Lines),
+                }
+            })?;
             self.element(element, row)?;
         }
         Ok(())
