@@ -9,7 +9,7 @@ use crate::parquet::{Column, file, strings};
 use crate::{TableFile, row};
 use parquet::basic::Compression;
 
-const CSV: &str = "text,label\n\"good, film\",pos\nn\u{e9},neg\n";
+pub(crate) const CSV: &str = "text,label\n\"good, film\",pos\nn\u{e9},neg\n";
 const JSON: &str =
     "{\"text\":\"good, film\",\"label\":\"pos\"}\n{\"text\":\"n\u{e9}\",\"label\":\"neg\"}\n";
 
@@ -20,16 +20,16 @@ fn expected() -> [Row; 2] {
     ]
 }
 
-fn read(name: &'static str, content: impl AsRef<[u8]>) -> Vec<Row> {
+pub(crate) fn read(name: &'static str, content: impl AsRef<[u8]>) -> Vec<Row> {
     let table = TableFile::holding(name, content).read(&TableSchema::default());
     table.expect("a table").rows
 }
 
-fn complaint(name: &'static str, content: impl AsRef<[u8]>) -> String {
+pub(crate) fn complaint(name: &'static str, content: impl AsRef<[u8]>) -> String {
     TableFile::holding(name, content).complaint(&TableSchema::default())
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     writer.write_all(content).expect("memory");
     writer.finish().expect("memory")
@@ -39,7 +39,7 @@ fn zstd(content: &[u8]) -> Vec<u8> {
     zstd::encode_all(content, 3).expect("memory")
 }
 
-fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+pub(crate) fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(bytes).collect()
 }
 
@@ -363,68 +363,5 @@ fn a_column_of_another_kind_is_named_in_words_of_the_command() {
         TableFile::holding("a.parquet", content).complaint(&evaluate),
         "column \"label\" of a.parquet is of type DATE; --label must name a column of strings, \
          numbers or truth values"
-    );
-}
-
-#[test]
-fn bytes_that_are_no_text_are_called_so_and_a_zero_in_a_text_is_read() {
-    let known = "write it as CSV or JSON Lines";
-    for (content, expected) in [
-        (
-            &b"\x12\0\0\0\0\0\0\0\x0a\x12text,label"[..],
-            "a binary file of a format that isn't known here",
-        ),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "a picture (PNG)"),
-        (
-            b"X\n\0\0\0\x03\0\x04\x03\x01\0\x03\x05\0",
-            "an R object (.rds)",
-        ),
-        (b"|text|label|\n|---|:--|\n|a|x|\n", known),
-        (b"text | label\n--- | ---\na | x\n", known),
-    ] {
-        for content in [content.to_vec(), gzip(content)] {
-            let told = complaint("notes.csv", content);
-            assert!(told.contains(expected), "{told}");
-        }
-    }
-    assert_eq!(
-        read("a.csv", "text,label\na\0b,x\n"),
-        [row(1, "a\0b", "x", None)]
-    );
-    // Declared, an encoding may have zeros anywhere.
-    let wide = utf16("t\u{e9}xt,label\na,x\n", u16::to_be_bytes);
-    let schema = TableSchema {
-        text: "t\u{e9}xt".into(),
-        options: TableOptions {
-            encoding: Some("utf-16be".parse().expect("an encoding")),
-            ..TableOptions::default()
-        },
-        ..TableSchema::default()
-    };
-    let table = TableFile::holding("a.csv", wide)
-        .read(&schema)
-        .expect("a table");
-    assert_eq!(table.rows, [row(1, "a", "x", None)]);
-}
-
-#[test]
-fn a_folders_readme_is_no_part_and_its_parts_are_of_one_table() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let write = |name: &str| std::fs::write(folder.path().join(name), CSV).expect("a file");
-    let complaint = || {
-        let table = read_table(folder.path(), &TableSchema::default());
-        table.expect_err("a refusal").to_string()
-    };
-    std::fs::write(folder.path().join("README.md"), "# Texts\n").expect("a file");
-    write("train-00001-of-00002.csv");
-    assert!(complaint().contains("lacks 1 of the 2 parts of its table: train-00000-of-00002.csv"));
-    write("train-00000-of-00002.csv");
-    let table = read_table(folder.path(), &TableSchema::default()).expect("a table");
-    assert_eq!(table.rows.len(), 4);
-    write("test-00000-of-00001.csv");
-    let told = complaint();
-    assert!(
-        told.contains("holds 2 tables: test-*-of-00001, train-*-of-00002; name one file"),
-        "{told}"
     );
 }
