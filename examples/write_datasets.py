@@ -89,13 +89,13 @@ def with_gaps():
     # As test sets without labels have them.
     unknown = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [-1, -1]}, features=CLASSES)
     unknown.save_to_disk(path("saved-unknown"))
-    note("saved-unknown", refused="-1")
+    note("saved-unknown", refused="label is missing")
     for kind, labels in [("list", [[0], [1]]), ("words", [["neg"], ["pos"]])]:
         inner = CLASSES["label"] if kind == "list" else datasets.Value("string")
         kinds = datasets.Features({"text": datasets.Value("string"), "label": datasets.Sequence(inner)})
         lists = datasets.Dataset.from_dict({"text": ["a", "b"], "label": labels}, features=kinds)
-        lists.save_to_disk(path(f"saved-{kind}"))
-        note(f"saved-{kind}", rows=[("a", "neg"), ("b", "pos")])
+        lists.save_to_disk(path(f"saved-lists-{kind}"))
+        note(f"saved-lists-{kind}", rows=[("a", "neg"), ("b", "pos")])
         lists.to_parquet(path(f"{kind}.parquet"))
         note(f"{kind}.parquet", rows=[("a", "neg"), ("b", "pos")])
     nested = datasets.Dataset.from_list([{"text": {"en": "a"}, "label": "neg"}])
@@ -117,7 +117,7 @@ def splits():
         for part in range(2):
             name = f"{split}-{part:05}-of-00002.parquet"
             both[split].shard(2, part, contiguous=True).to_parquet(path("hub", name))
-    note("hub", refused="split")
+    note("hub", refused="2 tables")
     os.mkdir(path("hub-one"))
     for part in range(2):
         name = f"train-{part:05}-of-00002.parquet"

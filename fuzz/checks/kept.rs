@@ -68,7 +68,8 @@ fn goes_on(ledger: &Path) {
     match open() {
         Err(refusal) => assert!(!refusal.to_string().is_empty()),
         Ok(mut seen) => {
-            seen.note("oslo", LedgerPoint::START).expect("it can be written");
+            seen.note("oslo", LedgerPoint::START)
+                .expect("it can be written");
             let again = open().expect("it was just written");
             assert_eq!(again.get("oslo"), Some(LedgerPoint::START));
         }

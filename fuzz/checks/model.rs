@@ -6,8 +6,8 @@ use std::path::{Component, Path};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, Dropout, HeadScale, ModelFiles, Pooling, Precision,
-    Task, TrainableSet, check_scores,
+    Classifier, ClassifierOptions, DeviceChoice, Dropout, HeadScale, ModelFiles, Pooling,
+    Precision, Task, TrainableSet, check_scores,
 };
 
 use crate::folder;
@@ -100,7 +100,9 @@ fn opens(named: &Path, again: &Path) {
         Err(refusal) => return assert!(!refusal.to_string().is_empty()),
     };
     cuts(&classifier);
-    classifier.save(again, Precision::F32).expect("it can be saved");
+    classifier
+        .save(again, Precision::F32)
+        .expect("it can be saved");
     let opened = Classifier::open(again, &device).expect("what was saved is opened");
     assert_eq!(opened.options(), classifier.options());
     assert_eq!(opened.spec(), classifier.spec());

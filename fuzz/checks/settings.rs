@@ -17,7 +17,10 @@ pub fn check(input: &[u8]) {
             config.precision().expect("it was checked");
         }
     }
-    for overrides in [&[][..], &["privacy.epsilon=3".to_owned(), "run.rounds=2".to_owned()]] {
+    for overrides in [
+        &[][..],
+        &["privacy.epsilon=3".to_owned(), "run.rounds=2".to_owned()],
+    ] {
         match load(&path, overrides, Some(1)) {
             Err(refusal) => assert!(!refusal.to_string().is_empty()),
             Ok(loaded) => assert_eq!(loaded.config.run.seed, Some(1)),

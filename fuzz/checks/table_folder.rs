@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use umbel_model::data::{Asked, LabelSet, TableFormat, TableOptions, TableSchema, clean, read_table, read_texts};
+use umbel_model::data::{
+    Asked, LabelSet, TableFormat, TableOptions, TableSchema, clean, read_table, read_texts,
+};
 
 use crate::folder;
 
@@ -14,7 +16,10 @@ pub fn check(input: &[u8]) {
     let named = home.path().join("texts");
     fs::create_dir(&named).expect("a temporary folder");
     for (name, content) in folder::read(input) {
-        let plain = !name.is_empty() && name.len() < 100 && !name.contains(['/', '\0']) && !name.starts_with('.');
+        let plain = !name.is_empty()
+            && name.len() < 100
+            && !name.contains(['/', '\0'])
+            && !name.starts_with('.');
         if plain {
             // The line break before the next file's name isn't the file's.
             let content = content.strip_suffix(b"\n").unwrap_or(&content);

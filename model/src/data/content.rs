@@ -93,7 +93,7 @@ const UNREAD: [(&[u8], &str, &str); 36] = [
 ];
 
 /// Those that a header may begin with, as `PARENT,label` or `ORCID,text` does.
-const LETTERS: [&[u8]; 7] = [b"PARE", b"FEA1", b"ORC", b"RDX", b"BZh", b"GIF8", b"GGUF"];
+const LETTERS: [&[u8]; 6] = [b"PARE", b"FEA1", b"ORC", b"RDX", b"GIF8", b"GGUF"];
 
 /// Whether bytes are such as a header's and the rows' behind it: files of machines have others among
 /// their first.
