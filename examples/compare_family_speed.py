@@ -153,11 +153,12 @@ def by_pytorch(arguments):
 
 
 def run(command, threads):
+    """What a process prints. This one stays small: a child's peak of memory is never below its parent's."""
     environment = os.environ | {"RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     finished = subprocess.run(command, capture_output=True, text=True, env=environment)
     if finished.returncode:
         raise RuntimeError(finished.stderr.strip().splitlines()[-1:] or finished.returncode)
-    return json.loads(finished.stdout)
+    return json.loads(finished.stdout or "null")
 
 
 def turns(arguments, family):
@@ -165,7 +166,7 @@ def turns(arguments, family):
     shape = ["--batch", str(arguments.batch), "--tokens", str(arguments.tokens), "--seconds", str(arguments.seconds)]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        save(family, folder)
+        run([sys.executable, __file__, "--save", folder, "--family", family], arguments.threads)
         for _ in range(arguments.turns):
             command = [arguments.umbel, "bench", "--json", "--device", "cpu", "--model", folder, *shape]
             command += ["--train", trained_set(family), "--pooling", FAMILIES[family][2]]
@@ -218,17 +219,21 @@ def main():
     parser.add_argument("--turns", type=int, default=3, help="turns of each")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each turn, at least")
     parser.add_argument("--json", action="store_true", help="print a JSON object a family, with all turns")
+    # What the processes are told that this one starts.
     parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--save", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
         return by_pytorch(arguments)
+    if arguments.save:
+        return save(arguments.family[0], arguments.save)
 
     if not arguments.json:
         print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     for family in arguments.family:
         try:
             found = turns(arguments, family)
-        except (ImportError, RuntimeError) as missing:
+        except RuntimeError as missing:
             print(f"{family}: left out, {missing}", file=sys.stderr)
             continue
         told = {"family": family, "train": trained_set(family), "turns": found}

@@ -33,7 +33,7 @@ pub struct Unread {
 
 const UNPACK: &str = "unpack it, or compress the table with gzip or zstd";
 const PICTURE: &str = "name a table of texts";
-const EXPORT: &str = "export the table from it as CSV, JSON Lines or Parquet";
+pub(super) const EXPORT: &str = "export the table from it as CSV, JSON Lines or Parquet";
 
 /// First bytes, what they mean, and what to do. Longer ones come before those that they begin with.
 const UNREAD: [(&[u8], &str, &str); 36] = [

@@ -110,12 +110,12 @@ fn what_is_no_table_is_named_with_a_remedy() {
 }
 
 /// A part of a workbook.
-fn part(name: &str, content: &str) -> (String, String) {
+pub(crate) fn part(name: &str, content: &str) -> (String, String) {
     (name.to_owned(), content.to_owned())
 }
 
 /// A workbook whose sheets have these cells, as XML.
-fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     let each = || sheets.iter().zip(1..);
     let list: String = each()
         .map(|((name, _), i)| format!("<sheet name=\"{name}\" sheetId=\"{i}\" r:id=\"r{i}\"/>"))
@@ -170,7 +170,7 @@ fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     archive(&parts)
 }
 
-fn archive(parts: &[(String, String)]) -> Vec<u8> {
+pub(crate) fn archive(parts: &[(String, String)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     for (name, content) in parts {
@@ -180,11 +180,11 @@ fn archive(parts: &[(String, String)]) -> Vec<u8> {
     writer.finish().expect("memory").into_inner()
 }
 
-fn text_cell(at: &str, text: &str) -> String {
+pub(crate) fn text_cell(at: &str, text: &str) -> String {
     format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
 }
 
-fn cells(rows: &[&[String]]) -> String {
+pub(crate) fn cells(rows: &[&[String]]) -> String {
     let row = |(cells, i): (&&[String], usize)| format!("<row r=\"{i}\">{}</row>", cells.concat());
     rows.iter().zip(1..).map(row).collect()
 }

@@ -2,8 +2,12 @@
 
 use umbel_model::data::{TableOptions, TableSchema, read_table};
 
-use crate::containers::{CSV, complaint, gzip, read, utf16};
+use crate::containers::{
+    CSV, archive, cells, complaint, gzip, part, read, text_cell, utf16, workbook,
+};
+use crate::parquet::file;
 use crate::{TableFile, row};
+use parquet::basic::Compression;
 
 #[test]
 fn bytes_that_are_no_text_are_called_so_and_a_zero_in_a_text_is_read() {
@@ -64,6 +68,68 @@ fn a_folders_readme_is_no_part_and_its_parts_are_of_one_table() {
     let told = complaint();
     assert!(
         told.contains("holds 2 tables: test-*-of-00001, train-*-of-00002; name one file"),
+        "{told}"
+    );
+}
+
+#[test]
+fn cells_that_are_merged_over_rows_are_refused_where_they_are_read() {
+    let rows = cells(&[
+        &[
+            text_cell("A1", "text"),
+            text_cell("B1", "label"),
+            text_cell("C1", "note"),
+        ],
+        &[
+            text_cell("A2", "a"),
+            text_cell("B2", "x"),
+            text_cell("C2", "n"),
+        ],
+        &[text_cell("A3", "b"), text_cell("B3", "y")],
+    ]);
+    let with = |merged: &str| {
+        let merged = format!("<mergeCells><mergeCell ref=\"{merged}\"/></mergeCells>");
+        workbook(&[("v", &format!("{rows}</sheetData>{merged}<sheetData>"))])
+    };
+    assert_eq!(
+        complaint("a.xlsx", with("B2:B3")),
+        "row 2 of a.xlsx: its cell in a column that is read is merged with those below, down to row 3; \
+         unmerge the cells, and give each row its own value"
+    );
+    // Those of other columns, of a title and within a row don't matter.
+    for merged in ["C2:C3", "A1:C1", "B1:B2", "B3:C3"] {
+        assert_eq!(read("a.xlsx", with(merged)).len(), 2, "{merged}");
+    }
+}
+
+#[test]
+fn archives_and_tables_with_a_log_are_called_what_they_are() {
+    for (name, expected) in [
+        ("arr_0.npy", "an archive of NumPy arrays (.npz)"),
+        ("archive/data.pkl", "a file of PyTorch"),
+        ("word/document.xml", "a document of Word (.docx)"),
+        ("rows.csv", "a zip archive; unpack it"),
+    ] {
+        let told = complaint("notes.csv", archive(&[part(name, "x")]));
+        assert!(told.contains(expected), "{told}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("part-0.csv"), CSV).expect("a file");
+    std::fs::create_dir(folder.path().join("_delta_log")).expect("a folder");
+    let table = read_table(folder.path(), &TableSchema::default());
+    let told = table.expect_err("a refusal").to_string();
+    assert!(told.contains("a table of Delta Lake or Hudi"), "{told}");
+}
+
+#[test]
+fn a_column_inside_of_another_is_told_with_how_to_flatten_it() {
+    let nested = "message m { optional group review { optional binary text (UTF8); \
+                  optional binary label (UTF8); } }";
+    let told = complaint("notes.parquet", file(nested, Compression::SNAPPY, &[]));
+    assert!(
+        told.contains(
+            "it has review.text, review.label; \"text\" is inside \"review\": flatten it"
+        ),
         "{told}"
     );
 }
