@@ -39,8 +39,18 @@ pub(super) fn tensors(path: &Path) -> Result<Vec<FileTensor>, ModelError> {
              AutoModel.from_pretrained(folder).save_pretrained(folder) writes model.safetensors"
         ),
     };
+    // A header's length, and the header.
+    if start.get(8) == Some(&b'{') {
+        return Err(ModelError::Folder {
+            path: path.to_owned(),
+            reason: "it is safetensors, not a file of PyTorch; call it model.safetensors".into(),
+        });
+    }
     let reader = PytorchReader::new(path).map_err(|e| refuse(e.to_string()))?;
     let mut found: Vec<_> = reader.into_tensors().into_iter().collect();
+    if found.is_empty() {
+        return Err(refuse("it holds no tensors".into()));
+    }
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     let size = std::fs::metadata(path).map_err(ModelError::unreadable(path))?;
     let bytes = found.iter().map(|(_, tensor)| tensor.byte_len() as u64);

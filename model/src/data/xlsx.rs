@@ -142,22 +142,18 @@ fn refuse_merged(
     file: &Path,
 ) -> Result<(), DataError> {
     let wrong = |e: XlsxError| damaged(file, format!("sheet {sheet:?}: {e}"));
-    workbook.load_merged_regions().map_err(wrong)?;
+    let regions = workbook.merge_cells_by_sheet_name(sheet).map_err(wrong)?;
     let labels = header.label.iter().flat_map(Labels::iter);
     let others = [header.text_pair, header.group, header.client];
     let columns: Vec<u32> = std::iter::once(header.text)
         .chain(labels.copied())
         .chain(others.into_iter().flatten())
         .collect();
-    let regions = workbook.merged_regions_by_sheet(sheet);
-    let merged = regions
-        .into_iter()
-        .map(|(_, _, region)| region)
-        .find(|region| {
-            let goes_down = region.start.0 > header.row && region.end.0 > region.start.0;
-            let among = |column: &u32| (region.start.1..=region.end.1).contains(column);
-            goes_down && columns.iter().any(among)
-        });
+    let merged = regions.into_iter().find(|region| {
+        let goes_down = region.start.0 > header.row && region.end.0 > region.start.0;
+        let among = |column: &u32| (region.start.1..=region.end.1).contains(column);
+        goes_down && columns.iter().any(among)
+    });
     match merged {
         None => Ok(()),
         Some(region) => Err(DataError::Syntax {
