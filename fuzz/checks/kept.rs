@@ -11,6 +11,16 @@ use umbel_privacy::ledger::{LedgerPoint, MemoryLedgerStorage, SeenLedgers, book,
 
 use crate::folder;
 
+/// Names of files that are read.
+#[allow(dead_code, reason = "not every test changes them")]
+pub const NAMES: &[&str] = &[
+    "book",
+    "checkpoint",
+    "ledger.jsonl.seen",
+    "metrics.jsonl",
+    "run.journal",
+];
+
 /// The journal's name in a run's store.
 const JOURNAL: &str = "run.journal";
 

@@ -12,6 +12,30 @@ use umbel_model::{
 
 use crate::folder;
 
+/// Names of files that are looked for.
+#[allow(dead_code, reason = "not every test changes them")]
+pub const NAMES: &[&str] = &[
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "modules.json",
+    "base/config.json",
+    "base/model.safetensors",
+    "spiece.model",
+];
+
 /// What a tokeniser is tried on.
 const TEXTS: [&str; 6] = [
     "a good film",

@@ -10,6 +10,19 @@ use umbel_model::data::{
 
 use crate::folder;
 
+/// Names that mean something in such a folder.
+#[allow(dead_code, reason = "not every test changes them")]
+pub const NAMES: &[&str] = &[
+    "dataset_info.json",
+    "state.json",
+    "dataset_dict.json",
+    "data-00000-of-00002.arrow",
+    "cache-1.arrow",
+    "part-0.json",
+    "a.csv",
+    "_SUCCESS",
+];
+
 /// Writes the files of an input into one folder, and reads that as a table.
 pub fn check(input: &[u8]) {
     let home = tempfile::tempdir().expect("a temporary folder");

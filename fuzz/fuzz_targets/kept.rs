@@ -10,8 +10,6 @@ use umbel_fuzz::{files, journal, memory};
 
 fuzz_target!(|input: &[u8]| memory::bounded(|| kept::check(input)));
 
-const NAMES: [&str; 5] = ["book", "checkpoint", "ledger.jsonl.seen", "metrics.jsonl", "run.journal"];
-
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     umbel_fuzz::mutated(data, size, max_size, seed, |input, chance| {
         let mut found = folder::read(input);
@@ -24,7 +22,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
                 };
                 Some(files::written(&found))
             }
-            _ => files::mutate(input, chance, &NAMES),
+            _ => files::mutate(input, chance, kept::NAMES),
         }
     })
 });

@@ -69,7 +69,10 @@ fn document_changed(content: &[u8], chance: &mut Chance) -> Option<Vec<u8>> {
 }
 
 fn line_changed(content: &[u8], chance: &mut Chance) -> Option<Vec<u8>> {
-    let mut lines: Vec<Vec<u8>> = content.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let mut lines: Vec<Vec<u8>> = content
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
     let at = chance.below(lines.len());
     lines[at] = document_changed(&lines[at], chance)?;
     lines[at].pop();
@@ -86,7 +89,7 @@ fn header_changed(content: &[u8], chance: &mut Chance) -> Option<Vec<u8>> {
     let name = chance.pick(&names);
     match chance.below(4) {
         0 => {
-            let moved = header.shift_remove(&name)?;
+            let moved = header.remove(&name)?;
             header.insert(format!("x.{name}"), moved);
         }
         1 => {
@@ -102,7 +105,7 @@ fn header_changed(content: &[u8], chance: &mut Chance) -> Option<Vec<u8>> {
 }
 
 /// Flips a bit, or takes out, doubles or puts in a few bytes.
-fn bytes_changed(content: &[u8], chance: &mut Chance) -> Vec<u8> {
+pub fn bytes_changed(content: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut bytes = content.to_vec();
     for _ in 0..1 + chance.below(3) {
         let at = chance.below(bytes.len());

@@ -3,7 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use umbel_coordinator::store::{Change, Checkpoint, FileStore, RoundClosed, RoundOpened, RunBegun, RunStore, Spool, Told};
+use umbel_coordinator::store::{
+    Change, Checkpoint, FileStore, RoundClosed, RoundOpened, RunBegun, RunStore, Spool, Told,
+};
 use umbel_coordinator::strategy::State;
 use umbel_privacy::ledger::{EntryHash, LedgerPoint};
 use umbel_proto::message::{BlobDigest, ClientId};
@@ -54,7 +56,14 @@ pub fn all() -> Vec<(&'static str, Folder)> {
         unix_time: 1_700_000_000,
         ledger: LedgerPoint::START,
     });
-    for change in [begun, opened(1), closed, Change::Spent(EntryHash::START), Change::Released(&checkpoint), opened(2)] {
+    for change in [
+        begun,
+        opened(1),
+        closed,
+        Change::Spent(EntryHash::START),
+        Change::Released(&checkpoint),
+        opened(2),
+    ] {
         store.commit(change).expect("it can come next");
     }
     drop(store);

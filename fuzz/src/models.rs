@@ -8,8 +8,8 @@ use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use umbel_model::families::{FAMILIES, Family, TransformerSpec};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, Dropout, HeadScale, LoraConfig, LoraTargets, Precision,
-    Task, TrainableSet,
+    Classifier, ClassifierOptions, DeviceChoice, Dropout, HeadScale, LoraConfig, LoraTargets,
+    Precision, Task, TrainableSet,
 };
 
 use crate::folder::Folder;
@@ -32,52 +32,74 @@ pub fn all() -> Vec<(String, Folder)> {
         ("added_tokens.json", r###"{"##s": 11}"###),
     ])));
     let gpt2 = saved(gpt2(), 300, TrainableSet::Full);
-    let pairs: Map<String, Value> = bytes().chain(["fi".into(), "lm".into()]).zip(0..).map(|(word, id)| (word, json!(id))).collect();
+    let pairs: Map<String, Value> = bytes()
+        .chain(["fi".into(), "lm".into()])
+        .zip(0..)
+        .map(|(word, id)| (word, json!(id)))
+        .collect();
     all.push(("pairs".into(), with_files(&gpt2, &[
         ("vocab.json", &Value::Object(pairs).to_string()),
         ("merges.txt", "#version: 0.2\nf i\nl m\n"),
         ("tokenizer_config.json", r#"{"added_tokens_decoder": {"258": {"content": "<|endoftext|>", "special": true}}, "add_bos_token": true, "add_prefix_space": true}"#),
     ])));
     let tokenizers = [
-        ("unigram", json!({
-            "normalizer": {"type": "Sequence", "normalizers": [
-                {"type": "Precompiled", "precompiled_charsmap": "CAAAAAAAAAAAAAAA"},
-                {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}, {"type": "NFKC"},
-                {"type": "Strip", "strip_left": true, "strip_right": true}, {"type": "Prepend", "prepend": "▁"},
-            ]},
-            "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
-            "post_processor": {"type": "TemplateProcessing",
-                "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
-                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-                "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}},
-            "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": false,
-                "vocab": [["<unk>", 0.0], ["</s>", 0.0], ["▁a", -1.5], ["▁", -2.0], ["good", -3.0], ["f", -4.0]]},
-        })),
-        ("bytes", json!({
-            "normalizer": {"type": "Lowercase"},
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": "\\p{L}+|\\p{N}{1,3}|\\s+(?!\\S)"}, "behavior": "Isolated", "invert": false},
-                {"type": "Digits", "individual_digits": true}, {"type": "Punctuation", "behavior": "Contiguous"},
-                {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
-            ]},
-            "post_processor": {"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}]},
-            "model": {"type": "BPE", "unk_token": "a", "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": true,
-                "byte_fallback": true, "ignore_merges": true, "dropout": null,
-                "vocab": {"a": 0, "f": 1, "i": 2, "fi": 3, "g": 4, "o": 5}, "merges": [["f", "i"]]},
-        })),
-        ("whole-words", json!({
-            "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Nmt"}]},
-            "pre_tokenizer": {"type": "WhitespaceSplit"},
-            "post_processor": {"type": "BertProcessing", "sep": ["b", 1], "cls": ["a", 0]},
-            "model": {"type": "WordLevel", "unk_token": "a", "vocab": {"a": 0, "b": 1, "good": 2}},
-        })),
+        (
+            "unigram",
+            json!({
+                "normalizer": {"type": "Sequence", "normalizers": [
+                    {"type": "Precompiled", "precompiled_charsmap": "CAAAAAAAAAAAAAAA"},
+                    {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}, {"type": "NFKC"},
+                    {"type": "Strip", "strip_left": true, "strip_right": true}, {"type": "Prepend", "prepend": "▁"},
+                ]},
+                "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+                "post_processor": {"type": "TemplateProcessing",
+                    "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+                    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                    "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}},
+                "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": false,
+                    "vocab": [["<unk>", 0.0], ["</s>", 0.0], ["▁a", -1.5], ["▁", -2.0], ["good", -3.0], ["f", -4.0]]},
+            }),
+        ),
+        (
+            "bytes",
+            json!({
+                "normalizer": {"type": "Lowercase"},
+                "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                    {"type": "Split", "pattern": {"Regex": "\\p{L}+|\\p{N}{1,3}|\\s+(?!\\S)"}, "behavior": "Isolated", "invert": false},
+                    {"type": "Digits", "individual_digits": true}, {"type": "Punctuation", "behavior": "Contiguous"},
+                    {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+                ]},
+                "post_processor": {"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}]},
+                "model": {"type": "BPE", "unk_token": "a", "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": true,
+                    "byte_fallback": true, "ignore_merges": true, "dropout": null,
+                    "vocab": {"a": 0, "f": 1, "i": 2, "fi": 3, "g": 4, "o": 5}, "merges": [["f", "i"]]},
+            }),
+        ),
+        (
+            "whole-words",
+            json!({
+                "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Nmt"}]},
+                "pre_tokenizer": {"type": "WhitespaceSplit"},
+                "post_processor": {"type": "BertProcessing", "sep": ["b", 1], "cls": ["a", 0]},
+                "model": {"type": "WordLevel", "unk_token": "a", "vocab": {"a": 0, "b": 1, "good": 2}},
+            }),
+        ),
     ];
     for (name, mut file) in tokenizers {
         for (key, value) in [
             ("version", json!("1.0")),
-            ("truncation", json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 1})),
-            ("padding", json!({"strategy": {"Fixed": 8}, "direction": "Left", "pad_to_multiple_of": 8, "pad_id": 0, "pad_type_id": 0, "pad_token": "a"})),
-            ("added_tokens", json!([{"id": 7, "content": "<mask>", "single_word": false, "lstrip": true, "rstrip": false, "normalized": false, "special": true}])),
+            (
+                "truncation",
+                json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 1}),
+            ),
+            (
+                "padding",
+                json!({"strategy": {"Fixed": 8}, "direction": "Left", "pad_to_multiple_of": 8, "pad_id": 0, "pad_type_id": 0, "pad_token": "a"}),
+            ),
+            (
+                "added_tokens",
+                json!([{"id": 7, "content": "<mask>", "single_word": false, "lstrip": true, "rstrip": false, "normalized": false, "special": true}]),
+            ),
             ("decoder", Value::Null),
         ] {
             file[key] = value;
@@ -88,7 +110,11 @@ pub fn all() -> Vec<(String, Folder)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/folder_fixtures");
     for name in ["zip", "stream"] {
         let content = fs::read(here.join(format!("{name}.bin"))).expect("it is kept");
-        let mut folder: Folder = bert.iter().filter(|(name, _)| name != "model.safetensors").cloned().collect();
+        let mut folder: Folder = bert
+            .iter()
+            .filter(|(name, _)| name != "model.safetensors")
+            .cloned()
+            .collect();
         folder.push(("pytorch_model.bin".into(), content));
         all.push((format!("pytorch-{name}"), folder));
     }
@@ -96,20 +122,32 @@ pub fn all() -> Vec<(String, Folder)> {
 }
 
 fn gpt2() -> &'static dyn Family {
-    FAMILIES.iter().copied().find(|family| family.model_type() == "gpt2").expect("it is there")
+    FAMILIES
+        .iter()
+        .copied()
+        .find(|family| family.model_type() == "gpt2")
+        .expect("it is there")
 }
 
 /// How byte pairs write the 256 bytes.
 fn bytes() -> impl Iterator<Item = String> {
     let plain = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-    let others = (0..256).filter(move |byte| !plain(byte)).zip(256..).map(|(_, letter)| letter);
+    let others = (0..256)
+        .filter(move |byte| !plain(byte))
+        .zip(256..)
+        .map(|(_, letter)| letter);
     let all = (0..256).filter(plain).chain(others);
     all.filter_map(char::from_u32).map(String::from)
 }
 
 fn with_files(folder: &Folder, files: &[(&str, &str)]) -> Folder {
-    let kept = folder.iter().filter(|(name, _)| name != "tokenizer.json").cloned();
-    let new = files.iter().map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec()));
+    let kept = folder
+        .iter()
+        .filter(|(name, _)| name != "tokenizer.json")
+        .cloned();
+    let new = files
+        .iter()
+        .map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec()));
     kept.chain(new).collect()
 }
 
@@ -140,7 +178,14 @@ fn tiny(family: &'static dyn Family, words: usize, train: TrainableSet) -> Class
     };
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
     let mut rng = ChaCha12Rng::seed_from_u64(1);
-    Classifier::random(&spec, tokenizer().to_string().as_bytes(), options, &mut rng, &device).expect("a model")
+    Classifier::random(
+        &spec,
+        tokenizer().to_string().as_bytes(),
+        options,
+        &mut rng,
+        &device,
+    )
+    .expect("a model")
 }
 
 fn tokenizer() -> Value {
@@ -159,14 +204,20 @@ fn tokenizer() -> Value {
 fn saved(family: &'static dyn Family, words: usize, train: TrainableSet) -> Folder {
     let home = tempfile::tempdir().expect("a folder");
     let path = home.path().join("model");
-    tiny(family, words, train).save(&path, Precision::F16).expect("it can be saved");
+    tiny(family, words, train)
+        .save(&path, Precision::F16)
+        .expect("it can be saved");
     files(&path, "")
 }
 
 /// The files that are read, in the order of their names.
 fn files(path: &Path, prefix: &str) -> Folder {
-    let entries = fs::read_dir(path).expect("a folder").map(|entry| entry.expect("a file").path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_none_or(|end| end != "py")).collect();
+    let entries = fs::read_dir(path)
+        .expect("a folder")
+        .map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_none_or(|end| end != "py"))
+        .collect();
     files.sort();
     let named = files.iter().map(|file| {
         let name = file.file_name().expect("a name").to_string_lossy();
@@ -184,34 +235,61 @@ fn adapter() -> Folder {
     };
     let home = tempfile::tempdir().expect("a folder");
     let path = home.path().join("adapter");
-    tiny(FAMILIES[0], 12, TrainableSet::Lora(lora)).save_adapter(&path, "base").expect("it can be saved");
+    tiny(FAMILIES[0], 12, TrainableSet::Lora(lora))
+        .save_adapter(&path, "base")
+        .expect("it can be saved");
     let base = saved(FAMILIES[0], 12, TrainableSet::Full);
-    let below = base.into_iter().map(|(name, content)| (format!("base/{name}"), content));
+    let below = base
+        .into_iter()
+        .map(|(name, content)| (format!("base/{name}"), content));
     files(&path, "").into_iter().chain(below).collect()
 }
 
 /// The same weights in two parts with an index.
 fn in_parts(folder: &Folder) -> Folder {
-    let (_, weights) = folder.iter().find(|(name, _)| name == "model.safetensors").expect("weights");
+    let (_, weights) = folder
+        .iter()
+        .find(|(name, _)| name == "model.safetensors")
+        .expect("weights");
     let length = u64::from_le_bytes(weights[..8].try_into().expect("a length")) as usize;
-    let header: Map<String, Value> = serde_json::from_slice(&weights[8..8 + length]).expect("a header");
+    let header: Map<String, Value> =
+        serde_json::from_slice(&weights[8..8 + length]).expect("a header");
     let data = &weights[8 + length..];
     let mut parts = [(Map::new(), Vec::new()), (Map::new(), Vec::new())];
     let mut map = Map::new();
-    for (index, (name, tensor)) in header.into_iter().filter(|(name, _)| name != "__metadata__").enumerate() {
+    for (index, (name, tensor)) in header
+        .into_iter()
+        .filter(|(name, _)| name != "__metadata__")
+        .enumerate()
+    {
         let range = |at: usize| tensor["data_offsets"][at].as_u64().expect("an offset") as usize;
         let (header, part) = &mut parts[index % 2];
         let begin = part.len();
         part.extend_from_slice(&data[range(0)..range(1)]);
-        map.insert(name.clone(), json!(format!("model-{}.safetensors", index % 2)));
+        map.insert(
+            name.clone(),
+            json!(format!("model-{}.safetensors", index % 2)),
+        );
         header.insert(name, json!({"dtype": tensor["dtype"], "shape": tensor["shape"], "data_offsets": [begin, part.len()]}));
     }
-    let mut all: Folder = folder.iter().filter(|(name, _)| name != "model.safetensors").cloned().collect();
-    all.push(("model.safetensors.index.json".into(), json!({"metadata": {}, "weight_map": map}).to_string().into_bytes()));
+    let mut all: Folder = folder
+        .iter()
+        .filter(|(name, _)| name != "model.safetensors")
+        .cloned()
+        .collect();
+    all.push((
+        "model.safetensors.index.json".into(),
+        json!({"metadata": {}, "weight_map": map})
+            .to_string()
+            .into_bytes(),
+    ));
     for (index, (header, data)) in parts.into_iter().enumerate() {
         let header = Value::Object(header).to_string();
         let length = (header.len() as u64).to_le_bytes();
-        all.push((format!("model-{index}.safetensors"), [&length[..], header.as_bytes(), &data].concat()));
+        all.push((
+            format!("model-{index}.safetensors"),
+            [&length[..], header.as_bytes(), &data].concat(),
+        ));
     }
     all
 }

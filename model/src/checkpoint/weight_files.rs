@@ -80,7 +80,7 @@ fn damaged(
         name,
         match bytes {
             [] => "it is empty; fetch it again".to_owned(),
-            [b'P', b'K', 3, 4, ..] | [0x80, 2.., ..] => {
+            [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
                 "it is a file of PyTorch, not safetensors; if it has the model's weights, call it \
              pytorch_model.bin"
                     .to_owned()
