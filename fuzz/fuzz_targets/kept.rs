@@ -13,7 +13,9 @@ fuzz_target!(|input: &[u8]| memory::bounded(|| kept::check(input)));
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     umbel_fuzz::mutated(data, size, max_size, seed, |input, chance| {
         let mut found = folder::read(input);
-        let chained = found.iter_mut().find(|(name, _)| name == "run.journal" || name == "book");
+        let chained = found
+            .iter_mut()
+            .find(|(name, _)| name == "run.journal" || name == "book");
         match chained {
             Some((name, lines)) if !chance.one_in(3) => {
                 *lines = match name.as_str() {

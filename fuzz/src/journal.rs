@@ -26,7 +26,10 @@ pub fn mutate(input: &[u8], chance: &mut Chance) -> Option<Vec<u8>> {
         },
     }
     let mut written = match chance.one_in(10) {
-        true => lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect(),
+        true => lines
+            .iter()
+            .flat_map(|line| format!("{line}\n").into_bytes())
+            .collect(),
         false => chained(&mut lines),
     };
     if chance.one_in(12) {

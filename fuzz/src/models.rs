@@ -1,6 +1,7 @@
 //! Folders of models so small that a few bytes change much: of each family, and in each layout.
 
 use std::fs;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use rand::SeedableRng;
@@ -11,6 +12,8 @@ use umbel_model::{
     Classifier, ClassifierOptions, DeviceChoice, Dropout, HeadScale, LoraConfig, LoraTargets,
     Precision, Task, TrainableSet,
 };
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::folder::Folder;
 
@@ -47,8 +50,7 @@ pub fn all() -> Vec<(String, Folder)> {
             "unigram",
             json!({
                 "normalizer": {"type": "Sequence", "normalizers": [
-                    {"type": "Precompiled", "precompiled_charsmap": "CAAAAAAAAAAAAAAA"},
-                    {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}, {"type": "NFKC"},
+                        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}, {"type": "NFKC"},
                     {"type": "Strip", "strip_left": true, "strip_right": true}, {"type": "Prepend", "prepend": "▁"},
                 ]},
                 "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
@@ -108,16 +110,20 @@ pub fn all() -> Vec<(String, Folder)> {
         all.push((name.into(), with_files(&bert, &[("tokenizer.json", &text)])));
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/folder_fixtures");
-    for name in ["zip", "stream"] {
-        let content = fs::read(here.join(format!("{name}.bin"))).expect("it is kept");
-        let mut folder: Folder = bert
-            .iter()
-            .filter(|(name, _)| name != "model.safetensors")
-            .cloned()
-            .collect();
+    let stream = fs::read(here.join("stream.bin")).expect("it is kept");
+    for (name, content) in [("pytorch-stream", stream), ("pytorch-zip", pytorch(&bert))] {
+        let mut folder: Folder = without_weights(&bert);
         folder.push(("pytorch_model.bin".into(), content));
-        all.push((format!("pytorch-{name}"), folder));
+        all.push((name.into(), folder));
     }
+    let fixtures = fs::read(here.join("tokenizers.json")).expect("it is kept");
+    let fixtures: Value = serde_json::from_slice(&fixtures).expect("JSON");
+    let mut folders = fixtures["folders"].as_array().expect("a list").iter();
+    let pieces = folders.find(|folder| folder["name"] == "a table of SentencePiece");
+    let text = pieces.expect("it is kept")["files"]["tokenizer.json"].as_str();
+    let roomy = saved(FAMILIES[0], 400, TrainableSet::Full);
+    let pieces = with_files(&roomy, &[("tokenizer.json", text.expect("a text"))]);
+    all.push(("sentencepiece".into(), pieces));
     all
 }
 
@@ -245,51 +251,104 @@ fn adapter() -> Folder {
     files(&path, "").into_iter().chain(below).collect()
 }
 
+fn without_weights(folder: &Folder) -> Folder {
+    let others = folder
+        .iter()
+        .filter(|(name, _)| name != "model.safetensors");
+    others.cloned().collect()
+}
+
+/// A folder's tensors: what the header says of each, and its bytes.
+fn tensors(folder: &Folder) -> Vec<(String, Value, Vec<u8>)> {
+    let mut files = folder.iter();
+    let weights = files.find(|(name, _)| name == "model.safetensors");
+    let (_, weights) = weights.expect("weights");
+    let (length, rest) = weights.split_first_chunk::<8>().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: Map<String, Value> = serde_json::from_slice(header).expect("a header");
+    let tensors = header
+        .into_iter()
+        .filter(|(name, _)| name != "__metadata__");
+    let tensors = tensors.map(|(name, tensor)| {
+        let at = |end: usize| tensor["data_offsets"][end].as_u64().expect("an offset") as usize;
+        let bytes = data[at(0)..at(1)].to_vec();
+        (name, tensor, bytes)
+    });
+    tensors.collect()
+}
+
+/// The same weights as `torch.save` writes them: a pickle that says how each tensor is built, and
+/// storages beside it. Sizes are below 256.
+fn pytorch(folder: &Folder) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = (text.len() as u32).to_le_bytes();
+        [b"X", &length[..], text.as_bytes()].concat()
+    };
+    let numbers = |numbers: &[u8]| {
+        let each: Vec<u8> = numbers.iter().flat_map(|n| [b'K', *n]).collect();
+        [&b"("[..], &each, b"t"].concat()
+    };
+    let mut pickle = b"\x80\x02}(".to_vec();
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let tensors = tensors(folder);
+    for (index, (name, tensor, bytes)) in tensors.iter().enumerate() {
+        let shape = tensor["shape"].as_array().expect("a shape").iter();
+        let shape: Vec<u8> = shape
+            .map(|size| size.as_u64().expect("a size") as u8)
+            .collect();
+        let strides: Vec<u8> = (1..=shape.len())
+            .map(|after| shape[after..].iter().product())
+            .collect();
+        pickle.extend(text(name));
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        pickle.extend(text("storage"));
+        pickle.extend(b"ctorch\nHalfStorage\n");
+        pickle.extend([text(&index.to_string()), text("cpu")].concat());
+        pickle.extend([b'K', (bytes.len() / 2) as u8]);
+        pickle.extend(b"tQK\0");
+        pickle.extend([numbers(&shape), numbers(&strides)].concat());
+        pickle.extend(b"\x89ccollections\nOrderedDict\n)RtR");
+        let file = format!("archive/data/{index}");
+        archive.start_file(file, stored).expect("memory");
+        archive.write_all(bytes).expect("memory");
+    }
+    pickle.extend(b"u.");
+    for (name, content) in [
+        ("archive/data.pkl", pickle.as_slice()),
+        ("archive/version", b"3\n"),
+    ] {
+        archive.start_file(name, stored).expect("memory");
+        archive.write_all(content).expect("memory");
+    }
+    archive.finish().expect("memory").into_inner()
+}
+
 /// The same weights in two parts with an index.
 fn in_parts(folder: &Folder) -> Folder {
-    let (_, weights) = folder
-        .iter()
-        .find(|(name, _)| name == "model.safetensors")
-        .expect("weights");
-    let length = u64::from_le_bytes(weights[..8].try_into().expect("a length")) as usize;
-    let header: Map<String, Value> =
-        serde_json::from_slice(&weights[8..8 + length]).expect("a header");
-    let data = &weights[8 + length..];
     let mut parts = [(Map::new(), Vec::new()), (Map::new(), Vec::new())];
     let mut map = Map::new();
-    for (index, (name, tensor)) in header
-        .into_iter()
-        .filter(|(name, _)| name != "__metadata__")
-        .enumerate()
-    {
-        let range = |at: usize| tensor["data_offsets"][at].as_u64().expect("an offset") as usize;
+    for (index, (name, tensor, bytes)) in tensors(folder).into_iter().enumerate() {
         let (header, part) = &mut parts[index % 2];
         let begin = part.len();
-        part.extend_from_slice(&data[range(0)..range(1)]);
+        part.extend(bytes);
         map.insert(
             name.clone(),
             json!(format!("model-{}.safetensors", index % 2)),
         );
-        header.insert(name, json!({"dtype": tensor["dtype"], "shape": tensor["shape"], "data_offsets": [begin, part.len()]}));
+        let described = json!({
+            "dtype": tensor["dtype"], "shape": tensor["shape"], "data_offsets": [begin, part.len()],
+        });
+        header.insert(name, described);
     }
-    let mut all: Folder = folder
-        .iter()
-        .filter(|(name, _)| name != "model.safetensors")
-        .cloned()
-        .collect();
-    all.push((
-        "model.safetensors.index.json".into(),
-        json!({"metadata": {}, "weight_map": map})
-            .to_string()
-            .into_bytes(),
-    ));
+    let mut all = without_weights(folder);
+    let index = json!({"metadata": {}, "weight_map": map}).to_string();
+    all.push(("model.safetensors.index.json".into(), index.into_bytes()));
     for (index, (header, data)) in parts.into_iter().enumerate() {
         let header = Value::Object(header).to_string();
         let length = (header.len() as u64).to_le_bytes();
-        all.push((
-            format!("model-{index}.safetensors"),
-            [&length[..], header.as_bytes(), &data].concat(),
-        ));
+        let content = [&length[..], header.as_bytes(), &data].concat();
+        all.push((format!("model-{index}.safetensors"), content));
     }
     all
 }

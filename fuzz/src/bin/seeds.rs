@@ -11,8 +11,11 @@ use umbel_privacy::budget::Budget;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
-use umbel_proto::message::{BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Task, Welcome};
 use umbel_proto::message::UpdateAnnouncement;
+use umbel_proto::message::{
+    BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
+    Task, Welcome,
+};
 use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::{self, Message};
 
@@ -180,15 +183,34 @@ fn folders() {
     let part = table("arrow-stream-lz4");
     let state = br#"{"_data_files": [{"filename": "data-00000-of-00002.arrow"}, {"filename": "data-00001-of-00002.arrow"}], "_split": "train"}"#;
     let saved: Folder = vec![
-        file("dataset_info.json", br#"{"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}"#.to_vec()),
+        file(
+            "dataset_info.json",
+            br#"{"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}"#
+                .to_vec(),
+        ),
         file("state.json", state.to_vec()),
         file("data-00000-of-00002.arrow", part.clone()),
         file("data-00001-of-00002.arrow", part),
     ];
-    let mixed = vec![file("part-0.csv", table("csv")), file("part-1.csv", table("csv-semicolons")), file("_SUCCESS", Vec::new())];
-    let lines = vec![file("part-0.json", table("json-lines")), file("part-1.json", table("json-list"))];
-    let parquet = vec![file("part-0.parquet", table("parquet-class-label")), file("part-1.parquet", table("parquet-class-label"))];
-    for (name, folder) in [("saved", saved), ("csv", mixed), ("json", lines), ("parquet", parquet)] {
+    let mixed = vec![
+        file("part-0.csv", table("csv")),
+        file("part-1.csv", table("csv-semicolons")),
+        file("_SUCCESS", Vec::new()),
+    ];
+    let lines = vec![
+        file("part-0.json", table("json-lines")),
+        file("part-1.json", table("json-list")),
+    ];
+    let parquet = vec![
+        file("part-0.parquet", table("parquet-class-label")),
+        file("part-1.parquet", table("parquet-class-label")),
+    ];
+    for (name, folder) in [
+        ("saved", saved),
+        ("csv", mixed),
+        ("json", lines),
+        ("parquet", parquet),
+    ] {
         write("table_folder", name, &files::written(&folder));
     }
 }
@@ -204,11 +226,21 @@ fn configurations() {
         ("pairs", "examples/tasks/pairs.toml"),
         ("polarity", "examples/tasks/polarity.toml"),
         ("tags", "examples/tasks/tags.toml"),
-        ("coordinator", "coordinator/src/init/coordinator_template.toml"),
+        (
+            "coordinator",
+            "coordinator/src/init/coordinator_template.toml",
+        ),
         ("client", "coordinator/src/init/client_template.toml"),
     ] {
         let text = fs::read_to_string(top.join(path)).expect("it is kept");
-        let text = text.replace("@listen@", "\"127.0.0.1:0\"").replace("@name@", "\"oslo\"");
-        write("settings", name, text.replace("@coordinator@", "\"https://host:1\"").as_bytes());
+        let text = text
+            .replace("@listen@", "\"127.0.0.1:0\"")
+            .replace("@name@", "\"oslo\"");
+        write(
+            "settings",
+            name,
+            text.replace("@coordinator@", "\"https://host:1\"")
+                .as_bytes(),
+        );
     }
 }
