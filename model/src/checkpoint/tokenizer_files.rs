@@ -12,7 +12,7 @@ use super::files::TOKENIZER;
 use super::folder::Folder;
 use super::tokenizer_settings::{Class, TokenizerSettings};
 use crate::error::ModelError;
-use crate::tokenizer::check;
+use crate::tokenizer_check::{caught, check};
 
 /// What was made of a folder's files.
 pub(super) struct TokenizerFile {
@@ -136,9 +136,7 @@ fn as_settings_say(
         "tokens were added to tokenizer.json: {}",
         names.join(", ")
     ));
-    let bytes = file.to_string().into_bytes();
-    check(&bytes)?;
-    let mut inner = read(&bytes)?;
+    let mut inner = read(&file.to_string().into_bytes())?;
     inner.add_tokens(&lacking);
     written(&inner)
 }
@@ -356,7 +354,8 @@ fn ends(settings: &TokenizerSettings, inner: &Inner) -> Value {
 }
 
 fn read(json: &[u8]) -> Result<Inner, ModelError> {
-    Inner::from_bytes(json).map_err(|e| ModelError::Tokenizer(e.to_string()))
+    check(json)?;
+    caught(|| Inner::from_bytes(json))
 }
 
 fn written(inner: &Inner) -> Result<Vec<u8>, ModelError> {

@@ -174,6 +174,24 @@ fn tokenisers_that_the_library_panics_at_are_refused() {
 }
 
 #[test]
+fn merges_are_never_left_out_by_chance() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    let mut file: Value = serde_json::from_slice(&saved.read("tokenizer.json")).expect("JSON");
+    file["pre_tokenizer"] = Value::Null;
+    file["post_processor"] = Value::Null;
+    file["model"] = json!({
+        "type": "BPE", "dropout": 0.5,
+        "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]],
+    });
+    file["added_tokens"] = json!([]);
+    saved.write("tokenizer.json", file.to_string().as_bytes());
+    let opened = saved.open().expect("a model");
+    for _ in 0..20 {
+        assert_eq!(opened.encode("abab").expect("ids"), [2, 2]);
+    }
+}
+
+#[test]
 fn a_file_cut_short_anywhere_is_an_error() {
     let saved = Saved::new(Pooling::Mean, Precision::F32);
     let whole = saved.read("model.safetensors");
