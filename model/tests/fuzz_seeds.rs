@@ -83,16 +83,3 @@ fn changed_models_are_read_or_refused() {
     let change = |input: &[u8], chance: &mut Chance| files::mutate(input, chance, model::NAMES);
     changed("model", change, model::check);
 }
-
-// TEMPORARY
-#[path = "../../fuzz/src/models.rs"]
-mod models;
-#[test]
-#[ignore]
-fn temporary_write() {
-    let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/model");
-    std::fs::create_dir_all(&home).unwrap();
-    for (name, folder) in models::all() {
-        std::fs::write(home.join(name), files::written(&folder)).unwrap();
-    }
-}
