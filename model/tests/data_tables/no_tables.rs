@@ -1,7 +1,12 @@
 //! Files that hold no table, and folders that aren't one, are called what they are.
 
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use arrow_schema::{DataType, Field};
 use umbel_model::data::{TableOptions, TableSchema, read_table};
 
+use crate::arrow::{contents, texts};
 use crate::containers::{
     CSV, archive, cells, complaint, gzip, part, read, text_cell, utf16, workbook,
 };
@@ -123,13 +128,19 @@ fn archives_and_tables_with_a_log_are_called_what_they_are() {
 
 #[test]
 fn a_column_inside_of_another_is_told_with_how_to_flatten_it() {
+    let told = "\"text\" is inside \"review\": flatten it";
     let nested = "message m { optional group review { optional binary text (UTF8); \
                   optional binary label (UTF8); } }";
-    let told = complaint("notes.parquet", file(nested, Compression::SNAPPY, &[]));
+    let parquet = complaint("notes.parquet", file(nested, Compression::SNAPPY, &[]));
     assert!(
-        told.contains(
-            "it has review.text, review.label; \"text\" is inside \"review\": flatten it"
-        ),
-        "{told}"
+        parquet.contains(&format!("it has review.text, review.label; {told}")),
+        "{parquet}"
     );
+    let text = Arc::new(Field::new("text", DataType::Utf8, true));
+    let review = StructArray::from(vec![(text, texts(&["a"]))]);
+    let batch = RecordBatch::try_from_iter([("review", Arc::new(review) as ArrayRef)]);
+    for content in contents(&[batch.expect("a batch")], None) {
+        let arrow = complaint("notes.arrow", content);
+        assert!(arrow.contains(&format!("it has review; {told}")), "{arrow}");
+    }
 }
