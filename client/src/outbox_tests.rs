@@ -39,6 +39,37 @@ fn what_was_kept_is_there_after_a_restart_and_for_nothing_else() {
     assert!(!of_others.exists());
 }
 
+/// Whatever stands in the file, it is what was written or it is refused; it is never taken for another
+/// answer's bytes.
+#[test]
+fn a_damaged_outbox_is_refused_or_gives_what_was_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = BlobDigest::of(b"start");
+    let mut outbox = open(folder.path());
+    outbox
+        .keep(&owner("visits"), (3, start), b"an update")
+        .expect("kept");
+    let ledger = folder.path().join("ledger.jsonl");
+    let file = place(&ledger, &owner("visits"));
+    let whole = fs::read(&file).expect("it was kept");
+    let cut = (0..whole.len()).map(|length| whole[..length].to_vec());
+    let flipped = (0..whole.len() * 8).map(|bit| {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    for bytes in cut.chain(flipped) {
+        fs::write(&file, &bytes).expect("written");
+        match Outbox::open(&ledger, &owner("visits"), Arc::new(RealDisk)) {
+            Err(refusal) => assert!(refusal.to_string().contains("outbox")),
+            Ok(outbox) => match outbox.update(3, &start) {
+                Err(refusal) => assert!(refusal.to_string().contains("outbox")),
+                Ok(update) => assert!(update.is_none_or(|update| update == b"an update")),
+            },
+        }
+    }
+}
+
 #[test]
 fn a_round_that_is_answered_again_counts_once() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -4,8 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn folder(target: &str) -> PathBuf {
+    // Of the crate at the top, or of one below it.
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.join("../fuzz/seeds").join(target)
+    let beside = [package.join("fuzz"), package.join("../fuzz")];
+    let home = beside.iter().find(|home| home.is_dir());
+    home.expect("it is part of the repository")
+        .join("seeds")
+        .join(target)
 }
 
 /// One input of a target.

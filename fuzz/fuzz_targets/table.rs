@@ -4,5 +4,6 @@
 mod table;
 
 use libfuzzer_sys::fuzz_target;
+use umbel_fuzz::memory;
 
-fuzz_target!(|input: &[u8]| table::check(input));
+fuzz_target!(|input: &[u8]| memory::bounded(|| table::check(input)));

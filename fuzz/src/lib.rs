@@ -4,12 +4,18 @@
 pub mod certificate;
 pub mod chance;
 pub mod events;
+pub mod files;
 #[path = "../checks/folder.rs"]
 pub mod folder;
+pub mod journal;
 pub mod json;
+pub mod kept;
 pub mod ledger;
+pub mod memory;
+pub mod models;
 pub mod plan;
 pub mod run;
+pub mod settings;
 
 use chance::Chance;
 

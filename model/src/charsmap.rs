@@ -8,6 +8,9 @@
 
 use std::collections::HashSet;
 
+/// Bytes of a leaf's text: in Unicode's own tables it is 33 at most.
+const LONGEST: usize = 128;
+
 /// Checks a table, decoded.
 ///
 /// # Errors
@@ -45,8 +48,10 @@ pub(crate) fn check(table: &[u8]) -> Result<(), &'static str> {
             let next = place ^ offset(unit);
             if has_leaf(unit) {
                 let leaf = *units.get(next).ok_or("its trie leads out of itself")?;
-                if !texts.is_char_boundary(value(leaf)) {
-                    return Err("a leaf points to no text");
+                let text = texts.get(value(leaf)..).ok_or("a leaf points to no text")?;
+                let length = text.bytes().take_while(|byte| *byte != 0).take(LONGEST + 1);
+                if length.count() > LONGEST {
+                    return Err("a leaf's text is far longer than what it stands for");
                 }
             }
             open.push(next);
@@ -102,6 +107,7 @@ mod tests {
             (table(3, b"x\0"), "no text"),
             (table(1, "é".as_bytes()), "no text"),
             (table(0, &[0xff]), "UTF-8"),
+            (table(0, &[b'x'; 129]), "far longer"),
             (vec![4, 0, 0, 0, 0, 0, 4, 0], "out of itself"),
         ] {
             let error = check(&table).expect_err("refused");

@@ -36,6 +36,7 @@ mod target;
 mod task;
 mod text_lengths;
 mod tokenizer;
+mod tokenizer_check;
 mod tokens;
 mod trainer;
 mod training;

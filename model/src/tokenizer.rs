@@ -1,16 +1,14 @@
 //! Texts to token ids.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-use tokenizers::{PostProcessor, Tokenizer as Inner, TruncationParams};
+use tokenizers::{ModelWrapper, PostProcessor, Tokenizer as Inner, TruncationParams};
 
-use crate::charsmap;
 use crate::error::ModelError;
+use crate::tokenizer_check::{caught, check};
 use crate::tokens::Tokens;
 
 /// A model's tokeniser. Truncation and padding that its file may ask for are overridden:
-/// length is the caller's choice, and padding the batch's.
+/// length is the caller's choice, and padding the batch's. So is dropout of merges: a text's tokens are
+/// always the same.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: Inner,
@@ -31,8 +29,15 @@ impl Tokenizer {
     ) -> Result<Self, ModelError> {
         let wrong = |e: tokenizers::Error| ModelError::Tokenizer(e.to_string());
         check(json)?;
-        let mut inner = Inner::from_bytes(json).map_err(wrong)?;
+        let mut inner = caught(|| Inner::from_bytes(json))?;
         inner.with_padding(None);
+        if let ModelWrapper::BPE(pairs) = inner.get_model()
+            && pairs.dropout.is_some()
+        {
+            let mut pairs = pairs.clone();
+            pairs.dropout = None;
+            inner.with_model(pairs);
+        }
         let special = inner
             .get_post_processor()
             .map_or(0, |processor| processor.added_tokens(false));
@@ -79,7 +84,6 @@ impl Tokenizer {
     /// # Errors
     /// As [`Self::encode`], and where the limit leaves no room for a pair.
     pub fn tokens(&self, text: &str, second: Option<&str>) -> Result<(Tokens, usize), ModelError> {
-        let wrong = |e: tokenizers::Error| ModelError::Tokenizer(e.to_string());
         let special = self.special_tokens(second.is_some());
         if self.max_tokens <= special {
             return Err(ModelError::Tokenizer(format!(
@@ -88,11 +92,10 @@ impl Tokenizer {
                 self.max_tokens
             )));
         }
-        let encoding = match second {
+        let encoding = caught(|| match second {
             Some(second) => self.inner.encode((text, second), true),
             None => self.inner.encode(text, true),
-        };
-        let encoding = encoding.map_err(wrong)?;
+        })?;
         let ids = encoding.get_ids().to_vec();
         if ids.is_empty() {
             return Err(ModelError::Tokenizer(
@@ -123,8 +126,7 @@ impl Tokenizer {
 
     /// How many tokens a text has by itself, without special ones.
     fn whole(&self, text: &str) -> Result<usize, ModelError> {
-        let encoding = self.inner.encode(text, false);
-        let encoding = encoding.map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+        let encoding = caught(|| self.inner.encode(text, false))?;
         let cut = encoding.get_overflowing().iter();
         Ok(encoding.len() + cut.map(|piece| piece.len()).sum::<usize>())
     }
@@ -146,38 +148,4 @@ fn first_length(types: &[u32]) -> Result<usize, ModelError> {
                 .into(),
         )),
     }
-}
-
-/// Refuses what the tokenizers library would panic at: text that isn't JSON, and tables of
-/// SentencePiece's normalisation that lead out of themselves.
-pub(crate) fn check(json: &[u8]) -> Result<(), ModelError> {
-    let file: Value =
-        serde_json::from_slice(json).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
-    file.get("normalizer").map_or(Ok(()), check_tables)
-}
-
-/// Checks every table that is anywhere in a normaliser.
-fn check_tables(normalizer: &Value) -> Result<(), ModelError> {
-    match normalizer {
-        Value::Array(values) => values.iter().try_for_each(check_tables),
-        Value::Object(keys) => {
-            let named = keys.get("type").and_then(Value::as_str) == Some("Precompiled");
-            let table = keys.get("precompiled_charsmap");
-            if named || table.is_some() {
-                let text = table.and_then(Value::as_str).unwrap_or_default();
-                let table = STANDARD
-                    .decode(text)
-                    .map_err(|e| wrong_table(&e.to_string()))?;
-                charsmap::check(&table).map_err(wrong_table)?;
-            }
-            keys.values().try_for_each(check_tables)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn wrong_table(reason: &str) -> ModelError {
-    ModelError::Tokenizer(format!(
-        "its `Precompiled` normaliser has a table that can't be used: {reason}; fetch the file again"
-    ))
 }

@@ -1,17 +1,21 @@
-//! Writes the valid seeds of ledgers, certificates, plans and messages, by the code that runs use:
+//! Writes the valid seeds of all but events and tables, by the code that runs use:
 //! `cargo +nightly run --manifest-path fuzz/Cargo.toml --bin seeds`.
 
 use std::fs;
 use std::path::Path;
 
-use umbel_fuzz::{certificate, folder, run};
+use umbel_fuzz::folder::Folder;
+use umbel_fuzz::{certificate, files, folder, kept, models, run};
 use umbel_privacy::Sha256Digest;
 use umbel_privacy::budget::Budget;
 use umbel_privacy::ledger::LedgerPoint;
 use umbel_privacy::ledger::{Ledger, MemoryLedgerStorage, UnprotectedDraft};
 use umbel_privacy::{Adjacency, NoisePlacement};
-use umbel_proto::message::{BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt, Task, Welcome};
 use umbel_proto::message::UpdateAnnouncement;
+use umbel_proto::message::{
+    BlobDigest, CoordinatorLedger, Ending, Hello, Instance, ModelFile, PROTOCOL_VERSION, Receipt,
+    Task, Welcome,
+};
 use umbel_proto::wire::convert::BlobWish;
 use umbel_proto::wire::{self, Message};
 
@@ -25,6 +29,8 @@ fn main() {
     ledgers();
     certificates();
     messages();
+    folders();
+    configurations();
 }
 
 fn write(target: &str, name: &str, content: &[u8]) {
@@ -160,5 +166,81 @@ fn messages() {
             .and_then(|n| n.parse().ok())
             .expect("it has a number");
         write("wire", name, &[&[kind], content.as_slice()].concat());
+    }
+}
+
+/// Models, what processes keep, and tables in several files.
+fn folders() {
+    for (name, folder) in models::all() {
+        write("model", &name, &files::written(&folder));
+    }
+    for (name, folder) in kept::all() {
+        write("kept", name, &files::written(&folder));
+    }
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/table");
+    let table = |name: &str| fs::read(home.join(name)).expect("it is kept");
+    let file = |name: &str, content: Vec<u8>| (name.to_owned(), content);
+    let part = table("arrow-stream-lz4");
+    let state = br#"{"_data_files": [{"filename": "data-00000-of-00002.arrow"}, {"filename": "data-00001-of-00002.arrow"}], "_split": "train"}"#;
+    let saved: Folder = vec![
+        file(
+            "dataset_info.json",
+            br#"{"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}"#
+                .to_vec(),
+        ),
+        file("state.json", state.to_vec()),
+        file("data-00000-of-00002.arrow", part.clone()),
+        file("data-00001-of-00002.arrow", part),
+    ];
+    let mixed = vec![
+        file("part-0.csv", table("csv")),
+        file("part-1.csv", table("csv-semicolons")),
+        file("_SUCCESS", Vec::new()),
+    ];
+    let lines = vec![
+        file("part-0.json", table("json-lines")),
+        file("part-1.json", table("json-list")),
+    ];
+    let parquet = vec![
+        file("part-0.parquet", table("parquet-class-label")),
+        file("part-1.parquet", table("parquet-class-label")),
+    ];
+    for (name, folder) in [
+        ("saved", saved),
+        ("csv", mixed),
+        ("json", lines),
+        ("parquet", parquet),
+    ] {
+        write("table_folder", name, &files::written(&folder));
+    }
+}
+
+/// The configurations of the examples and of `umbel-coordinator init`.
+fn configurations() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (name, path) in [
+        ("run", "examples/sentiment/run.toml"),
+        ("adapters", "examples/sentiment/adapters.toml"),
+        ("stragglers", "examples/sentiment/stragglers.toml"),
+        ("clients", "examples/airline/adapters.toml"),
+        ("pairs", "examples/tasks/pairs.toml"),
+        ("polarity", "examples/tasks/polarity.toml"),
+        ("tags", "examples/tasks/tags.toml"),
+        (
+            "coordinator",
+            "coordinator/src/init/coordinator_template.toml",
+        ),
+        ("client", "coordinator/src/init/client_template.toml"),
+    ] {
+        let text = fs::read_to_string(top.join(path)).expect("it is kept");
+        let text = text
+            .replace("@listen@", "\"127.0.0.1:0\"")
+            .replace("@name@", "\"oslo\"");
+        write(
+            "settings",
+            name,
+            text.replace("@coordinator@", "\"https://host:1\"")
+                .as_bytes(),
+        );
     }
 }

@@ -78,6 +78,7 @@ impl ModelFiles {
             max_tokens,
             notes,
         } = tokenizer(folder, &keys)?;
+        let notes = notes.into_iter().chain(own_code(&keys)).collect();
         Ok(Self {
             config,
             tokenizer,
@@ -126,4 +127,17 @@ impl ModelFiles {
             (WEIGHTS, &self.weights),
         ]
     }
+}
+
+/// What to say of a model that brings code of its own, which may compute something else.
+fn own_code(config: &Map<String, Value>) -> Option<String> {
+    let classes = config.get("auto_map")?.as_object()?.values();
+    let mut classes = classes.filter_map(Value::as_str);
+    let other = classes.find(|class| !class.starts_with("modeling_umbel."))?;
+    let model_type = config.get("model_type").and_then(Value::as_str);
+    Some(format!(
+        "config.json names code of the model's own (auto_map: {other}), which isn't run: it is read as \
+         any model of the type {}",
+        model_type.unwrap_or("bert")
+    ))
 }

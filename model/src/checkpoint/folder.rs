@@ -76,6 +76,21 @@ impl Folder {
         let path = self.path.join(name);
         let content = std::fs::read(&path).map_err(ModelError::unreadable(&path))?;
         refuse_pointer(&path, &content)?;
+        let is_text = name.ends_with(".json") || name.ends_with(".txt");
+        match is_text {
+            true => self.text(name, content),
+            false => Ok(content),
+        }
+    }
+
+    /// A text in UTF-8, without the mark that some editors put before it.
+    fn text(&self, name: &str, mut content: Vec<u8>) -> Result<Vec<u8>, ModelError> {
+        if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+            return Err(self.refuse_file(name, "it is text in UTF-16; save it as UTF-8"));
+        }
+        if content.starts_with(b"\xef\xbb\xbf") {
+            content.drain(..3);
+        }
         Ok(content)
     }
 
@@ -124,6 +139,11 @@ impl Folder {
         self.entries(Path::is_file)
     }
 
+    /// Whether it holds a folder of this name.
+    pub(super) fn has_folder(&self, name: &str) -> bool {
+        self.path.join(name).is_dir()
+    }
+
     fn entries(&self, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(&self.path) else {
             return Vec::new();
@@ -159,8 +179,12 @@ impl Folder {
             )));
         }
         Err(self.refuse(format!(
-            "there is no config.json, so this is no model folder of Hugging Face's layout; {}",
-            self.holds()
+            "there is no config.json, so this is no model folder of Hugging Face's layout; {}{}",
+            self.holds(),
+            match self.names().iter().any(|name| name.ends_with(".gguf")) {
+                true => "; GGUF is for other programs: fetch the folder that it was made from",
+                false => "",
+            }
         )))
     }
 

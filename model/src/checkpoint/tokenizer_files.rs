@@ -12,7 +12,7 @@ use super::files::TOKENIZER;
 use super::folder::Folder;
 use super::tokenizer_settings::{Class, TokenizerSettings};
 use crate::error::ModelError;
-use crate::tokenizer::check;
+use crate::tokenizer_check::{caught, check};
 
 /// What was made of a folder's files.
 pub(super) struct TokenizerFile {
@@ -52,7 +52,8 @@ pub(super) fn tokenizer(
             _ => Class::Bert,
         };
         let settings = settings.with_class(class);
-        (of_words(folder, &words, &settings)?, WORDS.to_owned())
+        let made = of_words(folder, &words, &settings);
+        (made.map_err(|e| of(folder, WORDS, e))?, WORDS.to_owned())
     } else if PAIRS.iter().all(|name| folder.has(name)) {
         let is_gpt2 = config.get("model_type").and_then(Value::as_str) == Some("gpt2");
         let class = match settings.class() {
@@ -61,7 +62,9 @@ pub(super) fn tokenizer(
             _ => Class::Roberta,
         };
         let settings = settings.with_class(class);
-        (of_pairs(folder, &settings)?, PAIRS.join(" and "))
+        let made = of_pairs(folder, &settings);
+        let made = made.map_err(|e| of(folder, PAIRS[1], e))?;
+        (made, PAIRS.join(" and "))
     } else {
         return Err(none(folder));
     };
@@ -72,16 +75,28 @@ pub(super) fn tokenizer(
     })
 }
 
+/// An error of what was made of a file, as that file's.
+fn of(folder: &Folder, name: &str, error: ModelError) -> ModelError {
+    match error {
+        ModelError::Tokenizer(reason) => {
+            let reason = format!("no tokeniser can be made from it: {reason}; fetch it again");
+            folder.refuse_file(name, reason)
+        }
+        error => error,
+    }
+}
+
 /// What to say of a folder without any tokeniser that can be read.
 fn none(folder: &Folder) -> ModelError {
     let names = folder.names();
-    let pieces = names.iter().find(|name| name.ends_with(".model"));
+    let named = |end| names.iter().find(|name| name.ends_with(end));
+    let pieces = named(".model").map(|name| (name, "SentencePiece"));
+    let foreign = pieces.or(named(".tiktoken").map(|name| (name, "tiktoken")));
     let remedy =
         "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes one in Python";
-    folder.refuse(match pieces {
-        Some(name) => format!(
-            "there is no {TOKENIZER}, and {name} is SentencePiece's own file, which isn't read; \
-             {remedy}"
+    folder.refuse(match foreign {
+        Some((name, program)) => format!(
+            "there is no {TOKENIZER}, and {name} is {program}'s own file, which isn't read; {remedy}"
         ),
         None if PAIRS.iter().any(|name| folder.has(name)) => {
             "a tokeniser of byte pairs needs both vocab.json and merges.txt, and one of them isn't \
@@ -121,9 +136,7 @@ fn as_settings_say(
         "tokens were added to tokenizer.json: {}",
         names.join(", ")
     ));
-    let bytes = file.to_string().into_bytes();
-    check(&bytes)?;
-    let mut inner = read(&bytes)?;
+    let mut inner = read(&file.to_string().into_bytes())?;
     inner.add_tokens(&lacking);
     written(&inner)
 }
@@ -341,7 +354,8 @@ fn ends(settings: &TokenizerSettings, inner: &Inner) -> Value {
 }
 
 fn read(json: &[u8]) -> Result<Inner, ModelError> {
-    Inner::from_bytes(json).map_err(|e| ModelError::Tokenizer(e.to_string()))
+    check(json)?;
+    caught(|| Inner::from_bytes(json))
 }
 
 fn written(inner: &Inner) -> Result<Vec<u8>, ModelError> {

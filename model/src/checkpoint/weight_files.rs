@@ -42,6 +42,7 @@ struct Index {
 pub(super) fn weights(folder: &Folder) -> Result<Weights, ModelError> {
     const WHOLE: &str = "model.safetensors";
     if let Some(bytes) = folder.read_if_there(WHOLE)? {
+        SafeTensors::deserialize(&bytes).map_err(|e| damaged(folder, WHOLE, &bytes, &e))?;
         let file = WHOLE.to_owned();
         return Ok(Weights { bytes, file });
     }
@@ -67,17 +68,70 @@ pub(super) fn weights(folder: &Folder) -> Result<Weights, ModelError> {
     )))
 }
 
-/// What to do about weights in another program's format.
-fn remedy(folder: &Folder) -> &'static str {
+/// Refuses what isn't safetensors, by what it is.
+fn damaged(
+    folder: &Folder,
+    name: &str,
+    bytes: &[u8],
+    error: &safetensors::SafeTensorError,
+) -> ModelError {
+    let begin = bytes.trim_ascii_start();
+    folder.refuse_file(
+        name,
+        match bytes {
+            [] => "it is empty; fetch it again".to_owned(),
+            [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
+                "it is a file of PyTorch, not safetensors; if it has the model's weights, call it \
+             pytorch_model.bin"
+                    .to_owned()
+            }
+            _ if begin.starts_with(b"<") => {
+                "it is HTML or XML, such as the page of a failed download; fetch it again"
+                    .to_owned()
+            }
+            _ => format!("{error}; the file is damaged or cut short: fetch it again"),
+        },
+    )
+}
+
+/// What to do about weights in another program's format, or under another name.
+fn remedy(folder: &Folder) -> String {
     let names = folder.names();
-    let has = |end: &str| names.iter().any(|name| name.ends_with(end));
+    let named = |ends: &[&str]| {
+        let mut names = names.iter();
+        names.find(|name| ends.iter().any(|end| name.ends_with(end)))
+    };
+    let has = |end: &str| named(&[end]).is_some();
+    if has("adapter_model.safetensors") || has("adapter_model.bin") {
+        return "; this is a PEFT adapter without its adapter_config.json: fetch that, too".into();
+    }
+    for (ends, whole) in [
+        (&[".safetensors"][..], "model.safetensors"),
+        (&[".bin", ".pt", ".pth", ".ckpt"], "pytorch_model.bin"),
+    ] {
+        if let Some(name) = named(ends) {
+            return format!("; if {name} has the model's weights, call it {whole}");
+        }
+    }
+    of_other_program(folder, &has).into()
+}
+
+fn of_other_program(folder: &Folder, has: &impl Fn(&str) -> bool) -> &'static str {
+    const OTHERS: [&str; 6] = [
+        ".gguf",
+        ".onnx",
+        ".index",
+        ".tflite",
+        ".ot",
+        "openvino_model.xml",
+    ];
     if has(".h5") {
         "; TensorFlow's can be converted in Python: AutoModel.from_pretrained(folder, \
          from_tf=True).save_pretrained(folder)"
     } else if has(".msgpack") {
         "; Flax's can be converted in Python: AutoModel.from_pretrained(folder, \
          from_flax=True).save_pretrained(folder)"
-    } else if has(".gguf") || has(".onnx") || has(".ckpt") || has(".index") {
+    } else if OTHERS.iter().any(|end| has(end)) || folder.has_folder("onnx") {
         "; other formats aren't read: fetch the model's model.safetensors"
     } else {
         "; was the download cut off?"
@@ -93,11 +147,7 @@ pub(super) fn tensors(folder: &Folder, name: &str) -> Result<Vec<FileTensor>, Mo
         return pytorch::tensors(&folder.path().join(name));
     }
     let bytes = folder.read(name)?;
-    let damaged = |e: safetensors::SafeTensorError| {
-        let reason = format!("{e}; the file is damaged or cut short: fetch it again");
-        folder.refuse_file(name, reason)
-    };
-    of_safetensors(&bytes).map_err(damaged)
+    of_safetensors(&bytes).map_err(|e| damaged(folder, name, &bytes, &e))
 }
 
 /// The tensors of a safetensors file's content.

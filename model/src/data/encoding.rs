@@ -6,7 +6,6 @@ use std::path::Path;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::asked::Asked;
-use super::content::Unread;
 use super::error::DataError;
 use super::options::TextEncoding;
 
@@ -18,15 +17,6 @@ pub(super) fn to_utf8<'a>(
     file: &Path,
     asked: Asked,
 ) -> Result<(Cow<'a, [u8]>, &'static Encoding), DataError> {
-    if bytes.starts_with(b"\xff\xfe\0\0") || bytes.starts_with(b"\0\0\xfe\xff") {
-        return Err(DataError::Unread {
-            file: file.to_owned(),
-            found: Unread {
-                what: "text in UTF-32",
-                remedy: "save it as UTF-8",
-            },
-        });
-    }
     // A byte order mark says more than a declaration.
     let (encoding, mark) = match Encoding::for_bom(bytes) {
         Some((encoding, length)) => (encoding, length),
@@ -104,8 +94,6 @@ mod tests {
     fn what_isnt_in_its_encoding_is_refused() {
         let broken = read(b"\xff\xfea\0\0\xd8b\0", None).expect_err("half a pair");
         assert!(broken.contains("isn't valid UTF-16LE"), "{broken}");
-        let wide = read(b"\xff\xfe\0\0t\0\0\0", None).expect_err("UTF-32");
-        assert!(wide.contains("UTF-32"), "{wide}");
         assert!(read(b"\x81\x20", Some("shift_jis")).is_err());
     }
 }

@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use super::asked::{Asked, Setting};
 use super::content::Unread;
 use super::id_wording::{IdSpelling, RowNumbers, if_real, no_ids, spellings};
+use super::part_names::Parts;
 pub use super::place::Place;
 use super::place::header_or;
 use super::target_error::TargetError;
@@ -110,13 +111,21 @@ pub enum DataError {
         /// The sheets in question.
         found: Vec<String>,
     },
+    /// A folder that isn't one whole table.
+    #[error("{} {parts}", file.display())]
+    Parts {
+        /// The folder.
+        file: PathBuf,
+        /// Which are there, or aren't.
+        parts: Parts,
+    },
     /// Parts of one table that name classes differently.
     #[error(
         "{}: {} gives other names to its classes than the parts before it; write the table again",
         file.display(),
         part.display()
     )]
-    Parts {
+    ClassNames {
         /// The folder.
         file: PathBuf,
         /// The part.

@@ -8,8 +8,12 @@ use super::content::Unread;
 use super::error::DataError;
 use super::saved_dataset;
 
+/// What tables have that keep rows which were replaced or deleted.
+const LOGS: [&str; 2] = ["_delta_log", ".hoodie"];
+
 /// The part files of a folder, in the order of their names, numbers in them by value. What begins
-/// with `_` or `.` is no part: checksums, and marks that the writer was done.
+/// with `_` or `.` is no part: checksums, and marks that the writer was done; nor is a `README.md`,
+/// which every data set on the Hugging Face Hub has.
 pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source: io::Error| DataError::Unreadable {
         file: folder.to_owned(),
@@ -19,7 +23,16 @@ pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(['_', '.']) || name.ends_with(".crc") {
+        if LOGS.contains(&name.as_str()) {
+            return Err(DataError::Unread {
+                file: folder.to_owned(),
+                found: Unread {
+                    what: "a table of Delta Lake or Hudi, whose log says which rows of its files count",
+                    remedy: "write the table as it is now to a folder of Parquet files without a log",
+                },
+            });
+        }
+        if name.starts_with(['_', '.']) || name.ends_with(".crc") || name == "README.md" {
             continue;
         }
         if entry.path().is_dir() && !folder.join("dataset_dict.json").exists() {
@@ -40,10 +53,7 @@ pub(super) fn of(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         }
         parts.push(name);
     }
-    saved_dataset::keep_parts(folder, &mut parts).map_err(|found| DataError::Unread {
-        file: folder.to_owned(),
-        found,
-    })?;
+    saved_dataset::keep_parts(folder, &mut parts)?;
     parts.sort_by(|a, b| super::label_form::natural(a, b).then_with(|| a.cmp(b)));
     if parts.is_empty() {
         return Err(DataError::NoRows {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use encoding_rs::UTF_8;
 
-use super::content::Content;
+use super::content::{self, Content};
 use super::encoding::to_utf8;
 use super::error::DataError;
 use super::options::TableFormat;
@@ -89,7 +89,7 @@ fn read_folder(folder: &Path, wanted: Wanted<'_>) -> Result<Part, DataError> {
             None => whole = Some(part),
             Some(whole) => {
                 if whole.class_names != part.class_names {
-                    return Err(DataError::Parts {
+                    return Err(DataError::ClassNames {
                         file: folder.to_owned(),
                         part: path,
                     });
@@ -173,6 +173,16 @@ fn read_text(
             rows: json::read(&text, path, wanted, room)?,
             class_names: Vec::new(),
             notes,
+        });
+    }
+    if let (None, true, Some(found)) = (
+        wanted.options.encoding,
+        encoding == UTF_8,
+        content::binary(&text),
+    ) {
+        return Err(DataError::Unread {
+            file: path.to_owned(),
+            found,
         });
     }
     let table = csv::read(&text, path, wanted, room)?;

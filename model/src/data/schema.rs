@@ -162,9 +162,9 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    /// Whether a row may have any number of labels.
+    /// Whether lists are read: those of labels, of which a row may be allowed one.
     pub(super) fn takes_lists(self) -> bool {
-        self.label.is_some() && matches!(self.labels, LabelsPerRow::Any { .. })
+        self.label.is_some()
     }
 
     /// Whether a header names all columns that are wanted, even if more than once.

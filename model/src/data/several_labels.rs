@@ -20,7 +20,10 @@ impl Rows<'_> {
     ) -> Result<RowLabel, DataError> {
         let LabelsPerRow::Any { names } = self.wanted.labels else {
             return match cells {
-                Labels::Column(cell) => self.label(cell, textless, place).map(RowLabel::One),
+                Labels::Column(cell) => {
+                    let label = self.label(self.only(cell, place)?, textless, place);
+                    label.map(RowLabel::One)
+                }
                 // Columns of their own are looked for where a row may have any number.
                 Labels::Each(_) => Ok(RowLabel::several(Vec::new())),
             };
@@ -61,6 +64,21 @@ impl Rows<'_> {
                 }
                 Ok(RowLabel::several(labels))
             }
+        }
+    }
+
+    /// The label that a list has alone, as annotation tools write it.
+    fn only(&self, cell: Cell, place: &impl Fn() -> Place) -> Result<Cell, DataError> {
+        let Cell::List(mut cells) = cell else {
+            return Ok(cell);
+        };
+        match cells.len() {
+            0 | 1 => Ok(cells.pop().unwrap_or(Cell::Missing)),
+            count => Err(DataError::SeveralLabels {
+                place: place(),
+                column: self.wanted.label.unwrap_or_default().to_owned(),
+                count,
+            }),
         }
     }
 }

@@ -15,7 +15,7 @@ use self::value::{as_text, cell, name};
 use super::asked::Setting;
 use super::cells::{Cell, Cells, Rows};
 use super::columns::{ColumnPositions, Labels};
-use super::error::DataError;
+use super::error::{DataError, Place};
 use super::room::Room;
 use super::schema::Wanted;
 use super::table::Row;
@@ -38,9 +38,11 @@ pub(super) fn read(
     wanted: Wanted<'_>,
     room: Room,
 ) -> Result<XlsxTable, DataError> {
-    check_archive(&bytes, file, room)?;
+    let merges = check_archive(&bytes, file, room)?;
     // Nothing outlives a caught panic but the error.
-    let read = catch_unwind(AssertUnwindSafe(|| read_sheet(bytes, file, wanted, room)));
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        read_sheet(bytes, merges, file, wanted, room)
+    }));
     read.unwrap_or_else(|_| Err(damaged(file, "it is damaged")))
 }
 
@@ -63,6 +65,7 @@ struct Header {
 
 fn read_sheet(
     bytes: Vec<u8>,
+    merges: bool,
     file: &Path,
     wanted: Wanted<'_>,
     room: Room,
@@ -70,6 +73,9 @@ fn read_sheet(
     let mut workbook: Workbook = Xlsx::new(Cursor::new(bytes)).map_err(|e| damaged(file, e))?;
     let sheets = workbook.sheet_names();
     let (sheet, header) = choose(&mut workbook, &sheets, file, wanted)?;
+    if merges {
+        refuse_merged(&mut workbook, &sheet, &header, file)?;
+    }
     let rows = rows_of(&mut workbook, &sheet, &header, file, wanted, room)?;
     let notes = vec![format!(
         "it is an Excel workbook; its sheet {sheet:?} was read"
@@ -126,6 +132,42 @@ fn choose(
             cleaned: false,
         })
     })
+}
+
+/// Refuses a column in which one cell goes over several rows: only the first of them has its value.
+fn refuse_merged(
+    workbook: &mut Workbook,
+    sheet: &str,
+    header: &Header,
+    file: &Path,
+) -> Result<(), DataError> {
+    let wrong = |e: XlsxError| damaged(file, format!("sheet {sheet:?}: {e}"));
+    let regions = workbook.merge_cells_by_sheet_name(sheet).map_err(wrong)?;
+    let labels = header.label.iter().flat_map(Labels::iter);
+    let others = [header.text_pair, header.group, header.client];
+    let columns: Vec<u32> = std::iter::once(header.text)
+        .chain(labels.copied())
+        .chain(others.into_iter().flatten())
+        .collect();
+    let merged = regions.into_iter().find(|region| {
+        let goes_down = region.start.0 > header.row && region.end.0 > region.start.0;
+        let among = |column: &u32| (region.start.1..=region.end.1).contains(column);
+        goes_down && columns.iter().any(among)
+    });
+    match merged {
+        None => Ok(()),
+        Some(region) => Err(DataError::Syntax {
+            place: Place {
+                file: file.to_owned(),
+                row: region.start.0 as usize + 1,
+            },
+            problem: format!(
+                "its cell in a column that is read is merged with those below, down to row {}",
+                u64::from(region.end.0) + 1
+            ),
+            remedy: "unmerge the cells, and give each row its own value",
+        }),
+    }
 }
 
 /// The first row that names all columns, or the first one at all.

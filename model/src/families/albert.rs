@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use super::{Activation, ConfigKeys, Family, Positions, TransformerSpec, keys};
 use crate::error::ModelError;
 use umbel_proto::classifier::Pooling;
@@ -12,20 +13,23 @@ pub const ALBERT: &dyn Family = &Albert;
 
 struct Albert;
 
-/// The layer's parts, by their names in BERT.
-const PARTS: [(&str, &str); 8] = [
-    ("attention.self.query", "attention.query"),
-    ("attention.self.key", "attention.key"),
-    ("attention.self.value", "attention.value"),
-    ("attention.output.dense", "attention.dense"),
-    ("attention.output.LayerNorm", "attention.LayerNorm"),
-    ("intermediate.dense", "ffn"),
-    ("output.dense", "ffn_output"),
-    ("output.LayerNorm", "full_layer_layer_norm"),
-];
-
-/// Where its files have the layer.
-const LAYER: &str = "albert.encoder.albert_layer_groups.0.albert_layers.0";
+const NAMES: Names = Names {
+    layers: "encoder.albert_layer_groups.0.albert_layers",
+    parts: &[
+        ("attention.self.query", "attention.query"),
+        ("attention.self.key", "attention.key"),
+        ("attention.self.value", "attention.value"),
+        ("attention.output.dense", "attention.dense"),
+        ("attention.output.LayerNorm", "attention.LayerNorm"),
+        ("intermediate.dense", "ffn"),
+        ("output.dense", "ffn_output"),
+        ("output.LayerNorm", "full_layer_layer_norm"),
+    ],
+    others: &[
+        ("embeddings_project", "encoder.embedding_hidden_mapping_in"),
+        ("pooler.dense", "pooler"),
+    ],
+};
 
 /// Keys that count layers with weights of their own, of which every published model has one.
 const GROUPS: [&str; 2] = ["num_hidden_groups", "inner_group_num"];
@@ -78,23 +82,10 @@ impl Family for Albert {
     }
 
     fn file_name(&self, name: &str, _pooling: Pooling) -> String {
-        if name.starts_with("classifier") {
-            return name.to_owned();
+        match name.starts_with("classifier") {
+            true => name.to_owned(),
+            false => NAMES.of(self.prefix(), name),
         }
-        if let Some(rest) = name.strip_prefix("pooler.dense") {
-            return format!("albert.pooler{rest}");
-        }
-        if let Some(rest) = name.strip_prefix("embeddings_project") {
-            return format!("albert.encoder.embedding_hidden_mapping_in{rest}");
-        }
-        let Some(part) = name.strip_prefix("encoder.layer.0.") else {
-            return format!("albert.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(bert, own)| Some(format!("{own}{}", part.strip_prefix(bert)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("{LAYER}.{part}")
     }
 
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {

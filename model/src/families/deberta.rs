@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use super::{
     ConfigKeys, Disentangled, EncoderClass, Family, PoolerActivation, PoolerShape, Positions,
     TransformerSpec, keys,
@@ -15,12 +16,18 @@ pub const DEBERTA_V2: &dyn Family = &DebertaV2;
 
 struct DebertaV2;
 
-/// Parts that have other names than in BERT.
-const PARTS: [(&str, &str); 3] = [
-    ("attention.self.query", "attention.self.query_proj"),
-    ("attention.self.key", "attention.self.key_proj"),
-    ("attention.self.value", "attention.self.value_proj"),
-];
+const NAMES: Names = Names {
+    layers: "encoder.layer",
+    parts: &[
+        ("attention.self.query", "attention.self.query_proj"),
+        ("attention.self.key", "attention.self.key_proj"),
+        ("attention.self.value", "attention.self.value_proj"),
+    ],
+    others: &[
+        ("encoder.relative_states", "encoder.rel_embeddings"),
+        ("encoder.relative_norm.LayerNorm", "encoder.LayerNorm"),
+    ],
+};
 
 /// Both ways of scoring content against places, in any order.
 const BOTH: [&str; 2] = ["c2p", "p2c"];
@@ -107,24 +114,10 @@ impl Family for DebertaV2 {
     }
 
     fn file_name(&self, name: &str, _pooling: Pooling) -> String {
-        if name.starts_with("classifier") || name.starts_with("pooler") {
-            return name.to_owned();
+        match name.starts_with("classifier") || name.starts_with("pooler") {
+            true => name.to_owned(),
+            false => NAMES.of(self.prefix(), name),
         }
-        if let Some(rest) = name.strip_prefix("encoder.relative_states") {
-            return format!("deberta.encoder.rel_embeddings{rest}");
-        }
-        if let Some(rest) = name.strip_prefix("encoder.relative_norm.LayerNorm") {
-            return format!("deberta.encoder.LayerNorm{rest}");
-        }
-        let layer = name.strip_prefix("encoder.layer.");
-        let Some((index, part)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return format!("deberta.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(bert, own)| Some(format!("{own}{}", part.strip_prefix(bert)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("deberta.encoder.layer.{index}.{part}")
     }
 
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {

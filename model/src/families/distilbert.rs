@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::names::{Names, Words, renamed};
 use super::{
     Activation, ConfigKeys, EncoderClass, Family, LayerShape, PoolerActivation, PoolerShape,
     Positions, TransformerSpec,
@@ -16,17 +17,23 @@ pub const DISTILBERT: &dyn Family = &DistilBert;
 
 struct DistilBert;
 
-/// An encoder layer's parts, by their names in BERT.
-const PARTS: [(&str, &str); 8] = [
-    ("attention.self.query", "attention.q_lin"),
-    ("attention.self.key", "attention.k_lin"),
-    ("attention.self.value", "attention.v_lin"),
-    ("attention.output.dense", "attention.out_lin"),
-    ("attention.output.LayerNorm", "sa_layer_norm"),
-    ("intermediate.dense", "ffn.lin1"),
-    ("output.dense", "ffn.lin2"),
-    ("output.LayerNorm", "output_layer_norm"),
-];
+const NAMES: Names = Names {
+    layers: "transformer.layer",
+    parts: &[
+        ("attention.self.query", "attention.q_lin"),
+        ("attention.self.key", "attention.k_lin"),
+        ("attention.self.value", "attention.v_lin"),
+        ("attention.output.dense", "attention.out_lin"),
+        ("attention.output.LayerNorm", "sa_layer_norm"),
+        ("intermediate.dense", "ffn.lin1"),
+        ("output.dense", "ffn.lin2"),
+        ("output.LayerNorm", "output_layer_norm"),
+    ],
+    others: &[],
+};
+
+/// What its files call the head's first layer.
+const HEAD: Words = &[("pooler.dense", "pre_classifier")];
 
 impl Family for DistilBert {
     fn model_type(&self) -> &'static str {
@@ -89,21 +96,10 @@ impl Family for DistilBert {
     }
 
     fn file_name(&self, name: &str, _pooling: Pooling) -> String {
-        if let Some(rest) = name.strip_prefix("pooler.dense") {
-            return format!("pre_classifier{rest}");
+        match name.starts_with("classifier") {
+            true => name.to_owned(),
+            false => renamed(HEAD, name).unwrap_or_else(|| NAMES.of(self.prefix(), name)),
         }
-        if name.starts_with("classifier") {
-            return name.to_owned();
-        }
-        let layer = name.strip_prefix("encoder.layer.");
-        let Some((index, part)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return format!("distilbert.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(bert, own)| Some(format!("{own}{}", part.strip_prefix(bert)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("distilbert.transformer.layer.{index}.{part}")
     }
 
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
@@ -114,9 +110,6 @@ impl Family for DistilBert {
     }
 
     fn encoder_class(&self) -> EncoderClass {
-        EncoderClass {
-            has_pooler: false,
-            has_segments: false,
-        }
+        EncoderClass::BARE
     }
 }

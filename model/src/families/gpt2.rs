@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::decoder::{POOLINGS, padding, put_padding, score};
+use super::names::Names;
 use super::{
     ConfigKeys, EncoderClass, Family, LayerShape, PoolerActivation, PoolerShape, Positions,
     TransformerSpec,
@@ -19,22 +20,22 @@ pub const GPT2: &dyn Family = &Gpt2;
 
 struct Gpt2;
 
-/// Names of the layout, and what its files have in their place.
-const PARTS: [(&str, &str); 6] = [
-    ("attention.self.qkv", "attn.c_attn"),
-    ("attention.output.dense", "attn.c_proj"),
-    ("attention.LayerNorm", "ln_1"),
-    ("intermediate.dense", "mlp.c_fc"),
-    ("intermediate.LayerNorm", "ln_2"),
-    ("output.dense", "mlp.c_proj"),
-];
-
-/// The same outside of layers.
-const WHOLES: [(&str, &str); 3] = [
-    ("embeddings.word_embeddings", "wte"),
-    ("embeddings.position_embeddings", "wpe"),
-    ("encoder.LayerNorm", "ln_f"),
-];
+const NAMES: Names = Names {
+    layers: "h",
+    parts: &[
+        ("attention.self.qkv", "attn.c_attn"),
+        ("attention.output.dense", "attn.c_proj"),
+        ("attention.LayerNorm", "ln_1"),
+        ("intermediate.dense", "mlp.c_fc"),
+        ("intermediate.LayerNorm", "ln_2"),
+        ("output.dense", "mlp.c_proj"),
+    ],
+    others: &[
+        ("embeddings.word_embeddings", "wte"),
+        ("embeddings.position_embeddings", "wpe"),
+        ("encoder.LayerNorm", "ln_f"),
+    ],
+};
 
 impl Family for Gpt2 {
     fn model_type(&self) -> &'static str {
@@ -102,23 +103,7 @@ impl Family for Gpt2 {
     }
 
     fn file_name(&self, name: &str, pooling: Pooling) -> String {
-        if let Some(name) = score(name, pooling) {
-            return name;
-        }
-        for (layout, file) in WHOLES {
-            if let Some(rest) = name.strip_prefix(layout) {
-                return format!("transformer.{file}{rest}");
-            }
-        }
-        let layer = name.strip_prefix("encoder.layer.");
-        let Some((index, part)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return format!("transformer.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(own, file)| Some(format!("{file}{}", part.strip_prefix(own)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("transformer.h.{index}.{part}")
+        score(name, pooling).unwrap_or_else(|| NAMES.of(self.prefix(), name))
     }
 
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
@@ -131,15 +116,15 @@ impl Family for Gpt2 {
 
     fn inputs_first(&self, file_name: &str) -> bool {
         let layer = file_name.strip_suffix(".weight").unwrap_or_default();
-        let mut linears = PARTS.iter().filter(|(own, _)| !own.ends_with("LayerNorm"));
+        let mut linears = NAMES
+            .parts
+            .iter()
+            .filter(|(own, _)| !own.ends_with("LayerNorm"));
         linears.any(|(_, file)| layer.ends_with(&format!(".{file}")))
     }
 
     fn encoder_class(&self) -> EncoderClass {
-        EncoderClass {
-            has_pooler: false,
-            has_segments: false,
-        }
+        EncoderClass::BARE
     }
 }
 

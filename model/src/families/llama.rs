@@ -8,6 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::decoder::{POOLINGS, padding, put_padding, score};
+use super::names::Names;
 use super::{
     ConfigKeys, EncoderClass, Family, LayerShape, PoolerActivation, PoolerShape, Positions,
     Rotation, TransformerSpec,
@@ -20,24 +21,24 @@ pub const LLAMA: &dyn Family = &Llama;
 
 struct Llama;
 
-/// Names of the layout, and what its files have in their place.
-const PARTS: [(&str, &str); 9] = [
-    ("attention.self.query", "self_attn.q_proj"),
-    ("attention.self.key", "self_attn.k_proj"),
-    ("attention.self.value", "self_attn.v_proj"),
-    ("attention.output.dense", "self_attn.o_proj"),
-    ("attention.LayerNorm", "input_layernorm"),
-    ("intermediate.dense", "mlp.gate_proj"),
-    ("intermediate.gated", "mlp.up_proj"),
-    ("intermediate.LayerNorm", "post_attention_layernorm"),
-    ("output.dense", "mlp.down_proj"),
-];
-
-/// The same outside of layers.
-const WHOLES: [(&str, &str); 2] = [
-    ("embeddings.word_embeddings", "embed_tokens"),
-    ("encoder.LayerNorm", "norm"),
-];
+const NAMES: Names = Names {
+    layers: "layers",
+    parts: &[
+        ("attention.self.query", "self_attn.q_proj"),
+        ("attention.self.key", "self_attn.k_proj"),
+        ("attention.self.value", "self_attn.v_proj"),
+        ("attention.output.dense", "self_attn.o_proj"),
+        ("attention.LayerNorm", "input_layernorm"),
+        ("intermediate.dense", "mlp.gate_proj"),
+        ("intermediate.gated", "mlp.up_proj"),
+        ("intermediate.LayerNorm", "post_attention_layernorm"),
+        ("output.dense", "mlp.down_proj"),
+    ],
+    others: &[
+        ("embeddings.word_embeddings", "embed_tokens"),
+        ("encoder.LayerNorm", "norm"),
+    ],
+};
 
 /// Default of transformers' `LlamaConfig`.
 const THETA: f64 = 10_000.0;
@@ -125,23 +126,7 @@ impl Family for Llama {
     }
 
     fn file_name(&self, name: &str, pooling: Pooling) -> String {
-        if let Some(name) = score(name, pooling) {
-            return name;
-        }
-        for (layout, file) in WHOLES {
-            if let Some(rest) = name.strip_prefix(layout) {
-                return format!("model.{file}{rest}");
-            }
-        }
-        let layer = name.strip_prefix("encoder.layer.");
-        let Some((index, part)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return format!("model.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(own, file)| Some(format!("{file}{}", part.strip_prefix(own)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("model.layers.{index}.{part}")
+        score(name, pooling).unwrap_or_else(|| NAMES.of(self.prefix(), name))
     }
 
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
@@ -153,10 +138,7 @@ impl Family for Llama {
     }
 
     fn encoder_class(&self) -> EncoderClass {
-        EncoderClass {
-            has_pooler: false,
-            has_segments: false,
-        }
+        EncoderClass::BARE
     }
 }
 

@@ -19,6 +19,7 @@ mod layer_shape;
 mod llama;
 mod modernbert;
 mod mpnet;
+mod names;
 pub(crate) mod relative;
 mod roberta;
 mod rotation;
@@ -118,6 +119,14 @@ pub struct EncoderClass {
     pub has_pooler: bool,
     /// Whether it is called with `token_type_ids`.
     pub has_segments: bool,
+}
+
+impl EncoderClass {
+    /// The encoder by itself, which is called with token ids alone.
+    pub(crate) const BARE: Self = Self {
+        has_pooler: false,
+        has_segments: false,
+    };
 }
 
 impl Default for EncoderClass {

@@ -7,6 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::names::{Names, Words, renamed};
 use super::{
     ConfigKeys, EncoderClass, Family, LayerShape, PoolerActivation, PoolerShape, Positions,
     Rotation, TransformerSpec,
@@ -19,14 +20,27 @@ pub const MODERNBERT: &dyn Family = &ModernBert;
 
 struct ModernBert;
 
-/// Names of the layout, and what its files have in their place.
-const PARTS: [(&str, &str); 6] = [
-    ("attention.self.qkv", "attn.Wqkv"),
-    ("attention.output.dense", "attn.Wo"),
-    ("attention.LayerNorm", "attn_norm"),
-    ("intermediate.dense", "mlp.Wi"),
-    ("intermediate.LayerNorm", "mlp_norm"),
-    ("output.dense", "mlp.Wo"),
+const NAMES: Names = Names {
+    layers: "layers",
+    parts: &[
+        ("attention.self.qkv", "attn.Wqkv"),
+        ("attention.output.dense", "attn.Wo"),
+        ("attention.LayerNorm", "attn_norm"),
+        ("intermediate.dense", "mlp.Wi"),
+        ("intermediate.LayerNorm", "mlp_norm"),
+        ("output.dense", "mlp.Wo"),
+    ],
+    others: &[
+        ("embeddings.word_embeddings", "embeddings.tok_embeddings"),
+        ("embeddings.LayerNorm", "embeddings.norm"),
+        ("encoder.LayerNorm", "final_norm"),
+    ],
+};
+
+/// What its files call the layers of the head but the last.
+const HEAD: Words = &[
+    ("pooler.dense", "head.dense"),
+    ("pooler.LayerNorm", "head.norm"),
 ];
 
 /// Keys that must be false where they are there: no published model has such biases.
@@ -140,33 +154,10 @@ impl Family for ModernBert {
     }
 
     fn file_name(&self, name: &str, _pooling: Pooling) -> String {
-        if let Some(rest) = name.strip_prefix("pooler.dense") {
-            return format!("head.dense{rest}");
+        match name.starts_with("classifier") {
+            true => name.to_owned(),
+            false => renamed(HEAD, name).unwrap_or_else(|| NAMES.of(self.prefix(), name)),
         }
-        if let Some(rest) = name.strip_prefix("pooler.LayerNorm") {
-            return format!("head.norm{rest}");
-        }
-        if name.starts_with("classifier") {
-            return name.to_owned();
-        }
-        for (layout, file) in [
-            ("embeddings.word_embeddings", "embeddings.tok_embeddings"),
-            ("embeddings.LayerNorm", "embeddings.norm"),
-            ("encoder.LayerNorm", "final_norm"),
-        ] {
-            if let Some(rest) = name.strip_prefix(layout) {
-                return format!("model.{file}{rest}");
-            }
-        }
-        let layer = name.strip_prefix("encoder.layer.");
-        let Some((index, part)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return format!("model.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(own, file)| Some(format!("{file}{}", part.strip_prefix(own)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("model.layers.{index}.{part}")
     }
 
     fn head(&self, pooling: Pooling) -> &'static [&'static str] {
@@ -177,10 +168,7 @@ impl Family for ModernBert {
     }
 
     fn encoder_class(&self) -> EncoderClass {
-        EncoderClass {
-            has_pooler: false,
-            has_segments: false,
-        }
+        EncoderClass::BARE
     }
 }
 

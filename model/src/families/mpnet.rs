@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use super::{
     ConfigKeys, EncoderClass, Family, Positions, TransformerSpec, keys, relative, roberta,
 };
@@ -17,14 +18,17 @@ struct Mpnet;
 /// The padding id after which positions are counted: transformers takes no other.
 const PADDING: u32 = 1;
 
-/// An encoder layer's parts that have other names than in BERT.
-const PARTS: [(&str, &str); 5] = [
-    ("attention.self.query", "attention.attn.q"),
-    ("attention.self.key", "attention.attn.k"),
-    ("attention.self.value", "attention.attn.v"),
-    ("attention.output.dense", "attention.attn.o"),
-    ("attention.output.LayerNorm", "attention.LayerNorm"),
-];
+const NAMES: Names = Names {
+    layers: "encoder.layer",
+    parts: &[
+        ("attention.self.query", "attention.attn.q"),
+        ("attention.self.key", "attention.attn.k"),
+        ("attention.self.value", "attention.attn.v"),
+        ("attention.output.dense", "attention.attn.o"),
+        ("attention.output.LayerNorm", "attention.LayerNorm"),
+    ],
+    others: &[],
+};
 
 /// The number of buckets in `config.json`.
 const BUCKETS: &str = "relative_attention_num_buckets";
@@ -64,18 +68,8 @@ impl Family for Mpnet {
     }
 
     fn file_name(&self, name: &str, pooling: Pooling) -> String {
-        if let Some(head) = roberta::head_name(name, pooling) {
-            return head;
-        }
-        let layer = name.strip_prefix("encoder.layer.");
-        let Some((index, part)) = layer.and_then(|layer| layer.split_once('.')) else {
-            return format!("mpnet.{name}");
-        };
-        let mut parts = PARTS.iter();
-        let renamed =
-            parts.find_map(|(bert, own)| Some(format!("{own}{}", part.strip_prefix(bert)?)));
-        let part = renamed.unwrap_or_else(|| part.to_owned());
-        format!("mpnet.encoder.layer.{index}.{part}")
+        let head = roberta::head_name(name, pooling);
+        head.unwrap_or_else(|| NAMES.of(self.prefix(), name))
     }
 
     fn head(&self, _pooling: Pooling) -> &'static [&'static str] {

@@ -103,6 +103,9 @@ pub struct TransformerSpec {
 /// sizes far from overflow.
 const LARGEST_SIZE: usize = 1 << 20;
 
+/// Nor has any more layers. Where all are one, no file's size would say so.
+const MOST_LAYERS: usize = 1 << 12;
+
 impl TransformerSpec {
     /// The longest text, in tokens: as many as there are positions for.
     pub fn max_tokens(&self) -> usize {
@@ -255,6 +258,12 @@ impl TransformerSpec {
         if let Some((key, size)) = sizes.iter().find(|(_, s)| !(1..=LARGEST_SIZE).contains(s)) {
             return refuse(format!(
                 "{key} is {size}; it must be from 1 to {LARGEST_SIZE}"
+            ));
+        }
+        if self.layers > MOST_LAYERS {
+            return refuse(format!(
+                "num_hidden_layers is {}; it must be from 1 to {MOST_LAYERS}",
+                self.layers
             ));
         }
         if !self.hidden_size.is_multiple_of(self.heads) {

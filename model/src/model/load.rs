@@ -105,6 +105,16 @@ impl Model {
             head_scale: HeadScale::ONE,
             train: TrainableSet::Head,
         };
+        let outputs = options.labels.len() as u128 * spec.hidden_size as u128;
+        if outputs > files.weights.len() as u128 {
+            return Err(ModelError::Config(format!(
+                "it has {} labels (id2label or num_labels), more than {} of {} bytes can have outputs \
+                 for; the two files don't belong together",
+                options.labels.len(),
+                files.origin.weights,
+                files.weights.len()
+            )));
+        }
         let (mut model, found) = Self::assemble(&spec, &files, options, HeadUse::AsItIs, device)?;
         let pooling = model.options.pooling;
         if let Some(error) = found.incomplete(&files.origin.weights, &spec, pooling) {

@@ -109,6 +109,15 @@ fn configurations_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn more_labels_than_the_weights_can_have_outputs_for_are_refused_before_memory_is_asked_for() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    saved.set("id2label", Value::Null);
+    saved.set("num_labels", json!(1 << 20));
+    let complaint = saved.complaint();
+    assert!(complaint.contains("it has 1048576 labels"), "{complaint}");
+}
+
+#[test]
 fn however_few_tokens_are_read_no_text_gives_more() {
     for max_tokens in 0..6 {
         let saved = Saved::new(Pooling::Mean, Precision::F32);
@@ -161,6 +170,24 @@ fn tokenisers_that_the_library_panics_at_are_refused() {
         saved.write("tokenizer.json", content.as_bytes());
         let complaint = saved.complaint();
         assert!(complaint.starts_with("tokenizer.json"), "{complaint}");
+    }
+}
+
+#[test]
+fn merges_are_never_left_out_by_chance() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    let mut file: Value = serde_json::from_slice(&saved.read("tokenizer.json")).expect("JSON");
+    file["pre_tokenizer"] = Value::Null;
+    file["post_processor"] = Value::Null;
+    file["model"] = json!({
+        "type": "BPE", "dropout": 0.5,
+        "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]],
+    });
+    file["added_tokens"] = json!([]);
+    saved.write("tokenizer.json", file.to_string().as_bytes());
+    let opened = saved.open().expect("a model");
+    for _ in 0..20 {
+        assert_eq!(opened.encode("abab").expect("ids"), [2, 2]);
     }
 }
 

@@ -4,6 +4,7 @@
 mod damaged;
 mod heads;
 mod layouts;
+mod other_files;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;

@@ -9,7 +9,7 @@ use crate::parquet::{Column, file, strings};
 use crate::{TableFile, row};
 use parquet::basic::Compression;
 
-const CSV: &str = "text,label\n\"good, film\",pos\nn\u{e9},neg\n";
+pub(crate) const CSV: &str = "text,label\n\"good, film\",pos\nn\u{e9},neg\n";
 const JSON: &str =
     "{\"text\":\"good, film\",\"label\":\"pos\"}\n{\"text\":\"n\u{e9}\",\"label\":\"neg\"}\n";
 
@@ -20,16 +20,16 @@ fn expected() -> [Row; 2] {
     ]
 }
 
-fn read(name: &'static str, content: impl AsRef<[u8]>) -> Vec<Row> {
+pub(crate) fn read(name: &'static str, content: impl AsRef<[u8]>) -> Vec<Row> {
     let table = TableFile::holding(name, content).read(&TableSchema::default());
     table.expect("a table").rows
 }
 
-fn complaint(name: &'static str, content: impl AsRef<[u8]>) -> String {
+pub(crate) fn complaint(name: &'static str, content: impl AsRef<[u8]>) -> String {
     TableFile::holding(name, content).complaint(&TableSchema::default())
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     writer.write_all(content).expect("memory");
     writer.finish().expect("memory")
@@ -39,7 +39,7 @@ fn zstd(content: &[u8]) -> Vec<u8> {
     zstd::encode_all(content, 3).expect("memory")
 }
 
-fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+pub(crate) fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(bytes).collect()
 }
 
@@ -110,12 +110,12 @@ fn what_is_no_table_is_named_with_a_remedy() {
 }
 
 /// A part of a workbook.
-fn part(name: &str, content: &str) -> (String, String) {
+pub(crate) fn part(name: &str, content: &str) -> (String, String) {
     (name.to_owned(), content.to_owned())
 }
 
 /// A workbook whose sheets have these cells, as XML.
-fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     let each = || sheets.iter().zip(1..);
     let list: String = each()
         .map(|((name, _), i)| format!("<sheet name=\"{name}\" sheetId=\"{i}\" r:id=\"r{i}\"/>"))
@@ -170,7 +170,7 @@ fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     archive(&parts)
 }
 
-fn archive(parts: &[(String, String)]) -> Vec<u8> {
+pub(crate) fn archive(parts: &[(String, String)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     for (name, content) in parts {
@@ -180,11 +180,11 @@ fn archive(parts: &[(String, String)]) -> Vec<u8> {
     writer.finish().expect("memory").into_inner()
 }
 
-fn text_cell(at: &str, text: &str) -> String {
+pub(crate) fn text_cell(at: &str, text: &str) -> String {
     format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
 }
 
-fn cells(rows: &[&[String]]) -> String {
+pub(crate) fn cells(rows: &[&[String]]) -> String {
     let row = |(cells, i): (&&[String], usize)| format!("<row r=\"{i}\">{}</row>", cells.concat());
     rows.iter().zip(1..).map(row).collect()
 }

@@ -68,6 +68,30 @@ fn a_group_that_would_be_rounded_is_refused() {
 }
 
 #[test]
+fn commas_and_quotes_that_json_hasnt_are_told_with_what_to_do() {
+    let row = "{\"text\":\"a\",\"label\":\"x\"}";
+    for content in [format!("{row},\n{row},\n"), format!("{row}\n,{row}\n")] {
+        assert_eq!(
+            complaint(content),
+            "row 2 of notes.jsonl: a comma stands before it, and the objects aren't in a list; leave out \
+             the commas between lines, or put [ before the first object and ] behind the last"
+        );
+    }
+    for content in [format!("[{row},]"), row.replace('}', ",}")] {
+        let told = complaint(content);
+        assert!(
+            told.contains("remove the comma behind the last element"),
+            "{told}"
+        );
+    }
+    let told = complaint(row.replace('"', "'"));
+    assert!(
+        told.contains("write keys and texts in double quotes"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_no_object_is_refused() {
     assert_eq!(
         complaint("{\"text\":\"a\",\"label\":\"x\"}\n[1]\n"),

@@ -7,6 +7,7 @@ mod containers;
 mod csv;
 mod group_ids;
 mod json;
+mod no_tables;
 mod parquet;
 mod published_tables;
 mod python;

@@ -156,6 +156,25 @@ fn whatever_python_writes_is_read_to_the_same_rows_or_refused_by_the_name_of_the
     });
 }
 
+/// Shards, classes with names, splits, views of other rows, caches, and what is exported.
+#[test]
+fn whatever_hugging_face_datasets_keeps_is_read_to_the_same_rows_and_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = match written("write_datasets.py", &[], folder.path()) {
+        Ok(written) => written,
+        Err(reason) => return println!("skipped: no Python: {reason}"),
+    };
+    if !written.missing.is_empty() {
+        return println!("skipped: Python has no {}", written.missing.join(", "));
+    }
+    compare(&written, folder.path(), |path, file| {
+        let table = read_table(path, &file.schema(None)).map_err(|e| e.to_string())?;
+        let rows = table.rows.into_iter();
+        let cells = rows.map(|row| vec![Some(row.text), Some(crate::one(&row.label))]);
+        Ok(cells.collect())
+    });
+}
+
 /// `UMBEL_TABLES` tables, by default some hundreds.
 #[test]
 fn random_tables_in_random_options_are_read_to_the_same_rows_or_refused_by_the_name_of_the_option()

@@ -36,6 +36,23 @@ fn another_model_is_refused_by_its_type_whatever_its_keys_are_called() {
     }
 }
 
+/// Where all layers are one, no file's size would tell.
+#[test]
+fn more_layers_than_any_model_has_are_refused() {
+    for family in FAMILIES {
+        let spec = TransformerSpec {
+            layers: 1 << 20,
+            rotations: Vec::new(),
+            ..small(*family)
+        };
+        let complaint = spec.checked().expect_err("refused").to_string();
+        assert!(
+            complaint.contains("num_hidden_layers is 1048576; it must be from 1 to 4096"),
+            "{complaint}"
+        );
+    }
+}
+
 #[test]
 fn a_folder_of_another_model_is_refused_by_its_type_before_its_labels_are_asked_for() {
     let home = tempfile::tempdir().expect("a folder");

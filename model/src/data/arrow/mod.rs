@@ -131,7 +131,8 @@ fn columns_of(
 ) -> Result<(Vec<usize>, Columns<Column>), DataError> {
     let fields = schema.fields();
     let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-    let positions = ColumnPositions::find(wanted, &names, path, || None)?;
+    let inside = || fields.iter().find_map(|field| inside(field, wanted));
+    let positions = ColumnPositions::find(wanted, &names, path, inside)?;
     let mut projection = Vec::new();
     let columns = positions.map(|setting, position| {
         let field = fields.get(position);
@@ -151,6 +152,20 @@ fn columns_of(
         })
     })?;
     Ok((projection, columns))
+}
+
+/// What to do where a column that is wanted stands inside of another.
+fn inside(field: &Field, wanted: Wanted<'_>) -> Option<String> {
+    let DataType::Struct(inner) = field.data_type() else {
+        return None;
+    };
+    let is_wanted = |name: &str| wanted.columns().any(|(_, column)| column == name);
+    let found = inner.iter().find(|inner| is_wanted(inner.name()))?;
+    Some(format!(
+        "{:?} is inside {:?}: flatten it, e.g. with pandas.json_normalize",
+        found.name(),
+        field.name()
+    ))
 }
 
 /// Whether a dictionary is one of a column that is decoded.

@@ -1,9 +1,12 @@
 //! What to say of a CSV file that can't be read: what was found, and what to do about it.
 
+use std::path::Path;
+
 use super::dialect::Layout;
 use super::rfc4180::{Dialect, Fault, FaultKind, Record, Records};
 use crate::data::asked::Setting;
 use crate::data::columns::{Found, find};
+use crate::data::content::Unread;
 use crate::data::error::{DataError, Place};
 use crate::data::schema::Wanted;
 
@@ -80,6 +83,27 @@ pub(super) fn is_in_single_quotes(text: &str) -> bool {
         .strip_prefix('\'')
         .and_then(|text| text.strip_suffix('\''));
     inner.is_some_and(|inner| inner.contains("''") && !inner.replace("''", "").contains('\''))
+}
+
+/// Whether a record is what stands below the header of a table in Markdown: `|---|:--|`.
+pub(super) fn is_rule(record: &Record) -> bool {
+    let cells = record.fields.iter().map(|field| field.bytes.trim_ascii());
+    let cells: Vec<&[u8]> = cells.filter(|cell| !cell.is_empty()).collect();
+    let is_line = |cell: &&[u8]| {
+        cell.len() > 1 && cell.contains(&b'-') && cell.iter().all(|byte| b"-:".contains(byte))
+    };
+    cells.len() > 1 && cells.iter().all(is_line)
+}
+
+/// The error for such a table.
+pub(super) fn markdown(file: &Path) -> DataError {
+    DataError::Unread {
+        file: file.to_owned(),
+        found: Unread {
+            what: "a table in Markdown",
+            remedy: "write it as CSV or JSON Lines",
+        },
+    }
 }
 
 /// The error for such a field.

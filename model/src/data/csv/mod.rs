@@ -102,6 +102,9 @@ impl Reading<'_> {
         }
         for (record, row) in records.zip(1..) {
             let record = self.whole(record, row)?;
+            if row == 1 && dialect.delimiter == b'|' && advice::is_rule(&record) {
+                return Err(advice::markdown(self.file).into());
+            }
             let width = self.layout.header.len();
             let blank = |field: &Field| field.bytes.trim_ascii().is_empty();
             if width > 1 && record.fields.iter().all(blank) {

@@ -35,16 +35,33 @@ pub(super) fn syntax(error: &serde_json::Error, place: Place, counted: Counted) 
         Counted::Columns => format!("column {}", error.column()),
         Counted::Lines => format!("line {}, column {}", error.line(), error.column()),
     };
-    let is_data = error.is_syntax() || error.is_eof();
     DataError::Syntax {
         place,
-        remedy: match is_data && reason.contains("expected value") {
-            true => {
-                "write one JSON object a line, with null (not NaN or Infinity) for what is missing"
-            }
-            false => ONE_OBJECT,
-        },
+        remedy: remedy(&reason),
         problem: format!("not valid JSON at {at} ({reason})"),
+    }
+}
+
+/// What to do about what the parser says.
+fn remedy(reason: &str) -> &'static str {
+    match reason {
+        "trailing comma" => "remove the comma behind the last element",
+        "key must be a string" => {
+            "write keys and texts in double quotes, as Python's json.dumps does, one JSON object a line"
+        }
+        _ if reason.contains("expected value") => {
+            "write one JSON object a line, with null (not NaN or Infinity) for what is missing"
+        }
+        _ => ONE_OBJECT,
+    }
+}
+
+/// The error for a comma between two objects that aren't in a list.
+pub(super) fn comma_between(place: Place) -> DataError {
+    DataError::Syntax {
+        place,
+        problem: "a comma stands before it, and the objects aren't in a list".into(),
+        remedy: "leave out the commas between lines, or put [ before the first object and ] behind the last",
     }
 }
 

@@ -125,6 +125,9 @@ impl Reading<'_> {
                 problem: format!("byte {} of the line isn't valid UTF-8", e.valid_up_to() + 1),
                 remedy: "save the file as UTF-8",
             })?;
+            if line.starts_with(',') {
+                return Err(advice::comma_between(self.place(row)));
+            }
             let element = serde_json::from_str(line)
                 .map_err(|e| advice::syntax(&e, self.place(row), advice::Counted::Columns))?;
             self.element(element, row)?;
@@ -133,11 +136,19 @@ impl Reading<'_> {
     }
 
     fn objects(&mut self, bytes: &[u8]) -> Result<(), DataError> {
-        let elements = serde_json::Deserializer::from_slice(bytes).into_iter::<Element>();
-        for (before, element) in elements.enumerate() {
-            let row = before + 1;
-            let element =
-                element.map_err(|e| advice::syntax(&e, self.place(row), advice::Counted::Lines))?;
+        let mut elements = serde_json::Deserializer::from_slice(bytes).into_iter::<Element>();
+        for row in 1.. {
+            let begin = elements.byte_offset();
+            let Some(element) = elements.next() else {
+                break;
+            };
+            let element = element.map_err(|e| {
+                let rest = bytes.get(begin..).unwrap_or_default().trim_ascii_start();
+                match rest.starts_with(b",") {
+                    true => advice::comma_between(self.place(row)),
+                    false => advice::syntax(&e, self.place(row), advice::Counted::Lines),
+                }
+            })?;
             self.element(element, row)?;
         }
         Ok(())
@@ -192,14 +203,6 @@ impl Reading<'_> {
 
     fn cells(&self, object: &Object, row: usize) -> Result<Cells, DataError> {
         let value = |setting, column| self.value(object, setting, column, row);
-        let one = |column| {
-            let value = value(Setting::Label, column)?;
-            label(value).map_err(|count| DataError::SeveralLabels {
-                place: self.place(row),
-                column: column.to_owned(),
-                count,
-            })
-        };
         let own = self.wanted.label_columns();
         let is_there = |name: &str| position(object, name) != Found::Nowhere;
         let label = |column| {
@@ -209,10 +212,8 @@ impl Reading<'_> {
                     .iter()
                     .map(|name| Ok(cell(value(Setting::Label, name)?)));
                 Labels::Each(own.collect::<Result<_, DataError>>()?)
-            } else if self.wanted.takes_lists() {
-                Labels::Column(list(value(Setting::Label, column)?))
             } else {
-                Labels::Column(one(column)?)
+                Labels::Column(list(value(Setting::Label, column)?))
             })
         };
         Ok(Cells {
@@ -274,19 +275,6 @@ fn position(object: &Object, column: &str) -> Found {
     match object.keys.iter().position(|key| key == column) {
         Some(i) => Found::At(i),
         None => find(column, &object.keys),
-    }
-}
-
-/// A label, or the only one in a list, as annotation tools write it; the number of labels where
-/// there are several.
-fn label(value: &Value) -> Result<Cell, usize> {
-    match value {
-        Value::Array(values) => match values.as_slice() {
-            [] => Ok(Cell::Missing),
-            [only] if !only.is_array() => Ok(cell(only)),
-            several => Err(several.len()),
-        },
-        other => Ok(cell(other)),
     }
 }
 

@@ -84,6 +84,23 @@ pub(super) fn list_name(leaf: &ColumnDescPtr, leaves: &[ColumnDescPtr]) -> Optio
     (flat && leaves.iter().filter(same_root).count() == 1).then(|| root.clone())
 }
 
+/// What to do where a column that is wanted stands inside of another, as nested objects leave it.
+pub(super) fn inside(leaves: &[ColumnDescPtr], wanted: Wanted<'_>) -> Option<String> {
+    let wanted: Vec<&str> = wanted.columns().map(|(_, column)| column).collect();
+    let found = leaves.iter().find_map(|leaf| match leaf.path().parts() {
+        [outer @ .., last] if !outer.is_empty() && wanted.contains(&last.as_str()) => {
+            Some((outer.join("."), last.clone()))
+        }
+        _ => None,
+    });
+    found.map(|(outer, column)| {
+        format!(
+            "{column:?} is inside {outer:?}: flatten it, e.g. with pandas.json_normalize, or with \
+             Spark's select(\"{outer}.*\")"
+        )
+    })
+}
+
 /// Refuses a column that is wanted and is a list or a struct.
 pub(super) fn refuse_nested(
     leaves: &[ColumnDescPtr],

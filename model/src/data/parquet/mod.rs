@@ -82,7 +82,8 @@ fn read_rows(
         })
         .collect();
     column_type::refuse_nested(&leaves, wanted, path)?;
-    let positions = ColumnPositions::find(wanted, &names, path, || None)?;
+    let inside = || column_type::inside(&leaves, wanted);
+    let positions = ColumnPositions::find(wanted, &names, path, inside)?;
     let columns = positions.map(|setting, position| {
         let missing = || damaged(ParquetError::General("a column is missing".into()));
         let leaf = leaves.get(position).ok_or_else(missing)?.clone();

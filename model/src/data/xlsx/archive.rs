@@ -6,12 +6,13 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::damaged;
-use crate::data::content::Unread;
+use crate::data::content::{EXPORT, Unread};
 use crate::data::error::DataError;
 use crate::data::room::Room;
 
-/// Refuses archives that aren't workbooks, and those that unpack to more than there is room for.
-pub(super) fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result<(), DataError> {
+/// Refuses archives that aren't workbooks, and those that unpack to more than there is room for. Says
+/// whether any cells are merged.
+pub(super) fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result<bool, DataError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(file, e))?;
     let names: Vec<String> = archive
         .file_names()
@@ -23,6 +24,7 @@ pub(super) fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result
             found: other_archive(&names),
         });
     }
+    let mut merges = false;
     for i in 0..archive.len() {
         let part = archive.by_index(i).map_err(|e| damaged(file, e))?;
         let name = part.name().unwrap_or_default().to_ascii_lowercase();
@@ -35,9 +37,13 @@ pub(super) fn check_archive(bytes: &[u8], file: &Path, mut room: Room) -> Result
         if strings && announces_too_many(&content) {
             return Err(damaged(file, "it announces more texts than it holds"));
         }
+        merges |= content.windows(MERGED.len()).any(|window| window == MERGED);
     }
-    Ok(())
+    Ok(merges)
 }
+
+/// How a sheet's part says which cells are merged.
+const MERGED: &[u8] = b"mergeCell ";
 
 /// What an archive is that holds no workbook.
 fn other_archive(names: &[String]) -> Unread {
@@ -51,6 +57,21 @@ fn other_archive(names: &[String]) -> Unread {
         Unread {
             what: "a binary workbook (.xlsb)",
             remedy: "save it as .xlsx, or as CSV UTF-8",
+        }
+    } else if holds(".npy") {
+        Unread {
+            what: "an archive of NumPy arrays (.npz)",
+            remedy: EXPORT,
+        }
+    } else if holds("data.pkl") {
+        Unread {
+            what: "a file of PyTorch",
+            remedy: EXPORT,
+        }
+    } else if holds("word/document.xml") {
+        Unread {
+            what: "a document of Word (.docx)",
+            remedy: EXPORT,
         }
     } else {
         Unread {
