@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use umbel_coordinator::config::RunConfig;
-use umbel_model::data::{Row, Table, clean, read_table};
+use umbel_model::data::{Table, clean, read_table};
 use umbel_proto::message::ClientId;
 
 use crate::failure::Failure;
