@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
+use rayon::prelude::*;
 use umbel_coordinator::config::{ConfigError, RunConfig};
 use umbel_model::data::LabelSet;
 use umbel_privacy::combination::Summed;
@@ -12,12 +13,12 @@ use umbel_proto::message::ClientId;
 use umbel_proto::task::TaskKind;
 
 use crate::failure::Failure;
-use crate::population::Population;
+use crate::population::{Population, Share};
 
 /// The tables of a simulation's clients.
 pub(crate) struct SimulatedTables<'a>(pub(crate) &'a Population);
 
-impl<'a> SimulatedTables<'a> {
+impl SimulatedTables<'_> {
     /// The configured label set, or all labels of the tables: in a simulation nobody's labels are
     /// a secret.
     pub(crate) fn labels(&self, config: &RunConfig) -> Result<LabelSet, Failure> {
@@ -61,9 +62,10 @@ impl<'a> SimulatedTables<'a> {
             )
         });
         let units = self.units(config);
+        let written = Written::of(self.0, labels);
         alike
-            .chain(self.spellings(labels))
-            .chain(self.strangers(labels))
+            .chain(written.spellings(labels))
+            .chain(written.strangers(labels))
             .chain(large_delta(config, units))
             .chain(far_off_batch(config, units))
             .collect()
@@ -71,31 +73,77 @@ impl<'a> SimulatedTables<'a> {
 
     /// Units of all tables together.
     fn units(&self, config: &RunConfig) -> usize {
-        let clients = self.0.rows();
+        let clients = self.0.able();
         match config.privacy.unit {
             Some(PrivacyUnit::Client) => self.0.len(),
             Some(PrivacyUnit::Group) => clients
-                .map(|(_, rows)| {
-                    let groups: HashSet<&str> =
-                        rows.filter_map(|row| row.group.as_deref()).collect();
-                    groups.len()
+                .map(|(_, share)| {
+                    let groups = share.rows().filter_map(|row| row.group.as_deref());
+                    groups.collect::<HashSet<&str>>().len()
                 })
                 .sum(),
-            Some(PrivacyUnit::Record) | None => clients.map(|(_, rows)| rows.count()).sum(),
+            Some(PrivacyUnit::Record) | None => {
+                clients.map(|(_, share)| share.rows().count()).sum()
+            }
+        }
+    }
+}
+
+/// Which labels the clients have. The rows are gone through once, by all threads: with thousands of
+/// clients that takes a while.
+struct Written<'a> {
+    /// Every label as it is written, and which of the set it is.
+    indices: HashMap<&'a str, Option<usize>>,
+    /// Each client's labels of the set.
+    clients: Vec<(&'a ClientId, BTreeSet<usize>)>,
+}
+
+/// Clients whose rows one thread goes through at a time.
+const STRETCH: usize = 256;
+
+impl<'a> Written<'a> {
+    fn of(population: &'a Population, labels: &LabelSet) -> Self {
+        let clients: Vec<_> = population.able().collect();
+        let parts = clients.par_chunks(STRETCH).map(|clients| {
+            let mut part = Self::empty();
+            for &(name, share) in clients {
+                let own = part.indices_of(share, labels);
+                part.clients.push((name, own));
+            }
+            part
+        });
+        let parts: Vec<Self> = parts.collect();
+        parts.into_iter().fold(Self::empty(), |mut all, part| {
+            all.indices.extend(part.indices);
+            all.clients.extend(part.clients);
+            all
+        })
+    }
+
+    fn empty() -> Self {
+        Self {
+            indices: HashMap::new(),
+            clients: Vec::new(),
         }
     }
 
-    /// Labels that several tables spell differently and that were taken for one.
+    fn indices_of(&mut self, share: &'a Share, labels: &LabelSet) -> BTreeSet<usize> {
+        let written = share.rows().flat_map(|row| row.label.names());
+        let index = |label: &'a String| {
+            *self
+                .indices
+                .entry(label)
+                .or_insert_with(|| labels.index_of(label))
+        };
+        written.filter_map(index).collect()
+    }
+
+    /// Labels that are spelled differently and that were taken for one.
     fn spellings(&self, labels: &LabelSet) -> Vec<String> {
         let mut written: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
-        let tables = self.0.tables();
-        let rows = tables.iter().flat_map(|table| &table.rows);
-        let labels_of_rows = rows.flat_map(|row| row.label.names());
-        // Millions of rows have few different labels.
-        let distinct: HashSet<&str> = labels_of_rows.map(String::as_str).collect();
-        for label in distinct {
-            if let Some(index) = labels.index_of(label) {
-                written.entry(index).or_default().insert(label);
+        for (label, index) in &self.indices {
+            if let Some(index) = index {
+                written.entry(*index).or_default().insert(label);
             }
         }
         let several = written.into_iter().filter(|(_, written)| written.len() > 1);
@@ -112,30 +160,20 @@ impl<'a> SimulatedTables<'a> {
 
     /// Clients that have no label in common with any other.
     fn strangers(&self, labels: &LabelSet) -> Vec<String> {
-        let mut indices: HashMap<&str, Option<usize>> = HashMap::new();
-        let mut all: Vec<(&ClientId, BTreeSet<usize>)> = Vec::new();
-        for (name, rows) in self.0.rows() {
-            let written = rows.flat_map(|row| row.label.names());
-            let index = |label: &'a String| {
-                *indices
-                    .entry(label)
-                    .or_insert_with(|| labels.index_of(label))
-            };
-            all.push((name, written.filter_map(index).collect()));
-        }
         // How many clients have each label: with thousands of clients, no two can be compared.
         let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
-        for label in all.iter().flat_map(|(_, own)| own) {
+        for label in self.clients.iter().flat_map(|(_, own)| own) {
             *holders.entry(*label).or_default() += 1;
         }
         let alone = |own: &BTreeSet<usize>| {
-            all.len() > 1 && own.iter().all(|label| holders.get(label) == Some(&1))
+            self.clients.len() > 1 && own.iter().all(|label| holders.get(label) == Some(&1))
         };
         let names = |own: &BTreeSet<usize>| {
             let names = own.iter().filter_map(|index| labels.names().get(*index));
             names.take(10).cloned().collect::<Vec<_>>().join(", ")
         };
-        all.iter()
+        self.clients
+            .iter()
             .filter(|(_, own)| alone(own))
             .map(|(name, own)| {
                 format!(

@@ -13,6 +13,7 @@ use umbel_model::{Classifier, PhysicalBatch};
 use umbel_proto::message::BlobDigest;
 use umbel_proto::plan::AgreedPlan;
 
+use crate::known_plan::KnownPlan;
 use crate::site::SiteError;
 
 /// A base model's files, by name.
@@ -23,6 +24,7 @@ pub struct ComputeSlots {
     slots: usize,
     /// What the clients of this process share; `None` for a client that is alone.
     shared: Option<Mutex<Option<Shared>>>,
+    known_plan: Arc<KnownPlan>,
 }
 
 /// A model that was read for several clients.
@@ -51,6 +53,7 @@ impl ComputeSlots {
         Self {
             slots: 1,
             shared: None,
+            known_plan: Arc::default(),
         }
     }
 
@@ -60,7 +63,13 @@ impl ComputeSlots {
         Self {
             slots: slots.max(1),
             shared: Some(Mutex::new(None)),
+            known_plan: Arc::default(),
         }
+    }
+
+    /// By what the clients read their plan.
+    pub(crate) fn known_plan(&self) -> Arc<KnownPlan> {
+        Arc::clone(&self.known_plan)
     }
 
     /// The models of a client that follows this plan, read by `load` unless another client of this

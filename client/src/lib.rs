@@ -14,6 +14,7 @@
 //! | [`own_variate`] | the site's control variate, where the run has some |
 //! | [`results`] | what the site takes home |
 //! | [`rounds`] | which rounds of a plan a site answers |
+//! | [`known_plan`] | the plan, read once for all clients of a process |
 //! | [`compute`] | who may use the processor |
 //! | [`check`] | whether the site could take part, without taking part |
 //! | [`model_cache`] | base models that were fetched before |
@@ -30,6 +31,7 @@ pub mod compute;
 pub mod config;
 mod draws;
 pub mod grpc;
+pub mod known_plan;
 pub mod member;
 pub mod model_cache;
 pub mod outbox;

@@ -262,7 +262,7 @@ fn join(
         instance: transport.instance(),
     };
     let welcome = transport.join(&hello)?;
-    let plan = AgreedPlan::from_bytes(&welcome.plan)?;
+    let plan = invitation.known_plan.read(&welcome.plan)?;
     let coordinator = match plan.rehearsal {
         Some(_) => None,
         None => Some(witness.meet(&welcome, |digest| transport.blob(digest))?),

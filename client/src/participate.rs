@@ -8,6 +8,7 @@ use umbel_proto::exit_code::ExitKind;
 use umbel_proto::message::{Ending, ModelFile};
 use umbel_proto::plan::{AgreedPlan, PlanError};
 
+use crate::known_plan::KnownPlan;
 use crate::member::{Followed, Member};
 use crate::part::AtSite;
 use crate::policy::PolicyViolation;
@@ -126,6 +127,7 @@ fn with_site<T>(
         ledger: settings.ledger.clone(),
         labels: settings.labels.clone(),
         results: settings.results.clone(),
+        known_plan: settings.compute.known_plan(),
     };
     let mut open = |plan: AgreedPlan, files: &[(String, Arc<[u8]>)]| {
         let site = Site::open(settings.clone(), plan, files)?;
@@ -148,6 +150,8 @@ pub struct Invitation {
     pub labels: Vec<String>,
     /// Where it takes the model and the certificate; `None` if it doesn't, as in a simulation.
     pub results: Option<ResultsPlace>,
+    /// By what it reads the plan, as other clients of its process do.
+    pub known_plan: Arc<KnownPlan>,
 }
 
 /// Whether the site's own rules allow a plan and the base model.

@@ -43,6 +43,9 @@ pub(super) fn divided(
     Ok((table, division))
 }
 
+/// Characters that are shown of a value that can't be a name.
+const SHOWN: usize = 40;
+
 /// A client for each value of the column, in the order in which they first appear.
 fn by_column(
     table: &mut Table,
@@ -63,11 +66,16 @@ fn by_column(
         check_groups(table, &clients)?;
     }
     let mut notes = Vec::new();
-    let names: Result<Vec<ClientId>, _> = clients.iter().map(|(value, _)| value.parse()).collect();
-    let names = names.unwrap_or_else(|_| {
+    let name = |value: &String| value.parse().map_err(|_| value.clone());
+    let names: Result<Vec<ClientId>, String> =
+        clients.iter().map(|(value, _)| name(value)).collect();
+    let names = names.unwrap_or_else(|value| {
+        let begin: String = value.chars().take(SHOWN).collect();
+        let more = if begin.len() < value.len() { "..." } else { "" };
         notes.push(format!(
-            "not every value of column {column:?} can be a client's name (letters, digits, `.`, \
-             `_`, `-`), so clients are numbered in the order in which they appear in the table"
+            "not every value of column {column:?} can be a client's name (up to 64 letters, digits, \
+             `.`, `_`, `-`), such as {begin:?}{more}, so clients are numbered in the order in which \
+             they appear in the table"
         ));
         numbered(clients.len())
     });

@@ -11,10 +11,11 @@ mod divide;
 mod share;
 mod split;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use umbel_coordinator::config::RunConfig;
-use umbel_model::data::{Row, Table, clean, read_table};
+use umbel_model::data::{Table, clean, read_table};
 use umbel_proto::message::ClientId;
 
 use crate::failure::Failure;
@@ -41,6 +42,12 @@ struct Member {
     share: Option<Arc<Share>>,
 }
 
+/// How many different clients a table names.
+fn clients_in(table: &Table) -> usize {
+    let named = table.rows.iter().filter_map(|row| row.client.as_deref());
+    named.collect::<HashSet<&str>>().len()
+}
+
 impl Population {
     /// Reads every table once. Where the labels are configured, a client's table that can't be read
     /// is left out: its client says so, and the run may go on without it.
@@ -56,8 +63,16 @@ impl Population {
             Some(Arc::new(share))
         };
         if let Some(section) = config.clients.divided() {
-            let table = cleaned(read_table(&section.from, &schema)?);
-            let (table, division) = divided(table, section, config.privacy.unit)?;
+            let table = read_table(&section.from, &schema)?;
+            let before = clients_in(&table);
+            let (table, mut division) = divided(cleaned(table), section, config.privacy.unit)?;
+            let left = division.clients.len();
+            if let (Some(column), true) = (&section.by, left < before) {
+                division.notes.push(format!(
+                    "{left} of the {before} clients in column {column:?} are in this run: cleaning \
+                     left the others no row"
+                ));
+            }
             let table = Arc::new(table);
             let member = |(name, rows)| Member {
                 name,
@@ -104,9 +119,9 @@ impl Population {
     }
 
     /// Each client whose table could be read, with its rows.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&ClientId, impl Iterator<Item = &Row>)> {
+    pub(crate) fn able(&self) -> impl Iterator<Item = (&ClientId, &Share)> {
         let clients = self.clients.iter();
-        clients.filter_map(|client| Some((&client.name, client.share.as_ref()?.rows())))
+        clients.filter_map(|client| Some((&client.name, client.share.as_deref()?)))
     }
 
     /// The tables, each once.

@@ -137,6 +137,7 @@ pub fn live(
         ledger: place.clone(),
         labels: Vec::new(),
         results: None,
+        known_plan: Arc::default(),
     };
     let mut link = Link {
         world: Arc::clone(world),

@@ -144,3 +144,23 @@ fn what_cant_be_divided_is_refused_with_what_there_is() {
     assert!(error.contains("split = \"iid\""), "{error}");
     assert!(!bench.path().join("runs").exists(), "something was made");
 }
+
+#[test]
+fn a_client_whose_rows_cleaning_takes_away_is_told_of() {
+    let bench = Workbench::new(12);
+    let clients = twelve(&bench);
+    pooled(&bench, &clients);
+    let table = fs::read_to_string(bench.path().join("users.csv")).unwrap();
+    bench.write("users.csv", &(table + "nobody,nobody-0,  ,positive\r\n"));
+    let run = divided(&bench, "blank", PLAIN_GRADIENTS, "by = \"user\"");
+    for (clean, told) in [("true", true), ("false", false)] {
+        let clean = format!("data.clean={clean}");
+        let rounds = ["--set", "run.rounds=1", "--set", &clean];
+        let output = bench.umbel(&[&["simulate", run.to_str().unwrap()], &rounds[..]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        let note = "12 of the 13 clients in column \"user\" are in this run";
+        assert_eq!(said.contains(note), told, "{said}");
+        // Without cleaning, whoever has only a blank text can't take part.
+        assert_eq!(said.contains("client nobody: row 49"), !told, "{said}");
+    }
+}

@@ -103,6 +103,11 @@ impl<'a> Rows<'a> {
         self.rows.len()
     }
 
+    /// The room that is left.
+    pub(super) fn room(&self) -> Room {
+        self.room
+    }
+
     pub(super) fn into_rows(self) -> Vec<Row> {
         self.rows
     }

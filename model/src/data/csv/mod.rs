@@ -3,14 +3,18 @@
 //! | module | what it is for |
 //! |---|---|
 //! | `rfc4180` | records and fields |
+//! | `pieces` | where a long file is cut, so that several threads read it |
 //! | `dialect` | which delimiter, and where the header is |
 //! | `advice` | what to say of a file that can't be read |
 
 mod advice;
 mod dialect;
+mod pieces;
 mod rfc4180;
 
 use std::path::Path;
+
+use rayon::prelude::*;
 
 use self::dialect::Layout;
 use self::rfc4180::{Dialect, Fault, Field, Record, Records};
@@ -70,6 +74,16 @@ pub(super) fn read(
     Ok(CsvTable { rows, notes })
 }
 
+/// Bytes of a piece of a file that one thread reads at a time, about.
+const PIECE: usize = 1 << 20;
+
+/// Rows that were read, how many records there were, blank ones among them, and the room that is left.
+struct Part {
+    rows: Vec<Row>,
+    records: usize,
+    room: Room,
+}
+
 /// Why a reading failed, and whether one with backslashes as escapes might not.
 struct Refused {
     error: DataError,
@@ -95,14 +109,52 @@ impl Reading<'_> {
     fn rows(&self, bytes: &[u8], dialect: Dialect, room: Room) -> Result<Vec<Row>, Refused> {
         let body = bytes.get(self.layout.begin..).unwrap_or_default();
         let mut records = Records::new(body, dialect);
-        let mut rows = Rows::new(self.wanted, self.file, room);
         // The header was read before, but maybe by another dialect, in which it is another one.
         if let Some(header) = records.next() {
             self.whole(header, 0)?;
         }
-        for (record, row) in records.zip(1..) {
-            let record = self.whole(record, row)?;
-            if row == 1 && dialect.delimiter == b'|' && advice::is_rule(&record) {
+        if let Some(rows) = self.rows_of_pieces(&records, room) {
+            return Ok(rows);
+        }
+        Ok(self.rows_of(records, room)?.rows)
+    }
+
+    /// The rows of a long file, by several threads; `None` where one of them refuses something: which
+    /// is the first, and on which line, is told by reading all in a row.
+    fn rows_of_pieces(&self, records: &Records<'_>, room: Room) -> Option<Vec<Row>> {
+        let pieces = records.pieces(PIECE)?;
+        let parts: Option<Vec<Part>> = pieces
+            .into_par_iter()
+            .map(|piece| self.rows_of(piece, room).ok())
+            .collect();
+        let parts = parts?;
+        let taken = parts.iter().map(|part| room.left() - part.room.left());
+        if taken.sum::<u64>() > room.left() {
+            return None;
+        }
+        let mut rows = Vec::with_capacity(parts.iter().map(|part| part.rows.len()).sum());
+        let mut before = 0;
+        for part in parts {
+            rows.extend(part.rows.into_iter().map(|row| Row {
+                row: before + row.row,
+                ..row
+            }));
+            before += part.records;
+        }
+        Some(rows)
+    }
+
+    /// The rows of these records, the first of which is row 1.
+    fn rows_of(&self, records: Records<'_>, room: Room) -> Result<Part, Refused> {
+        let mut rows = Rows::new(self.wanted, self.file, room);
+        let mut count = 0;
+        for record in records {
+            count += 1;
+            let record = self.whole(record, count)?;
+            // In a piece of a long table it is refused where it would be any other's first row; all in
+            // a row then tells.
+            let bars = self.layout.dialect.delimiter == b'|';
+            if count == 1 && bars && advice::is_rule(&record) {
                 return Err(advice::markdown(self.file).into());
             }
             let width = self.layout.header.len();
@@ -110,9 +162,13 @@ impl Reading<'_> {
             if width > 1 && record.fields.iter().all(blank) {
                 continue;
             }
-            rows.add(self.cells(record, row)?, row)?;
+            rows.add(self.cells(record, count)?, count)?;
         }
-        Ok(rows.into_rows())
+        Ok(Part {
+            room: rows.room(),
+            rows: rows.into_rows(),
+            records: count,
+        })
     }
 
     /// A record that keeps the rules and has as many fields as the header.

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use super::pieces;
+
 /// How a file is written, as far as RFC 4180 leaves room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dialect {
@@ -95,6 +97,22 @@ impl<'a> Records<'a> {
     /// Whether lines end in CR alone.
     pub(super) fn end_in_returns(&self) -> bool {
         self.ends == LineEnds::Return
+    }
+
+    /// What is left, as pieces of about so many bytes that may be read apart; `None` where that is one
+    /// piece, or where records can't be told apart without reading all before them. Lines are counted
+    /// anew in each piece.
+    pub(super) fn pieces(&self, about: usize) -> Option<Vec<Self>> {
+        let rest = self.rest();
+        let plain = self.ends == LineEnds::Usual && !self.dialect.backslashes && !self.broken;
+        if !plain || rest.len() <= about {
+            return None;
+        }
+        let piece = |bytes| Self {
+            ends: self.ends,
+            ..Self::new(bytes, self.dialect)
+        };
+        Some(pieces::cut(rest, about).into_iter().map(piece).collect())
     }
 
     fn rest(&self) -> &'a [u8] {

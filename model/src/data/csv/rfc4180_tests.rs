@@ -1,5 +1,7 @@
 //! Records of CSV, by the letter and a little beyond.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const COMMAS: Dialect = Dialect {
@@ -119,4 +121,26 @@ fn nothing_follows_a_fault() {
     let mut records = Records::new(b"a\"\nb\n", COMMAS);
     assert!(records.next().is_some_and(|r| r.is_err()));
     assert!(records.next().is_none());
+}
+
+/// Fields of all records, or that there is a fault.
+fn read<'a>(parts: impl IntoIterator<Item = Records<'a>>) -> Result<Vec<Vec<Field>>, ()> {
+    let records = parts.into_iter().flatten();
+    let fields = |record: Result<Record, Fault>| record.map(|r| r.fields).map_err(|_| ());
+    records.map(fields).collect()
+}
+
+proptest! {
+    #[test]
+    fn pieces_have_the_records_of_the_whole_and_a_fault_where_it_has_one(
+        text in r#"([a, ]|"|"[a,\n"]{0,4}"|\n|\r\n|\r){0,24}"#,
+        about in 1_usize..12,
+    ) {
+        let text = format!("header\n{text}");
+        let mut whole = Records::new(text.as_bytes(), COMMAS);
+        whole.next();
+        if let Some(pieces) = whole.pieces(about) {
+            prop_assert_eq!(read(pieces), read([whole]));
+        }
+    }
 }
