@@ -295,3 +295,27 @@ fn a_header_that_backslashes_make_another_one_isnt_taken_for_an_empty_table() {
         );
     }
 }
+
+#[test]
+fn a_long_table_is_numbered_through_and_told_of_by_its_own_lines() {
+    // Several pieces, as threads read them: line ends within quotes, blank records, doubled quotes.
+    let text = |i: usize| format!("the \"{i}\"\nth {}", "word ".repeat(20));
+    let mut table = String::from("text,label,patient\n");
+    let mut expected = Vec::new();
+    for i in 1..=40_000 {
+        if i % 1000 == 0 {
+            table += ",,\n";
+        } else {
+            let text = text(i);
+            table += &format!("\"{}\",yes,p{i}\r\n", text.replace('"', "\"\""));
+            expected.push(row(i, &text, "yes", Some(&format!("p{i}"))));
+        }
+    }
+    assert!(table.len() > 4 << 20);
+    assert_eq!(rows(&table), expected);
+    let lines = table.matches('\n').count();
+    let said = complaint(table.clone() + "so \"great\",no,q\n" + &table);
+    assert!(said.contains(&format!("line {}", lines + 1)), "{said}");
+    let said = complaint(table.clone() + "short,no\n" + &table);
+    assert!(said.contains("row 40001"), "{said}");
+}
