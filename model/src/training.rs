@@ -12,9 +12,9 @@ use crate::trainer::{Clipping, GradientSum, PhysicalBatch, TrainingRows, Work};
 ///
 /// # Errors
 /// [`ModelError::Row`] for a row that isn't there or doesn't fit the model.
-pub fn gradient_sum<'a, R: Rng>(
+pub fn gradient_sum<'a, R: Rng, Rows: Into<TrainingRows<'a>>>(
     model: &Classifier,
-    rows: impl Into<TrainingRows<'a>>,
+    rows: Rows,
     units: &[Vec<usize>],
     clipping: Clipping,
     batch: PhysicalBatch,

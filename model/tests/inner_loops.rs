@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::process::Command;
 
 use rand_chacha::ChaCha12Rng;
-use umbel_model::gradient_sum;
+use umbel_model::{Example, gradient_sum};
 
 /// An instruction: its address, its name and its operands.
 struct Instruction {
@@ -91,7 +91,7 @@ fn run(program: &str, arguments: &[&str]) -> Option<String> {
 /// The kernels in this test's executable for `V3` (AVX2) or `V4` (AVX-512); `None` without tools.
 fn kernels(level: &str) -> Option<Vec<Kernel>> {
     // So that they are in it.
-    black_box(gradient_sum::<ChaCha12Rng> as *const ());
+    black_box(gradient_sum::<ChaCha12Rng, &[Example]> as *const ());
     let executable = std::env::current_exe().ok()?;
     let executable = executable.to_str()?;
     let symbols = run("nm", &["--defined-only", "--print-size", executable])?;
