@@ -317,5 +317,5 @@ fn a_long_table_is_numbered_through_and_told_of_by_its_own_lines() {
     let said = complaint(table.clone() + "so \"great\",no,q\n" + &table);
     assert!(said.contains(&format!("line {}", lines + 1)), "{said}");
     let said = complaint(table.clone() + "short,no\n" + &table);
-    assert!(said.contains("row 40001"), "{said}");
+    assert!(said.contains("row 40,001"), "{said}");
 }
