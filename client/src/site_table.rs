@@ -47,11 +47,11 @@ impl SiteRows {
     /// Rows that this model is trained on.
     pub(crate) fn new(examples: Vec<Example>, units: Vec<Vec<usize>>, model: &Classifier) -> Self {
         let row = KeptStates::bytes_of_row(model.spec().hidden_size);
-        let (count, bytes) = match model.options().train {
-            TrainableSet::Head => (examples.len(), examples.len().saturating_mul(row)),
-            _ => (0, 0),
+        let count = match model.options().train {
+            TrainableSet::Head => examples.len(),
+            _ => 0,
         };
-        let state_bytes = bytes.min(STATE_BYTES);
+        let state_bytes = count.saturating_mul(row).min(STATE_BYTES);
         Self {
             states: KeptStates::new(count, state_bytes),
             state_bytes,

@@ -64,7 +64,10 @@ impl Population {
         };
         if let Some(section) = config.clients.divided() {
             let table = read_table(&section.from, &schema)?;
-            let before = clients_in(&table);
+            let before = match config.data.clean {
+                true => clients_in(&table),
+                false => 0,
+            };
             let (table, mut division) = divided(cleaned(table), section, config.privacy.unit)?;
             let left = division.clients.len();
             if let (Some(column), true) = (&section.by, left < before) {

@@ -11,7 +11,9 @@ use std::fmt;
 pub enum Parts {
     /// Some aren't there.
     Lacking {
-        /// Their names.
+        /// How many.
+        count: usize,
+        /// The names of the first of them.
         names: Vec<String>,
         /// How many the table has.
         of: usize,
@@ -25,26 +27,25 @@ const SHOWN: usize = 6;
 
 impl fmt::Display for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |names: &[String]| {
+        let list = |names: &[String], count: usize| {
             let shown = names.iter().take(SHOWN).map(String::as_str);
             let shown = shown.collect::<Vec<_>>().join(", ");
-            match names.len().saturating_sub(SHOWN) {
+            match count.saturating_sub(SHOWN) {
                 0 => shown,
                 more => format!("{shown} and {more} more"),
             }
         };
         match self {
-            Self::Lacking { names, of } => write!(
+            Self::Lacking { count, names, of } => write!(
                 f,
-                "lacks {} of the {of} parts of its table: {}; fetch or write the whole table again",
-                names.len(),
-                list(names)
+                "lacks {count} of the {of} parts of its table: {}; fetch or write the whole table again",
+                list(names, *count)
             ),
             Self::Several(tables) => write!(
                 f,
                 "holds {} tables: {}; name one file, or a folder with the files of one table alone",
                 tables.len(),
-                list(tables)
+                list(tables, tables.len())
             ),
         }
     }
@@ -132,17 +133,21 @@ pub(super) fn check(names: &[String]) -> Result<(), Parts> {
     // Some count from 1.
     let from_one = *first > 0 && numbered.contains_key(&count);
     let all = usize::from(from_one)..count + usize::from(from_one);
-    let lacking: Vec<String> = all
+    let there = numbered.keys().filter(|number| all.contains(number));
+    let lacking = count - there.count();
+    if lacking == 0 {
+        return Ok(());
+    }
+    // A name may speak of a billion parts, so that no more are named than are shown.
+    let names = all
         .filter(|number| !numbered.contains_key(number))
         .map(|number| named(part, number))
-        .collect();
-    match lacking.is_empty() {
-        true => Ok(()),
-        false => Err(Parts::Lacking {
-            names: lacking,
-            of: count,
-        }),
-    }
+        .take(SHOWN);
+    Err(Parts::Lacking {
+        count: lacking,
+        names: names.collect(),
+        of: count,
+    })
 }
 
 /// Another part's name. A hash in it isn't known.
@@ -182,6 +187,20 @@ mod tests {
         );
         let hashed = checked(&["t-00000-of-00009-4f2a.parquet"]).expect_err("most aren't there");
         assert!(hashed.contains("t-00006-of-00009 and 2 more"), "{hashed}");
+    }
+
+    #[test]
+    fn a_name_may_speak_of_any_number_of_parts() {
+        let error = checked(&["t-0-of-999999999.csv"]).expect_err("most aren't there");
+        assert!(
+            error.contains("lacks 999999998 of the 999999999 parts"),
+            "{error}"
+        );
+        assert!(
+            error.contains("t-6-of-999999999.csv and 999999992 more"),
+            "{error}"
+        );
+        assert_eq!(checked(&["t-5-of-0.csv"]), Ok(()));
     }
 
     #[test]

@@ -89,12 +89,12 @@ impl<'a> Listed<'a> {
 
 /// Leaves what `state.json` lists. Files of an earlier, longer version may lie beside them.
 fn keep_listed(listed: &[&str], names: &mut Vec<String>) -> Result<(), Parts> {
-    let lacking = listed
-        .iter()
-        .filter(|part| !names.iter().any(|name| name == *part));
+    let there: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let lacking = listed.iter().filter(|part| !there.contains(*part));
     let lacking: Vec<String> = lacking.map(|part| (*part).to_owned()).collect();
     if !lacking.is_empty() {
         return Err(Parts::Lacking {
+            count: lacking.len(),
             names: lacking,
             of: listed.len(),
         });
