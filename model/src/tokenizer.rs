@@ -1,6 +1,6 @@
 //! Texts to token ids.
 
-use tokenizers::{ModelWrapper, PostProcessor, Tokenizer as Inner, TruncationParams};
+use tokenizers::{Encoding, ModelWrapper, PostProcessor, Tokenizer as Inner, TruncationParams};
 
 use crate::error::ModelError;
 use crate::tokenizer_check::{caught, check};
@@ -94,7 +94,8 @@ impl Tokenizer {
         }
         let encoding = caught(|| match second {
             Some(second) => self.inner.encode((text, second), true),
-            None => self.inner.encode(text, true),
+            // Where in the text its tokens are is of no use here.
+            None => self.inner.encode_fast(text, true),
         })?;
         let ids = encoding.get_ids().to_vec();
         if ids.is_empty() {
@@ -111,12 +112,12 @@ impl Tokenizer {
                 self.vocab_size
             )));
         }
-        let whole = match encoding.get_overflowing().is_empty() {
-            true => ids.len(),
-            false => {
-                let second = second.map(|second| self.whole(second)).transpose()?;
-                special + self.whole(text)? + second.unwrap_or(0)
-            }
+        let cut = encoding.get_overflowing();
+        let whole = match second {
+            _ if cut.is_empty() => ids.len(),
+            None => special + own_tokens(&encoding) + cut.iter().map(own_tokens).sum::<usize>(),
+            // A pair's pieces are combined with each other, so that they can't be counted.
+            Some(second) => special + self.whole(text)? + self.whole(second)?,
         };
         Ok((
             Tokens::of_two(ids, first_length(encoding.get_type_ids())?),
@@ -126,7 +127,7 @@ impl Tokenizer {
 
     /// How many tokens a text has by itself, without special ones.
     fn whole(&self, text: &str) -> Result<usize, ModelError> {
-        let encoding = caught(|| self.inner.encode(text, false))?;
+        let encoding = caught(|| self.inner.encode_fast(text, false))?;
         let cut = encoding.get_overflowing().iter();
         Ok(encoding.len() + cut.map(|piece| piece.len()).sum::<usize>())
     }
@@ -135,6 +136,12 @@ impl Tokenizer {
         let processor = self.inner.get_post_processor();
         processor.map_or(0, |processor| processor.added_tokens(pair))
     }
+}
+
+/// How many tokens of a piece come from its text.
+fn own_tokens(piece: &Encoding) -> usize {
+    let special = piece.get_special_tokens_mask();
+    special.iter().filter(|special| **special == 0).count()
 }
 
 /// How many tokens are of type 0: the first of them, all others being of type 1.

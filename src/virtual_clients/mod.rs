@@ -59,7 +59,7 @@ impl<'scope> VirtualClients<'scope> {
         let mut threads = Vec::with_capacity(workers.get() + 1);
         for _ in 0..workers.get() {
             let pool = Arc::clone(&pool);
-            threads.push(scope.spawn(move || pool.work()));
+            threads.push(scope.spawn(move || pool.work(workers)));
         }
         let (asks, lobby) = (Arc::clone(&pool), Arc::clone(lobby));
         match time {

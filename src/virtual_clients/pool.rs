@@ -4,13 +4,18 @@
 //! it began. They all prepare; then what they wrote into their ledgers becomes durable, together; and
 //! only then they act. Whoever is asked for while it is in a wave is in the next one, too, so that no
 //! question is lost between its last look and its rest.
+//!
+//! While every worker has a client, each computes on a thread of its own. The last clients of a wave are
+//! computed by all threads together.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use umbel_privacy::ledger::book::{Batch, Committed};
 use umbel_proto::message::ClientId;
 
@@ -157,11 +162,15 @@ impl<C: TakesTurns> Pool<C> {
         self.lock().left == 0
     }
 
-    /// Runs clients until all are gone. To be called by each worker.
-    pub(super) fn work(&self) {
-        while let Some((mut client, job)) = self.next() {
-            let turn = catch_unwind(AssertUnwindSafe(|| job.run(&mut client)));
+    /// Runs clients until all are gone. To be called by each of so many workers.
+    pub(super) fn work(&self, workers: NonZero<usize>) {
+        // Without a thread of its own a worker computes as the last clients of a wave do.
+        let own = ThreadPoolBuilder::new().num_threads(1).build().ok();
+        while let Some((mut client, job, others)) = self.next() {
             let prepared = matches!(job, Job::Prepare { .. });
+            let crowded = !prepared && others + 1 >= workers.get();
+            let own = own.as_ref().filter(|_| crowded);
+            let turn = catch_unwind(AssertUnwindSafe(|| job.run_on(own, &mut client)));
             match turn {
                 Ok(turn) => self.put_back(client, turn, prepared),
                 Err(panic) => {
@@ -179,13 +188,13 @@ impl<C: TakesTurns> Pool<C> {
         self.lock().panic.take()
     }
 
-    /// Waits for a turn that somebody may take.
-    fn next(&self) -> Option<(C, Job)> {
+    /// Waits for a turn that somebody may take, and tells how many others wait for theirs.
+    fn next(&self) -> Option<(C, Job, usize)> {
         let mut state = self.lock();
         loop {
             if let Some(client) = state.waiting.pop_front() {
                 state.running += 1;
-                return Some((client, state.job()));
+                return Some((client, state.job(), state.waiting.len()));
             }
             let idle = state.running == 0;
             match &state.stage {
@@ -304,6 +313,14 @@ impl<C> State<C> {
 }
 
 impl Job {
+    /// Runs it by these threads, or by those that all workers share.
+    fn run_on(&self, own: Option<&ThreadPool>, client: &mut impl TakesTurns) -> Turn {
+        match own {
+            Some(own) => own.install(|| self.run(client)),
+            None => self.run(client),
+        }
+    }
+
     fn run(&self, client: &mut impl TakesTurns) -> Turn {
         match self {
             Self::Prepare { round } => client.prepare(*round),

@@ -18,6 +18,8 @@ struct Counting {
     most_busy: Arc<AtomicUsize>,
     prepared: Arc<AtomicUsize>,
     seen_prepared: Arc<AtomicUsize>,
+    /// How many acted on a thread that is one worker's own.
+    alone: Arc<AtomicUsize>,
 }
 
 impl TakesTurns for Counting {
@@ -33,6 +35,9 @@ impl TakesTurns for Counting {
     }
 
     fn act(&mut self, _: &Committed) -> Turn {
+        if rayon::current_thread_index().is_some() && rayon::current_num_threads() == 1 {
+            self.alone.fetch_add(1, Ordering::SeqCst);
+        }
         self.busy(|this| {
             if this.panics {
                 std::panic::resume_unwind(Box::new("as planned"));
@@ -106,6 +111,10 @@ fn begin(full: bool) -> Begin {
     })
 }
 
+fn workers(count: usize) -> NonZero<usize> {
+    NonZero::new(count).unwrap()
+}
+
 fn name(i: usize) -> ClientId {
     format!("client-{i}").parse().unwrap()
 }
@@ -119,6 +128,7 @@ struct Seen {
     prepared: Arc<AtomicUsize>,
     /// How many had prepared when the first one acted.
     seen_prepared: Arc<AtomicUsize>,
+    alone: Arc<AtomicUsize>,
 }
 
 impl Seen {
@@ -135,6 +145,7 @@ impl Seen {
             most_busy: Arc::clone(&self.most_busy),
             prepared: Arc::clone(&self.prepared),
             seen_prepared: Arc::clone(&self.seen_prepared),
+            alone: Arc::clone(&self.alone),
         }
     }
 
@@ -154,7 +165,7 @@ fn everybody_takes_a_turn_and_then_only_who_is_asked_by_no_more_workers_than_the
     let pool = Pool::of(clients, begin(false));
     thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| pool.work());
+            scope.spawn(|| pool.work(workers(3)));
         }
         while seen.turns().contains(&0) {
             thread::yield_now();
@@ -178,14 +189,14 @@ fn everybody_takes_a_turn_and_then_only_who_is_asked_by_no_more_workers_than_the
 fn who_is_asked_while_it_is_at_work_gets_another_turn() {
     let mut seen = Seen::default();
     let pool = Pool::of([seen.client(2, false)], begin(false));
-    let (client, job) = pool.next().unwrap();
+    let (client, job, _) = pool.next().unwrap();
     assert!(matches!(job, Job::Prepare { .. }));
     pool.put_back(client, Turn::Again, true);
-    let (mut client, job) = pool.next().unwrap();
+    let (mut client, job, _) = pool.next().unwrap();
     assert_eq!(job.run(&mut client), Turn::Rest);
     pool.ask([&name(0)], 1);
     pool.put_back(client, Turn::Rest, false);
-    pool.work();
+    pool.work(workers(1));
     assert_eq!(seen.turns(), [2]);
     assert!(pool.is_empty());
 }
@@ -199,7 +210,7 @@ fn a_panic_costs_that_client_alone_and_is_kept() {
         seen.client(1, false),
     ];
     let pool = Pool::of(clients, begin(false));
-    pool.work();
+    pool.work(workers(1));
     assert!(pool.is_empty());
     assert_eq!(seen.turns(), [1, 0, 1]);
     assert_eq!(seen.given_up.load(Ordering::SeqCst), 1);
@@ -210,8 +221,23 @@ fn a_panic_costs_that_client_alone_and_is_kept() {
 fn nobody_acts_on_what_is_not_durable() {
     let mut seen = Seen::default();
     let pool = Pool::of([seen.client(1, false), seen.client(1, false)], begin(true));
-    pool.work();
+    pool.work(workers(1));
     assert!(pool.is_empty());
     assert_eq!(seen.turns(), [0, 0]);
     assert_eq!(seen.given_up.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_worker_computes_alone_while_there_is_a_client_for_each() {
+    let mut seen = Seen::default();
+    let clients: Vec<Counting> = (0..20).map(|_| seen.client(1, false)).collect();
+    let pool = Pool::of(clients, begin(false));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| pool.work(workers(3)));
+        }
+    });
+    assert_eq!(seen.turns(), [1; 20]);
+    // The last two leave one worker without a client.
+    assert_eq!(seen.alone.load(Ordering::SeqCst), 18);
 }

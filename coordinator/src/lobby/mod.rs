@@ -302,9 +302,7 @@ impl Lobby {
 
     /// Whether everyone who is still here has been told that the run is over.
     pub fn everyone_told(&self) -> bool {
-        let state = self.lock();
-        let mut present = state.engine.present().iter();
-        present.all(|client| state.was_told(client))
+        self.lock().everyone_is_told()
     }
 
     /// A poisoned lock means that a call panicked half-way, and that nobody knows what counts.

@@ -51,6 +51,8 @@ pub(super) struct State {
     /// Whether clients that wait for a task may find one now.
     pub(super) tasks_changed: bool,
     pub(super) seats: BTreeMap<ClientId, Seat>,
+    /// How many of them know that the run is over.
+    told: usize,
     /// What came of the run, once that is known; nothing, if it left no model.
     pub(super) results: Option<Option<Released>>,
     rules: Arc<UpdateRules>,
@@ -114,6 +116,7 @@ impl State {
             shown: Shown::default(),
             nudged: false,
             tasks_changed: false,
+            told: 0,
             results: None,
             rules,
         }
@@ -223,13 +226,16 @@ impl State {
     /// Notes that a client knows that the run is over.
     pub(super) fn note_told(&mut self, client: &ClientId) {
         if let Some(seat) = self.seats.get_mut(client) {
-            seat.told = true;
+            self.told += usize::from(!std::mem::replace(&mut seat.told, true));
         }
     }
 
-    /// Whether a client knows that the run is over.
-    pub(super) fn was_told(&self, client: &ClientId) -> bool {
-        self.seats.get(client).is_some_and(|seat| seat.told)
+    /// Whether everyone who is still here knows that the run is over.
+    pub(super) fn everyone_is_told(&self) -> bool {
+        let present = self.engine.present();
+        let knows = |client: &ClientId| self.seats.get(client).is_some_and(|seat| seat.told);
+        // Asked again whenever one of thousands is told: until enough of them are, nobody is looked up.
+        self.told >= present.len() && present.iter().all(knows)
     }
 
     /// Whether everybody who heard of the run's end has left with what came of it.

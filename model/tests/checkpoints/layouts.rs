@@ -5,7 +5,7 @@ use std::path::Path;
 use safetensors::tensor::{SafeTensors, TensorView, serialize};
 use serde_json::{Map, Value, json};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, ModelFiles, Pooling, Precision, TrainableSet,
+    Classifier, ClassifierOptions, DeviceChoice, ModelFiles, Pooling, Precision, Tokenizer, TrainableSet,
     logits,
 };
 
@@ -347,6 +347,29 @@ fn a_text_is_cut_where_the_tokeniser_says_that_the_model_ends() {
     // As transformers writes "no limit"; the model's positions are one.
     assert_eq!(cut(json!(1e30)), 32);
     assert_eq!(cut(json!(1000)), 32);
+}
+
+#[test]
+fn a_cut_text_is_as_long_as_it_was_before_in_every_family() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures");
+    let families = std::fs::read_dir(folder).expect("families");
+    // A special token that stands in the text is one of the text's own.
+    let text = format!("[SEP] </s> {} [CLS]", "The film was naïve, 感動 2+2! ".repeat(9));
+    for family in families {
+        let file = family.expect("a family").path().join("tokenizer.json");
+        let json = std::fs::read(&file).expect("a tokeniser");
+        let tokens = |longest| {
+            let tokeniser = Tokenizer::from_json(&json, longest, usize::MAX);
+            let tokens = tokeniser.and_then(|tokeniser| tokeniser.tokens(&text, None));
+            tokens.expect("tokens")
+        };
+        let (all, whole) = tokens(10_000);
+        assert_eq!(all.len(), whole);
+        for longest in [3, 7, 20] {
+            let (first, before) = tokens(longest);
+            assert_eq!((first.len(), before), (longest, whole), "{}", file.display());
+        }
+    }
 }
 
 #[test]
