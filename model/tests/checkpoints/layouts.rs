@@ -5,8 +5,8 @@ use std::path::Path;
 use safetensors::tensor::{SafeTensors, TensorView, serialize};
 use serde_json::{Map, Value, json};
 use umbel_model::{
-    Classifier, ClassifierOptions, DeviceChoice, ModelFiles, Pooling, Precision, Tokenizer, TrainableSet,
-    logits,
+    Classifier, ClassifierOptions, DeviceChoice, ModelFiles, Pooling, Precision, Tokenizer,
+    TrainableSet, logits,
 };
 
 use crate::support::{lora, options, tiny};
@@ -354,7 +354,10 @@ fn a_cut_text_is_as_long_as_it_was_before_in_every_family() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/family_fixtures");
     let families = std::fs::read_dir(folder).expect("families");
     // A special token that stands in the text is one of the text's own.
-    let text = format!("[SEP] </s> {} [CLS]", "The film was naïve, 感動 2+2! ".repeat(9));
+    let text = format!(
+        "[SEP] </s> {} [CLS]",
+        "The film was naïve, 感動 2+2! ".repeat(9)
+    );
     for family in families {
         let file = family.expect("a family").path().join("tokenizer.json");
         let json = std::fs::read(&file).expect("a tokeniser");
@@ -367,7 +370,12 @@ fn a_cut_text_is_as_long_as_it_was_before_in_every_family() {
         assert_eq!(all.len(), whole);
         for longest in [3, 7, 20] {
             let (first, before) = tokens(longest);
-            assert_eq!((first.len(), before), (longest, whole), "{}", file.display());
+            assert_eq!(
+                (first.len(), before),
+                (longest, whole),
+                "{}",
+                file.display()
+            );
         }
     }
 }

@@ -59,30 +59,36 @@ pub(super) fn pack(values: &[i64], to: &mut Vec<u8>) {
 /// # Errors
 /// [`NotShortest`] for what [`pack`] wouldn't have written.
 pub(super) fn unpack(packed: &[u8], bits: u32, values: &mut [i64]) -> Result<(), NotShortest> {
-    let mut words = [0u64; BLOCK + 1];
-    for (word, bytes) in words.iter_mut().zip(packed.chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        *word = u64::from_le_bytes(whole);
-    }
+    let mut bytes = [0; 8 * BLOCK + 8];
+    bytes[..packed.len()].copy_from_slice(packed);
     let mask = u64::MAX.checked_shr(u64::BITS - bits).unwrap_or(0);
     let mut largest = 0;
     for (i, value) in values.iter_mut().enumerate() {
-        let (word, shift) = place(i, bits);
-        let mut place = words[word] >> shift;
-        if shift + bits > u64::BITS {
-            place |= words[word + 1] << (u64::BITS - shift);
-        }
-        place &= mask;
+        let place = from_bit(&bytes, i * bits as usize, bits) & mask;
         largest |= place;
         *value = unfolded(place);
     }
-    let (word, shift) = place(values.len(), bits);
-    let filled_up = packed.len() * 8 > values.len() * bits as usize;
-    if u64::BITS - largest.leading_zeros() != bits || (filled_up && words[word] >> shift != 0) {
+    let end = values.len() * bits as usize;
+    let filling = packed.len() * 8 - end;
+    let filled_up = filling > 0 && packed[packed.len() - 1] >> (8 - filling) != 0;
+    if u64::BITS - largest.leading_zeros() != bits || filled_up {
         return Err(NotShortest);
     }
     Ok(())
+}
+
+/// Up to 64 bits from a bit on; those behind the first `bits` are anything.
+fn from_bit(bytes: &[u8; 8 * BLOCK + 8], bit: usize, bits: u32) -> u64 {
+    let (byte, shift) = (bit / 8, (bit % 8) as u32);
+    let Some(word) = bytes[byte..].first_chunk() else {
+        return 0;
+    };
+    let low = u64::from_le_bytes(*word) >> shift;
+    // Nearly always the eight bytes hold all of it.
+    match shift + bits > u64::BITS {
+        true => low | u64::from(bytes[byte + 8]) << (u64::BITS - shift),
+        false => low,
+    }
 }
 
 /// A block that isn't as short as it can be, or isn't filled up with zeros.
