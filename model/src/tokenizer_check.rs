@@ -16,6 +16,9 @@ use crate::error::ModelError;
 /// three bytes.
 const LONGEST_REPLACEMENT: usize = 64;
 
+/// Numbers that a token may have end below this. The largest vocabularies have a million words.
+const TOKEN_NUMBERS: u64 = 1 << 24;
+
 /// What the library says, or an error where it panics at what isn't known here.
 pub(crate) fn caught<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, ModelError> {
     // Nothing outlives a caught panic but the error.
@@ -32,6 +35,7 @@ pub(crate) fn check(json: &[u8]) -> Result<(), ModelError> {
     let file: Value =
         serde_json::from_slice(json).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
     check_merges(&file["model"])?;
+    check_added(&file["added_tokens"])?;
     each(&file["pre_tokenizer"], &mut check_length)?;
     each(&file["post_processor"], &mut check_template)?;
     each(&file["normalizer"], &mut check_table)?;
@@ -121,6 +125,21 @@ fn check_merges(model: &Value) -> Result<(), ModelError> {
     }
 }
 
+/// The library counts on from the largest number of an added token.
+fn check_added(added: &Value) -> Result<(), ModelError> {
+    let ids = added
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|token| token.get("id")?.as_u64());
+    match ids.max() {
+        Some(id) if id >= TOKEN_NUMBERS => refuse(&format!(
+            "has an added token with number {id}, which no model has"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Tables of SentencePiece's normalisation must not lead out of themselves.
 fn check_table(keys: &Keys) -> Result<(), ModelError> {
     let table = keys.get("precompiled_charsmap");
@@ -161,6 +180,12 @@ mod tests {
         };
         let merges = |prefix: &str, merge: Value| json!({"type": "BPE", "continuing_subword_prefix": prefix, "merges": [merge]});
         for (key, right, wrong, told) in [
+            (
+                "added_tokens",
+                json!([{"id": 1_000_000, "content": "x"}]),
+                json!([{"id": u32::MAX, "content": "x"}]),
+                "number 4294967295",
+            ),
             (
                 "pre_tokenizer",
                 json!({"type": "FixedLength", "length": 1}),

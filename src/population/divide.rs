@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use umbel_coordinator::config::{ConfigError, DividedTable, Split};
-use umbel_model::data::{DataError, Table};
+use umbel_model::data::{DataError, GroupColumn, Table};
 use umbel_privacy::private_rng::NoiseSource;
 use umbel_privacy::unit::PrivacyUnit;
 use umbel_proto::message::ClientId;
@@ -21,9 +21,13 @@ pub(super) struct Division {
 
 /// Divides a table as its section says. The table comes back without the column of clients, which
 /// isn't needed any more.
+///
+/// # Errors
+/// [`Failure`] where it can't be divided so; where a client is the unit, for values that are nobody's, or
+/// one client's in several spellings. Those in `real_ids` are clients just as they are written.
 pub(super) fn divided(
     mut table: Table,
-    section: &DividedTable,
+    (section, real_ids): (&DividedTable, &[String]),
     unit: Option<PrivacyUnit>,
 ) -> Result<(Table, Division), Failure> {
     if table.rows.is_empty() {
@@ -37,7 +41,12 @@ pub(super) fn divided(
         return Err(refuse("clients.from", "has more than 4,294,967,295 rows"));
     }
     let division = match (&section.by, section.split) {
-        (Some(column), _) => by_column(&mut table, column, unit)?,
+        (Some(column), _) => {
+            if unit == Some(PrivacyUnit::Client) {
+                check_clients(&table, column, real_ids)?;
+            }
+            by_column(&mut table, column, unit)?
+        }
         (None, split) => by_split(&table, section, split.unwrap_or(Split::Iid), unit)?,
     };
     Ok((table, division))
@@ -84,6 +93,19 @@ fn by_column(
         clients: names.into_iter().zip(rows).collect(),
         notes,
     })
+}
+
+/// Refuses what would count as one client and is several people's, or as several and is one's.
+fn check_clients(table: &Table, column: &str, real_ids: &[String]) -> Result<(), DataError> {
+    let column = GroupColumn {
+        name: column.to_owned(),
+        real_ids: real_ids.to_vec(),
+    };
+    let rows = table.rows.iter();
+    column.check(
+        rows.map(|row| (row.client.as_deref(), row.row)),
+        &table.file,
+    )
 }
 
 /// Refuses a group whose rows several clients have: each of them would protect only a part of it.

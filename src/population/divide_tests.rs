@@ -30,7 +30,7 @@ fn divide(
     keys: &str,
     unit: impl Into<Option<PrivacyUnit>>,
 ) -> Result<Division, String> {
-    let divided = divided(table(rows), &section(keys), unit.into());
+    let divided = divided(table(rows), (&section(keys), &[]), unit.into());
     divided
         .map(|(_, division)| division)
         .map_err(|e| e.to_string())
@@ -49,6 +49,31 @@ fn each_value_of_a_column_is_a_client_in_the_order_of_the_table() {
     let division = divide(&rows, r#""by": "town""#, PrivacyUnit::Client).expect("divided");
     assert_eq!(of(&division), [("oslo", &[0, 2][..]), ("bern", &[1][..])]);
     assert!(division.notes.is_empty());
+}
+
+#[test]
+fn clients_that_are_nobody_or_one_in_two_spellings_are_refused_where_the_client_is_the_unit() {
+    let by = r#""by": "town""#;
+    for (value, why) in [
+        (" oslo", "several spellings"),
+        ("Oslo", "several spellings"),
+        ("n/a", "nobody's id"),
+        ("1.23457E+11", "rounded"),
+    ] {
+        let rows = [("oslo", None), (value, None)];
+        let error = divide(&rows, by, PrivacyUnit::Client).err();
+        let error = error.expect("refused");
+        assert!(
+            error.contains("town") && error.contains(why) && error.contains("visits.csv"),
+            "{error}"
+        );
+        // Elsewhere rows are divided, and nobody's protection depends on among whom.
+        let division = divide(&rows, by, PrivacyUnit::Record).expect("divided");
+        assert_eq!(of(&division).len(), 2);
+    }
+    let (section, real) = (section(by), ["Oslo".into(), "oslo".into()]);
+    let table = table(&[("oslo", None), ("Oslo", None)]);
+    assert!(divided(table, (&section, &real), Some(PrivacyUnit::Client)).is_ok());
 }
 
 #[test]

@@ -68,9 +68,10 @@ impl Population {
                 true => clients_in(&table),
                 false => 0,
             };
+            let section = (section, &*schema.real_ids);
             let (table, mut division) = divided(cleaned(table), section, config.privacy.unit)?;
             let left = division.clients.len();
-            if let (Some(column), true) = (&section.by, left < before) {
+            if let (Some(column), true) = (&section.0.by, left < before) {
                 division.notes.push(format!(
                     "{left} of the {before} clients in column {column:?} are in this run: cleaning \
                      left the others no row"

@@ -5,6 +5,8 @@
 //! normalised from `tokenizer_config.json`, even against `tokenizer.json`, where the folder names a
 //! class of tokenisers that has settings for it; and added tokens from wherever they are listed.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer as Inner;
 
@@ -138,7 +140,8 @@ fn as_settings_say(
     ));
     let mut inner = read(&file.to_string().into_bytes())?;
     inner.add_tokens(&lacking);
-    written(&inner)
+    write_added(&mut file, &inner)?;
+    Ok(file.to_string().into_bytes())
 }
 
 /// The listed tokens that a `tokenizer.json` has neither in its vocabulary nor beside it.
@@ -256,7 +259,7 @@ fn of_words(
             "vocab": vocabulary,
         },
     });
-    finished(&file, settings)
+    finished(file, settings)
 }
 
 /// Byte pairs from a vocabulary and the merges that make it.
@@ -291,11 +294,11 @@ fn of_pairs(folder: &Folder, settings: &TokenizerSettings) -> Result<Vec<u8>, Mo
             "ignore_merges": false, "vocab": vocabulary, "merges": pairs,
         },
     });
-    finished(&file, settings)
+    finished(file, settings)
 }
 
 /// Adds the listed tokens, and puts each text between its first and its last.
-fn finished(file: &Value, settings: &TokenizerSettings) -> Result<Vec<u8>, ModelError> {
+fn finished(mut file: Value, settings: &TokenizerSettings) -> Result<Vec<u8>, ModelError> {
     let mut inner = read(&file.to_string().into_bytes())?;
     let added = settings.added(|text| inner.token_to_id(text).is_some());
     inner.add_tokens(&added);
@@ -306,8 +309,7 @@ fn finished(file: &Value, settings: &TokenizerSettings) -> Result<Vec<u8>, Model
         json!([content, id])
     };
     let [first, last] = ["cls_token", "sep_token"].map(token);
-    let mut file: Value = serde_json::from_slice(&written(&inner)?)
-        .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+    write_added(&mut file, &inner)?;
     file["post_processor"] = match settings.class() {
         Class::Bert => json!({ "type": "BertProcessing", "sep": last, "cls": first }),
         Class::Gpt2 => ends(settings, &inner),
@@ -358,8 +360,18 @@ fn read(json: &[u8]) -> Result<Inner, ModelError> {
     caught(|| Inner::from_bytes(json))
 }
 
-fn written(inner: &Inner) -> Result<Vec<u8>, ModelError> {
-    let text = inner.to_string(false);
-    let text = text.map_err(|e| ModelError::Tokenizer(e.to_string()))?;
-    Ok(text.into_bytes())
+/// Writes which tokens were added into the file that a tokeniser was read from. The library's own way of
+/// writing goes through every number up to the vocabulary's largest, and prints those without a word.
+fn write_added(file: &mut Value, inner: &Inner) -> Result<(), ModelError> {
+    let added: BTreeMap<u32, _> = inner.get_added_tokens_decoder().into_iter().collect();
+    let tokens = added.into_iter().map(|(id, token)| {
+        let mut token = serde_json::to_value(token)?;
+        token["id"] = id.into();
+        Ok(token)
+    });
+    let tokens: Result<Vec<Value>, serde_json::Error> = tokens.collect();
+    file["added_tokens"] = tokens
+        .map_err(|e| ModelError::Tokenizer(e.to_string()))?
+        .into();
+    Ok(())
 }

@@ -9,7 +9,7 @@ use super::error::{DataError, Place};
 use super::label_form::tidy;
 use super::room::Room;
 use super::row_label::RowLabel;
-use super::schema::Wanted;
+use super::schema::{LabelsPerRow, Wanted};
 use super::table::Row;
 
 /// A cell as a reader found it.
@@ -59,7 +59,9 @@ impl Cell {
             Self::Missing => "missing",
             Self::Text(_) => "a string",
             Self::Whole(_) => "a number",
-            Self::Decimal(_) | Self::Float { .. } => "a fraction or a very large number",
+            Self::Float { value, .. } if value.fract() != 0.0 && value.is_finite() => "a fraction",
+            Self::Float { .. } => "a number too large to be exact",
+            Self::Decimal(_) => "a fraction",
             Self::Truth(_) => "true or false",
             Self::List(_) => "a list",
             Self::Other(kind) => kind,
@@ -200,7 +202,8 @@ impl<'a> Rows<'a> {
     }
 
     /// A string, a number or a truth value, as its text. A row without text needs none: it is
-    /// dropped or refused for that.
+    /// dropped or refused for that. A class whose number a float may have rounded is refused: two
+    /// classes might have become one.
     pub(super) fn label(
         &self,
         cell: Cell,
@@ -211,6 +214,13 @@ impl<'a> Rows<'a> {
             Cell::Text(text) => tidy(&text),
             Cell::Whole(digits) | Cell::Decimal(digits) => digits,
             Cell::Float { value, .. } if value.is_nan() => String::new(),
+            Cell::Float {
+                value,
+                exact: false,
+            } if value.fract() == 0.0 && *self.wanted.labels != LabelsPerRow::Value => {
+                let expected = "a string, or a number that is exact as it is stored";
+                return Err(self.wrong_type(Setting::Label, &cell, expected, place));
+            }
             // As data frames and JSON write it.
             Cell::Float { value, .. } if value.is_finite() => format!("{value:?}"),
             Cell::Truth(truth) => truth.to_string(),

@@ -39,7 +39,7 @@ impl GroupColumn {
     /// # Errors
     /// [`DataError::MissingGroup`], [`DataError::RoundedGroup`] or [`DataError::GroupSpellings`],
     /// naming the rows.
-    pub(super) fn check<'a>(
+    pub fn check<'a>(
         &self,
         ids: impl Iterator<Item = (Option<&'a str>, usize)>,
         file: &Path,

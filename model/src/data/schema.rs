@@ -38,9 +38,11 @@ pub struct TableSchema {
 /// How many labels a row of a table has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LabelsPerRow {
-    /// One, or one value.
+    /// One.
     #[default]
     One,
+    /// A value in its place.
+    Value,
     /// Any number. They stand in the label column as a list, or as a text with a separator between
     /// them; or else, if the table has no such column, each of the `names` has a column of its own with 1
     /// or 0.
@@ -72,7 +74,8 @@ impl TableSchema {
     #[must_use]
     pub fn for_task(self, task: TaskKind, names: &[String]) -> Self {
         let labels = match task {
-            TaskKind::SingleLabel | TaskKind::Regression => LabelsPerRow::One,
+            TaskKind::SingleLabel => LabelsPerRow::One,
+            TaskKind::Regression => LabelsPerRow::Value,
             TaskKind::MultiLabel => LabelsPerRow::Any {
                 names: names.to_vec(),
             },

@@ -199,12 +199,19 @@ fn whole_floats_are_ids_and_what_a_data_frame_puts_into_gaps_is_none() {
              rows"
         );
     }
-    for rounded in [7.5, 9_007_199_254_740_992.0, f64::INFINITY] {
+    let large = "a number too large to be exact";
+    for (rounded, what) in [
+        (7.5, "a fraction"),
+        (9_007_199_254_740_992.0, large),
+        (f64::INFINITY, large),
+    ] {
         let message = units(&table(&[Some(rounded)]), &grouped()).expect_err("not whole");
         assert_eq!(
             message,
-            "row 1 of a.parquet: \"patient\" is a fraction or a very large number; write a \
-             string or a whole number below 2^63"
+            format!(
+                "row 1 of a.parquet: \"patient\" is {what}; write a string or a whole number below \
+                 2^63"
+            )
         );
     }
 }

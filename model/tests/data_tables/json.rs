@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
+use umbel_model::TaskKind;
 use umbel_model::data::TableSchema;
 
 use crate::{TableFile, grouped, row};
@@ -62,9 +63,31 @@ fn a_group_that_would_be_rounded_is_refused() {
         complaint("{\"text\":\"a\",\"label\":\"x\",\"patient\":123456789012345678901234567890}");
     assert_eq!(
         message,
-        "row 1 of notes.jsonl: \"patient\" is a fraction or a very large number; write a string or \
-         a whole number below 2^63"
+        "row 1 of notes.jsonl: \"patient\" is a number too large to be exact; write a string or a \
+         whole number below 2^63"
     );
+}
+
+#[test]
+fn classes_whose_numbers_would_be_rounded_to_one_are_refused() {
+    let table = |label: &str| {
+        let rows = format!("{{\"text\":\"a\",\"label\":0}}\n{{\"text\":\"b\",\"label\":{label}}}");
+        TableFile::holding("notes.jsonl", rows)
+    };
+    for large in ["123456789012345678901", "-9223372036854775809", "1e300"] {
+        assert_eq!(
+            table(large).complaint(&TableSchema::default()),
+            "row 2 of notes.jsonl: \"label\" is a number too large to be exact; write a string, or a \
+             number that is exact as it is stored"
+        );
+    }
+    let schema = TableSchema::default().for_task(TaskKind::Regression, &[]);
+    for value in ["1e300", "123456789012345678901"] {
+        assert!(table(value).read(&schema).is_ok());
+    }
+    for class in ["18446744073709551615", "1.0", "0.1", "9007199254740991.0"] {
+        assert!(table(class).read(&TableSchema::default()).is_ok());
+    }
 }
 
 #[test]
