@@ -100,6 +100,7 @@ pub(crate) fn sites(
     let compute = Arc::new(ComputeSlots::shared(slots));
     let at_a_time = slots.min(config.clients.len()).max(1) as u64;
     let memory = options.memory.map(|memory| memory / at_a_time);
+    let schema = schema_of(config);
     let site = |(client, share): (&ClientSection, Option<&Arc<Share>>)| {
         Ok(SiteSettings {
             name: client.name.clone(),
@@ -107,7 +108,7 @@ pub(crate) fn sites(
                 Some(share) => SiteTable::Held(Arc::clone(share) as _),
                 None => SiteTable::File(data_of(client)?.to_owned()),
             },
-            schema: schema_of(config),
+            schema: schema.clone(),
             labels: Vec::new(),
             policy: None,
             ledger: LedgerPlace {

@@ -153,6 +153,10 @@ impl TakesTurns for VirtualClient {
         turn.unwrap_or_else(|error| self.fail(error))
     }
 
+    fn computes(&self) -> bool {
+        matches!(self.next, Some(Ok(Task::Train { .. })))
+    }
+
     fn act(&mut self, _: &Committed) -> Turn {
         let turn = self.try_act();
         turn.unwrap_or_else(|error| self.fail(error))

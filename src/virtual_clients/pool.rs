@@ -5,8 +5,8 @@
 //! only then they act. Whoever is asked for while it is in a wave is in the next one, too, so that no
 //! question is lost between its last look and its rest.
 //!
-//! While every worker has a client, each computes on a thread of its own. The last clients of a wave are
-//! computed by all threads together.
+//! While there is a client for every worker, each trains its own on one thread. The last clients of a wave are
+//! trained by all threads together.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +27,9 @@ pub(super) trait TakesTurns: Send {
     /// Does what goes before training: it joins, or pays for what it is asked. Rounds before
     /// `round` are over. [`Turn::Again`] if it wants to act.
     fn prepare(&mut self, round: u32) -> Turn;
+
+    /// Whether what it prepared takes long, so that it is worth a thread of its own.
+    fn computes(&self) -> bool;
 
     /// Does what it prepared, now that it is durable. [`Turn::Again`] if there is more.
     fn act(&mut self, durable: &Committed) -> Turn;
@@ -68,9 +71,9 @@ struct State<C> {
     queue: Vec<ClientId>,
     stage: Stage,
     /// Who is yet to take its turn in this stage, with what it prepared.
-    waiting: VecDeque<C>,
+    waiting: VecDeque<Box<C>>,
     /// Who wants to act in this wave.
-    prepared: VecDeque<C>,
+    prepared: VecDeque<Box<C>>,
     /// Turns that are being taken.
     running: usize,
     /// Clients that aren't gone.
@@ -90,10 +93,11 @@ enum Stage {
     Acting(Arc<io::Result<Committed>>),
 }
 
+/// Boxed, since thousands of clients go from one place to another in each wave.
 enum Seat<C> {
-    Queued(C),
+    Queued(Box<C>),
     InWave { asked: bool },
-    AtRest(C),
+    AtRest(Box<C>),
     Gone,
 }
 
@@ -109,7 +113,7 @@ impl<C: TakesTurns> Pool<C> {
         let (mut seats, mut queue) = (BTreeMap::new(), Vec::new());
         for client in clients {
             queue.push(client.name().clone());
-            seats.insert(client.name().clone(), Seat::Queued(client));
+            seats.insert(client.name().clone(), Seat::Queued(Box::new(client)));
         }
         Self {
             begin,
@@ -169,8 +173,8 @@ impl<C: TakesTurns> Pool<C> {
         while let Some((mut client, job, others)) = self.next() {
             let prepared = matches!(job, Job::Prepare { .. });
             let crowded = !prepared && others + 1 >= workers.get();
-            let own = own.as_ref().filter(|_| crowded);
-            let turn = catch_unwind(AssertUnwindSafe(|| job.run_on(own, &mut client)));
+            let own = own.as_ref().filter(|_| crowded && client.computes());
+            let turn = catch_unwind(AssertUnwindSafe(|| job.run_on(own, &mut *client)));
             match turn {
                 Ok(turn) => self.put_back(client, turn, prepared),
                 Err(panic) => {
@@ -189,7 +193,7 @@ impl<C: TakesTurns> Pool<C> {
     }
 
     /// Waits for a turn that somebody may take, and tells how many others wait for theirs.
-    fn next(&self) -> Option<(C, Job, usize)> {
+    fn next(&self) -> Option<(Box<C>, Job, usize)> {
         let mut state = self.lock();
         loop {
             if let Some(client) = state.waiting.pop_front() {
@@ -230,7 +234,7 @@ impl<C: TakesTurns> Pool<C> {
         state
     }
 
-    fn put_back(&self, client: C, turn: Turn, was_preparing: bool) {
+    fn put_back(&self, client: Box<C>, turn: Turn, was_preparing: bool) {
         let name = client.name().clone();
         let mut guard = self.lock();
         let state = &mut *guard;

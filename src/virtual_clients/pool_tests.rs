@@ -34,6 +34,10 @@ impl TakesTurns for Counting {
         })
     }
 
+    fn computes(&self) -> bool {
+        true
+    }
+
     fn act(&mut self, _: &Committed) -> Turn {
         if rayon::current_thread_index().is_some() && rayon::current_num_threads() == 1 {
             self.alone.fetch_add(1, Ordering::SeqCst);
@@ -193,7 +197,7 @@ fn who_is_asked_while_it_is_at_work_gets_another_turn() {
     assert!(matches!(job, Job::Prepare { .. }));
     pool.put_back(client, Turn::Again, true);
     let (mut client, job, _) = pool.next().unwrap();
-    assert_eq!(job.run(&mut client), Turn::Rest);
+    assert_eq!(job.run(&mut *client), Turn::Rest);
     pool.ask([&name(0)], 1);
     pool.put_back(client, Turn::Rest, false);
     pool.work(workers(1));

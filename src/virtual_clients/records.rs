@@ -21,6 +21,8 @@ pub(super) struct Records {
 #[derive(Debug)]
 struct State {
     file: File,
+    /// Bytes in it.
+    length: u64,
     texts: BTreeMap<String, Box<str>>,
 }
 
@@ -86,10 +88,15 @@ impl Records {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(failed)?;
-        file.set_len(whole.len() as u64).map_err(failed)?;
+        let length = whole.len() as u64;
+        file.set_len(length).map_err(failed)?;
         Ok(Self {
             path,
-            state: Mutex::new(State { file, texts }),
+            state: Mutex::new(State {
+                file,
+                length,
+                texts,
+            }),
         })
     }
 
@@ -144,11 +151,11 @@ impl State {
         let text = text.map(Into::into);
         let mut line = serde_json::to_vec(&Line { name, text })?;
         line.push(b'\n');
-        let before = self.file.metadata()?.len();
         let written = self.file.write_all(&line);
-        if written.is_err() {
+        match written {
+            Ok(()) => self.length += line.len() as u64,
             // Half a line would spoil the next one.
-            self.file.set_len(before)?;
+            Err(_) => self.file.set_len(self.length)?,
         }
         written
     }
