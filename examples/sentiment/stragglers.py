@@ -31,8 +31,8 @@ def main():
     print("|---|---|---|---|---|---|---|")
     folders = []
     for name, settings in CHOICES.items():
-        run = "".join(c if c.isalnum() else "-" for c in name)
-        command = [umbel, "simulate", str(HERE / "stragglers.toml"), "--json", "--out", str(out), "--set", "evaluation.every=1"]
+        run = name.replace(" %", "-percent").replace(", ", "-").replace(" ", "-")
+        command = [umbel, "simulate", str(HERE / "stragglers.toml"), "--json", "--out", str(out), "--set", "evaluation.every=1", "--set", "evaluation.rows=4000"]
         for setting in settings + [f"run.name={run}"]:
             command += ["--set", setting]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout

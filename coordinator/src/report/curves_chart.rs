@@ -11,7 +11,7 @@ const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 56.0;
 /// Room for the names.
 const RIGHT: f64 = 190.0;
-const TOP: f64 = 16.0;
+const TOP: f64 = 28.0;
 const BOTTOM: f64 = 46.0;
 /// Each run's colour, the first ones again where there are more runs, then dashed.
 const COLOURS: [&str; 8] = [
@@ -74,7 +74,7 @@ pub(super) fn curves_chart(
     pieces.push(line("axis", (LEFT, bottom), (right, bottom)));
     let middle = ((LEFT + right) / 2.0, HEIGHT - 7.0);
     pieces.push(text("tick middle", middle, across));
-    pieces.push(text("tick", (4.0, TOP - 4.0), score));
+    pieces.push(text("tick", (4.0, TOP - 16.0), score));
     let curves = names(runs)
         .into_iter()
         .zip(&points)
