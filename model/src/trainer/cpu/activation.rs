@@ -1,6 +1,6 @@
 //! The non-linearity between the feed-forward layers, value and slope in one pass.
 
-use super::vector::{exp_of_negative, widely};
+use super::vector::{both, exp_of_negative, widely};
 use crate::families::Activation;
 
 /// Adds the bias to each row of `x`, `[N, width]`, puts the activation's value in its place and
@@ -35,9 +35,13 @@ fn apply(
     widely(
         #[inline(always)]
         || {
-            for (x, slope) in x.chunks_mut(width).zip(slope.chunks_mut(width)) {
-                for ((x, slope), bias) in x.iter_mut().zip(slope).zip(bias) {
-                    (*x, *slope) = value_and_slope(*x + bias);
+            for row in 0..x.len().min(slope.len()) / width {
+                let place = row * width..row * width + bias.len();
+                let (x, slope) = (&mut x[place.clone()], &mut slope[place]);
+                let (x, bias) = both(x, bias);
+                let slope = &mut slope[..x.len()];
+                for i in 0..x.len() {
+                    (x[i], slope[i]) = value_and_slope(x[i] + bias[i]);
                 }
             }
         },
@@ -51,8 +55,9 @@ fn apply_only(x: &mut [f32], bias: &[f32], value_and_slope: impl Fn(f32) -> (f32
         #[inline(always)]
         || {
             for x in x.chunks_mut(width) {
-                for (x, bias) in x.iter_mut().zip(bias) {
-                    (*x, _) = value_and_slope(*x + bias);
+                let (x, bias) = both(x, bias);
+                for i in 0..x.len() {
+                    (x[i], _) = value_and_slope(x[i] + bias[i]);
                 }
             }
         },
@@ -90,12 +95,11 @@ fn apply_gated(
     widely(
         #[inline(always)]
         || {
-            let rows = x
-                .chunks_exact(2 * width)
-                .zip(slope.chunks_exact_mut(2 * width));
-            for ((x, slope), out) in rows.zip(out.chunks_exact_mut(width)) {
-                let (x, gate) = x.split_at(width);
-                let (slope, gate_slope) = slope.split_at_mut(width);
+            for row in 0..out.len() / width {
+                let place = 2 * row * width..2 * (row + 1) * width;
+                let (x, gate) = x[place.clone()].split_at(width);
+                let (slope, gate_slope) = slope[place].split_at_mut(width);
+                let out = &mut out[row * width..(row + 1) * width];
                 for i in 0..width {
                     let (value, derivative) = value_and_slope(x[i] + bias[i]);
                     let gate = gate[i] + gate_bias[i];
@@ -114,13 +118,13 @@ pub(super) fn gate_backward(g: &[f32], slope: &[f32], width: usize, g_x: &mut [f
     widely(
         #[inline(always)]
         || {
-            let rows = g_x
-                .chunks_exact_mut(2 * width)
-                .zip(slope.chunks_exact(2 * width));
-            for ((g_x, slope), g) in rows.zip(g.chunks_exact(width)) {
-                for (half, slope) in g_x.chunks_exact_mut(width).zip(slope.chunks_exact(width)) {
+            for row in 0..g.len() / width {
+                let g = &g[row * width..(row + 1) * width];
+                for half in [2 * row, 2 * row + 1] {
+                    let place = half * width..(half + 1) * width;
+                    let (g_x, slope) = (&mut g_x[place.clone()], &slope[place]);
                     for i in 0..width {
-                        half[i] = g[i] * slope[i];
+                        g_x[i] = g[i] * slope[i];
                     }
                 }
             }

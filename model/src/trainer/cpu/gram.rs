@@ -178,11 +178,18 @@ impl GhostSquare<'_> {
         let tiles = (strip.beyond - strip.column).div_ceil(C);
         let mut products = [[[0.0; C]; R]; N];
         multiply_strip(simd, self.x, strip, sums);
-        for (products, sums) in products.iter_mut().zip(&*sums).take(tiles) {
+        // By places rather than pairs, and element by element: see `vector.rs`.
+        for tile in 0..tiles.min(N) {
+            let (products, sums) = (&mut products[tile], &sums[tile]);
             each!(I < R, {
                 let mut four = [simd.splat_f32s(0.0); 4];
-                four[..C].copy_from_slice(&sums[I]);
-                products[I].copy_from_slice(&fold.fold(simd, four)[..C]);
+                for j in 0..C {
+                    four[j] = sums[I][j];
+                }
+                let folded = fold.fold(simd, four);
+                for j in 0..C {
+                    products[I][j] = folded[j];
+                }
             });
         }
         multiply_strip(simd, self.g, strip, sums);
@@ -196,7 +203,8 @@ impl GhostSquare<'_> {
                 square.magnitude += x + g;
             }
         }
-        for (tile, (products, sums)) in products.iter_mut().zip(&*sums).take(tiles).enumerate() {
+        for tile in 0..tiles.min(N) {
+            let (products, sums) = (&mut products[tile], &sums[tile]);
             let column = strip.column + tile * C;
             if column + C > strip.row || strip.row + R > strip.last + 1 {
                 strip.weigh(column, products);

@@ -2,7 +2,7 @@
 //! and what went around it, added and normalised in one pass. RMSNorm (Zhang and Sennrich 2019) is the
 //! same without taking the mean away.
 
-use super::vector::{add, dot, sum, widely};
+use super::vector::{add, both, dot, sum, widely};
 
 /// What one normalisation needs.
 pub(super) struct Norm<'a> {
@@ -36,32 +36,37 @@ impl Norm<'_> {
         inverse: &mut [f32],
         out: &mut [f32],
     ) {
-        let width = self.gamma.len().max(1);
         widely(
             #[inline(always)]
-            || {
-                // Slices by their places: a chain of iterators becomes a call for every row.
-                for (row, inverse) in inverse.iter_mut().enumerate() {
-                    let place = row * width..(row + 1) * width;
-                    let (x, out) = (&mut x[place.clone()], &mut out[place.clone()]);
-                    if let Some(summands) = summands {
-                        add(x, summands.bias);
-                        if let Some(mask) = summands.mask {
-                            for (x, mask) in x.iter_mut().zip(&mask[place.clone()]) {
-                                *x *= mask;
-                            }
-                        }
-                        add(x, &summands.residual[place]);
-                    }
-                    *inverse = self.normalise(x);
-                    for (((out, x), gamma), beta) in
-                        out.iter_mut().zip(&*x).zip(self.gamma).zip(self.beta)
-                    {
-                        *out = x * gamma + beta;
-                    }
-                }
-            },
+            || self.forward_rows(x, summands, inverse, out),
         );
+    }
+
+    /// What [`Self::forward`] does. Slices that are arguments are known not to overlap; from within a closure the
+    /// compiler sees that or doesn't, by how it happens to cut the crate.
+    #[inline(always)]
+    fn forward_rows(
+        &self,
+        x: &mut [f32],
+        summands: Option<&Summands<'_>>,
+        inverse: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let width = self.gamma.len().max(1);
+        // Slices by their places: a chain of iterators becomes a call for every row.
+        for row in 0..inverse.len() {
+            let place = row * width..(row + 1) * width;
+            let (x, out) = (&mut x[place.clone()], &mut out[place.clone()]);
+            if let Some(summands) = summands {
+                add(x, summands.bias);
+                if let Some(mask) = summands.mask {
+                    multiply(x, &mask[place.clone()]);
+                }
+                add(x, &summands.residual[place]);
+            }
+            inverse[row] = self.normalise(x);
+            scale_and_shift(out, x, self.gamma, self.beta);
+        }
     }
 
     /// Normalises one row, and gives the factor that it was multiplied by.
@@ -86,25 +91,53 @@ impl Norm<'_> {
     /// (γg - mean(γg) - x̂ mean(γg x̂)) / √(variance + ε), in which mean(γg) is left out where the mean
     /// wasn't taken away.
     pub(super) fn backward(&self, g: &mut [f32], normalised: &[f32], inverse: &[f32]) {
-        let width = self.gamma.len().max(1);
-        let rows = g.chunks_mut(width).zip(normalised.chunks(width));
         widely(
             #[inline(always)]
-            || {
-                for ((g, x), inverse) in rows.zip(inverse) {
-                    for (g, gamma) in g.iter_mut().zip(self.gamma) {
-                        *g *= gamma;
-                    }
-                    let mean = match self.centred {
-                        true => sum(g) / width as f32,
-                        false => 0.0,
-                    };
-                    let along = dot(g, x) / width as f32;
-                    for (g, x) in g.iter_mut().zip(x) {
-                        *g = (*g - mean - x * along) * inverse;
-                    }
-                }
-            },
+            || self.backward_rows(g, normalised, inverse),
         );
+    }
+
+    #[inline(always)]
+    fn backward_rows(&self, g: &mut [f32], normalised: &[f32], inverse: &[f32]) {
+        let width = self.gamma.len().max(1);
+        for row in 0..inverse.len() {
+            let place = row * width..(row + 1) * width;
+            let (g, x) = (&mut g[place.clone()], &normalised[place]);
+            multiply(g, self.gamma);
+            let mean = match self.centred {
+                true => sum(g) / width as f32,
+                false => 0.0,
+            };
+            let along = dot(g, x) / width as f32;
+            take_away(g, x, (mean, along), inverse[row]);
+        }
+    }
+}
+
+/// x *= y.
+#[inline(always)]
+fn multiply(x: &mut [f32], y: &[f32]) {
+    let (x, y) = both(x, y);
+    for i in 0..x.len() {
+        x[i] *= y[i];
+    }
+}
+
+/// out = γ x + β.
+#[inline(always)]
+fn scale_and_shift(out: &mut [f32], x: &[f32], gamma: &[f32], beta: &[f32]) {
+    let (out, x) = both(out, x);
+    let (gamma, beta) = (&gamma[..x.len()], &beta[..x.len()]);
+    for i in 0..x.len() {
+        out[i] = x[i] * gamma[i] + beta[i];
+    }
+}
+
+/// g = (g - mean - along x) factor.
+#[inline(always)]
+fn take_away(g: &mut [f32], x: &[f32], (mean, along): (f32, f32), factor: f32) {
+    let (g, x) = both(g, x);
+    for i in 0..x.len() {
+        g[i] = (g[i] - mean - x[i] * along) * factor;
     }
 }

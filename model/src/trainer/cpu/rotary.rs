@@ -65,11 +65,10 @@ impl Rotary {
                         let both = &mut qkv[start..start + self.turned];
                         for head in both.chunks_exact_mut(2 * self.half) {
                             let (first, second) = head.split_at_mut(self.half);
-                            let pairs = first.iter_mut().zip(second);
-                            for (((x, y), cosine), sine) in pairs.zip(cosines).zip(sines) {
-                                let (a, b) = (*x, *y);
-                                *x = a * cosine - sign * b * sine;
-                                *y = b * cosine + sign * a * sine;
+                            for i in 0..self.half {
+                                let (a, b) = (first[i], second[i]);
+                                first[i] = a * cosines[i] - sign * b * sines[i];
+                                second[i] = b * cosines[i] + sign * a * sines[i];
                             }
                         }
                     }

@@ -45,10 +45,12 @@ pub(super) fn softmax_backward(g: &mut [f32], weights: &[f32], length: usize, sc
     widely(
         #[inline(always)]
         || {
-            for (g, p) in g.chunks_mut(length).zip(weights.chunks(length)) {
+            for row in 0..g.len().min(weights.len()) / length {
+                let place = row * length..(row + 1) * length;
+                let (g, p) = (&mut g[place.clone()], &weights[place]);
                 let along = dot(g, p);
-                for (g, p) in g.iter_mut().zip(p) {
-                    *g = p * (*g - along) * scale;
+                for i in 0..length {
+                    g[i] = p[i] * (g[i] - along) * scale;
                 }
             }
         },

@@ -32,8 +32,9 @@ impl VectorTap {
         widely(
             #[inline(always)]
             || {
-                for (to, unit) in each.chunks_mut(width.max(1)).zip(units) {
-                    for row in unit.clone() {
+                for unit in 0..each.len() / width.max(1) {
+                    let to = &mut each[unit * width..(unit + 1) * width];
+                    for row in units[unit].clone() {
                         let start = row * stride;
                         add(to, &g[start + columns.start..start + columns.end]);
                     }
@@ -53,12 +54,13 @@ impl VectorTap {
         widely(
             #[inline(always)]
             || {
-                for (to, unit) in each.chunks_mut(width.max(1)).zip(units) {
-                    for row in unit.clone() {
+                for unit in 0..each.len() / width.max(1) {
+                    let to = &mut each[unit * width..(unit + 1) * width];
+                    for row in units[unit].clone() {
                         let place = row * width..(row + 1) * width;
-                        let pairs = g[place.clone()].iter().zip(&x[place]);
-                        for (to, (g, x)) in to.iter_mut().zip(pairs) {
-                            *to += g * x;
+                        let (g, x) = (&g[place.clone()], &x[place]);
+                        for i in 0..width {
+                            to[i] += g[i] * x[i];
                         }
                     }
                 }
