@@ -30,6 +30,7 @@ const WORDS: &[&str] = &[
     "deltas",
     "flat",
     "automatic",
+    "residual",
     "sgd",
     "adam-w",
     "lora",

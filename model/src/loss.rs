@@ -60,6 +60,20 @@ impl Loss {
         self.weight(target) * loss
     }
 
+    /// How far a unit's answers are from what is right, from 0 to 1, by the mean loss of its rows.
+    /// Of one row with one label it is 1 - p, with p the probability of that label; of several
+    /// labels, the same with the geometric mean of what each is given; of a value, about the scaled
+    /// error while that is small.
+    pub(crate) fn residual(&self, mean_loss: f64) -> f64 {
+        // Not 1 - e^-x, of which nothing is left where the loss is tiny.
+        let residual = -(-mean_loss).exp_m1();
+        match self.task {
+            Task::SingleLabel | Task::MultiLabel => residual,
+            // A squared error's slope is in proportion to the error, not to its square.
+            Task::Regression(_) => residual.max(0.0).sqrt(),
+        }
+    }
+
     /// ∂(a row's loss)/∂(its scores), written into `g`. Of a target that isn't one of the task, which is
     /// refused long before, it is no number, so that the row's unit counts as nothing.
     pub(crate) fn gradient(&self, scores: &[f32], target: &Target, g: &mut [f32]) {
@@ -138,6 +152,26 @@ mod tests {
         let value = plain(values(10.0, 2.0));
         assert_eq!(value.of_row(&[1.5], &Target::Value(17.0)), 4.0);
         assert_eq!(gradient(&value, &[1.5], &Target::Value(17.0)), [-4.0]);
+    }
+
+    #[test]
+    fn a_residual_is_what_the_right_answer_lacks() {
+        let single = plain(Task::SingleLabel);
+        let of = |loss: &Loss, scores: &[f32], target: &Target| {
+            loss.residual(loss.of_row(scores, target))
+        };
+        let found = of(&single, &[3.0_f32.ln(), 0.0], &Target::Class(0));
+        assert!((found - 0.25).abs() < 1e-7, "{found}");
+        assert!(of(&single, &[40.0, 0.0], &Target::Class(0)) > 0.0);
+        assert_eq!(of(&single, &[-1e9, 0.0], &Target::Class(0)), 1.0);
+        let several = plain(Task::MultiLabel);
+        let found = of(&several, &[0.0, 0.0], &Target::labels(vec![0]));
+        assert!((found - 0.5).abs() < 1e-12, "{found}");
+        let value = plain(values(0.0, 1.0));
+        let found = of(&value, &[0.01], &Target::Value(0.0));
+        assert!((found - 0.01).abs() < 1e-6, "{found}");
+        assert_eq!(single.residual(f64::INFINITY), 1.0);
+        assert!(single.residual(f64::NAN).is_nan());
     }
 
     #[test]

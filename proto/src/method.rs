@@ -144,7 +144,10 @@ pub enum ClippingRule {
     Flat,
     /// Scaled by C/(norm + 0.01) (Bu et al. 2023): short gradients are scaled up.
     Automatic,
+    /// The same, and by min(1, 2 r), where r is how far the model's answer is from what is right.
+    Residual,
 }
 
-words!(ClippingRule, "a clipping rule", "flat, automatic",
-    ClippingRule::Flat => "flat", ClippingRule::Automatic => "automatic");
+words!(ClippingRule, "a clipping rule", "flat, automatic, residual",
+    ClippingRule::Flat => "flat", ClippingRule::Automatic => "automatic",
+    ClippingRule::Residual => "residual");

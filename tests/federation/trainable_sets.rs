@@ -104,17 +104,21 @@ fn freezing_a_halves_what_adapters_send() {
 }
 
 #[test]
-fn automatic_clipping_costs_what_flat_clipping_costs_and_trains_another_model() {
+fn each_rule_of_clipping_costs_the_same_and_trains_another_model() {
     let bench = Workbench::new(12);
     let run = bench.configuration("clipping", PRIVATE_GRADIENTS, &SITES);
-    let flat = bench.simulate(&run, &["--seed", "5"]);
-    let automatic = bench.simulate(
-        &run,
-        &["--seed", "5", "--set", "privacy.clipping=automatic"],
-    );
-    assert_eq!(flat["epsilon"], automatic["epsilon"]);
-    assert_eq!(automatic["ending"], "complete");
-    assert_ne!(bench.weights(&flat), bench.weights(&automatic));
+    let runs = ["flat", "automatic", "residual"].map(|rule| {
+        let rule = format!("privacy.clipping={rule}");
+        bench.simulate(&run, &["--seed", "5", "--set", &rule])
+    });
+    let flat = &runs[0];
+    for (place, run) in runs.iter().enumerate() {
+        assert_eq!(flat["epsilon"], run["epsilon"]);
+        assert_eq!(run["ending"], "complete");
+        for other in &runs[..place] {
+            assert_ne!(bench.weights(other), bench.weights(run));
+        }
+    }
 }
 
 #[test]
@@ -163,8 +167,11 @@ fn adapters_and_clipping_that_can_not_be_are_refused_by_their_key() {
     let client = sections("client", "deltas", "central");
     let run = bench.configuration("client", &client, &SITES);
     let run = run.to_str().expect("UTF-8");
-    let output = bench.umbel(&["simulate", run, "--set", "privacy.clipping=automatic"]);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("privacy.clipping"), "{errors}");
+    for rule in ["automatic", "residual"] {
+        let rule = format!("privacy.clipping={rule}");
+        let output = bench.umbel(&["simulate", run, "--set", &rule]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains("privacy.clipping"), "{errors}");
+    }
 }

@@ -90,6 +90,7 @@ pub(crate) fn clipping(mechanism: Option<&Mechanism>, adaptive: Adaptive) -> Cli
         }
         Some((ClippingRule::Flat, norm)) => Clipping::Flat(norm.with_slack()),
         Some((ClippingRule::Automatic, norm)) => Clipping::Automatic(norm.with_slack()),
+        Some((ClippingRule::Residual, norm)) => Clipping::Residual(norm.with_slack()),
     }
 }
 

@@ -63,7 +63,9 @@ pub struct PrivacySection {
     pub clipping_norm: Option<ClippingNorm>,
     /// How a unit's gradient is brought to the clipping norm C. `flat` scales by min(1, C/norm).
     /// `automatic` scales by C/(norm + 0.01), so that every unit counts about the same, and C
-    /// matters only through the learning rate; it needs the unit `record` or `group`.
+    /// matters only through the learning rate. `residual` does the same, and then scales by
+    /// min(1, 2 r), where r is what the model's answer lacks (1 - the probability of the right
+    /// label), so that what it has right counts less. These two need the unit `record` or `group`.
     #[serde(default)]
     pub clipping: ClippingRule,
     /// Lets the norm to which gradients are clipped follow a quantile of their norms.

@@ -159,7 +159,9 @@ pub(super) fn compare_sums(
     for units in unit_lists() {
         // Between the norms of the units, so that some are clipped and some aren't.
         let c = 0.7 * norm(&plain.gradient(&rows[0]));
-        for clipping in [Clipping::None, Clipping::Flat(c), Clipping::Automatic(c)] {
+        let rules = [Clipping::Flat, Clipping::Automatic, Clipping::Residual];
+        let rules = rules.map(|rule| rule(c));
+        for clipping in [Clipping::None].into_iter().chain(rules) {
             let expected = plain.clipped_sum(rows, &units, clipping);
             for micro_batch in micro_batches {
                 let mut rng = ChaCha12Rng::seed_from_u64(0);

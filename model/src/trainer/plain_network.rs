@@ -12,6 +12,7 @@ use crate::families::{Activation, PoolerActivation, Positions, TransformerSpec};
 use crate::network::Weight;
 use crate::tokens::TokenRow;
 use crate::{Classifier, Pooling};
+use umbel_proto::task::Task;
 
 /// A classifier's weights by name, tracked by autodiff.
 pub(super) struct Plain<'a> {
@@ -334,6 +335,12 @@ impl<'a> Plain<'a> {
             .reshape([heads, tokens, tokens])
     }
 
+    /// One row's loss.
+    fn loss_of(&self, example: &Example) -> f64 {
+        let loss = self.loss(example).into_data();
+        loss.iter::<f64>().next().expect("a loss")
+    }
+
     /// One row's gradient, in layout order.
     pub(super) fn gradient(&self, example: &Example) -> Vec<f64> {
         let gradients = self.loss(example).backward();
@@ -376,6 +383,15 @@ impl<'a> Plain<'a> {
                 Clipping::None => 1.0,
                 Clipping::Flat(c) => (c / norm).min(1.0),
                 Clipping::Automatic(c) => c / (norm + 0.01),
+                Clipping::Residual(c) => {
+                    let losses = unit.iter().map(|row| self.loss_of(&rows[*row]));
+                    let mean = losses.sum::<f64>() / unit.len().max(1) as f64;
+                    let residual = match self.model.options().task {
+                        Task::Regression(_) => (1.0 - (-mean).exp()).sqrt(),
+                        _ => 1.0 - (-mean).exp(),
+                    };
+                    (2.0 * residual).min(1.0) * c / (norm + 0.01)
+                }
             };
             if norm > 0.0 {
                 add(&mut total, factor, &gradient);

@@ -9,6 +9,7 @@ use super::kept_states::KeptStates;
 use super::physical::PhysicalBatch;
 use super::recycled;
 use crate::error::ModelError;
+use crate::loss::Loss;
 use crate::model::Model;
 use crate::target::Target;
 use crate::tokens::{TokenRow, Tokens};
@@ -161,7 +162,9 @@ impl Work<'_> {
             return;
         }
         total.loss += loss;
-        let factor = self.clipping.factor(norm);
+        let rows = self.units[unit].len().max(1);
+        let residual = Loss::of(self.model.options()).residual(loss / rows as f64);
+        let factor = self.clipping.factor(norm, residual);
         for (sum, x) in total.sum.iter_mut().zip(gradient) {
             *sum += factor * x;
         }

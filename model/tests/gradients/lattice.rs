@@ -47,7 +47,8 @@ proptest! {
         let c = ClippingNorm::try_from(10_f64.powf(power))?;
         let step = LatticeStep::for_sum(c, parameters.len());
         let unit: Vec<usize> = (0..examples.len()).collect();
-        for clipping in [Clipping::Flat(c.with_slack()), Clipping::Automatic(c.with_slack())] {
+        let rules = [Clipping::Flat, Clipping::Automatic, Clipping::Residual];
+        for clipping in rules.map(|rule| rule(c.with_slack())) {
             let units = std::slice::from_ref(&unit);
             let found = sum_with(&model, &examples, units, clipping, micro_batch)?;
             prop_assert_eq!(found.rejected > 0, !found.norms[0].is_finite());

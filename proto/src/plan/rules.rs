@@ -100,8 +100,8 @@ pub fn check_protection(p: &Protection, method: &Method) -> Result<(), PlanError
     require(
         p.clipping == ClippingRule::Flat || by_unit,
         "privacy.clipping",
-        "`automatic` only goes with the units `record` and `group`, whose gradients are clipped \
-         one by one; use `flat`",
+        "`automatic` and `residual` only go with the units `record` and `group`, whose gradients \
+         are clipped one by one; use `flat`",
     )?;
     let adapts = p.adaptive_clipping.is_some();
     require(
@@ -113,8 +113,8 @@ pub fn check_protection(p: &Protection, method: &Method) -> Result<(), PlanError
     require(
         !adapts || p.clipping == ClippingRule::Flat,
         "privacy.adaptive_clipping",
-        "only goes with clipping = \"flat\": automatic clipping leaves no unit unclipped; \
-         remove one of them",
+        "only goes with clipping = \"flat\": the other rules leave no unit unclipped; remove one \
+         of them",
     )?;
     require(
         p.rows_per_group.is_none() || p.unit == PrivacyUnit::Group,

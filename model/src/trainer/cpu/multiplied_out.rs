@@ -49,13 +49,13 @@ pub(super) fn pays(weights: &HostWeights, passed: &Passed, packed: &Packed) -> b
     kept < otherwise
 }
 
-/// The tile's clipped sum, where `squares` has what each unit's gradient has beside matrices;
-/// or the places of units whose norms are no numbers.
+/// The tile's clipped sum, where `squares` has what each unit's gradient has beside matrices, and
+/// clipping goes with each unit's residual; or the places of units whose norms are no numbers.
 pub(super) fn sum(
     weights: &HostWeights,
     passed: &Passed,
     packed: &Packed,
-    clipping: Clipping,
+    (clipping, residuals): (Clipping, &[f64]),
     mut squares: Vec<Square>,
     workspace: &mut Workspace,
 ) -> Result<Clipped, Vec<usize>> {
@@ -79,7 +79,7 @@ pub(super) fn sum(
             workspace.give(gradient);
             continue;
         };
-        let factor = clipping.factor(norm);
+        let factor = clipping.factor(norm, residuals[unit]);
         norms.push(norm);
         factors.push(factor);
         match &mut sum {
@@ -160,7 +160,14 @@ mod tests {
         if let Some(unit) = poisoned {
             squares[unit].sum = f64::NAN;
         }
-        sum(weights, &passed, &packed, CLIPPING, squares, workspace)
+        sum(
+            weights,
+            &passed,
+            &packed,
+            (CLIPPING, &[1.0; 3]),
+            squares,
+            workspace,
+        )
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Tile<'_> {
         };
         let (losses, g_logits) = passed.head.losses(self.loss, &packed.targets, workspace);
         weights.backward(&mut passed, &packed, g_logits, workspace);
+        let residuals = self.residuals(&packed, &losses);
         let embedding = passed.embedding.take().map(|g| {
             let tables = TableRows {
                 words: packed.ids.clone(),
@@ -90,7 +91,13 @@ impl Tile<'_> {
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
             EmbeddingGradient::new(g, weights.embeddings.width, tables, rows, units)
         });
-        let clipped = self.clip(weights, &mut passed, &packed, embedding.as_ref(), workspace);
+        let clipped = self.clip(
+            weights,
+            &mut passed,
+            (&packed, &residuals),
+            embedding.as_ref(),
+            workspace,
+        );
         passed.give(workspace);
         match clipped {
             Err(unsound) => TileResult::Unsound(unsound),
@@ -107,13 +114,23 @@ impl Tile<'_> {
         }
     }
 
+    /// Each unit's residual, from its rows' losses.
+    fn residuals(&self, packed: &Packed, losses: &[f64]) -> Vec<f64> {
+        let units = packed.units.iter().map(|rows| {
+            let losses = &losses[rows.clone()];
+            let mean = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
+            self.loss.residual(mean)
+        });
+        units.collect()
+    }
+
     /// Measures, clips and sums what went through the network, or gives the places of units whose
     /// norms are no numbers or can't be relied on.
     fn clip(
         &self,
         weights: &HostWeights,
         passed: &mut Passed,
-        packed: &Packed,
+        (packed, residuals): (&Packed, &[f64]),
         embedding: Option<&EmbeddingGradient>,
         workspace: &mut Workspace,
     ) -> Result<Clipped, Vec<usize>> {
@@ -129,7 +146,7 @@ impl Tile<'_> {
         // be clipped too little. `sum` asserts the other half, that all of them are summed.
         let mut squares = squares_beside_matrices(passed, packed, embedding);
         if multiplied_out::pays(weights, passed, packed) {
-            let clipping = self.clipping;
+            let clipping = (self.clipping, residuals);
             return multiplied_out::sum(weights, passed, packed, clipping, squares, workspace);
         }
         for (layer, x, record, places) in passed.linears(weights) {
@@ -145,7 +162,8 @@ impl Tile<'_> {
             return Err(unsound);
         }
         let norms: Vec<f64> = found.into_iter().flatten().collect();
-        let factors: Vec<f64> = norms.iter().map(|n| self.clipping.factor(*n)).collect();
+        let units = norms.iter().zip(residuals);
+        let factors: Vec<f64> = units.map(|(n, r)| self.clipping.factor(*n, *r)).collect();
         Ok(Clipped {
             sum: sum(weights, passed, packed, &factors, workspace),
             norms,

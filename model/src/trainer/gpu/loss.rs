@@ -7,8 +7,8 @@ use crate::loss::Loss;
 use crate::target::Target;
 use crate::trainer::work::Example;
 
-/// The sum of the rows' losses, of those that are there, from their scores `[rows, outputs]`.
-pub(super) fn sum(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>]) -> Tensor<1> {
+/// The rows' losses, `[rows]`, from their scores, `[rows, outputs]`; zero for a row that isn't there.
+pub(super) fn of_rows(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>]) -> Tensor<1> {
     let device = scores.device().inner();
     let [count, outputs] = scores.dims();
     let table = |of: &dyn Fn(&Example, &mut [f32])| {
@@ -29,15 +29,15 @@ pub(super) fn sum(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>]) -> 
             }
         }
     });
-    match loss.task() {
-        Task::SingleLabel => (activation::log_softmax(scores, 1) * labels).sum().neg(),
+    let each: Tensor<2> = match loss.task() {
+        Task::SingleLabel => (activation::log_softmax(scores, 1) * labels).neg(),
         Task::MultiLabel => {
             // log(1 - p) is log p of the score's negative.
             let others = table(&|_, numbers| numbers.fill(1.0)) - labels.clone();
             let there = activation::log_sigmoid(scores.clone()) * labels;
             let absent = activation::log_sigmoid(scores.neg()) * others;
             let share = 1.0 / outputs.max(1) as f64;
-            (there + absent).sum().mul_scalar(-share)
+            (there + absent).mul_scalar(-share)
         }
         Task::Regression(values) => {
             let targets = table(&|example, numbers| {
@@ -47,9 +47,10 @@ pub(super) fn sum(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>]) -> 
             });
             let counted = table(&|_, numbers| numbers.fill(1.0));
             let errors = (scores - targets) * counted;
-            (errors.clone() * errors).sum()
+            errors.clone() * errors
         }
-    }
+    };
+    each.sum_dim(1).reshape([count])
 }
 
 fn constant(numbers: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
@@ -98,21 +99,24 @@ mod tests {
             let rows = [Some(&examples[0]), Some(&examples[1]), None];
             let data = TensorData::new(scores.concat(), [3, 3]);
             let tensor = Tensor::<2>::from_data(data, &device).require_grad();
-            let total = sum(tensor.clone(), &loss, &rows);
-            let mut gradients = total.clone().backward();
+            let each = of_rows(tensor.clone(), &loss, &rows);
+            let mut gradients = each.clone().sum().backward();
             let found: Vec<f32> = tensor
                 .grad_remove(&mut gradients)
                 .expect("a gradient")
                 .into_data()
                 .iter::<f32>()
                 .collect();
+            let each: Vec<f64> = each.into_data().iter::<f64>().collect();
             let there = scores.iter().zip(&examples);
-            let expected: f64 = there.map(|(s, e)| loss.of_row(s, &e.target)).sum();
-            let total = total.into_data().iter::<f64>().next().expect("a loss");
-            assert!(
-                (total - expected).abs() < 1e-5 * expected.max(1.0),
-                "{total} {expected}"
-            );
+            let expected = there.map(|(s, e)| loss.of_row(s, &e.target));
+            for (row, expected) in expected.chain([0.0]).enumerate() {
+                let found = each[row];
+                assert!(
+                    (found - expected).abs() < 1e-5 * expected.max(1.0),
+                    "{task} row {row}: {found} {expected}"
+                );
+            }
             for (row, found) in found.chunks(3).enumerate() {
                 let mut expected = vec![0.0; 3];
                 if let Some(example) = rows[row] {

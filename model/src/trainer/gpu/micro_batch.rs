@@ -36,7 +36,9 @@ pub(super) struct MicroBatch<'a> {
     embedding: Option<EmbeddingGradient>,
     /// Of those that were asked for.
     units: usize,
-    loss: f64,
+    /// Each unit's rows, and each row's loss.
+    rows: Vec<Range<usize>>,
+    losses: Vec<f64>,
 }
 
 impl<'a> MicroBatch<'a> {
@@ -61,14 +63,9 @@ impl<'a> MicroBatch<'a> {
         let batch = model.batch_of(&tokens, shape.tokens)?;
         let mut tape = Tape::recording(model.options().train, dropout, precision);
         let logits = model.network().logits(&batch, &mut tape);
-        let loss = loss::sum(logits, &Loss::of(model.options()), &rows);
-        let value = loss
-            .clone()
-            .inner()
-            .into_data()
-            .iter::<f64>()
-            .next()
-            .unwrap_or(f64::NAN);
+        let losses = loss::of_rows(logits, &Loss::of(model.options()), &rows);
+        let each: Vec<f64> = losses.clone().inner().into_data().iter::<f64>().collect();
+        let loss = losses.sum();
         let scale = precision.loss_scale();
         let scaled = match scale {
             Some(scale) => loss.mul_scalar(scale),
@@ -120,13 +117,23 @@ impl<'a> MicroBatch<'a> {
             parts,
             embedding,
             units: units.len(),
-            loss: value,
+            rows: places(shape, units),
+            losses: each,
         })
     }
 
     /// Sum of the rows' losses.
     pub(super) fn loss(&self) -> f64 {
-        self.loss
+        self.losses.iter().sum()
+    }
+
+    /// How far each unit's answers are from what is right.
+    pub(super) fn residuals(&self) -> impl Iterator<Item = f64> {
+        let loss = Loss::of(self.setting.model.options());
+        self.rows.iter().map(move |rows| {
+            let losses = &self.losses[rows.clone()];
+            loss.residual(losses.iter().sum::<f64>() / losses.len().max(1) as f64)
+        })
     }
 
     /// The norm of each unit's gradient over all trained parameters, or `None` where it is no

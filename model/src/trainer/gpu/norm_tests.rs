@@ -107,7 +107,7 @@ fn clipped(part: &Part, clipping: Clipping) -> Vec<f64> {
     let Some(norm) = norm_of(part) else {
         return Vec::new();
     };
-    let factors = Factors::new(&[clipping.factor(norm)], &Device::flex());
+    let factors = Factors::new(&[clipping.factor(norm, 1.0)], &Device::flex());
     part.scaled_sum(&factors).iter::<f64>().collect()
 }
 
@@ -128,6 +128,7 @@ proptest! {
             for clipping in [
                 Clipping::Flat(c.with_slack()),
                 Clipping::Automatic(c.with_slack()),
+                Clipping::Residual(c.with_slack()),
             ] {
                 let sum = clipped(&part, clipping);
                 prop_assert!(sum.iter().all(|value| value.is_finite()));
