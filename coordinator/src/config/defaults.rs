@@ -9,8 +9,11 @@
 //!   alone is trained, it draws all: their states are computed once for all rounds, and nothing gives
 //!   a mean less noise for an epsilon;
 //! - there are 80 rounds;
+//! - adapters of rank 8 on all layers are trained: far fewer numbers than the layers have, so that less
+//!   noise goes into the model;
 //! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before, unless there
-//!   is no other;
+//!   is no other. Where texts have one label each, it is clipped by its residual, so that training ends
+//!   where the loss is least;
 //! - Adam's steps rise over a twentieth of the rounds and fall to 0 at the last. Nearly all that
 //!   Adam divides by is noise, so its steps are as long whatever sigma, batch and norm are, and
 //!   noise moves a parameter by about the learning rate times the root of the rounds. The learning
@@ -59,6 +62,10 @@ pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
     if is("privacy", "unit", "client") || is("training", "method", "deltas") {
         return Ok(false);
     }
+    give(table, "model", "train", "lora")?;
+    if !has(&before, "model", "train") {
+        give_adapters_everywhere(table)?;
+    }
     let head_alone = is("model", "train", "head");
     let drawn = match head_alone {
         true => units,
@@ -77,12 +84,12 @@ pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
     give(table, "training", "expected_batch", rate * units)?;
     if !head_alone {
         give(table, "model", "head_scale", HEAD_SCALE)?;
+        if has_one_label(&before) && !has(&before, "privacy", "adaptive_clipping") {
+            give(table, "privacy", "clipping", "residual")?;
+        }
     }
     give(table, "run", "rounds", ROUNDS)?;
-    if table
-        .get("server")
-        .is_none_or(|server| server.get("optimiser").is_none())
-    {
+    if !has(table, "server", "optimiser") {
         give(table, "server", "optimiser", "adam")?;
     }
     if is_adam(table) {
@@ -117,7 +124,7 @@ fn is_adam(table: &Table) -> bool {
 fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
     let rounds = number(table, "run", "rounds").unwrap_or(ROUNDS as f64);
     let reach = match text(table, "model", "train") {
-        None | Some("full" | "encoder") => WHOLE_LAYERS,
+        Some("full" | "encoder") => WHOLE_LAYERS,
         Some("head") => HEAD_ALONE,
         _ => FEW_PARAMETERS,
     };
@@ -131,6 +138,34 @@ fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
     give(table, "server", "warmup_rounds", warmup as i64)?;
     give(table, "server", "decay", "linear")?;
     give(table, "server", "average", AVERAGE)
+}
+
+/// Adapters on all layers, unless it is said where.
+fn give_adapters_everywhere(table: &mut Table) -> Result<(), ConfigError> {
+    let all = Value::Array(vec!["all".into()]);
+    let targets = Table::from_iter([("targets".to_owned(), all.clone())]);
+    give(table, "model", "lora", targets)?;
+    match table
+        .get_mut("model")
+        .and_then(|model| model.get_mut("lora"))
+    {
+        Some(Value::Table(lora)) => {
+            lora.entry("targets").or_insert(all);
+            Ok(())
+        }
+        _ => Err(refuse("model.lora", "must be a section of keys")),
+    }
+}
+
+/// Whether each text has one label.
+fn has_one_label(table: &Table) -> bool {
+    matches!(text(table, "task", "kind"), None | Some("single-label"))
+}
+
+fn has(table: &Table, section: &str, key: &str) -> bool {
+    table
+        .get(section)
+        .is_some_and(|place| place.get(key).is_some())
 }
 
 fn number(table: &Table, section: &str, key: &str) -> Option<f64> {
@@ -161,6 +196,8 @@ fn give(
 
 #[cfg(test)]
 mod tests {
+    use umbel_proto::method::ClippingRule;
+
     use super::*;
     use crate::config::RunConfig;
 
@@ -200,6 +237,28 @@ name = 'oslo'
         let delta = f64::from(config.privacy.delta.expect("one"));
         assert!(delta < 1.0 / 15500.0);
         assert_eq!(config.server.optimiser.name, "adam");
+        assert_eq!(config.privacy.clipping, ClippingRule::Residual);
+        let table = filled(LEAST);
+        assert_eq!(text(&table, "model", "train"), Some("lora"));
+        assert_eq!(table["model"]["lora"]["targets"][0].as_str(), Some("all"));
+    }
+
+    #[test]
+    fn what_the_rule_of_clipping_and_adapters_on_all_layers_dont_go_with_is_left_alone() {
+        let clipping = |text: &str| config(text).privacy.clipping;
+        let model = |keys: &str| LEAST.replace("[data]", &format!("{keys}\n[data]"));
+        assert_eq!(clipping(&model("train = 'head'")), ClippingRule::Flat);
+        let adaptive = [LEAST, "[privacy.adaptive_clipping]\nquantile = 0.5\n"].concat();
+        assert_eq!(clipping(&adaptive), ClippingRule::Flat);
+        let several = [LEAST, "[task]\nkind = 'multi-label'\n"].concat();
+        assert_eq!(clipping(&several), ClippingRule::Flat);
+        let whole = filled(&model("train = 'encoder'"));
+        assert!(!has(&whole, "model", "lora"));
+        let chosen = filled(&model("train = 'lora'"));
+        assert!(!has(&chosen, "model", "lora"));
+        let ranked = filled(&model("lora.rank = 4"));
+        assert_eq!(ranked["model"]["lora"]["rank"].as_integer(), Some(4));
+        assert_eq!(ranked["model"]["lora"]["targets"][0].as_str(), Some("all"));
     }
 
     #[test]
@@ -215,7 +274,8 @@ name = 'oslo'
     #[test]
     fn a_head_alone_is_trained_on_all_units_with_longer_steps() {
         let text = LEAST.replace("base = 'bert'", "base = 'bert'\ntrain = 'head'");
-        let (head, encoder) = (config(&text), config(LEAST));
+        let encoder = LEAST.replace("base = 'bert'", "base = 'bert'\ntrain = 'encoder'");
+        let (head, encoder) = (config(&text), config(&encoder));
         assert_eq!(head.privacy.sampling_rate.get(), 1.0);
         assert_eq!(head.model.head_scale.get(), 1.0);
         let ratio = head.server.learning_rate.get() / encoder.server.learning_rate.get();
