@@ -162,7 +162,7 @@ mod tests {
         };
         let found = of(&single, &[3.0_f32.ln(), 0.0], &Target::Class(0));
         assert!((found - 0.25).abs() < 1e-7, "{found}");
-        assert!(of(&single, &[40.0, 0.0], &Target::Class(0)) > 0.0);
+        assert!(of(&single, &[20.0, 0.0], &Target::Class(0)) > 0.0);
         assert_eq!(of(&single, &[-1e9, 0.0], &Target::Class(0)), 1.0);
         let several = plain(Task::MultiLabel);
         let found = of(&several, &[0.0, 0.0], &Target::labels(vec![0]));

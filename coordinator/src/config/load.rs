@@ -188,6 +188,7 @@ mod tests {
     fn every_example_can_be_loaded_with_its_privacy_and_without() {
         for name in [
             "sentiment/run.toml",
+            "sentiment/plain.toml",
             "sentiment/adapters.toml",
             "sentiment/stragglers.toml",
             "airline/adapters.toml",

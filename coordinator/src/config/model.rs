@@ -24,7 +24,8 @@ pub struct ModelSection {
     pub base: PathBuf,
     /// What is trained: `full`, `encoder` (all but the embeddings), `lora` (low-rank adapters),
     /// `bias` (every bias, also those of layer normalisations but not their scales: BitFit) or
-    /// `head` (the last layer, and the pooler if there is one). Every set trains the head.
+    /// `head` (the last layer, and the pooler if there is one). Every set trains the head. Left out
+    /// with `privacy.units`: `lora`, with adapters on all layers.
     #[serde(default)]
     pub train: TrainableKind,
     /// The adapters of the set `lora`. Left out, they have the defaults of their keys.
