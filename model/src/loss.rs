@@ -60,13 +60,14 @@ impl Loss {
         self.weight(target) * loss
     }
 
-    /// How far a unit's answers are from what is right, from 0 to 1, by the mean loss of its rows.
-    /// Of one row with one label it is 1 - p, with p the probability of that label; of several
-    /// labels, the same with the geometric mean of what each is given; of a value, about the scaled
-    /// error while that is small.
-    pub(crate) fn residual(&self, mean_loss: f64) -> f64 {
+    /// How far a unit's answers are from what is right, from 0 to 1, where the losses of its `rows`
+    /// rows come to `total`. Of one row with one label it is 1 - p, with p the probability of that
+    /// label; of several labels, the same with the geometric mean of what each is given; of a value,
+    /// about the scaled error while that is small.
+    pub(crate) fn residual(&self, total: f64, rows: usize) -> f64 {
+        let mean = total / rows.max(1) as f64;
         // Not 1 - e^-x, of which nothing is left where the loss is tiny.
-        let residual = -(-mean_loss).exp_m1();
+        let residual = -(-mean).exp_m1();
         match self.task {
             Task::SingleLabel | Task::MultiLabel => residual,
             // A squared error's slope is in proportion to the error, not to its square.
@@ -158,7 +159,7 @@ mod tests {
     fn a_residual_is_what_the_right_answer_lacks() {
         let single = plain(Task::SingleLabel);
         let of = |loss: &Loss, scores: &[f32], target: &Target| {
-            loss.residual(loss.of_row(scores, target))
+            loss.residual(loss.of_row(scores, target), 1)
         };
         let found = of(&single, &[3.0_f32.ln(), 0.0], &Target::Class(0));
         assert!((found - 0.25).abs() < 1e-7, "{found}");
@@ -170,8 +171,10 @@ mod tests {
         let value = plain(values(0.0, 1.0));
         let found = of(&value, &[0.01], &Target::Value(0.0));
         assert!((found - 0.01).abs() < 1e-6, "{found}");
-        assert_eq!(single.residual(f64::INFINITY), 1.0);
-        assert!(single.residual(f64::NAN).is_nan());
+        assert_eq!(single.residual(f64::INFINITY, 1), 1.0);
+        assert!(single.residual(f64::NAN, 1).is_nan());
+        assert_eq!(single.residual(3.0, 2), single.residual(1.5, 1));
+        assert_eq!(single.residual(0.0, 0), 0.0);
     }
 
     #[test]

@@ -142,19 +142,14 @@ fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
 
 /// Adapters on all layers, unless it is said where.
 fn give_adapters_everywhere(table: &mut Table) -> Result<(), ConfigError> {
-    let all = Value::Array(vec!["all".into()]);
-    let targets = Table::from_iter([("targets".to_owned(), all.clone())]);
-    give(table, "model", "lora", targets)?;
-    match table
+    give(table, "model", "lora", Table::new())?;
+    let lora = table
         .get_mut("model")
-        .and_then(|model| model.get_mut("lora"))
-    {
-        Some(Value::Table(lora)) => {
-            lora.entry("targets").or_insert(all);
-            Ok(())
-        }
-        _ => Err(refuse("model.lora", "must be a section of keys")),
-    }
+        .and_then(|model| model.get_mut("lora"));
+    let lora = lora.and_then(Value::as_table_mut);
+    let lora = lora.ok_or_else(|| refuse("model.lora", "must be a section of keys"))?;
+    lora.entry("targets").or_insert_with(|| vec!["all"].into());
+    Ok(())
 }
 
 /// Whether each text has one label.

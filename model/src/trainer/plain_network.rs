@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use umbel_proto::task::Task;
 
 use super::task_tests::plain_loss;
 use super::{Clipping, Example};
@@ -12,7 +13,6 @@ use crate::families::{Activation, PoolerActivation, Positions, TransformerSpec};
 use crate::network::Weight;
 use crate::tokens::TokenRow;
 use crate::{Classifier, Pooling};
-use umbel_proto::task::Task;
 
 /// A classifier's weights by name, tracked by autodiff.
 pub(super) struct Plain<'a> {

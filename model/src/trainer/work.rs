@@ -162,8 +162,8 @@ impl Work<'_> {
             return;
         }
         total.loss += loss;
-        let rows = self.units[unit].len().max(1);
-        let residual = Loss::of(self.model.options()).residual(loss / rows as f64);
+        let rows = self.units[unit].len();
+        let residual = Loss::of(self.model.options()).residual(loss, rows);
         let factor = self.clipping.factor(norm, residual);
         for (sum, x) in total.sum.iter_mut().zip(gradient) {
             *sum += factor * x;

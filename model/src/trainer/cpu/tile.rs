@@ -117,9 +117,8 @@ impl Tile<'_> {
     /// Each unit's residual, from its rows' losses.
     fn residuals(&self, packed: &Packed, losses: &[f64]) -> Vec<f64> {
         let units = packed.units.iter().map(|rows| {
-            let losses = &losses[rows.clone()];
-            let mean = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
-            self.loss.residual(mean)
+            let total = losses[rows.clone()].iter().sum();
+            self.loss.residual(total, rows.len())
         });
         units.collect()
     }

@@ -7,8 +7,8 @@ use crate::loss::Loss;
 use crate::target::Target;
 use crate::trainer::work::Example;
 
-/// The rows' losses, `[rows]`, from their scores, `[rows, outputs]`; zero for a row that isn't there.
-pub(super) fn of_rows(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>]) -> Tensor<1> {
+/// The sum of the rows' losses, of those that are there, from their scores `[rows, outputs]`.
+pub(super) fn sum(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>]) -> Tensor<1> {
     let device = scores.device().inner();
     let [count, outputs] = scores.dims();
     let table = |of: &dyn Fn(&Example, &mut [f32])| {
@@ -29,15 +29,15 @@ pub(super) fn of_rows(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>])
             }
         }
     });
-    let each: Tensor<2> = match loss.task() {
-        Task::SingleLabel => (activation::log_softmax(scores, 1) * labels).neg(),
+    match loss.task() {
+        Task::SingleLabel => (activation::log_softmax(scores, 1) * labels).sum().neg(),
         Task::MultiLabel => {
             // log(1 - p) is log p of the score's negative.
             let others = table(&|_, numbers| numbers.fill(1.0)) - labels.clone();
             let there = activation::log_sigmoid(scores.clone()) * labels;
             let absent = activation::log_sigmoid(scores.neg()) * others;
             let share = 1.0 / outputs.max(1) as f64;
-            (there + absent).mul_scalar(-share)
+            (there + absent).sum().mul_scalar(-share)
         }
         Task::Regression(values) => {
             let targets = table(&|example, numbers| {
@@ -47,10 +47,19 @@ pub(super) fn of_rows(scores: Tensor<2>, loss: &Loss, rows: &[Option<&Example>])
             });
             let counted = table(&|_, numbers| numbers.fill(1.0));
             let errors = (scores - targets) * counted;
-            errors.clone() * errors
+            (errors.clone() * errors).sum()
         }
-    };
-    each.sum_dim(1).reshape([count])
+    }
+}
+
+/// Each row's loss from the scores of all, in double precision, as the CPU's trainer has it; none for a
+/// row that isn't there. On the device, single precision loses 1 - p where it is small, and a large
+/// class weight would carry that into the row's residual.
+pub(super) fn on_host(scores: &[f32], loss: &Loss, rows: &[Option<&Example>]) -> Vec<f64> {
+    let outputs = (scores.len() / rows.len().max(1)).max(1);
+    let each = scores.chunks(outputs).zip(rows);
+    let losses = each.map(|(scores, row)| row.map_or(0.0, |row| loss.of_row(scores, &row.target)));
+    losses.collect()
 }
 
 fn constant(numbers: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
@@ -99,24 +108,21 @@ mod tests {
             let rows = [Some(&examples[0]), Some(&examples[1]), None];
             let data = TensorData::new(scores.concat(), [3, 3]);
             let tensor = Tensor::<2>::from_data(data, &device).require_grad();
-            let each = of_rows(tensor.clone(), &loss, &rows);
-            let mut gradients = each.clone().sum().backward();
+            let total = sum(tensor.clone(), &loss, &rows);
+            let mut gradients = total.clone().backward();
             let found: Vec<f32> = tensor
                 .grad_remove(&mut gradients)
                 .expect("a gradient")
                 .into_data()
                 .iter::<f32>()
                 .collect();
-            let each: Vec<f64> = each.into_data().iter::<f64>().collect();
             let there = scores.iter().zip(&examples);
-            let expected = there.map(|(s, e)| loss.of_row(s, &e.target));
-            for (row, expected) in expected.chain([0.0]).enumerate() {
-                let found = each[row];
-                assert!(
-                    (found - expected).abs() < 1e-5 * expected.max(1.0),
-                    "{task} row {row}: {found} {expected}"
-                );
-            }
+            let expected: f64 = there.map(|(s, e)| loss.of_row(s, &e.target)).sum();
+            let total = total.into_data().iter::<f64>().next().expect("a loss");
+            assert!(
+                (total - expected).abs() < 1e-5 * expected.max(1.0),
+                "{total} {expected}"
+            );
             for (row, found) in found.chunks(3).enumerate() {
                 let mut expected = vec![0.0; 3];
                 if let Some(example) = rows[row] {
@@ -127,5 +133,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_large_weight_carries_no_rounding_into_a_residual() {
+        let mut options = support::options(Pooling::Mean, TrainableSet::Head);
+        let weights = [1e6, 1.0, 1.0].map(|w| ClassWeight::try_from(w).expect("a weight"));
+        options.class_weights = Some(weights.to_vec());
+        let loss = Loss::of(&options);
+        let example = Example {
+            tokens: vec![2].into(),
+            target: Target::Class(0),
+        };
+        let scores = [15.0, 0.0, f32::NEG_INFINITY, 1.0, 2.0, 3.0];
+        let losses = on_host(&scores, &loss, &[Some(&example), None]);
+        // w ln(1 + e^-15), where e^-15 is less than single precision has beside 1.
+        let expected = 1e6 * (-15.0_f64).exp();
+        assert!((losses[0] / expected - 1.0).abs() < 1e-6, "{}", losses[0]);
+        assert!((0.26..0.27).contains(&loss.residual(losses[0], 1)));
+        assert_eq!(losses[1], 0.0);
     }
 }

@@ -36,9 +36,10 @@ pub(super) struct MicroBatch<'a> {
     embedding: Option<EmbeddingGradient>,
     /// Of those that were asked for.
     units: usize,
-    /// Each unit's rows, and each row's loss.
-    rows: Vec<Range<usize>>,
-    losses: Vec<f64>,
+    /// Sum of the rows' losses.
+    loss: f64,
+    /// How far each unit's answers are from what is right.
+    residuals: Vec<f64>,
 }
 
 impl<'a> MicroBatch<'a> {
@@ -63,9 +64,16 @@ impl<'a> MicroBatch<'a> {
         let batch = model.batch_of(&tokens, shape.tokens)?;
         let mut tape = Tape::recording(model.options().train, dropout, precision);
         let logits = model.network().logits(&batch, &mut tape);
-        let losses = loss::of_rows(logits, &Loss::of(model.options()), &rows);
-        let each: Vec<f64> = losses.clone().inner().into_data().iter::<f64>().collect();
-        let loss = losses.sum();
+        let rule = Loss::of(model.options());
+        let scores = logits.clone().inner().into_data();
+        let losses = loss::on_host(&scores.iter::<f32>().collect::<Vec<_>>(), &rule, &rows);
+        let unit_rows = places(shape, units);
+        let residuals = unit_rows.iter().map(|rows| {
+            let total = losses[rows.clone()].iter().sum();
+            rule.residual(total, rows.len())
+        });
+        let residuals = residuals.collect();
+        let loss = loss::sum(logits, &rule, &rows);
         let scale = precision.loss_scale();
         let scaled = match scale {
             Some(scale) => loss.mul_scalar(scale),
@@ -96,8 +104,7 @@ impl<'a> MicroBatch<'a> {
                         types: model.spec().token_types.map(|_| batch.type_rows().to_vec()),
                     };
                     let (values, width) = on_host(g);
-                    let units = places(shape, units);
-                    let rows = batch.places();
+                    let (rows, units) = (batch.places(), unit_rows.clone());
                     embedding = Some(EmbeddingGradient::new(values, width, tables, rows, units));
                 }
                 Kept::Linear(x) if layer == HEAD => {
@@ -117,23 +124,19 @@ impl<'a> MicroBatch<'a> {
             parts,
             embedding,
             units: units.len(),
-            rows: places(shape, units),
-            losses: each,
+            loss: losses.iter().sum(),
+            residuals,
         })
     }
 
     /// Sum of the rows' losses.
     pub(super) fn loss(&self) -> f64 {
-        self.losses.iter().sum()
+        self.loss
     }
 
     /// How far each unit's answers are from what is right.
-    pub(super) fn residuals(&self) -> impl Iterator<Item = f64> {
-        let loss = Loss::of(self.setting.model.options());
-        self.rows.iter().map(move |rows| {
-            let losses = &self.losses[rows.clone()];
-            loss.residual(losses.iter().sum::<f64>() / losses.len().max(1) as f64)
-        })
+    pub(super) fn residuals(&self) -> &[f64] {
+        &self.residuals
     }
 
     /// The norm of each unit's gradient over all trained parameters, or `None` where it is no

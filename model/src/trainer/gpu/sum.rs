@@ -78,7 +78,7 @@ impl Summing<'_> {
         if norms.iter().all(Option::is_some) {
             let norms: Vec<f64> = norms.into_iter().flatten().collect();
             let units = norms.iter().zip(batch.residuals());
-            let factors: Vec<f64> = units.map(|(n, r)| work.clipping.factor(*n, r)).collect();
+            let factors: Vec<f64> = units.map(|(n, r)| work.clipping.factor(*n, *r)).collect();
             batch.add_scaled(&factors, &mut self.total.sum);
             self.total.loss += batch.loss();
             for (unit, norm) in chosen.iter().zip(norms) {
