@@ -101,6 +101,16 @@ impl Classifier {
         self.model.set_parameters(parameters)
     }
 
+    /// Begins a new last layer at what the encoder makes of its labels' names, rather than at random:
+    /// a text is then scored by how near it is to each name. Tells whether it did; a last layer that
+    /// the files have stays as it is, and so does one that isn't for one label a text.
+    ///
+    /// # Errors
+    /// As [`logits`](crate::logits), for names rather than rows.
+    pub fn begin_at_label_names(&mut self) -> Result<bool, ModelError> {
+        self.model.begin_at_label_names()
+    }
+
     /// Divides the last layer's weights and bias by a temperature, and so every score. Done once,
     /// after training: [`Self::set_parameters`] forgets it.
     pub fn divide_scores(&mut self, temperature: Temperature) {

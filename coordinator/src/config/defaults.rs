@@ -7,7 +7,7 @@
 //! - a round draws 4096 of them, or a 64th where that is more, or all where there are fewer: more
 //!   units a round lower the noise in the mean as long as the sampling rate is small. Where the head
 //!   alone is trained, it draws all: their states are computed once for all rounds, and nothing gives
-//!   a mean less noise for an epsilon;
+//!   a mean less noise for an epsilon. It begins at the labels' names, where texts have one label each;
 //! - there are 80 rounds;
 //! - adapters of rank 8 on all layers are trained: far fewer numbers than the layers have, so that less
 //!   noise goes into the model;
@@ -82,9 +82,13 @@ pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
     let rate = number(table, "privacy", "sampling_rate").unwrap_or(rate);
     give(table, "training", "method", "gradients")?;
     give(table, "training", "expected_batch", rate * units)?;
+    let one_label = has_one_label(&before);
+    if head_alone && one_label {
+        give(table, "model", "head_start", "label-names")?;
+    }
     if !head_alone {
         give(table, "model", "head_scale", HEAD_SCALE)?;
-        if has_one_label(&before) && !has(&before, "privacy", "adaptive_clipping") {
+        if one_label && !has(&before, "privacy", "adaptive_clipping") {
             give(table, "privacy", "clipping", "residual")?;
         }
     }
@@ -194,7 +198,7 @@ mod tests {
     use umbel_proto::method::ClippingRule;
 
     use super::*;
-    use crate::config::RunConfig;
+    use crate::config::{HeadStart, RunConfig};
 
     const LEAST: &str = "
 [run]
@@ -247,6 +251,15 @@ name = 'oslo'
         assert_eq!(clipping(&adaptive), ClippingRule::Flat);
         let several = [LEAST, "[task]\nkind = 'multi-label'\n"].concat();
         assert_eq!(clipping(&several), ClippingRule::Flat);
+        let head = several.replace("[data]", "train = 'head'\n[data]");
+        assert_eq!(config(&head).model.head_start, HeadStart::Random);
+        let names = several.replace("[data]", "head_start = 'label-names'\n[data]");
+        let refused: RunConfig = filled(&names).try_into().expect("a configuration");
+        let refused = refused.check().expect_err("scores that aren't compared");
+        assert!(
+            refused.to_string().contains("model.head_start"),
+            "{refused}"
+        );
         let whole = filled(&model("train = 'encoder'"));
         assert!(!has(&whole, "model", "lora"));
         let chosen = filled(&model("train = 'lora'"));
@@ -273,6 +286,8 @@ name = 'oslo'
         let (head, encoder) = (config(&text), config(&encoder));
         assert_eq!(head.privacy.sampling_rate.get(), 1.0);
         assert_eq!(head.model.head_scale.get(), 1.0);
+        assert_eq!(head.model.head_start, HeadStart::LabelNames);
+        assert_eq!(encoder.model.head_start, HeadStart::Random);
         let ratio = head.server.learning_rate.get() / encoder.server.learning_rate.get();
         assert!((ratio - 10.0).abs() < 1e-9);
     }

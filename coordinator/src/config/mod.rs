@@ -24,7 +24,7 @@ mod training;
 pub use clients::{Alpha, ClientSection, Clients, DividedTable, Split};
 pub use data::DataSection;
 pub use load::{ConfigError, LoadedConfig, load};
-pub use model::ModelSection;
+pub use model::{HeadStart, ModelSection};
 pub use network::{
     Attempts, Connections, EvaluationFile, EvaluationSection, FederationSection, Grace, Handshakes,
     QuorumPercent, ServeSection,
@@ -154,6 +154,12 @@ impl RunConfig {
         self.task.check()?;
         self.data.check(self.task.kind)?;
         self.model.trainable_set(self.run.seed)?;
+        require(
+            self.model.head_start == HeadStart::Random || self.task.kind == TaskKind::SingleLabel,
+            "model.head_start",
+            "`label-names` goes with task.kind = \"single-label\", where scores are compared with each \
+             other; use \"random\"",
+        )?;
         let method = self.training.method()?;
         self.privacy.check(&method)?;
         self.server.check(self.privacy.unit, &method)?;

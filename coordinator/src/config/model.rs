@@ -49,6 +49,23 @@ pub struct ModelSection {
     /// same steps whatever a gradient's scale; with `sgd`, the last layer learns more slowly.
     #[serde(default)]
     pub head_scale: HeadScale,
+    /// Where a last layer that the base model hasn't begins: `random`, or at `label-names`, as the
+    /// encoder reads them, so that a text is scored by how near it is to each name. Names are public,
+    /// so it costs no privacy. It helps where labels are words that say what is meant, most with many
+    /// labels and a small epsilon.
+    #[serde(default)]
+    pub head_start: HeadStart,
+}
+
+/// Where a new last layer begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadStart {
+    /// At small random weights.
+    #[default]
+    Random,
+    /// At what the encoder makes of the labels' names.
+    LabelNames,
 }
 
 impl ModelSection {

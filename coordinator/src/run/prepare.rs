@@ -13,7 +13,7 @@ use umbel_proto::plan::{AgreedPlan, Plan, PlanError};
 
 use crate::aggregate::UpdateRules;
 use crate::certificate::base_model::{BaseModel, Uncertified};
-use crate::config::{ConfigError, ModelFacts, QuorumPercent, RunConfig, plan};
+use crate::config::{ConfigError, HeadStart, ModelFacts, QuorumPercent, RunConfig, plan};
 use crate::lobby::{Lobby, Offer};
 use crate::observe::public_data::{EvaluationError, PublicData, PublicTexts};
 use crate::round::{Engine, RoundSettings};
@@ -116,6 +116,7 @@ pub(super) fn prepare_with(
     // every run of one configuration start from the same model.
     let mut head = NoiseSource::seeded(seed.unwrap_or(0), "coordinator/head");
     let mut classifier = Classifier::load(&files, options.clone(), &mut head, &device)?;
+    begin_head(config, &mut classifier)?;
     if let Some(thresholds) = thresholds {
         classifier.set_thresholds(thresholds);
     }
@@ -148,6 +149,22 @@ pub(super) fn prepare_with(
         public,
         device: device_name,
     })
+}
+
+/// Puts a new head where `model.head_start` says.
+fn begin_head(config: &RunConfig, classifier: &mut Classifier) -> Result<(), ModelError> {
+    if config.model.head_start != HeadStart::LabelNames {
+        return Ok(());
+    }
+    match classifier.begin_at_label_names()? {
+        true => {
+            tracing::info!("the classifier begins at what the encoder makes of the labels' names")
+        }
+        false => {
+            tracing::info!("the base model's classifier is kept, so model.head_start does nothing")
+        }
+    }
+    Ok(())
 }
 
 /// The columns of a configuration's training tables.

@@ -24,6 +24,13 @@ pub struct Reading {
     pub(crate) notes: Vec<String>,
 }
 
+impl Reading {
+    /// Whether the last layer is none of the files'.
+    pub fn head_is_new(&self) -> bool {
+        matches!(self.head, Some(HeadUse::Anew(_)))
+    }
+}
+
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} tensors of {}", self.tensors, self.file)?;

@@ -1,6 +1,7 @@
 //! A network with its tokeniser and labels on one device: what is trained, saved and sent, and
 //! nothing that only makes it faster.
 
+mod label_names;
 mod last_layer;
 mod load;
 mod save;

@@ -87,16 +87,21 @@ impl Network {
 
     /// One score a label, `[batch, labels]`.
     pub(crate) fn logits(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<2> {
+        let pooled = self.pooled(batch, tape);
+        let pooled = tape.dropout(pooled);
+        let scores = tape.linear(&self.classifier, pooled);
+        let [rows, _, labels] = scores.dims();
+        scores.reshape([rows, labels])
+    }
+
+    /// What the last layer reads of each text, `[batch, 1, hidden]`.
+    pub(crate) fn pooled(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {
         let outputs = match self.spec.read(self.pooling) {
             StatesRead::First => Outputs::First,
             StatesRead::Mean | StatesRead::Last { .. } => Outputs::All,
         };
         let outputs = self.encode(batch, outputs, tape);
-        let pooled = self.pool(outputs, batch, tape);
-        let pooled = tape.dropout(pooled);
-        let scores = tape.linear(&self.classifier, pooled);
-        let [rows, _, labels] = scores.dims();
-        scores.reshape([rows, labels])
+        self.pool(outputs, batch, tape)
     }
 
     fn embed(&self, batch: &Batch, tape: &mut Tape<'_>) -> Tensor<3> {

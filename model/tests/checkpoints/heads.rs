@@ -48,6 +48,38 @@ fn the_same_labels_in_another_order_have_the_same_scores() {
     }
 }
 
+/// How far the first label is ahead of the second for each of these texts.
+fn lead(model: &Classifier, texts: [&str; 2]) -> [f32; 2] {
+    let rows = texts.map(|text| model.encode(text).expect("tokens"));
+    let scores = logits(model, &rows, 1).expect("scores");
+    [0, 1].map(|row| scores[row][0] - scores[row][1])
+}
+
+#[test]
+fn a_new_head_that_begins_at_names_knows_each_name_from_the_other() {
+    for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Pooler] {
+        let saved = Saved::new(pooling, Precision::F32);
+        let begun = |labels: &[&str]| {
+            let mut model = in_a_run(&saved, labels, pooling);
+            assert!(model.begin_at_label_names().expect("a start"));
+            model
+        };
+        let names = ["very bad", "good"];
+        let [bad, good] = lead(&begun(&["very_bad", "good"]), names);
+        assert!(bad > good + 1e-3, "{pooling}: {bad} {good}");
+        let turned = lead(&begun(&["good", "very_bad"]), names);
+        assert!((turned[0] + bad).abs() < 1e-3 && (turned[1] + good).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn a_head_that_the_folder_has_doesnt_begin_at_names() {
+    let saved = Saved::new(Pooling::Mean, Precision::F32);
+    let mut model = in_a_run(&saved, &["bad", "good", "mixed"], Pooling::Mean);
+    assert!(!model.begin_at_label_names().expect("no start"));
+    assert_eq!(scores(&model), scores(&saved.classifier));
+}
+
 #[test]
 fn other_labels_begin_anew_with_a_word() {
     let saved = Saved::new(Pooling::Pooler, Precision::F32);
