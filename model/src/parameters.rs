@@ -23,7 +23,9 @@ pub enum Role {
     Bias,
     /// The scale of a layer normalisation (γ).
     Scale,
-    /// An embedding table.
+    /// The table of word embeddings.
+    WordTable,
+    /// Another table of embeddings.
     Table,
     /// An adapter's A.
     AdapterA,
@@ -39,10 +41,41 @@ pub(crate) fn trains(set: TrainableSet, part: Part, role: Role) -> bool {
         TrainableSet::Lora(lora) => match role {
             Role::AdapterA => !lora.freeze_a,
             Role::AdapterB => true,
+            Role::WordTable => lora.words.is_some(),
             _ => part == Part::Head,
         },
         TrainableSet::Bias => role == Role::Bias || part == Part::Head,
         TrainableSet::Head => part == Part::Head,
+    }
+}
+
+/// Which embedding tables a set trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrainedTables {
+    None,
+    /// That of words.
+    Words,
+    All,
+}
+
+impl TrainedTables {
+    pub(crate) fn of(set: TrainableSet) -> Self {
+        let [words, others] =
+            [Role::WordTable, Role::Table].map(|role| trains(set, Part::Embeddings, role));
+        match (words, others) {
+            (_, true) => Self::All,
+            (true, false) => Self::Words,
+            (false, false) => Self::None,
+        }
+    }
+}
+
+/// What a tensor of this role is in units of: where it is `s`, a tensor W travels and is trained as
+/// P = W / s, so that a step of P is one of W that is `s` times as long, and ∂L/∂P = s ∂L/∂W.
+pub(crate) fn unit(set: TrainableSet, role: Role) -> Option<f32> {
+    match role {
+        Role::WordTable => Some(set.lora()?.words?.get() as f32),
+        _ => None,
     }
 }
 

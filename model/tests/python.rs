@@ -113,7 +113,12 @@ fn text(path: PathBuf) -> String {
 /// The model in a folder with adapters and a head of other numbers than it began with.
 fn adapted(base: &Path, pooling: Pooling, targets: &[&str]) -> Classifier {
     let files = ModelFiles::read(base).expect("the model's files");
-    let options = support::options(pooling, support::lora(targets, false));
+    let lora = support::lora(targets, false);
+    let set = match targets {
+        ["all"] => support::with_words(lora),
+        _ => lora,
+    };
+    let options = support::options(pooling, set);
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
     let mut classifier =
         Classifier::load_without_head(&files, options, &device).expect("a classifier");

@@ -19,6 +19,8 @@ bounded! {
     /// The adapters' output is multiplied by alpha / rank: scales by which a weight in single
     /// precision can be multiplied without loss.
     LoraAlpha(f64): "alpha", Included(1e-6), Included(1e6);
+    /// What a step of the word embeddings is multiplied by, and before it their gradient.
+    WordScale(f64): "words", Included(1e-3), Included(1.0);
 }
 
 /// A kind of linear layer of the encoder that can be adapted.
@@ -152,6 +154,12 @@ pub struct LoraConfig {
     /// Train B alone, and leave A as it was drawn (FFA-LoRA). This halves the traffic, makes
     /// averages of clients' adapters exact, and noise isn't multiplied by noise.
     pub freeze_a: bool,
+    /// Trains the word embeddings, too, in steps that are multiplied by this number, as is their
+    /// gradient before a unit is clipped. 0.5 is a good start for Adam. All of the table travels in
+    /// every round: 3.9 million numbers for BERT-tiny, 11.7 million for MiniLM, where adapters have
+    /// some 50,000. Left out: they stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<WordScale>,
     /// Draws A, which starts uniform between ±1/√inputs; B starts at zero. The seed is public:
     /// every client starts from the same A. Left out: `run.seed`, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,6 +173,7 @@ impl Default for LoraConfig {
             alpha: LoraAlpha(16.0),
             targets: LoraTargets::default(),
             freeze_a: false,
+            words: None,
             seed: None,
         }
     }
@@ -239,6 +248,9 @@ mod tests {
         }
         for alpha in [0.0, -1.0, 1e7, f64::NAN, f64::INFINITY] {
             assert!(LoraAlpha::try_from(alpha).is_err(), "{alpha}");
+        }
+        for words in [0.0, -0.5, 1e-4, 1.5, f64::NAN, f64::INFINITY] {
+            assert!(WordScale::try_from(words).is_err(), "{words}");
         }
     }
 }

@@ -23,11 +23,16 @@ fn biases_and_adapters_train_with_gradients_and_with_deltas() {
         ("none", "gradients", "central"),
     ];
     for (unit, method, noise) in sums {
-        for train in ["bias", "lora"] {
-            let name = format!("{train}-{unit}-{method}-{noise}");
+        let words = "model.lora.words=0.5";
+        for (train, more) in [
+            ("bias", &[][..]),
+            ("lora", &[]),
+            ("lora", &["--set", words]),
+        ] {
+            let name = format!("{train}-{unit}-{method}-{noise}-{}", more.len());
             let run = bench.configuration(&name, &sections(unit, method, noise), &SITES);
             let set = format!("model.train={train}");
-            let run = bench.simulate(&run, &["--seed", "1", "--set", &set]);
+            let run = bench.simulate(&run, &[&["--seed", "1", "--set", &set], more].concat());
             assert_eq!(run["ending"], "complete", "{name}");
             let folder = folder(&bench, &run);
             let saved = folder.join("adapter/adapter_model.safetensors").exists();
@@ -50,15 +55,15 @@ fn biases_and_adapters_train_with_gradients_and_with_deltas() {
 #[test]
 fn four_sites_train_the_adapters_that_the_pooled_rows_train() {
     let bench = Workbench::new(12);
-    for freeze_a in ["true", "false"] {
-        let freeze = format!("model.lora.freeze_a={freeze_a}");
+    for adapters in ["freeze_a=true", "freeze_a=false", "words=0.3"] {
+        let adapters = format!("model.lora.{adapters}");
         let more = [
             "--set",
             "model.train=lora",
             "--set",
             "model.lora.targets=[\"all\"]",
             "--set",
-            &freeze,
+            &adapters,
             "--set",
             "run.rounds=10",
         ];
@@ -67,7 +72,7 @@ fn four_sites_train_the_adapters_that_the_pooled_rows_train() {
         let pooled = bench.configuration("pooled", PLAIN_GRADIENTS, &["pooled"]);
         let pooled = bench.simulate(&pooled, &more);
         let difference = largest_difference(&bench.weights(&federated), &bench.weights(&pooled));
-        println!("A frozen: {freeze_a}: largest difference {difference:e}");
+        println!("{adapters}: largest difference {difference:e}");
         assert!(difference <= 1e-5, "{difference}");
     }
 }
@@ -124,7 +129,7 @@ fn each_rule_of_clipping_costs_the_same_and_trains_another_model() {
 #[test]
 fn adapters_and_clipping_that_can_not_be_are_refused_by_their_key() {
     let bench = Workbench::new(2);
-    let refusals: [(&[&str], &[&str]); 8] = [
+    let refusals: [(&[&str], &[&str]); 9] = [
         (
             &["model.train=lara"],
             &["model.train", "lara", "full, encoder, lora, bias, head"],
@@ -145,6 +150,10 @@ fn adapters_and_clipping_that_can_not_be_are_refused_by_their_key() {
         (
             &["model.train=lora", "model.lora.targets=[\"dense\"]"],
             &["model.lora", "dense", "attention-output"],
+        ),
+        (
+            &["model.train=lora", "model.lora.words=0.0"],
+            &["model.lora", "words"],
         ),
         (&["model.train=lora", "model.lora.warmth=1"], &["warmth"]),
         (&["privacy.clipping=automatical"], &["automatical"]),

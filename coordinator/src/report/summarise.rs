@@ -206,8 +206,11 @@ fn training_summary(facts: &Facts<'_>) -> TrainingSummary {
     if let Some(lora) = options.train.lora() {
         let frozen = if lora.freeze_a { ", A frozen" } else { "" };
         let targets: Vec<String> = lora.targets.iter().map(|t| t.to_string()).collect();
+        let words = lora
+            .words
+            .map_or_else(String::new, |words| format!("; word embeddings at {words}"));
         let text = format!(
-            "rank {}, alpha {}, {}{frozen}",
+            "rank {}, alpha {}, {}{frozen}{words}",
             lora.rank,
             lora.alpha,
             targets.join(", ")

@@ -49,7 +49,7 @@ fn adapter_config(
         "lora_alpha": number(lora.alpha.get()),
         "lora_dropout": 0.0,
         "target_modules": target_modules(lora, spec),
-        "modules_to_save": spec.family.head(pooling),
+        "modules_to_save": modules_to_save(lora, spec, pooling),
         "bias": "none",
         "fan_in_fan_out": fan_in_fan_out(lora, spec),
         "init_lora_weights": true,
@@ -57,6 +57,17 @@ fn adapter_config(
         "use_dora": false,
         "inference_mode": true,
     })
+}
+
+/// The layers that are there whole: those beside the encoder, and the word embeddings where they are
+/// trained, as the family's files call them.
+fn modules_to_save(lora: &LoraConfig, spec: &TransformerSpec, pooling: Pooling) -> Vec<String> {
+    let words = lora.words.map(|_| {
+        let name = spec.family.file_name("embeddings.word_embeddings", pooling);
+        name.rsplit('.').next().unwrap_or(&name).to_owned()
+    });
+    let head = spec.family.head(pooling).iter().copied();
+    head.map(str::to_owned).chain(words).collect()
 }
 
 /// The adapted layers of encoder layer 0 as the family's files call them.

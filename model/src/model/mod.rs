@@ -20,7 +20,7 @@ use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::metrics::Temperature;
 use crate::network::{Batch, Network};
-use crate::parameters::{ParameterLayout, trains};
+use crate::parameters::{ParameterLayout, trains, unit};
 use crate::tokenizer::Tokenizer;
 use crate::tokens::{TokenRow, Tokens};
 
@@ -144,7 +144,11 @@ impl Model {
         // Clones share the tensors' memory.
         let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
             if trains(set, part, role) {
-                flat.extend(weight.host_values());
+                let values = weight.host_values().into_iter();
+                match unit(set, role) {
+                    Some(unit) => flat.extend(values.map(|w| w / unit)),
+                    None => flat.extend(values),
+                }
             }
             Ok::<(), std::convert::Infallible>(())
         });
@@ -175,7 +179,11 @@ impl Model {
             if trains(set, part, role) {
                 let (values, after) = rest.split_at(weight.shape().iter().product());
                 rest = after;
-                weight.put(values.to_vec(), &device);
+                let values = match unit(set, role) {
+                    Some(unit) => values.iter().map(|p| p * unit).collect(),
+                    None => values.to_vec(),
+                };
+                weight.put(values, &device);
             }
             Ok::<(), std::convert::Infallible>(())
         });

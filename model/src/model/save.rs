@@ -43,8 +43,11 @@ impl Model {
             )));
         };
         // A frozen A belongs to the adapter, too.
-        let chosen =
-            |part, role| part == Part::Head || matches!(role, Role::AdapterA | Role::AdapterB);
+        let chosen = |part, role| match role {
+            Role::AdapterA | Role::AdapterB => true,
+            Role::WordTable => lora.words.is_some(),
+            _ => part == Part::Head,
+        };
         let tensors = named_weights(&mut self.answering_values(), chosen);
         let files = self.saving().adapter_files(&lora, base, tensors)?;
         write_folder(folder, &files)

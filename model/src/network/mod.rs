@@ -239,14 +239,14 @@ impl Network {
     pub(crate) fn visit<E>(&mut self, see: &mut See<'_, E>) -> Result<(), E> {
         let embeddings = &mut self.embeddings;
         let tables = [
-            ("word", Some(&mut embeddings.word)),
-            ("position", embeddings.position.as_mut()),
-            ("token_type", embeddings.token_type.as_mut()),
+            ("word", Role::WordTable, Some(&mut embeddings.word)),
+            ("position", Role::Table, embeddings.position.as_mut()),
+            ("token_type", Role::Table, embeddings.token_type.as_mut()),
         ];
-        for (kind, table) in tables {
+        for (kind, role, table) in tables {
             let Some(table) = table else { continue };
             let name = format!("embeddings.{kind}_embeddings.weight");
-            see(&name, (Part::Embeddings, Role::Table), Weight::Table(table))?;
+            see(&name, (Part::Embeddings, role), Weight::Table(table))?;
         }
         if let Some(norm) = &mut embeddings.norm {
             norm.visit(see)?;

@@ -145,7 +145,7 @@ impl<'a> Tape<'a> {
 
     /// Taps the sum of the embeddings.
     pub(crate) fn embedding(&mut self, sum: Tensor<3>) -> Tensor<3> {
-        match self.trains(Part::Embeddings, Role::Table) {
+        match self.trains(Part::Embeddings, Role::WordTable) {
             true => self.tap("embeddings", sum, Kept::Embedding),
             false => sum,
         }

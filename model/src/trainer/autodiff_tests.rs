@@ -7,7 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use super::cpu::CpuTrainer;
 use super::gpu::GpuTrainer;
 use super::plain_network::{Plain, norm};
-use super::support::{lora, options, small, tiny_of};
+use super::support::{lora, options, small, tiny_of, with_words};
 use super::{Clipping, Example, PhysicalBatch, Trainer, Work};
 use crate::families::{BERT, FAMILIES, Family, TransformerSpec};
 use crate::tokens::TokenRow;
@@ -55,7 +55,7 @@ fn compare(model: &Classifier, found: &[f64], expected: &[f64], what: &str) -> f
 }
 
 /// Every trainable set, with adapters on few and on all layers.
-fn sets() -> [TrainableSet; 7] {
+fn sets() -> [TrainableSet; 8] {
     [
         TrainableSet::Full,
         TrainableSet::Encoder,
@@ -64,6 +64,7 @@ fn sets() -> [TrainableSet; 7] {
         lora(&["query", "value"], false),
         lora(&["all"], false),
         lora(&["all"], true),
+        with_words(lora(&["all"], false)),
     ]
 }
 
@@ -191,7 +192,7 @@ fn clipped_sums_are_those_of_a_loop_of_single_rows_on_a_gpu() {
     let gpu = DeviceChoice::Gpu(None);
     compare_all(BERT, &gpu, (&[Pooling::Pooler], &sets()), &[64]);
     // All states count, and units are too large for a micro-batch, or alone in one.
-    let few = [TrainableSet::Full, lora(&["all"], false)];
+    let few = [TrainableSet::Full, with_words(lora(&["all"], false))];
     for family in kinds() {
         compare_all(family, &gpu, (&[Pooling::Mean], &few), &[2, 64]);
         // Each kind of activation behind the pooler, or the last token.

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::square::Square;
-use crate::parameters::ParameterLayout;
+use crate::parameters::{ParameterLayout, TrainedTables};
 
-/// Which rows of the tables were added up at each place.
+/// Which rows of the trained tables were added up at each place.
 pub(crate) struct TableRows {
     /// Of the word embeddings: token ids.
-    pub(crate) words: Vec<u32>,
-    /// Of the position embeddings, where there are any.
-    pub(crate) positions: Option<Vec<u32>>,
-    /// Of the segment embeddings, where there are any.
-    pub(crate) types: Option<Vec<u32>>,
+    words: Vec<u32>,
+    /// Of the position embeddings, where there are any and they are trained.
+    positions: Option<Vec<u32>>,
+    /// Of the segment embeddings, where there are any and they are trained.
+    types: Option<Vec<u32>>,
 }
 
 /// The tables' names in the layout, in the order in which [`TableRows::at`] numbers them.
@@ -25,6 +25,22 @@ const TABLES: [&str; 3] = [
 ];
 
 impl TableRows {
+    /// Those of each place that belong to trained tables: of words, of positions and of segments.
+    pub(crate) fn of(
+        trained: TrainedTables,
+        words: &[u32],
+        positions: Option<&[u32]>,
+        types: Option<&[u32]>,
+    ) -> Self {
+        let all = trained == TrainedTables::All;
+        let other = |rows: Option<&[u32]>| rows.filter(|_| all).map(<[u32]>::to_vec);
+        Self {
+            words: words.to_vec(),
+            positions: other(positions),
+            types: other(types),
+        }
+    }
+
     /// A place's rows, each with the number of its table.
     fn at(&self, place: usize) -> impl Iterator<Item = (usize, u32)> {
         let others = [&self.positions, &self.types].into_iter().zip(1..);
@@ -46,14 +62,18 @@ pub(crate) struct EmbeddingGradient {
 }
 
 impl EmbeddingGradient {
-    /// The gradient `values`, `[places, width]`, at places where `tables` were read.
+    /// The gradient `values`, `[places, width]`, at places where `tables` were read, for tables that
+    /// are trained in this [`unit`](crate::parameters::unit).
     pub(crate) fn new(
-        values: Vec<f32>,
+        mut values: Vec<f32>,
         width: usize,
-        tables: TableRows,
+        (tables, unit): (TableRows, Option<f32>),
         rows: Vec<Range<usize>>,
         units: Vec<Range<usize>>,
     ) -> Self {
+        if let Some(unit) = unit {
+            values.iter_mut().for_each(|g| *g *= unit);
+        }
         Self {
             values,
             width,

@@ -356,6 +356,11 @@ impl<'a> Plain<'a> {
             };
             let scale = match entry.name.as_str() {
                 "classifier.weight" => self.model.options().head_scale.get(),
+                "embeddings.word_embeddings.weight" => {
+                    let lora = self.model.options().train.lora();
+                    let words = lora.and_then(|lora| lora.words);
+                    words.map_or(1.0, |words| words.get())
+                }
                 _ => 1.0,
             };
             let values = data.expect("a gradient");

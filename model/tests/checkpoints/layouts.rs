@@ -9,7 +9,7 @@ use umbel_model::{
     TrainableSet, logits,
 };
 
-use crate::support::{lora, options, tiny};
+use crate::support::{lora, options, tiny, with_words};
 use crate::{Saved, open, scores};
 
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n\
@@ -265,7 +265,8 @@ fn adapted(base_named: impl Fn(&Saved) -> String) -> (Saved, Classifier, std::pa
     let saved = Saved::new(Pooling::Mean, Precision::F32);
     let files = ModelFiles::read(&saved.folder()).expect("files");
     let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
-    let options = options(Pooling::Mean, lora(&["query", "output"], false));
+    let set = with_words(lora(&["query", "output"], false));
+    let options = options(Pooling::Mean, set);
     let mut model = Classifier::load_without_head(&files, options, &device).expect("a model");
     let parameters = model.parameters();
     let moved = parameters.iter().enumerate();

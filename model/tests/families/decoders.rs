@@ -10,7 +10,7 @@ use umbel_model::{
 };
 use umbel_proto::task::{Offset, Scale, ValueScale};
 
-use crate::support::{lora, options, small, tiny_of};
+use crate::support::{lora, options, small, tiny_of, with_words};
 
 fn family(model_type: &str) -> &'static dyn Family {
     let mut families = FAMILIES.iter().copied();
@@ -204,7 +204,7 @@ fn an_adapter_on_a_decoder_opens_here_again_with_the_same_logits() {
             .expect("saved");
         let files = ModelFiles::read(&base).expect("the files");
         let (device, _) = DeviceChoice::Cpu.resolve().expect("the CPU");
-        let options = options(Pooling::Last, lora(&["all"], false));
+        let options = options(Pooling::Last, with_words(lora(&["all"], false)));
         let mut trained = Classifier::load_without_head(&files, options, &device).expect("a model");
         let before = logits(&trained, &rows(), 4).expect("logits");
         let moved = trained.parameters().into_iter().enumerate();

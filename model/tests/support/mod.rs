@@ -115,8 +115,18 @@ pub fn lora(targets: &[&str], freeze_a: bool) -> TrainableSet {
         alpha: 6.0.try_into().expect("an alpha"),
         targets,
         freeze_a,
+        words: None,
         seed: Some(11),
     })
+}
+
+/// The same adapters, beside which the word embeddings are trained.
+pub fn with_words(set: TrainableSet) -> TrainableSet {
+    let words = Some(0.3.try_into().expect("a scale"));
+    match set {
+        TrainableSet::Lora(lora) => TrainableSet::Lora(LoraConfig { words, ..lora }),
+        other => other,
+    }
 }
 
 /// WordPiece over single letters, a few words and a comma.

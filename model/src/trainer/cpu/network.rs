@@ -16,6 +16,7 @@ use super::vector::add;
 use super::weights::HostWeights;
 use super::workspace::Workspace;
 use crate::families::StatesRead;
+use crate::parameters::TrainedTables;
 use crate::trainer::work::Example;
 
 impl HostWeights {
@@ -279,7 +280,7 @@ impl HostWeights {
             if let (Some(norm), Some(own)) = (&self.embeddings.norm, &passed.embedding_norm) {
                 norm_back(norm, own, &mut g, units, &mut vectors);
             }
-            if self.embeddings.trained {
+            if self.embeddings.trained != TrainedTables::None {
                 passed.embedding = Some(g);
             } else {
                 workspace.give(g);

@@ -5,7 +5,7 @@ use super::multiplied_out::{self, Clipped};
 use super::packed::Packed;
 use super::passed::Passed;
 use super::sums::scale_units;
-use super::weights::HostWeights;
+use super::weights::{HostTables, HostWeights};
 use super::workspace::Workspace;
 use crate::loss::Loss;
 use crate::target::Target;
@@ -73,23 +73,18 @@ impl Tile<'_> {
         weights.backward(&mut passed, &packed, g_logits, workspace);
         let residuals = self.residuals(&packed, &losses);
         let embedding = passed.embedding.take().map(|g| {
-            let tables = TableRows {
-                words: packed.ids.clone(),
-                positions: weights
-                    .embeddings
-                    .tables
-                    .position
-                    .as_ref()
-                    .map(|_| packed.positions.clone()),
-                types: weights
-                    .embeddings
-                    .tables
-                    .token_type
-                    .as_ref()
-                    .map(|_| packed.types.clone()),
-            };
+            let embeddings = &weights.embeddings;
+            let HostTables {
+                position,
+                token_type,
+                ..
+            } = &embeddings.tables;
+            let positions = position.as_ref().map(|_| packed.positions.as_slice());
+            let types = token_type.as_ref().map(|_| packed.types.as_slice());
+            let tables = TableRows::of(embeddings.trained, &packed.ids, positions, types);
+            let tables = (tables, embeddings.unit);
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
-            EmbeddingGradient::new(g, weights.embeddings.width, tables, rows, units)
+            EmbeddingGradient::new(g, embeddings.width, tables, rows, units)
         });
         let clipped = self.clip(
             weights,

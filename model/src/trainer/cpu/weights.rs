@@ -14,8 +14,8 @@ use crate::families::{
 use crate::lora::adapted_layers;
 use crate::model::Model;
 use crate::network::{RELATIVE_BIAS, RELATIVE_NORM, RELATIVE_STATES};
-use crate::parameters::{ParameterLayout, Role};
-use umbel_proto::classifier::Pooling;
+use crate::parameters::{ParameterLayout, Role, TrainedTables, unit};
+use umbel_proto::classifier::{Pooling, TrainableSet};
 use umbel_proto::lora::LoraTarget;
 
 /// All of a classifier's weights.
@@ -58,8 +58,10 @@ pub(crate) struct HostWeights {
 /// The embeddings.
 pub(super) struct HostEmbeddings {
     pub(super) tables: HostTables,
-    /// Whether the tables are trained.
-    pub(super) trained: bool,
+    /// Which tables are trained.
+    pub(super) trained: TrainedTables,
+    /// In what unit, if not as they are.
+    pub(super) unit: Option<f32>,
     pub(super) width: usize,
     /// In families that normalise them.
     pub(super) norm: Option<HostNorm>,
@@ -71,7 +73,7 @@ impl HostEmbeddings {
     /// Whether anything of them is trained.
     pub(super) fn is_trained(&self) -> bool {
         let (norm, projection) = (self.norm.as_ref(), self.projection.as_ref());
-        self.trained
+        self.trained != TrainedTables::None
             || norm.is_some_and(HostNorm::is_trained)
             || projection.is_some_and(HostLinear::is_trained)
     }
@@ -136,7 +138,8 @@ impl Frozen {
             let (index, _) = rest.split_once('.')?;
             self.layer(index.parse().ok()?)
         });
-        layer.is_some() || (role == Role::Table && self.tables.is_some())
+        let is_table = matches!(role, Role::WordTable | Role::Table);
+        layer.is_some() || (is_table && self.tables.is_some())
     }
 
     fn layer(&self, index: usize) -> Option<&Arc<HostLayer>> {
@@ -172,7 +175,7 @@ impl HostWeights {
         let mut reader = Reader {
             values,
             layout: model.layout(),
-            adapter_scale: model.options().train.lora().map(|lora| lora.scale() as f32),
+            train: model.options().train,
             epsilon: spec.layer_norm_epsilon as f32,
             centred: spec.layer.centred,
         };
@@ -221,7 +224,7 @@ impl HostWeights {
         let embeddings = &self.embeddings;
         let layer = |layer: &Arc<HostLayer>| (!layer.is_trained()).then(|| Arc::clone(layer));
         Frozen {
-            tables: (!embeddings.trained).then(|| embeddings.tables.clone()),
+            tables: (embeddings.trained == TrainedTables::None).then(|| embeddings.tables.clone()),
             layers: self.layers.iter().map(layer).collect(),
         }
     }
@@ -238,7 +241,7 @@ struct Reader<'a> {
     /// Shapes and numbers.
     values: HashMap<String, (Vec<usize>, Vec<f32>)>,
     layout: &'a ParameterLayout,
-    adapter_scale: Option<f32>,
+    train: TrainableSet,
     epsilon: f32,
     centred: bool,
 }
@@ -262,7 +265,8 @@ impl Reader<'_> {
         });
         HostEmbeddings {
             tables,
-            trained: self.layout.offset_of(&table_name("word")).is_some(),
+            trained: TrainedTables::of(self.train),
+            unit: unit(self.train, Role::WordTable),
             width: spec.embedding_size,
             norm: spec
                 .norms_embeddings
@@ -380,7 +384,7 @@ impl Reader<'_> {
     }
 
     fn adapter(&mut self, name: &str, inputs: usize, outputs: usize) -> Option<HostAdapter> {
-        let scale = self.adapter_scale?;
+        let scale = self.train.lora()?.scale() as f32;
         let (a, a_offset) = self.take(&format!("{name}.lora_A.weight"));
         let (b, b_offset) = self.take(&format!("{name}.lora_B.weight"));
         let rank = b.len() / outputs.max(1);

@@ -15,6 +15,7 @@ use crate::families::Positions;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::network::{Dropout, Kept, Tape, linear};
+use crate::parameters::{Role, TrainedTables, unit};
 use crate::tokens::TokenRow;
 use crate::trainer::embedding::{EmbeddingGradient, TableRows};
 use crate::trainer::square::Square;
@@ -97,12 +98,14 @@ impl<'a> MicroBatch<'a> {
         for (layer, kept, g) in gathered(uses) {
             match kept {
                 Kept::Embedding => {
-                    let tables = TableRows {
-                        words: batch.ids().to_vec(),
-                        positions: (model.spec().positions != Positions::Nowhere)
-                            .then(|| batch.position_rows().to_vec()),
-                        types: model.spec().token_types.map(|_| batch.type_rows().to_vec()),
-                    };
+                    let spec = model.spec();
+                    let positions = spec.positions != Positions::Nowhere;
+                    let positions = positions.then(|| batch.position_rows());
+                    let types = spec.token_types.map(|_| batch.type_rows());
+                    let train = model.options().train;
+                    let trained = TrainedTables::of(train);
+                    let tables = TableRows::of(trained, batch.ids(), positions, types);
+                    let tables = (tables, unit(train, Role::WordTable));
                     let (values, width) = on_host(g);
                     let (rows, units) = (batch.places(), unit_rows.clone());
                     embedding = Some(EmbeddingGradient::new(values, width, tables, rows, units));
