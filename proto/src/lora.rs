@@ -155,9 +155,10 @@ pub struct LoraConfig {
     /// averages of clients' adapters exact, and noise isn't multiplied by noise.
     pub freeze_a: bool,
     /// Trains the word embeddings, too, in steps that are multiplied by this number, as is their
-    /// gradient before a unit is clipped. 0.5 is a good start for Adam. All of the table travels in
-    /// every round: 3.9 million numbers for BERT-tiny, 11.7 million for MiniLM, where adapters have
-    /// some 50,000. Left out: they stay as they are.
+    /// gradient before a unit is clipped. 0.5 is a good start for a small model and Adam. All of the
+    /// table travels in every round, a hundred times as many numbers as adapters have. Left out:
+    /// embeddings stay as they are, or with `privacy.units` 0.5 where they are at most five million
+    /// numbers and `model.train` is left out, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<WordScale>,
     /// Draws A, which starts uniform between ±1/√inputs; B starts at zero. The seed is public:

@@ -10,7 +10,9 @@
 //!   a mean less noise for an epsilon. It begins at the labels' names, where texts have one label each;
 //! - there are 80 rounds;
 //! - adapters of rank 8 on all layers are trained: far fewer numbers than the layers have, so that less
-//!   noise goes into the model;
+//!   noise goes into the model. Beside them word embeddings are, where their table has at most five
+//!   million numbers: a small model can't learn without them what a larger one knows, and a large
+//!   table takes noise and traffic;
 //! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before, unless there
 //!   is no other. Where texts have one label each, it is clipped by its residual, so that training ends
 //!   where the loss is least;
@@ -36,6 +38,9 @@ const BY_RULE: [(&str, &[&str]); 5] = [
 ];
 
 const ROUNDS: i64 = 80;
+/// The largest table of word embeddings that is trained, in numbers.
+const WORD_TABLE: usize = 5_000_000;
+const WORD_SCALE: f64 = 0.5;
 const BATCH: f64 = 4096.0;
 const LEAST_SHARE: f64 = 1.0 / 64.0;
 const CLIPPING_NORM: f64 = 0.5;
@@ -49,8 +54,9 @@ const FEW_PARAMETERS: f64 = 0.13;
 const HEAD_ALONE: f64 = 0.54;
 
 /// Sets what isn't given, and tells whether it set anything. Without `privacy.units`, and where it
-/// has no rule (clients as units, sums of deltas), it leaves the table alone.
-pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
+/// has no rule (clients as units, sums of deltas), it leaves the table alone. The base model's table of
+/// word embeddings has `words` numbers, if that is known.
+pub(super) fn fill(table: &mut Table, words: Option<usize>) -> Result<bool, ConfigError> {
     let before = table.clone();
     let Some(units) = number(table, "privacy", "units") else {
         return Ok(false);
@@ -64,7 +70,7 @@ pub(super) fn fill(table: &mut Table) -> Result<bool, ConfigError> {
     }
     give(table, "model", "train", "lora")?;
     if !has(&before, "model", "train") {
-        give_adapters_everywhere(table)?;
+        give_adapters_everywhere(table, words)?;
     }
     let head_alone = is("model", "train", "head");
     let drawn = match head_alone {
@@ -144,8 +150,8 @@ fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
     give(table, "server", "average", AVERAGE)
 }
 
-/// Adapters on all layers, unless it is said where.
-fn give_adapters_everywhere(table: &mut Table) -> Result<(), ConfigError> {
+/// Adapters on all layers, unless it is said where, and word embeddings where they are few.
+fn give_adapters_everywhere(table: &mut Table, words: Option<usize>) -> Result<(), ConfigError> {
     give(table, "model", "lora", Table::new())?;
     let lora = table
         .get_mut("model")
@@ -153,6 +159,9 @@ fn give_adapters_everywhere(table: &mut Table) -> Result<(), ConfigError> {
     let lora = lora.and_then(Value::as_table_mut);
     let lora = lora.ok_or_else(|| refuse("model.lora", "must be a section of keys"))?;
     lora.entry("targets").or_insert_with(|| vec!["all"].into());
+    if words.is_some_and(|numbers| numbers <= WORD_TABLE) {
+        lora.entry("words").or_insert_with(|| WORD_SCALE.into());
+    }
     Ok(())
 }
 
@@ -215,8 +224,12 @@ name = 'oslo'
 ";
 
     fn filled(text: &str) -> Table {
+        filled_for(text, None)
+    }
+
+    fn filled_for(text: &str, words: Option<usize>) -> Table {
         let mut table: Table = toml::from_str(text).expect("TOML");
-        fill(&mut table).expect("it can be filled");
+        fill(&mut table, words).expect("it can be filled");
         table
     }
 
@@ -267,6 +280,28 @@ name = 'oslo'
         let ranked = filled(&model("lora.rank = 4"));
         assert_eq!(ranked["model"]["lora"]["rank"].as_integer(), Some(4));
         assert_eq!(ranked["model"]["lora"]["targets"][0].as_str(), Some("all"));
+    }
+
+    #[test]
+    fn word_embeddings_are_trained_where_they_are_few_and_adapters_are_by_rule() {
+        let words = |keys: &str, numbers: Option<usize>| {
+            let text = LEAST.replace("[data]", &format!("{keys}\n[data]"));
+            let model = filled_for(&text, numbers)["model"].clone();
+            model.get("lora")?.get("words")?.as_float()
+        };
+        let [tiny, mini] = [128, 384].map(|width| Some(30_522 * width));
+        assert_eq!(words("", tiny), Some(0.5));
+        assert_eq!(words("lora.words = 0.25", tiny), Some(0.25));
+        for (keys, numbers) in [
+            ("", mini),
+            ("", None),
+            ("", Some(usize::MAX)),
+            ("train = 'lora'", tiny),
+            ("train = 'encoder'", tiny),
+            ("train = 'head'", tiny),
+        ] {
+            assert_eq!(words(keys, numbers), None, "{keys} {numbers:?}");
+        }
     }
 
     #[test]
@@ -331,11 +366,11 @@ name = 'oslo'
         for units in ["0", "-3", "nan", "'many'"] {
             let text = LEAST.replace("15500", units);
             let mut table: Table = toml::from_str(&text).expect("TOML");
-            let read = fill(&mut table).map(|_| table.try_into::<RunConfig>());
+            let read = fill(&mut table, None).map(|_| table.try_into::<RunConfig>());
             assert!(!matches!(read, Ok(Ok(_))), "{units}");
         }
         let mut table: Table = toml::from_str("privacy = { units = 3 }\nserver = 1").expect("TOML");
-        assert!(fill(&mut table).is_err());
+        assert!(fill(&mut table, None).is_err());
     }
 
     #[test]

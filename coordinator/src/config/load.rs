@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use umbel_model::families::TransformerSpec;
 use umbel_proto::settings;
 
 use super::{RunConfig, defaults};
@@ -82,7 +83,12 @@ pub fn load(
     {
         drop_promise(&mut table);
     }
-    let filled = defaults::fill(&mut table)?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let words = word_table(&table, &folder);
+    let filled = defaults::fill(&mut table, words)?;
     // What was neither overridden nor filled in is parsed from the text itself, for errors that
     // show line and column.
     let mut config: RunConfig = if overrides.is_empty() && !filled {
@@ -95,13 +101,18 @@ pub fn load(
     if seed.is_some() {
         config.run.seed = seed;
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
     resolve(&mut config, &folder).map_err(invalid)?;
     config.check()?;
     Ok(LoadedConfig { config, folder })
+}
+
+/// How many numbers the base model's word embeddings are, if there is a model. If there is none, whoever
+/// reads it says so.
+fn word_table(table: &toml::Table, folder: &Path) -> Option<usize> {
+    let base = table.get("model")?.get("base")?.as_str()?;
+    let json = std::fs::read(folder.join(base).join("config.json")).ok()?;
+    let spec = TransformerSpec::from_json(&json).ok()?;
+    spec.vocab_size.checked_mul(spec.embedding_size)
 }
 
 /// What is wrong, with the key that was meant where there is no such key.
