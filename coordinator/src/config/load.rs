@@ -196,6 +196,31 @@ mod tests {
     }
 
     #[test]
+    fn word_embeddings_are_trained_by_rule_where_the_base_model_has_few() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("run.toml");
+        let text = "[run]\nname = 'first'\n[model]\nbase = 'base'\n[data]\nlabels = ['no', 'yes']\n\
+                    [privacy]\nepsilon = 8.0\nunits = 900\n[[clients]]\nname = 'a'\ndata = 'a.csv'\n";
+        std::fs::write(&path, text).expect("written");
+        let words = || {
+            let config = load(&path, &[], None).expect("a configuration").config;
+            config.model.lora.and_then(|lora| lora.words)
+        };
+        assert_eq!(words(), None, "no model yet");
+        let base = home.path().join("base");
+        std::fs::create_dir(&base).expect("a folder");
+        for (vocabulary, expected) in [("30522", Some(0.5)), ("99999", None), ("-1", None)] {
+            let json = format!(
+                r#"{{"model_type": "bert", "vocab_size": {vocabulary}, "hidden_size": 128,
+                "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512,
+                "max_position_embeddings": 512, "type_vocab_size": 2}}"#
+            );
+            std::fs::write(base.join("config.json"), json).expect("written");
+            assert_eq!(words().map(|words| words.get()), expected, "{vocabulary}");
+        }
+    }
+
+    #[test]
     fn every_example_can_be_loaded_with_its_privacy_and_without() {
         for name in [
             "sentiment/run.toml",
