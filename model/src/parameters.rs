@@ -50,11 +50,11 @@ pub(crate) fn trains(set: TrainableSet, part: Part, role: Role) -> bool {
 }
 
 /// Which embedding tables a set trains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum TrainedTables {
     None,
-    /// That of words.
-    Words,
+    /// That of words, at this [`scale`].
+    Words(Option<f32>),
     All,
 }
 
@@ -64,15 +64,24 @@ impl TrainedTables {
             [Role::WordTable, Role::Table].map(|role| trains(set, Part::Embeddings, role));
         match (words, others) {
             (_, true) => Self::All,
-            (true, false) => Self::Words,
+            (true, false) => Self::Words(scale(set, Role::WordTable)),
             (false, false) => Self::None,
+        }
+    }
+
+    /// What the gradient at them is multiplied by, if by anything.
+    pub(crate) fn scale(self) -> Option<f32> {
+        match self {
+            Self::Words(scale) => scale,
+            Self::None | Self::All => None,
         }
     }
 }
 
-/// What a tensor of this role is in units of: where it is `s`, a tensor W travels and is trained as
-/// P = W / s, so that a step of P is one of W that is `s` times as long, and ∂L/∂P = s ∂L/∂W.
-pub(crate) fn unit(set: TrainableSet, role: Role) -> Option<f32> {
+/// The scale at which tensors of this role are trained, if it isn't their own: at `s`, a tensor W travels
+/// and is trained as P = W / s, so that a step of P is one of W that is `s` times as long, and
+/// ∂L/∂P = s ∂L/∂W.
+pub(crate) fn scale(set: TrainableSet, role: Role) -> Option<f32> {
     match role {
         Role::WordTable => Some(set.lora()?.words?.get() as f32),
         _ => None,

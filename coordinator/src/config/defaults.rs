@@ -54,9 +54,12 @@ const FEW_PARAMETERS: f64 = 0.13;
 const HEAD_ALONE: f64 = 0.54;
 
 /// Sets what isn't given, and tells whether it set anything. Without `privacy.units`, and where it
-/// has no rule (clients as units, sums of deltas), it leaves the table alone. The base model's table of
-/// word embeddings has `words` numbers, if that is known.
-pub(super) fn fill(table: &mut Table, words: Option<usize>) -> Result<bool, ConfigError> {
+/// has no rule (clients as units, sums of deltas), it leaves the table alone. `words` tells how many
+/// numbers the word embeddings of a base model are, if there is one; it is asked only where the rule needs it.
+pub(super) fn fill(
+    table: &mut Table,
+    words: impl Fn(&str) -> Option<usize>,
+) -> Result<bool, ConfigError> {
     let before = table.clone();
     let Some(units) = number(table, "privacy", "units") else {
         return Ok(false);
@@ -70,6 +73,7 @@ pub(super) fn fill(table: &mut Table, words: Option<usize>) -> Result<bool, Conf
     }
     give(table, "model", "train", "lora")?;
     if !has(&before, "model", "train") {
+        let words = text(&before, "model", "base").and_then(words);
         give_adapters_everywhere(table, words)?;
     }
     let head_alone = is("model", "train", "head");
@@ -229,7 +233,7 @@ name = 'oslo'
 
     fn filled_for(text: &str, words: Option<usize>) -> Table {
         let mut table: Table = toml::from_str(text).expect("TOML");
-        fill(&mut table, words).expect("it can be filled");
+        fill(&mut table, |_| words).expect("it can be filled");
         table
     }
 
@@ -366,11 +370,11 @@ name = 'oslo'
         for units in ["0", "-3", "nan", "'many'"] {
             let text = LEAST.replace("15500", units);
             let mut table: Table = toml::from_str(&text).expect("TOML");
-            let read = fill(&mut table, None).map(|_| table.try_into::<RunConfig>());
+            let read = fill(&mut table, |_| None).map(|_| table.try_into::<RunConfig>());
             assert!(!matches!(read, Ok(Ok(_))), "{units}");
         }
         let mut table: Table = toml::from_str("privacy = { units = 3 }\nserver = 1").expect("TOML");
-        assert!(fill(&mut table, None).is_err());
+        assert!(fill(&mut table, |_| None).is_err());
     }
 
     #[test]

@@ -87,8 +87,7 @@ pub fn load(
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let words = word_table(&table, &folder);
-    let filled = defaults::fill(&mut table, words)?;
+    let filled = defaults::fill(&mut table, |base| word_table(&folder.join(base)))?;
     // What was neither overridden nor filled in is parsed from the text itself, for errors that
     // show line and column.
     let mut config: RunConfig = if overrides.is_empty() && !filled {
@@ -106,11 +105,10 @@ pub fn load(
     Ok(LoadedConfig { config, folder })
 }
 
-/// How many numbers the base model's word embeddings are, if there is a model. If there is none, whoever
-/// reads it says so.
-fn word_table(table: &toml::Table, folder: &Path) -> Option<usize> {
-    let base = table.get("model")?.get("base")?.as_str()?;
-    let json = std::fs::read(folder.join(base).join("config.json")).ok()?;
+/// How many numbers the word embeddings of the model in a folder are, if there is one. If there is none,
+/// whoever reads the model says so.
+fn word_table(base: &Path) -> Option<usize> {
+    let json = std::fs::read(base.join("config.json")).ok()?;
     let spec = TransformerSpec::from_json(&json).ok()?;
     spec.vocab_size.checked_mul(spec.embedding_size)
 }

@@ -30,9 +30,10 @@ pub struct PrivacySection {
     /// is published, so estimate it and don't count private rows. With it, keys that are left out
     /// are set by rule where sites send gradients: `unit` (to `record`), `delta`, `clipping_norm`,
     /// `clipping`, `sampling_rate`, `run.rounds`, `model.train` (to `lora`, on all layers),
-    /// `model.lora.words`, `model.head_scale`, `model.head_start`, `training.method`, `training.expected_batch`, and under
-    /// `[server]` Adam and its steps. Left out, `delta` is compared with the number of clients for the unit
-    /// `client`, else with `training.expected_batch` over `sampling_rate`.
+    /// `model.lora.words`, `model.head_scale`, `model.head_start`, `training.method`,
+    /// `training.expected_batch`, and under `[server]` Adam and its steps. Left out, `delta` is
+    /// compared with the number of clients for the unit `client`, else with
+    /// `training.expected_batch` over `sampling_rate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<NonZeroU64>,
     /// Who adds the noise: `central` (the coordinator, which is trusted with sums) or `local` (each

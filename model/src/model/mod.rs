@@ -20,7 +20,7 @@ use crate::error::ModelError;
 use crate::families::TransformerSpec;
 use crate::metrics::Temperature;
 use crate::network::{Batch, Network};
-use crate::parameters::{ParameterLayout, trains, unit};
+use crate::parameters::{ParameterLayout, scale, trains};
 use crate::tokenizer::Tokenizer;
 use crate::tokens::{TokenRow, Tokens};
 
@@ -145,8 +145,8 @@ impl Model {
         let Ok(()) = self.network.clone().visit(&mut |_, (part, role), weight| {
             if trains(set, part, role) {
                 let values = weight.host_values().into_iter();
-                match unit(set, role) {
-                    Some(unit) => flat.extend(values.map(|w| w / unit)),
+                match scale(set, role) {
+                    Some(scale) => flat.extend(values.map(|w| w / scale)),
                     None => flat.extend(values),
                 }
             }
@@ -179,8 +179,8 @@ impl Model {
             if trains(set, part, role) {
                 let (values, after) = rest.split_at(weight.shape().iter().product());
                 rest = after;
-                let values = match unit(set, role) {
-                    Some(unit) => values.iter().map(|p| p * unit).collect(),
+                let values = match scale(set, role) {
+                    Some(scale) => values.iter().map(|p| p * scale).collect(),
                     None => values.to_vec(),
                 };
                 weight.put(values, &device);

@@ -9,7 +9,7 @@ use super::last_layer::to_values;
 use crate::checkpoint::{NamedWeight, Precision, SavedModel, Saving, write_folder};
 use crate::error::ModelError;
 use crate::network::{Network, Weight};
-use crate::parameters::{Part, Role};
+use crate::parameters::{Part, Role, trains};
 
 impl Model {
     /// Saves the classifier in Hugging Face layout: `config.json`, `model.safetensors`,
@@ -43,11 +43,8 @@ impl Model {
             )));
         };
         // A frozen A belongs to the adapter, too.
-        let chosen = |part, role| match role {
-            Role::AdapterA | Role::AdapterB => true,
-            Role::WordTable => lora.words.is_some(),
-            _ => part == Part::Head,
-        };
+        let set = self.options.train;
+        let chosen = |part, role| role == Role::AdapterA || trains(set, part, role);
         let tensors = named_weights(&mut self.answering_values(), chosen);
         let files = self.saving().adapter_files(&lora, base, tensors)?;
         write_folder(folder, &files)

@@ -15,6 +15,8 @@ pub(crate) struct TableRows {
     positions: Option<Vec<u32>>,
     /// Of the segment embeddings, where there are any and they are trained.
     types: Option<Vec<u32>>,
+    /// What the gradient at them is multiplied by, if by anything.
+    scale: Option<f32>,
 }
 
 /// The tables' names in the layout, in the order in which [`TableRows::at`] numbers them.
@@ -38,6 +40,7 @@ impl TableRows {
             words: words.to_vec(),
             positions: other(positions),
             types: other(types),
+            scale: trained.scale(),
         }
     }
 
@@ -62,17 +65,17 @@ pub(crate) struct EmbeddingGradient {
 }
 
 impl EmbeddingGradient {
-    /// The gradient `values`, `[places, width]`, at places where `tables` were read, for tables that
-    /// are trained in this [`unit`](crate::parameters::unit).
+    /// The gradient of the tables from ∂L/∂(sum of the embeddings) `values`, `[places, width]`, at places
+    /// where `tables` were read.
     pub(crate) fn new(
         mut values: Vec<f32>,
         width: usize,
-        (tables, unit): (TableRows, Option<f32>),
+        tables: TableRows,
         rows: Vec<Range<usize>>,
         units: Vec<Range<usize>>,
     ) -> Self {
-        if let Some(unit) = unit {
-            values.iter_mut().for_each(|g| *g *= unit);
+        if let Some(scale) = tables.scale {
+            values.iter_mut().for_each(|g| *g *= scale);
         }
         Self {
             values,

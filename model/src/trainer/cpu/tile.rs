@@ -82,7 +82,6 @@ impl Tile<'_> {
             let positions = position.as_ref().map(|_| packed.positions.as_slice());
             let types = token_type.as_ref().map(|_| packed.types.as_slice());
             let tables = TableRows::of(embeddings.trained, &packed.ids, positions, types);
-            let tables = (tables, embeddings.unit);
             let (rows, units) = (packed.rows.clone(), packed.units.clone());
             EmbeddingGradient::new(g, embeddings.width, tables, rows, units)
         });

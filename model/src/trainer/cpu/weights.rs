@@ -14,7 +14,7 @@ use crate::families::{
 use crate::lora::adapted_layers;
 use crate::model::Model;
 use crate::network::{RELATIVE_BIAS, RELATIVE_NORM, RELATIVE_STATES};
-use crate::parameters::{ParameterLayout, Role, TrainedTables, unit};
+use crate::parameters::{ParameterLayout, Role, TrainedTables};
 use umbel_proto::classifier::{Pooling, TrainableSet};
 use umbel_proto::lora::LoraTarget;
 
@@ -60,8 +60,6 @@ pub(super) struct HostEmbeddings {
     pub(super) tables: HostTables,
     /// Which tables are trained.
     pub(super) trained: TrainedTables,
-    /// In what unit, if not as they are.
-    pub(super) unit: Option<f32>,
     pub(super) width: usize,
     /// In families that normalise them.
     pub(super) norm: Option<HostNorm>,
@@ -266,7 +264,6 @@ impl Reader<'_> {
         HostEmbeddings {
             tables,
             trained: TrainedTables::of(self.train),
-            unit: unit(self.train, Role::WordTable),
             width: spec.embedding_size,
             norm: spec
                 .norms_embeddings
