@@ -31,7 +31,7 @@ impl Model {
         if !self.reading.head_is_new() || self.options.task != Task::SingleLabel {
             return Ok(false);
         }
-        let weights = directions(&self.states_of_names()?);
+        let weights = directions(&self.states_of_names()?, self.spec().hidden_size);
         last_layer(
             &mut self.network,
             &self.device,
@@ -44,17 +44,25 @@ impl Model {
         Ok(true)
     }
 
-    /// What the last layer would read of each label's name as a text, in the order of the labels.
-    fn states_of_names(&self) -> Result<Vec<Vec<f32>>, ModelError> {
+    /// What the last layer would read of each label's name as a text, in the order of the labels. `None`
+    /// for a name of which the tokeniser makes nothing.
+    fn states_of_names(&self) -> Result<Vec<Option<Vec<f32>>>, ModelError> {
         let tokens: Vec<Tokens> = (self.labels().iter())
             .map(|name| Ok(self.tokens(&as_words(name), None)?.0))
             .collect::<Result<_, ModelError>>()?;
-        let mut states = Vec::with_capacity(tokens.len());
-        for names in tokens.chunks(AT_ONCE) {
-            let rows: Vec<TokenRow<'_>> = names.iter().map(TokenRow::from).collect();
+        let read: Vec<usize> = (0..tokens.len())
+            .filter(|label| !tokens[*label].is_empty())
+            .collect();
+        let mut states = vec![None; tokens.len()];
+        for labels in read.chunks(AT_ONCE) {
+            let rows: Vec<TokenRow<'_>> = (labels.iter())
+                .map(|label| TokenRow::from(&tokens[*label]))
+                .collect();
             let pooled = (self.network).pooled(&self.batch(&rows)?, &mut Tape::off());
             let [rows, _, width] = pooled.dims();
-            states.extend(rows_of(pooled.reshape([rows, width])));
+            for (label, state) in labels.iter().zip(rows_of(pooled.reshape([rows, width]))) {
+                states[*label] = Some(state);
+            }
         }
         Ok(states)
     }
@@ -71,18 +79,19 @@ fn as_words(label: &str) -> String {
 
 /// The last layer's weights, `[width, labels]` in row-major order, of one state a label: in how far each
 /// differs from their mean, at length one, times [`SHARPNESS`] over the states' mean length. Zero for a
-/// label whose state is the mean, as where all names mean the same.
-fn directions(states: &[Vec<f32>]) -> Vec<f32> {
-    let (labels, width) = (states.len(), states.first().map_or(0, Vec::len));
+/// label that has no state, and for one whose state is the mean, as where all names mean the same.
+fn directions(states: &[Option<Vec<f32>>], width: usize) -> Vec<f32> {
+    let known = || states.iter().flatten();
+    let count = known().count() as f64;
     let mean: Vec<f64> = (0..width)
-        .map(|at| states.iter().map(|state| f64::from(state[at])).sum::<f64>() / labels as f64)
+        .map(|at| known().map(|state| f64::from(state[at])).sum::<f64>() / count)
         .collect();
-    let long = states
-        .iter()
-        .map(|state| length(state.iter().map(|x| f64::from(*x))));
-    let long = long.sum::<f64>() / labels as f64;
+    let long = known().map(|state| length(state.iter().map(|x| f64::from(*x))));
+    let long = long.sum::<f64>() / count;
+    let labels = states.len();
     let mut weights = vec![0.0; width * labels];
     for (label, state) in states.iter().enumerate() {
+        let Some(state) = state else { continue };
         let apart = || {
             state
                 .iter()
@@ -110,7 +119,7 @@ mod tests {
     #[test]
     fn a_state_is_scored_by_its_cosine_with_what_sets_a_name_apart() {
         let states = [vec![3.0, 4.0, 0.0], vec![3.0, 0.0, 4.0]];
-        let weights = directions(&states);
+        let weights = directions(&states.clone().map(Some), 3);
         let score = |state: &[f32], label: usize| -> f32 {
             (0..3).map(|at| state[at] * weights[at * 2 + label]).sum()
         };
@@ -125,10 +134,20 @@ mod tests {
     #[test]
     fn names_that_say_nothing_score_nothing() {
         for state in [vec![0.0, 0.0], vec![0.3, -0.7]] {
-            let weights = directions(&[state.clone(), state.clone(), state]);
-            assert_eq!(weights, [0.0; 6]);
+            let states = [state.clone(), state.clone(), state].map(Some);
+            assert_eq!(directions(&states, 2), [0.0; 6]);
         }
-        assert!(directions(&[]).is_empty());
+        assert!(directions(&[], 2).is_empty());
+    }
+
+    #[test]
+    fn a_name_without_a_state_scores_nothing_and_leaves_the_others_as_they_are() {
+        let states = [vec![3.0, 4.0], vec![-1.0, 2.0]].map(Some);
+        let two = directions(&states, 2);
+        let [first, second] = states;
+        let three = directions(&[first, None, second], 2);
+        assert_eq!(three, [two[0], 0.0, two[1], two[2], 0.0, two[3]]);
+        assert_eq!(directions(&[None, None], 2), [0.0; 4]);
     }
 
     #[test]
