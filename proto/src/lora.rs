@@ -157,8 +157,8 @@ pub struct LoraConfig {
     /// Trains the word embeddings, too, in steps that are multiplied by this number, as is their
     /// gradient before a unit is clipped. 0.5 is a good start for a small model and Adam. All of the
     /// table travels in every round, a hundred times as many numbers as adapters have. Left out:
-    /// embeddings stay as they are, or with `privacy.units` 0.5 where they are at most five million
-    /// numbers and `model.train` is left out, too.
+    /// embeddings stay as they are, or with `privacy.units` 0.5 (1 with more than two labels) where they
+    /// are at most five million numbers and `model.train` is left out, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<WordScale>,
     /// Draws A, which starts uniform between ±1/√inputs; B starts at zero. The seed is public:

@@ -7,12 +7,15 @@
 //! - a round draws 4096 of them, or a 64th where that is more, or all where there are fewer: more
 //!   units a round lower the noise in the mean as long as the sampling rate is small. Where the head
 //!   alone is trained, it draws all: their states are computed once for all rounds, and nothing gives
-//!   a mean less noise for an epsilon. It begins at the labels' names, where texts have one label each;
+//!   a mean less noise for an epsilon;
 //! - there are 80 rounds;
 //! - adapters of rank 8 on all layers are trained: far fewer numbers than the layers have, so that less
 //!   noise goes into the model. Beside them word embeddings are, where their table has at most five
 //!   million numbers: a small model can't learn without them what a larger one knows, and a large
 //!   table takes noise and traffic;
+//! - where texts have one label each, a head alone begins at the labels' names, and so does one beside
+//!   adapters where there are more than two. Adapters learn through the head, and with many labels
+//!   one that begins at random takes longer to hand on anything; word embeddings take whole steps then;
 //! - a unit is clipped to 0.5, and the last layer's gradient is multiplied by 0.15 before, unless there
 //!   is no other. Where texts have one label each, it is clipped by its residual, so that training ends
 //!   where the loss is least;
@@ -40,7 +43,8 @@ const BY_RULE: [(&str, &[&str]); 5] = [
 const ROUNDS: i64 = 80;
 /// The largest table of word embeddings that is trained, in numbers.
 const WORD_TABLE: usize = 5_000_000;
-const WORD_SCALE: f64 = 0.5;
+/// The scale of word embeddings with two labels, and with more.
+const WORD_SCALES: [f64; 2] = [0.5, 1.0];
 const BATCH: f64 = 4096.0;
 const LEAST_SHARE: f64 = 1.0 / 64.0;
 const CLIPPING_NORM: f64 = 0.5;
@@ -74,7 +78,9 @@ pub(super) fn fill(
     give(table, "model", "train", "lora")?;
     if !has(&before, "model", "train") {
         let words = text(&before, "model", "base").and_then(words);
-        give_adapters_everywhere(table, words)?;
+        let few = words.is_some_and(|numbers| numbers <= WORD_TABLE);
+        let scale = WORD_SCALES[usize::from(has_many_classes(&before))];
+        give_adapters_everywhere(table, few.then_some(scale))?;
     }
     let head_alone = is("model", "train", "head");
     let drawn = match head_alone {
@@ -93,7 +99,8 @@ pub(super) fn fill(
     give(table, "training", "method", "gradients")?;
     give(table, "training", "expected_batch", rate * units)?;
     let one_label = has_one_label(&before);
-    if head_alone && one_label {
+    let adapters = text(table, "model", "train") == Some("lora");
+    if head_alone && one_label || adapters && has_many_classes(&before) {
         give(table, "model", "head_start", "label-names")?;
     }
     if !head_alone {
@@ -154,8 +161,8 @@ fn fill_steps(table: &mut Table) -> Result<(), ConfigError> {
     give(table, "server", "average", AVERAGE)
 }
 
-/// Adapters on all layers, unless it is said where, and word embeddings where they are few.
-fn give_adapters_everywhere(table: &mut Table, words: Option<usize>) -> Result<(), ConfigError> {
+/// Adapters on all layers, unless it is said where, and word embeddings at a scale, if at any.
+fn give_adapters_everywhere(table: &mut Table, words: Option<f64>) -> Result<(), ConfigError> {
     give(table, "model", "lora", Table::new())?;
     let lora = table
         .get_mut("model")
@@ -163,8 +170,8 @@ fn give_adapters_everywhere(table: &mut Table, words: Option<usize>) -> Result<(
     let lora = lora.and_then(Value::as_table_mut);
     let lora = lora.ok_or_else(|| refuse("model.lora", "must be a section of keys"))?;
     lora.entry("targets").or_insert_with(|| vec!["all"].into());
-    if words.is_some_and(|numbers| numbers <= WORD_TABLE) {
-        lora.entry("words").or_insert_with(|| WORD_SCALE.into());
+    if let Some(scale) = words {
+        lora.entry("words").or_insert_with(|| scale.into());
     }
     Ok(())
 }
@@ -172,6 +179,15 @@ fn give_adapters_everywhere(table: &mut Table, words: Option<usize>) -> Result<(
 /// Whether each text has one label.
 fn has_one_label(table: &Table) -> bool {
     matches!(text(table, "task", "kind"), None | Some("single-label"))
+}
+
+/// Whether each text has one of more than two labels that are named.
+fn has_many_classes(table: &Table) -> bool {
+    let labels = table.get("data").and_then(|data| data.get("labels"));
+    has_one_label(table)
+        && labels
+            .and_then(Value::as_array)
+            .is_some_and(|named| named.len() > 2)
 }
 
 fn has(table: &Table, section: &str, key: &str) -> bool {
@@ -268,8 +284,6 @@ name = 'oslo'
         assert_eq!(clipping(&adaptive), ClippingRule::Flat);
         let several = [LEAST, "[task]\nkind = 'multi-label'\n"].concat();
         assert_eq!(clipping(&several), ClippingRule::Flat);
-        let head = several.replace("[data]", "train = 'head'\n[data]");
-        assert_eq!(config(&head).model.head_start, HeadStart::Random);
         let names = several.replace("[data]", "head_start = 'label-names'\n[data]");
         let refused: RunConfig = filled(&names).try_into().expect("a configuration");
         let refused = refused.check().expect_err("scores that aren't compared");
@@ -287,6 +301,26 @@ name = 'oslo'
     }
 
     #[test]
+    fn a_head_alone_and_one_beside_adapters_for_many_labels_begin_at_their_names() {
+        let three = LEAST.replace("'good'", "'fair', 'good'");
+        for (keys, starts) in [
+            ("", [HeadStart::Random, HeadStart::LabelNames]),
+            ("train = 'lora'", [HeadStart::Random, HeadStart::LabelNames]),
+            ("train = 'head'", [HeadStart::LabelNames; 2]),
+            ("train = 'encoder'", [HeadStart::Random; 2]),
+            ("train = 'bias'", [HeadStart::Random; 2]),
+            ("head_start = 'random'", [HeadStart::Random; 2]),
+        ] {
+            for (text, start) in [LEAST, &three].into_iter().zip(starts) {
+                let text = text.replace("[data]", &format!("{keys}\n[data]"));
+                assert_eq!(config(&text).model.head_start, start, "{text}");
+                let several = text + "[task]\nkind = 'multi-label'\n";
+                assert_eq!(config(&several).model.head_start, HeadStart::Random);
+            }
+        }
+    }
+
+    #[test]
     fn word_embeddings_are_trained_where_they_are_few_and_adapters_are_by_rule() {
         let words = |keys: &str, numbers: Option<usize>| {
             let text = LEAST.replace("[data]", &format!("{keys}\n[data]"));
@@ -295,6 +329,12 @@ name = 'oslo'
         };
         let [tiny, mini] = [128, 384].map(|width| Some(30_522 * width));
         assert_eq!(words("", tiny), Some(0.5));
+        let three = LEAST.replace("'good'", "'fair', 'good'");
+        let several = [three.as_str(), "[task]\nkind = 'multi-label'\n"].concat();
+        for (text, scale) in [(&three, 1.0), (&several, 0.5)] {
+            let lora = &filled_for(text, tiny)["model"]["lora"];
+            assert_eq!(lora["words"].as_float(), Some(scale));
+        }
         assert_eq!(words("lora.words = 0.25", tiny), Some(0.25));
         for (keys, numbers) in [
             ("", mini),
@@ -325,7 +365,6 @@ name = 'oslo'
         let (head, encoder) = (config(&text), config(&encoder));
         assert_eq!(head.privacy.sampling_rate.get(), 1.0);
         assert_eq!(head.model.head_scale.get(), 1.0);
-        assert_eq!(head.model.head_start, HeadStart::LabelNames);
         assert_eq!(encoder.model.head_start, HeadStart::Random);
         let ratio = head.server.learning_rate.get() / encoder.server.learning_rate.get();
         assert!((ratio - 10.0).abs() < 1e-9);
