@@ -43,8 +43,10 @@ const BY_RULE: [(&str, &[&str]); 5] = [
 const ROUNDS: i64 = 80;
 /// The largest table of word embeddings that is trained, in numbers.
 const WORD_TABLE: usize = 5_000_000;
-/// The scale of word embeddings with two labels, and with more.
-const WORD_SCALES: [f64; 2] = [0.5, 1.0];
+/// The scale of word embeddings with two labels.
+const WORD_SCALE: f64 = 0.5;
+/// And with more.
+const WORD_SCALE_OF_MANY_LABELS: f64 = 1.0;
 const BATCH: f64 = 4096.0;
 const LEAST_SHARE: f64 = 1.0 / 64.0;
 const CLIPPING_NORM: f64 = 0.5;
@@ -79,7 +81,10 @@ pub(super) fn fill(
     if !has(&before, "model", "train") {
         let words = text(&before, "model", "base").and_then(words);
         let few = words.is_some_and(|numbers| numbers <= WORD_TABLE);
-        let scale = WORD_SCALES[usize::from(has_many_classes(&before))];
+        let scale = match has_many_classes(&before) {
+            true => WORD_SCALE_OF_MANY_LABELS,
+            false => WORD_SCALE,
+        };
         give_adapters_everywhere(table, few.then_some(scale))?;
     }
     let head_alone = is("model", "train", "head");
